@@ -1,0 +1,68 @@
+//! The id of an article: one page of a site, usually its path.
+
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// An article's id: 1 to 256 bytes of UTF-8 in NFC, without control characters.
+///
+/// Cloning is cheap: the text is shared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArticleId(Arc<str>);
+
+/// Why a text is not an article's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArticleError {
+    /// No text at all.
+    #[error("an article id is empty; leave it out to count the site alone")]
+    Empty,
+    /// Longer than [`ArticleId::MAX_BYTES`].
+    #[error("an article id is longer than 256 bytes of UTF-8")]
+    TooLong,
+    /// Holds a character of Unicode's category Cc.
+    #[error("an article id holds a control character")]
+    Control,
+}
+
+impl ArticleId {
+    /// The greatest length, in bytes of UTF-8 after normalisation.
+    pub const MAX_BYTES: usize = 256;
+
+    /// Reads an id and brings it into NFC, so that one page is not counted under two spellings.
+    ///
+    /// # Errors
+    /// Where the text is empty, longer than [`Self::MAX_BYTES`] or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, ArticleError> {
+        // NFC shrinks a text to no less than a third of its bytes: what is longer need not be normalised to be refused.
+        if text.len() > 3 * Self::MAX_BYTES {
+            return Err(ArticleError::TooLong);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(ArticleError::Control);
+        }
+        let id: Arc<str> = if is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() };
+        match id.len() {
+            0 => Err(ArticleError::Empty),
+            1..=Self::MAX_BYTES => Ok(Self(id)),
+            _ => Err(ArticleError::TooLong),
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for ArticleId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ArticleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

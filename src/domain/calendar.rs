@@ -1,0 +1,195 @@
+//! Calendar periods that views are summed in, and the nine of them that a box shows.
+//!
+//! Nothing here is ever reset: "today" is a look-up under a new name.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{Datelike, Days, Months, NaiveDate, Weekday};
+
+/// A calendar period views are summed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bucket {
+    /// A calendar day, `2026-11-23`.
+    Day(NaiveDate),
+    /// An ISO 8601 week with its own year, `2026-W48`.
+    Week {
+        /// The ISO year, which around 1 January differs from the calendar's.
+        year: i32,
+        /// 1 to 53.
+        week: u32,
+    },
+    /// A calendar month, `2026-11`.
+    Month {
+        /// The year.
+        year: i32,
+        /// 1 to 12.
+        month: u32,
+    },
+    /// A calendar year, `2026`.
+    Year(i32),
+    /// All time, `total`.
+    Total,
+}
+
+/// The kinds of buckets that follow each other in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Period {
+    /// Calendar days.
+    Day,
+    /// ISO weeks.
+    Week,
+    /// Calendar months.
+    Month,
+    /// Calendar years.
+    Year,
+}
+
+impl Period {
+    /// The period's name: `day`, `week`, `month` or `year`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+
+    /// The period of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Day, Self::Week, Self::Month, Self::Year].into_iter().find(|period| period.name() == name)
+    }
+
+    /// The bucket of this kind that holds a day.
+    #[must_use]
+    pub fn bucket(self, day: NaiveDate) -> Bucket {
+        match self {
+            Self::Day => Bucket::Day(day),
+            Self::Week => Bucket::Week { year: day.iso_week().year(), week: day.iso_week().week() },
+            Self::Month => Bucket::Month { year: day.year(), month: day.month() },
+            Self::Year => Bucket::Year(day.year()),
+        }
+    }
+}
+
+impl Bucket {
+    /// The five buckets that a view of that day adds to.
+    #[must_use]
+    pub fn of_day(day: NaiveDate) -> [Self; 5] {
+        [Self::Day(day), Period::Week.bucket(day), Period::Month.bucket(day), Period::Year.bucket(day), Self::Total]
+    }
+
+    /// This bucket and the larger ones that contain it whole; `None` for a week, which belongs to no one month or year.
+    #[must_use]
+    pub fn and_larger(self) -> Option<Vec<Self>> {
+        match self {
+            Self::Day(day) => Some(Self::of_day(day).to_vec()),
+            Self::Week { .. } => None,
+            Self::Month { year, .. } => Some(vec![self, Self::Year(year), Self::Total]),
+            Self::Year(_) => Some(vec![self, Self::Total]),
+            Self::Total => Some(vec![self]),
+        }
+    }
+
+    /// Whether a view of that day is counted in this bucket.
+    #[must_use]
+    pub fn contains(self, day: NaiveDate) -> bool {
+        match self {
+            Self::Day(own) => own == day,
+            Self::Week { year, week } => day.iso_week().year() == year && day.iso_week().week() == week,
+            Self::Month { year, month } => day.year() == year && day.month() == month,
+            Self::Year(year) => day.year() == year,
+            Self::Total => true,
+        }
+    }
+
+    /// The kind of the bucket; `None` for `total`.
+    #[must_use]
+    pub fn period(self) -> Option<Period> {
+        match self {
+            Self::Day(_) => Some(Period::Day),
+            Self::Week { .. } => Some(Period::Week),
+            Self::Month { .. } => Some(Period::Month),
+            Self::Year(_) => Some(Period::Year),
+            Self::Total => None,
+        }
+    }
+
+    /// The first day of the bucket; `None` for `total`.
+    #[must_use]
+    pub fn first_day(self) -> Option<NaiveDate> {
+        match self {
+            Self::Day(day) => Some(day),
+            Self::Week { year, week } => NaiveDate::from_isoywd_opt(year, week, Weekday::Mon),
+            Self::Month { year, month } => NaiveDate::from_ymd_opt(year, month, 1),
+            Self::Year(year) => NaiveDate::from_ymd_opt(year, 1, 1),
+            Self::Total => None,
+        }
+    }
+
+    /// The bucket of the same kind that follows; `None` for `total` and at the end of the calendar.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        self.forward(1)
+    }
+
+    /// The bucket of the same kind `count` periods later; `None` for `total` and past the end of the calendar.
+    #[must_use]
+    pub fn forward(self, count: u32) -> Option<Self> {
+        let (period, first) = (self.period()?, self.first_day()?);
+        let day = match period {
+            Period::Day => first.checked_add_days(Days::new(count.into())),
+            Period::Week => first.checked_add_days(Days::new(7 * u64::from(count))),
+            Period::Month => first.checked_add_months(Months::new(count)),
+            Period::Year => first.checked_add_months(Months::new(count.checked_mul(12)?)),
+        }?;
+        Some(period.bucket(day))
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day(day) => write!(f, "{:04}-{:02}-{:02}", day.year(), day.month(), day.day()),
+            Self::Week { year, week } => write!(f, "{year:04}-W{week:02}"),
+            Self::Month { year, month } => write!(f, "{year:04}-{month:02}"),
+            Self::Year(year) => write!(f, "{year:04}"),
+            Self::Total => f.write_str("total"),
+        }
+    }
+}
+
+/// A text that names no bucket.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a day (2026-11-22), week (2026-W47), month (2026-11), year (2026) or total")]
+pub struct BucketError(pub String);
+
+impl FromStr for Bucket {
+    type Err = BucketError;
+
+    fn from_str(text: &str) -> Result<Self, BucketError> {
+        let error = || BucketError(text.into());
+        // A fixed number of ASCII digits, so that a bucket has one spelling only.
+        let number = |part: &str, digits: usize| {
+            let plain = part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| part.parse::<u32>().ok()).flatten().ok_or_else(error)
+        };
+        if text == "total" {
+            return Ok(Self::Total);
+        }
+        let mut parts = text.splitn(3, '-');
+        let year = number(parts.next().unwrap_or_default(), 4)?.cast_signed();
+        let bucket = match (parts.next(), parts.next()) {
+            (None, _) => Self::Year(year),
+            (Some(week), None) if week.starts_with('W') => Self::Week { year, week: number(&week[1..], 2)? },
+            (Some(month), None) => Self::Month { year, month: number(month, 2)? },
+            (Some(month), Some(day)) => {
+                NaiveDate::from_ymd_opt(year, number(month, 2)?, number(day, 2)?).map(Self::Day).ok_or_else(error)?
+            }
+        };
+        // Week 53 of a year without one, month 13 and the year 0 have no first day, or are not in the calendar.
+        if year >= 1 && bucket.first_day().is_some() { Ok(bucket) } else { Err(error()) }
+    }
+}

@@ -1,0 +1,150 @@
+//! The nine numbers of a box.
+
+use std::ops::{Index, IndexMut};
+
+use chrono::{Datelike, Days, NaiveDate};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::calendar::{Bucket, Period};
+
+/// The name of one number of a box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Figure {
+    /// All views, those imported included.
+    Total,
+    /// The site's calendar day.
+    Today,
+    /// The day before.
+    Yesterday,
+    /// The ISO week, Monday to Sunday.
+    ThisWeek,
+    /// The ISO week before.
+    LastWeek,
+    /// The calendar month.
+    ThisMonth,
+    /// The month before.
+    LastMonth,
+    /// The calendar year.
+    ThisYear,
+    /// The year before.
+    LastYear,
+}
+
+impl Figure {
+    /// All nine, in the order of a box.
+    pub const ALL: [Self; 9] = [
+        Self::Total,
+        Self::Today,
+        Self::Yesterday,
+        Self::ThisWeek,
+        Self::LastWeek,
+        Self::ThisMonth,
+        Self::LastMonth,
+        Self::ThisYear,
+        Self::LastYear,
+    ];
+
+    /// The figure's name in every interface.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Total => "total",
+            Self::Today => "today",
+            Self::Yesterday => "yesterday",
+            Self::ThisWeek => "this_week",
+            Self::LastWeek => "last_week",
+            Self::ThisMonth => "this_month",
+            Self::LastMonth => "last_month",
+            Self::ThisYear => "this_year",
+            Self::LastYear => "last_year",
+        }
+    }
+
+    /// The figure of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|figure| figure.name() == name)
+    }
+
+    /// The bucket in which this figure is found on a day.
+    #[must_use]
+    pub fn bucket(self, today: NaiveDate) -> Bucket {
+        let earlier = |days| today.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN);
+        match self {
+            Self::Total => Bucket::Total,
+            Self::Today => Bucket::Day(today),
+            Self::Yesterday => Bucket::Day(earlier(1)),
+            Self::ThisWeek => Period::Week.bucket(today),
+            Self::LastWeek => Period::Week.bucket(earlier(7)),
+            Self::ThisMonth => Period::Month.bucket(today),
+            // The day before the 1st is in the month before.
+            Self::LastMonth => Period::Month.bucket(earlier(today.day().into())),
+            Self::ThisYear => Bucket::Year(today.year()),
+            Self::LastYear => Bucket::Year(today.year() - 1),
+        }
+    }
+
+    /// The nine buckets of a box on a day, in the order of [`Figure::ALL`].
+    #[must_use]
+    pub fn buckets(today: NaiveDate) -> [Bucket; 9] {
+        Self::ALL.map(|figure| figure.bucket(today))
+    }
+}
+
+/// The nine numbers of a box, in views. Serialises as an object of nine members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures([u64; 9]);
+
+impl Figures {
+    /// Figures from nine counts in the order of [`Figure::ALL`].
+    #[must_use]
+    pub fn new(counts: [u64; 9]) -> Self {
+        Self(counts)
+    }
+
+    /// Adds views that were received on `day` to the figures of `today`.
+    pub fn add(&mut self, today: NaiveDate, day: NaiveDate, views: u64) {
+        for figure in Figure::ALL {
+            if figure.bucket(today).contains(day) {
+                self[figure] += views;
+            }
+        }
+    }
+
+    /// The same counters seen on another day: yesterday's `today` is today's `yesterday`.
+    ///
+    /// Exact where `to` is not before `from` and nothing was counted since; a bucket that began after `from` is 0.
+    #[must_use]
+    pub fn seen_on(&self, from: NaiveDate, to: NaiveDate) -> Self {
+        if from == to {
+            return *self;
+        }
+        let known = Figure::buckets(from);
+        let count = |bucket| known.iter().position(|&b| b == bucket).map_or(0, |i| self.0[i]);
+        Self(Figure::buckets(to).map(count))
+    }
+}
+
+impl Index<Figure> for Figures {
+    type Output = u64;
+
+    fn index(&self, figure: Figure) -> &u64 {
+        &self.0[figure as usize]
+    }
+}
+
+impl IndexMut<Figure> for Figures {
+    fn index_mut(&mut self, figure: Figure) -> &mut u64 {
+        &mut self.0[figure as usize]
+    }
+}
+
+impl Serialize for Figures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(9))?;
+        for figure in Figure::ALL {
+            map.serialize_entry(figure.name(), &self[figure])?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,115 @@
+//! A site: one portal that is counted.
+
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+
+/// A site's id: 1 to 64 of `a-z A-Z 0-9 . _ -`, the first a letter or digit.
+///
+/// It stands in URLs and in keys of the store, which is why it is so narrow. Cloning is cheap: the text is shared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SiteId(Arc<str>);
+
+/// A text that is not a [`SiteId`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a site id: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")]
+pub struct SiteIdError(pub String);
+
+impl SiteId {
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// Where the text is not a site id.
+    pub fn parse(text: &str) -> Result<Self, SiteIdError> {
+        let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+        if first && rest && text.len() <= 64 { Ok(Self(text.into())) } else { Err(SiteIdError(text.into())) }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for SiteId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SiteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A web origin (RFC 6454) as browsers send it: `https://portal.example.vn`, with a port where it is not the scheme's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin(String);
+
+/// A text that is not an [`Origin`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an origin: write it as http://host or https://host, with :port where it is not the usual one, and no path")]
+pub struct OriginError(pub String);
+
+impl Origin {
+    /// Reads an origin, in the spelling of browsers: lower case, no default port, no trailing slash.
+    ///
+    /// # Errors
+    /// Where the text has another scheme, no host, a path, user information or a port that is not one.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        Self::normalised(text).map(Self).ok_or_else(|| OriginError(text.into()))
+    }
+
+    fn normalised(text: &str) -> Option<String> {
+        let text = text.to_ascii_lowercase();
+        let (scheme, rest) = text.split_once("://")?;
+        let default_port = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => return None,
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        // An IPv6 address stands in brackets and holds colons of its own.
+        let (host, port) = match rest.rfind(':').filter(|&colon| !rest[colon..].contains(']')) {
+            Some(colon) => (&rest[..colon], rest[colon + 1..].parse::<u16>().ok()?),
+            None => (rest, default_port),
+        };
+        let host_ok = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')),
+        };
+        if !host_ok {
+            return None;
+        }
+        Some(if port == default_port { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") })
+    }
+
+    /// The origin as browsers spell it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One portal.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Its id.
+    pub id: SiteId,
+    /// The origins its pages are served from; writes from other origins are refused.
+    pub origins: Vec<Origin>,
+    /// The time zone whose calendar its views belong to.
+    pub timezone: Tz,
+}
+
+impl Site {
+    /// The site's calendar day at an instant.
+    #[must_use]
+    pub fn day(&self, now: DateTime<Utc>) -> NaiveDate {
+        now.with_timezone(&self.timezone).date_naive()
+    }
+}

@@ -1,0 +1,95 @@
+//! The journal: the local, fsynced log that every view is written to before it is acknowledged.
+//!
+//! - [`Journal`]: what the recorder needs of it
+//! - [`sqlite`]: the file
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::domain::{
+    fold::DayViews,
+    producer::{ProducerId, Seq},
+    site::SiteId,
+};
+
+pub mod sqlite;
+
+/// One committed batch: views by site and by the site's day on which they were received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When the batch was made; entries are kept by this age.
+    pub at: DateTime<Utc>,
+    /// The views.
+    pub views: BTreeMap<(SiteId, NaiveDate), DayViews>,
+}
+
+/// The views of one site in a stretch of the journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// The last entry that was looked at. Equal to `head` where all was read.
+    pub to: Seq,
+    /// The journal's last entry.
+    pub head: Seq,
+    /// The sums of the site's views.
+    pub days: BTreeMap<NaiveDate, DayViews>,
+    /// The first and last entry that were asked for and held views of the site, but are no longer kept.
+    pub missing: Option<(Seq, Seq)>,
+}
+
+/// How full the journal is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes in use by entries, whole pages.
+    pub bytes: u64,
+    /// Whether there is room for more entries.
+    pub room: bool,
+    /// Whether more entries could be trimmed at once: a trim is bounded.
+    pub more: bool,
+}
+
+/// What went wrong with the journal, by what the caller must do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// Nothing was written: the disk is full or the journal has reached its greatest size. Try again later.
+    #[error("the journal is full: {0}")]
+    Full(String),
+    /// The file does not hold what was written to it. Somebody must look at it.
+    #[error("the journal is damaged: {0}")]
+    Damaged(String),
+    /// It is not known what reached the disk. The process ends, and reads the journal afresh at its next start.
+    #[error("the journal failed: {0}")]
+    Failed(String),
+}
+
+/// A log of entries. All calls are carried out one after the other, in the order of their calling.
+pub trait Journal: Send + Sync + 'static {
+    /// The id made with the journal.
+    fn producer(&self) -> ProducerId;
+
+    /// The last entry when the journal was opened, 0 where there was none.
+    fn head(&self) -> Seq;
+
+    /// Writes an entry and answers with its number once it is durable.
+    fn append(&self, entry: Entry) -> impl Future<Output = Result<Seq, JournalError>> + Send;
+
+    /// The sums of a site's views after an entry, over a bounded number of entries.
+    fn read(&self, site: &SiteId, after: Seq) -> impl Future<Output = Result<Replay, JournalError>> + Send;
+
+    /// Deletes the oldest entries, a bounded number of them, that are both not after `upto` and older than `before`.
+    ///
+    /// `offsets` are what the store has confirmed of each site; they tell a later [`Journal::read`] what is missing.
+    /// Entries up to `upto` must be included in them. Both are kept with the journal even where nothing is deleted.
+    fn trim(
+        &self,
+        offsets: Vec<(SiteId, Seq)>,
+        upto: Seq,
+        before: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Usage, JournalError>> + Send;
+
+    /// Gives the next entry a number after `seq`, where it had not one already: a store was ahead of the journal.
+    fn skip(&self, seq: Seq) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// The ids of the sites that have views after the last `upto` a trim was told; they may no longer be configured.
+    fn sites(&self) -> impl Future<Output = Result<Vec<SiteId>, JournalError>> + Send;
+}

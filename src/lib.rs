@@ -1,0 +1,13 @@
+//! truycap counts page views for web portals and gives back the figures of a "Thống kê truy cập" box.
+//!
+//! The modules stand on floors; a floor imports only lower ones:
+//!
+//! - 0 [`domain`]: what a view, a bucket and a box are; pure
+//! - 1 [`journal`]: the local log every view is written to before it is acknowledged
+//! - 1 [`store`]: where the counters live
+//! - 2 [`recorder`]: from a view to a durable entry, from entries to counters, and back to figures
+
+pub mod domain;
+pub mod journal;
+pub mod recorder;
+pub mod store;
