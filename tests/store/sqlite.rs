@@ -158,6 +158,19 @@ async fn a_closed_store_has_done_all_it_was_asked_and_refuses_the_rest() {
 }
 
 #[tokio::test]
+async fn what_was_answered_is_in_the_files_of_a_process_that_is_killed() {
+    let (dir, other, site) = (TempDir::new().unwrap(), TempDir::new().unwrap(), site("portal"));
+    let (path, copy) = (dir.path().join("truycap.db"), other.path().join("truycap.db"));
+    let store = open(&path).unwrap();
+    add(&store, &site, MINE, 0, 1, &[("total", "", 1), ("total", "/a", 1)]).await;
+    // What a kill would leave behind, while the store still has it open.
+    fs::copy(&path, &copy).unwrap();
+    fs::copy(path.with_extension("db-wal"), copy.with_extension("db-wal")).unwrap();
+    let store = open(&copy).unwrap();
+    assert_eq!((count(&store, &site, "total", "/a").await, offset(&store, &site, MINE).await), (1, 1));
+}
+
+#[tokio::test]
 async fn a_dropped_store_ends_its_threads() {
     let dir = TempDir::new().unwrap();
     drop(sqlite_in(&dir, Utc::now));

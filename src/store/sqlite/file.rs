@@ -18,6 +18,9 @@ const VERSION: i32 = 1;
 /// How long to wait for another process that uses the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// For readers as well: in WAL mode they write to the index in shared memory. A connection stays on one thread.
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 /// Why a file cannot be used as a store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} cannot be used as the store: {reason}", path.display())]
@@ -48,8 +51,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens the file, which [`open`] has made, for reading only.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    // In WAL mode a reader, too, writes to the index in shared memory.
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let conn = Connection::open_with_flags(path, FLAGS)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update(None, "query_only", true)?;
     Ok(conn)
@@ -65,7 +67,7 @@ fn reason(e: &rusqlite::Error) -> String {
 
 /// The inner error is of a file that SQLite can read but that is not ours to write to.
 fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
-    let mut conn = Connection::open(path)?;
+    let mut conn = Connection::open_with_flags(path, FLAGS | OpenFlags::SQLITE_OPEN_CREATE)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     // Under the write lock, so that of two processes that start at once only one makes the tables.
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;

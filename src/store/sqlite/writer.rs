@@ -22,6 +22,8 @@ use crate::{
 /// The most applies of one commit.
 const BATCH: usize = 256;
 
+type Answer = Result<Applied, StoreError>;
+
 /// One call of `apply`.
 #[derive(Debug)]
 pub(super) struct Apply {
@@ -31,7 +33,7 @@ pub(super) struct Apply {
     pub(super) to: Seq,
     pub(super) deltas: Arc<Deltas>,
     pub(super) expiry: Expiry,
-    pub(super) answer: oneshot::Sender<Result<Applied, StoreError>>,
+    pub(super) answer: oneshot::Sender<Answer>,
 }
 
 /// Works off the queue until it ends.
@@ -39,12 +41,8 @@ pub(super) fn run(mut conn: Connection, mut queue: mpsc::Receiver<Apply>) {
     let mut pruning = Pruning::default();
     let mut batch = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let outcome = commit(&mut conn, &mut pruning, &batch);
-        for (i, apply) in batch.drain(..).enumerate() {
-            let answer = match &outcome {
-                Ok(answers) => answers.get(i).cloned().unwrap_or_else(|| Err(StoreError::PerhapsApplied("no answer".into()))),
-                Err(error) => Err(error.clone()),
-            };
+        let answers = commit(&mut conn, &mut pruning, &batch).unwrap_or_else(|error| vec![Err(error); batch.len()]);
+        for (apply, answer) in batch.drain(..).zip(answers) {
             // Whoever does not wait any more learns it from the offset.
             let _gone = apply.answer.send(answer);
         }
@@ -52,7 +50,7 @@ pub(super) fn run(mut conn: Connection, mut queue: mpsc::Receiver<Apply>) {
 }
 
 /// Carries out all applies and commits. An error is of all of them.
-fn commit(conn: &mut Connection, pruning: &mut Pruning, batch: &[Apply]) -> Result<Vec<Result<Applied, StoreError>>, StoreError> {
+fn commit(conn: &mut Connection, pruning: &mut Pruning, batch: &[Apply]) -> Result<Vec<Answer>, StoreError> {
     let mut tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql_error)?;
     let mut answers = Vec::with_capacity(batch.len());
     for job in batch {
@@ -86,7 +84,7 @@ fn in_savepoint<T>(
     Ok(result)
 }
 
-fn apply(conn: &Connection, job: &Apply) -> Result<Applied, StoreError> {
+fn apply(conn: &Connection, job: &Apply) -> Answer {
     let producer = job.producer.to_string();
     let stored = reader::offset(conn, &job.site, &producer).map_err(sql_error)?;
     if stored != job.from {
