@@ -79,7 +79,7 @@ pub trait Store: Send + Sync + 'static {
     /// Adds `deltas` to the counters of a site and moves the producer's offset from `from` to `to`, by the one rule.
     ///
     /// Increments of article buckets that [`Retention`](crate::domain::retention::Retention) has let go are dropped.
-    /// A counter never passes [`MAX_COUNT`](crate::domain::MAX_COUNT): an apply that would make it do so is not applied.
+    /// A counter never passes [`MAX_COUNT`]: an apply that would make it do so is not applied.
     fn apply(
         &self,
         site: &SiteId,
