@@ -248,7 +248,7 @@ colour = "red"
         ("FILE:13: site no. 1: origins: ", r#"found "https://a.example.vn/x"; expected http:// or https:// and a host"#),
         ("FILE:13: site no. 1: origins: ", "found 5; expected http:// or https:// and a host"),
         ("FILE:14: site no. 1: timezone: ", r#"found "Asia/Hanoi"; expected the name of a time zone"#),
-        ("FILE:15: site no. 2: ", "id is missing"),
+        ("FILE:15: site no. 2: id: ", "missing; expected 1 to 64 letters"),
         ("FILE:16: site no. 2: origins: ", "found an array; expected an array of one or more texts"),
         ("FILE:17: site no. 2: colour: ", "found an unknown key"),
         ("FILE:2: stor: ", "found an unknown key"),

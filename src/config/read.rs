@@ -22,10 +22,12 @@ enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn place(self, at: usize, key: &str) -> String {
+    /// The place of a key that stands at a byte of the source, in the table that `scope` names.
+    fn place(self, at: usize, scope: &str, key: &str) -> String {
         match self {
-            Self::Document(name, text) => format!("{name}:{}: {key}", line_and_column(text, at).0),
-            Self::Variable(name) => name.into(),
+            Self::Document(name, text) => format!("{name}:{}: {scope}{key}", line_and_column(text, at).0),
+            Self::Variable(name) if scope.is_empty() => name.into(),
+            Self::Variable(name) => format!("{name}: {scope}{key}"),
         }
     }
 }
@@ -73,8 +75,8 @@ impl Given<'_> {
 pub(super) struct Reader<'a> {
     /// What stands before each key in a mistake.
     scope: String,
-    /// The place of the table itself.
-    place: String,
+    /// Where the table stands, for keys that are missing in it.
+    origin: (Source<'a>, usize),
     values: BTreeMap<String, Given<'a>>,
     mistakes: Vec<String>,
 }
@@ -82,7 +84,8 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader without values.
     pub(super) fn new(mistakes: Vec<String>) -> Self {
-        Self { scope: String::new(), place: "configuration".into(), values: BTreeMap::new(), mistakes }
+        let origin = (Source::Document("configuration", ""), 0);
+        Self { scope: String::new(), origin, values: BTreeMap::new(), mistakes }
     }
 
     /// Lays a text in TOML over what is there. One that cannot be parsed changes nothing.
@@ -118,7 +121,7 @@ impl<'a> Reader<'a> {
                 DeValue::Table(table) if self.is_table(&key) => self.lay(&format!("{key}."), table, source),
                 // Not shown: a URL of a store with a password may stand here by mistake.
                 _ if self.is_table(&key) => {
-                    self.mistakes.push(format!("{}: found no table; expected [{key}]", source.place(at, &key)));
+                    self.mistakes.push(format!("{}: found no table; expected [{key}]", source.place(at, "", &key)));
                 }
                 value => {
                     self.values.insert(key, Given { value, source, at, taken: false });
@@ -133,15 +136,13 @@ impl<'a> Reader<'a> {
 
     /// A reader of one table of an array, to be given back with [`Reader::join`]. `scope` says which table it is.
     pub(super) fn inner(&mut self, array: &Given<'a>, scope: &str, element: &Spanned<DeValue<'a>>) -> Option<Self> {
-        let place = match array.source {
-            Source::Document(..) => array.source.place(element.span().start, scope),
-            Source::Variable(name) => format!("{name}: {scope}"),
-        };
+        let at = element.span().start;
         let DeValue::Table(table) = element.get_ref() else {
-            self.mistakes.push(format!("{place}: found {}; expected a table", shown(element.get_ref())));
+            self.mistakes.push(format!("{}: found {}; expected a table", array.source.place(at, scope, ""), shown(element.get_ref())));
             return None;
         };
-        let mut inner = Self { scope: format!("{scope}: "), place, values: BTreeMap::new(), mistakes: Vec::new() };
+        let scope = format!("{scope}: ");
+        let mut inner = Self { scope, origin: (array.source, at), values: BTreeMap::new(), mistakes: Vec::new() };
         inner.lay("", table.clone(), array.source);
         Some(inner)
     }
@@ -159,7 +160,7 @@ impl<'a> Reader<'a> {
     /// The value of a key; that there is none is a mistake.
     pub(super) fn take(&mut self, key: &str) -> Option<Given<'a>> {
         let Some(given) = self.values.get_mut(key) else {
-            self.mistakes.push(format!("{}: {key} is missing", self.place));
+            self.mistake(key, "missing");
             return None;
         };
         given.taken = true;
@@ -174,26 +175,23 @@ impl<'a> Reader<'a> {
 
     /// The value of a key as `parse` understands it; where it does not, what was `expected` is the mistake.
     pub(super) fn read<T>(&mut self, key: &str, expected: &str, parse: impl FnOnce(&Given<'a>) -> Option<T>) -> Option<T> {
+        if !self.has(key) {
+            self.mistake(key, format!("missing; expected {expected}"));
+            return None;
+        }
         self.parse(key, |given| parse(given).ok_or_else(|| format!("found {}; expected {expected}", shown(&given.value))))
     }
 
     /// Says what is wrong with the value of a key.
     pub(super) fn mistake(&mut self, key: &str, what: impl Display) {
-        let place = self.values.get(key).map_or_else(|| self.place.clone(), |given| self.place_of(key, given));
-        self.mistakes.push(format!("{place}: {what}"));
-    }
-
-    fn place_of(&self, key: &str, given: &Given<'_>) -> String {
-        match given.source {
-            Source::Variable(name) if !self.scope.is_empty() => format!("{name}: {}{key}", self.scope),
-            source => source.place(given.at, &format!("{}{key}", self.scope)),
-        }
+        let (source, at) = self.values.get(key).map_or(self.origin, |given| (given.source, given.at));
+        self.mistakes.push(format!("{}: {what}", source.place(at, &self.scope, key)));
     }
 
     /// All mistakes, the keys that nobody took among them.
     pub(super) fn finish(mut self) -> Vec<String> {
         for (key, given) in self.values.iter().filter(|(_, given)| !given.taken) {
-            let place = self.place_of(key, given);
+            let place = given.source.place(given.at, &self.scope, key);
             self.mistakes.push(format!("{place}: found an unknown key; expected one of those in config/default.toml"));
         }
         self.mistakes
