@@ -237,7 +237,7 @@ impl Trim<'_> {
         }
         let mut offset = conn.prepare_cached("INSERT OR REPLACE INTO offsets(site, offset) VALUES (?1, ?2)")?;
         for (site, seq) in &self.offsets {
-            offset.execute(params![site.as_str(), stored(seq)])?;
+            offset.execute(params![site.as_str(), stored(*seq)])?;
         }
         Ok(())
     }
