@@ -12,7 +12,7 @@ use truycap::{
     },
 };
 
-use crate::support::{at, entry, site, sums};
+use crate::support::{at, day, entry, site, sums};
 
 const PRODUCER: ProducerId = ProducerId(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
 
@@ -41,7 +41,7 @@ fn entries() -> impl Strategy<Value = Entry> {
     (-1_000_000..1_000_000_i64, vec(group, 0..6)).prop_map(|(seconds, groups)| {
         let views = groups.iter().map(|(id, of_year, plain, articles)| {
             let articles: Vec<_> = articles.iter().map(|(article, views)| (article.as_str(), *views)).collect();
-            ((site(id), crate::support::day(*of_year)), sums(*plain, &articles))
+            ((site(id), day(*of_year)), sums(*plain, &articles))
         });
         Entry { at: at(seconds), views: views.collect() }
     })

@@ -10,7 +10,7 @@ use truycap::{
     },
 };
 
-use crate::support::{MIB, Place, at, entry, site, trim};
+use crate::support::{MIB, Place, at, day, entry, site, trim};
 
 /// About 20 KiB.
 fn large(seq: Seq) -> Entry {
@@ -45,7 +45,7 @@ async fn a_full_journal_refuses_entries_until_a_trim_made_room() {
     let usage = trim(&journal, head, head, at(0)).await.unwrap();
     assert!(!usage.room && usage.bytes > 2 * MIB - 64 * 1024 && usage.bytes <= 2 * MIB, "{usage:?}");
     let read = journal.read(&site("a"), 0).await.unwrap();
-    assert_eq!((read.head, read.days[&crate::support::day(1)].views), (head, 80 * head));
+    assert_eq!((read.head, read.days[&day(1)].views), (head, 80 * head));
 
     // A little room is not enough to say so; half of it is.
     assert!(!trim(&journal, head, head, at(3)).await.unwrap().room);

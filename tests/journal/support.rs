@@ -87,7 +87,9 @@ pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 /// `(site, day of the year, views without an article, views of each article)`.
-pub(crate) fn entry(time: DateTime<Utc>, groups: &[(&str, u32, u64, &[(&str, u64)])]) -> Entry {
+pub(crate) type Group<'a> = (&'a str, u32, u64, &'a [(&'a str, u64)]);
+
+pub(crate) fn entry(time: DateTime<Utc>, groups: &[Group<'_>]) -> Entry {
     let mut views = BTreeMap::new();
     for &(id, of_year, plain, articles) in groups {
         views.insert((site(id), day(of_year)), sums(plain, articles));
