@@ -64,11 +64,13 @@ async fn a_full_journal_still_learns_what_the_store_confirmed() {
     let place = Place::new();
     let journal = SqliteJournal::open(Config { path: place.path(), max_bytes: MIB }).unwrap();
     let head = append_until_full(&journal).await;
-    // More offsets than the pages at hand could take.
-    let offsets: Vec<_> = (0..500).map(|i| (site(&format!("{i:0>64}")), head)).collect();
-    let usage = journal.trim(offsets, head, at(10)).await.unwrap();
-    assert!(!usage.more);
-    assert_eq!(journal.read(&site(&format!("{:0>64}", 499)), 0).await.unwrap().missing, Some((1, 9)));
+    // More offsets than the free pages could take, and nothing old enough to make way for them.
+    let offsets: Vec<_> = (0..1000).map(|i| (site(&format!("{i:0>64}")), head)).collect();
+    assert!(!journal.trim(offsets, head, at(0)).await.unwrap().room);
+    assert!(matches!(journal.append(large(head + 1)).await, Err(JournalError::Full(_))));
+    // They were kept: without them nothing would be missing.
+    journal.trim(vec![], head, at(10)).await.unwrap();
+    assert_eq!(journal.read(&site(&format!("{:0>64}", 999)), 0).await.unwrap().missing, Some((1, 9)));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use crate::{
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 
-/// What an entry holds. Variants and fields may be added at the end only; anything else is a new version.
+/// What an entry holds. Whatever is changed here or in [`Group`] makes a new version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body<'a> {
     /// The views of one batch.

@@ -39,11 +39,11 @@ pub(super) fn open(config: &Config) -> Result<File, OpenError> {
     lock(&conn).map_err(sqlite)?;
     check_or_make(&mut conn, path)?;
     configure(&conn).map_err(sqlite)?;
-    // SQLite syncs the content of its files, but only tries to sync their names.
+    let state = load(&conn, path)?;
+    // SQLite syncs the content of its files, but only tries to sync their names. By now it has made both, log and all.
     for directory in new_names {
         sync_directory(&directory).map_err(|error| OpenError::io(path, error))?;
     }
-    let state = load(&conn, path)?;
     let pages = u32::try_from(config.max_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
     // SQLite takes 0 for no limit, and knows no more pages than 2^32 - 2.
     File::new(conn, path.clone(), pages.clamp(1, u32::MAX / 2), state).map_err(sqlite)
