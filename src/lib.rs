@@ -6,8 +6,10 @@
 //! - 1 [`journal`]: the local log every view is written to before it is acknowledged
 //! - 1 [`store`]: where the counters live
 //! - 2 [`recorder`]: from a view to a durable entry, from entries to counters, and back to figures
+//! - 2 [`transfer`]: counters from and to CSV files, and the figures as text
 
 pub mod domain;
 pub mod journal;
 pub mod recorder;
 pub mod store;
+pub mod transfer;
