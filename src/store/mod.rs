@@ -13,6 +13,7 @@ use chrono::NaiveDate;
 use tokio::sync::mpsc;
 
 use crate::domain::{
+    MAX_COUNT,
     article::ArticleId,
     calendar::Bucket,
     figures::Figures,
@@ -64,6 +65,13 @@ pub enum StoreError {
     /// What the store holds is not what was put in.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+}
+
+impl StoreError {
+    /// What every store answers to an apply that would make a counter pass [`MAX_COUNT`].
+    fn too_many(site: &SiteId, bucket: Bucket) -> Self {
+        Self::NotApplied(format!("a count of site {site} in bucket {bucket} would pass {MAX_COUNT}"))
+    }
 }
 
 /// Counters and offsets. Every implementation passes the same contract suite.
