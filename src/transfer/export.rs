@@ -18,10 +18,20 @@ const AHEAD: usize = 1024;
 pub enum ExportError {
     /// What was exported could not be written.
     #[error("the export is not complete: {0}")]
-    Write(#[from] io::Error),
+    Write(io::Error),
     /// The store did not tell all.
     #[error("the export is not complete: {0}")]
     Store(#[from] StoreError),
+}
+
+impl From<csv::Error> for ExportError {
+    fn from(error: csv::Error) -> Self {
+        Self::Write(match error.into_kind() {
+            // As an `io::Error`, a `csv::Error` hides what kind it was.
+            csv::ErrorKind::Io(error) => error,
+            other => io::Error::other(format!("{other:?}")),
+        })
+    }
 }
 
 /// Writes every counter of the sites, in the order given, as CSV that an import adds bucket by bucket as it stands.
@@ -45,7 +55,7 @@ async fn write_all<S: Store, W: Write>(
     out: &mut csv::Writer<W>,
     progress: &ProgressBar,
 ) -> Result<(), ExportError> {
-    out.write_record(["site", "article", "bucket", "views"]).map_err(io::Error::from)?;
+    out.write_record(["site", "article", "bucket", "views"])?;
     for site in sites {
         let (sender, rows) = mpsc::channel(AHEAD);
         // Writing that fails drops the receiver, which ends the store's part.
@@ -53,7 +63,7 @@ async fn write_all<S: Store, W: Write>(
         written?;
         told?;
     }
-    Ok(out.flush()?)
+    out.flush().map_err(ExportError::Write)
 }
 
 async fn write_site<W: Write>(
@@ -61,7 +71,7 @@ async fn write_site<W: Write>(
     mut rows: mpsc::Receiver<Row>,
     out: &mut csv::Writer<W>,
     progress: &ProgressBar,
-) -> io::Result<()> {
+) -> csv::Result<()> {
     while let Some((bucket, article, views)) = rows.recv().await {
         let article = article.as_ref().map_or("", |article| article.as_str());
         out.write_record([site.as_str(), article, &bucket.to_string(), &views.to_string()])?;
