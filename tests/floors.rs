@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Every module of the library. Two modules on one floor do not import each other; of the two that stand above the
 /// services, the command line starts the composition, never the other way round.
-const FLOORS: [(&str, u8); 9] = [
+const FLOORS: [(&str, u8); 10] = [
     ("domain", 0),
     ("telemetry", 1),
     ("journal", 1),

@@ -57,6 +57,8 @@ pub(super) struct Inner {
     trusted: Instant,
     /// Since when the store owes an answer.
     busy: Option<Instant>,
+    /// When the store was asked for its last answer of any kind.
+    confirmed: Option<Instant>,
     /// Whether the store failed when it was last asked.
     pub(super) away: bool,
 }
@@ -78,6 +80,7 @@ impl Counter {
             checked: None,
             trusted: Instant::now(),
             busy: None,
+            confirmed: None,
             away: false,
         };
         Self { site, index, inner: Mutex::new(inner), wake: Notify::new(), answered: Notify::new() }
@@ -104,6 +107,12 @@ impl Counter {
                 return known;
             }
         }
+    }
+
+    /// Has the store asked again, though nobody waits for the answer.
+    pub(super) fn recheck(&self) {
+        self.lock().asked = true;
+        self.wake.notify_one();
     }
 
     /// Lets everybody who waits look again.
@@ -161,6 +170,11 @@ impl Inner {
         self.asked.then(|| self.checked.map_or_else(Instant::now, |(at, _)| at + REFRESH))
     }
 
+    /// When the store last confirmed where it stands.
+    pub(super) fn confirmed(&self) -> Option<Instant> {
+        self.confirmed
+    }
+
     /// The store is being asked.
     pub(super) fn begin(&mut self) {
         self.busy = Some(Instant::now());
@@ -168,8 +182,10 @@ impl Inner {
 
     /// The store has answered, or failed to; answers whether that is news.
     pub(super) fn end(&mut self, worked: bool) -> bool {
-        self.busy = None;
-        if !worked {
+        let asked = self.busy.take();
+        if worked {
+            self.confirmed = asked;
+        } else {
             self.wanted.clear();
         }
         std::mem::replace(&mut self.away, !worked) == worked

@@ -27,6 +27,10 @@ use crate::{
     store::{Store, StoreError},
 };
 
+/// After how long the store is asked again where it stands, of a site that has entries in the journal though nobody
+/// reads it: so a store that went back is made whole even where nobody looks.
+const RECHECK: Duration = Duration::from_secs(5);
+
 /// What is known of the recorder as a whole.
 #[derive(Debug)]
 pub(super) struct Status {
@@ -135,24 +139,49 @@ impl Status {
         self.counters.iter().filter(waits).map(|counter| counter.site.id.clone()).collect()
     }
 
-    /// What the journal may delete: offsets that the store has confirmed, and the last entry that all of them include.
-    fn confirmed(&self) -> (Vec<(SiteId, Seq)>, Seq) {
+    /// Has the store asked again where it stands, for sites with entries after `deleted` that nobody reads.
+    fn recheck(&self, deleted: Seq) {
+        for counter in &self.counters {
+            let inner = counter.lock();
+            let silent = inner.confirmed().is_some_and(|at| at.elapsed() >= RECHECK);
+            let entries = inner.state.offset().is_some_and(|offset| offset > deleted);
+            drop(inner);
+            if silent && entries {
+                counter.recheck();
+            }
+        }
+    }
+
+    /// How far the store is.
+    fn confirmed(&self, deleted: Seq) -> Confirmed {
         // Taken first: what is committed from here on is after it.
-        let mut upto = self.head();
-        let mut offsets = Vec::with_capacity(self.counters.len());
+        let mut confirmed = Confirmed { offsets: Vec::with_capacity(self.counters.len()), upto: self.head(), at: Some(Instant::now()) };
         for counter in &self.counters {
             let inner = counter.lock();
             let Some(offset) = inner.state.offset() else {
-                upto = 0;
+                confirmed.upto = 0;
                 continue;
             };
             if inner.state.unapplied() {
-                upto = upto.min(offset);
+                confirmed.upto = confirmed.upto.min(offset);
             }
-            offsets.push((counter.site.id.clone(), offset));
+            if offset > deleted {
+                confirmed.at = confirmed.at.min(inner.confirmed());
+            }
+            confirmed.offsets.push((counter.site.id.clone(), offset));
         }
-        (offsets, upto)
+        confirmed
     }
+}
+
+/// How far the store is, by its own words.
+struct Confirmed {
+    /// Its offset for each site.
+    offsets: Vec<(SiteId, Seq)>,
+    /// The entry up to which all of them are applied.
+    upto: Seq,
+    /// When it said so last, of each site that has entries in the journal.
+    at: Option<Instant>,
 }
 
 /// What all tasks work with.
@@ -175,42 +204,58 @@ impl<J, S> Deref for Shared<J, S> {
 impl<J: Journal, S: Store> Shared<J, S> {
     /// Deletes the oldest applied entries at once, to make room.
     pub(super) async fn make_room(&self) -> Result<Usage, JournalError> {
-        let (offsets, upto) = self.confirmed();
+        let Confirmed { offsets, upto, .. } = self.confirmed(Seq::MAX);
         self.journal.trim(offsets, upto, upto).await
     }
 }
 
-/// When the store was seen to include which entries: an entry may go when it has been applied for `retain`, not when it
-/// is that old, or a fail-over soon after a long outage would find it gone.
-struct Applied {
+/// Which entries may go. An entry is kept until the store has confirmed it over a span of `retain`: not until it is that
+/// old, or a fail-over soon after a long outage would find it gone; and not while the store is silent, for it may come
+/// back as it was before.
+struct Trimmer {
     retain: Duration,
     /// Moments and the entries up to which all was applied then, both ascending.
     seen: VecDeque<(Instant, Seq)>,
+    /// The last entry that was let go.
+    deleted: Seq,
 }
 
-impl Applied {
+impl Trimmer {
     /// How many moments are remembered; `retain` is kept to within this share of it.
     const MOMENTS: u32 = 64;
 
-    /// Takes in that entries up to `upto` are applied now; answers up to which they have been for `retain`.
-    fn follow(&mut self, now: Instant, upto: Seq) -> Seq {
+    /// Takes in how far the store is; answers up to which entry it has been so for `retain`.
+    fn follow(&mut self, confirmed: &Confirmed) -> Seq {
+        let Some(at) = confirmed.at else { return 0 };
         // A store that went back takes its word back.
         for (_, seen) in &mut self.seen {
-            *seen = upto.min(*seen);
+            *seen = confirmed.upto.min(*seen);
         }
+        let now = Instant::now();
         if self.seen.back().is_none_or(|(then, _)| now - *then >= self.retain / Self::MOMENTS) {
-            self.seen.push_back((now, upto));
+            self.seen.push_back((now, confirmed.upto));
         }
-        let old = self.seen.partition_point(|(then, _)| now - *then >= self.retain);
-        self.seen.drain(..old.saturating_sub(1));
-        if old > 0 { self.seen.front().map_or(0, |(_, upto)| *upto) } else { 0 }
+        let old = self.seen.partition_point(|(then, _)| at.saturating_duration_since(*then) >= self.retain);
+        if old == 0 {
+            return 0;
+        }
+        self.seen.drain(..old - 1);
+        self.deleted = self.seen.front().map_or(0, |(_, upto)| *upto);
+        self.deleted
+    }
+
+    async fn trim<J: Journal, S: Store>(&mut self, shared: &Shared<J, S>) -> Result<Usage, JournalError> {
+        shared.recheck(self.deleted);
+        let confirmed = shared.confirmed(self.deleted);
+        let delete = self.follow(&confirmed);
+        shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await
     }
 }
 
 /// Deletes entries whose time has passed, until told to stop; then once more, so that the next start knows how far the
 /// store is.
 pub(super) async fn trim_regularly<J: Journal, S: Store>(shared: Arc<Shared<J, S>>, mut stage: watch::Receiver<Stage>) {
-    let mut applied = Applied { retain: shared.config.retain, seen: VecDeque::new() };
+    let mut trimmer = Trimmer { retain: shared.config.retain, seen: VecDeque::new(), deleted: 0 };
     let mut ticks = interval(TRIM_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -219,9 +264,7 @@ pub(super) async fn trim_regularly<J: Journal, S: Store>(shared: Arc<Shared<J, S
             _ = stage.wait_for(|stage| *stage >= Stage::Trimming) => true,
             _ = ticks.tick() => false,
         };
-        let (offsets, upto) = shared.confirmed();
-        let delete = applied.follow(Instant::now(), upto);
-        match shared.journal.trim(offsets, upto, delete).await {
+        match trimmer.trim(&shared).await {
             Ok(Usage { more: true, .. }) if !stopping => ticks.reset_immediately(),
             Ok(Usage { room, .. }) => shared.journal_room(room, "its greatest size is reached"),
             Err(JournalError::Full(why)) => shared.journal_room(false, &why),

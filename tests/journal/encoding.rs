@@ -140,7 +140,7 @@ fn an_entry_of_version_1_is_still_read() {
     let hex: String = encode(42, &written).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, fixture);
     let data: Vec<u8> = (0..fixture.len()).step_by(2).map(|i| u8::from_str_radix(&fixture[i..i + 2], 16).unwrap()).collect();
-    assert_eq!(views(&decode(42, 1_795_400_000_000, &data).unwrap()), Ok(written.views));
+    assert_eq!(views(&decode(42, 1_795_400_000_000, &data).unwrap()), Ok(written.views.clone()));
     let skip = Body::Skip.encode(PRODUCER, 42, 0).unwrap();
     assert_eq!(skip[..2], [1, 1]);
     assert_eq!(decode(42, 0, &skip), Ok(Body::Skip));
