@@ -6,8 +6,10 @@
 //! - 1 [`journal`]: the local log every view is written to before it is acknowledged
 //! - 1 [`store`]: where the counters live
 //! - 2 [`recorder`]: from a view to a durable entry, from entries to counters, and back to figures
+//! - 3 [`http`]: the interface: what may be asked, by whom, and how it is answered
 
 pub mod domain;
+pub mod http;
 pub mod journal;
 pub mod recorder;
 pub mod store;
