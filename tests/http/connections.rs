@@ -1,0 +1,149 @@
+//! What a connection may take, and how connections end.
+
+use std::{
+    io::ErrorKind,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use truycap::http::Limits;
+
+use crate::server::{Client, Options, Server, start};
+
+const POST: &str = "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n";
+const SHORT: Duration = Duration::from_millis(200);
+
+fn with(change: impl FnOnce(&mut Limits)) -> Server {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    start(Options { limits, ..Options::default() })
+}
+
+#[test]
+fn a_head_that_does_not_end_is_not_waited_for() {
+    let server = with(|limits| limits.header_read = SHORT);
+    let begun = Instant::now();
+    let mut client = server.connect();
+    client.send("POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nX-Slow: ");
+    assert!(client.is_closed());
+    assert!(begun.elapsed() >= SHORT);
+}
+
+#[test]
+fn a_head_that_trickles_in_is_not_waited_for() {
+    let server = with(|limits| limits.header_read = SHORT);
+    let mut client = server.connect();
+    let begun = Instant::now();
+    while client.try_send("X").is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the connection is still open");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(begun.elapsed() >= SHORT);
+}
+
+#[test]
+fn an_idle_connection_is_closed_whether_or_not_it_was_used() {
+    let server = with(|limits| limits.header_read = SHORT);
+    let (mut unused, mut used) = (server.connect(), server.connect());
+    used.request("GET", "/v1/sites/portal/figures", &[], "");
+    assert_eq!(used.answer().status, 200);
+    let idle = Instant::now();
+    assert!(used.is_closed());
+    assert!(idle.elapsed() >= SHORT / 2);
+    assert!(unused.is_closed());
+}
+
+#[test]
+fn a_connection_is_kept_for_more_requests() {
+    let server = start(Options::default());
+    let mut client = server.connect();
+    // A refusal does not end a connection either, where the request was read to its end.
+    for (method, target, status) in [
+        ("POST", "/v1/sites/portal/views", 200),
+        ("GET", "/nothing", 404),
+        ("GET", "/v1/sites/portal/top", 400),
+        ("PATCH", "/v1/sites/portal/top", 405),
+        ("GET", "/v1/sites/portal/figures", 200),
+    ] {
+        client.request(method, target, &[], "");
+        assert_eq!(client.answer().status, status, "{method} {target}");
+    }
+}
+
+#[test]
+fn a_body_that_does_not_end_is_not_waited_for() {
+    let server = with(|limits| limits.body_read = SHORT);
+    for framing in ["Content-Length: 100\r\n\r\n{}", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"] {
+        let mut client = server.connect();
+        client.send(format!("{POST}{framing}"));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (408, Some("close")), "{framing}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert!(client.is_closed());
+    }
+    assert_eq!(server.total(), 0);
+}
+
+#[test]
+fn a_client_that_asks_and_never_reads_is_dropped() {
+    let server = with(|limits| limits.write = SHORT);
+    let mut client = server.connect();
+    let begun = Instant::now();
+    let requests = "GET /demo.css HTTP/1.1\r\nHost: t\r\n\r\n".repeat(100);
+    let error = loop {
+        assert!(begun.elapsed() < Duration::from_secs(8), "the server goes on taking requests");
+        if let Err(error) = client.try_send(&requests) {
+            break error;
+        }
+    };
+    // And not that the client gave up.
+    assert!(matches!(error, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+}
+
+#[test]
+fn a_connection_above_the_limit_waits_its_turn() {
+    let server = with(|limits| limits.max_connections = 2);
+    let (mut first, mut second, mut third) = (server.connect(), server.connect(), server.connect());
+    for client in [&mut first, &mut second, &mut third] {
+        client.request("GET", "/v1/sites/portal/figures", &[], "");
+    }
+    assert_eq!((first.answer().status, second.answer().status), (200, 200));
+    assert!(third.is_silent(Duration::from_millis(100)));
+    drop(first);
+    assert_eq!(third.answer().status, 200);
+}
+
+#[test]
+fn a_request_under_way_is_finished_and_no_new_one_is_taken_when_the_service_stops() {
+    let mut server = start(Options::default());
+    let (mut idle, mut busy) = (server.connect(), server.connect());
+    idle.request("GET", "/v1/sites/portal/figures", &[], "");
+    assert_eq!(idle.answer().status, 200);
+    busy.send(format!("{POST}Content-Length: 2\r\n\r\n"));
+    // An answer on a connection opened later: the two above are being served.
+    assert_eq!(server.total(), 0);
+    server.stop();
+    assert!(idle.is_closed());
+    crate::server::wait_for("the listener to close", || TcpStream::connect(server.public).is_err());
+    busy.send("{}");
+    let answer = busy.answer();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert_eq!(answer.json()["counted"], true);
+    assert!(busy.is_closed());
+    assert_eq!(server.stopped(), 0);
+}
+
+#[test]
+fn a_request_that_is_late_when_the_service_stops_is_dropped_and_reported() {
+    let mut server = start(Options { drain: SHORT, ..Options::default() });
+    let mut clients: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(format!("{POST}Content-Length: 2\r\n\r\n"));
+    }
+    assert_eq!(server.total(), 0);
+    let begun = Instant::now();
+    server.stop();
+    assert_eq!(server.stopped(), 3);
+    assert!((SHORT..Duration::from_secs(4)).contains(&begun.elapsed()));
+    assert!(clients.iter_mut().all(Client::is_closed));
+}

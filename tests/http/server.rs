@@ -1,0 +1,350 @@
+//! What the tests of the HTTP interface share: a server in this process, with a journal and a store that can be told to
+//! fail, and a client that sends the bytes it is given.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
+use truycap::{
+    domain::{
+        article::ArticleId,
+        calendar::Bucket,
+        fold::{DayViews, Deltas},
+        producer::{ProducerId, Seq},
+        retention::Retention,
+        site::{Origin, Site, SiteId},
+    },
+    http::{Admin, Limits, Public, serve},
+    journal::{Entry, Journal, JournalError, Replay, Usage},
+    recorder::{self, Recorder},
+    store::{Applied, Row, Snapshot, Store, StoreError, memory::MemoryStore},
+};
+
+/// The origin of the site `portal`.
+pub const ORIGIN: &str = "https://portal.example.vn";
+
+/// A Monday, 10:00 in Hà Nội.
+pub fn now() -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339("2026-11-23T10:00:00+07:00").unwrap().to_utc()
+}
+
+/// What goes wrong behind the server.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// The journal takes no more.
+    pub full: AtomicBool,
+    /// The journal's disk does not answer.
+    pub stuck: AtomicBool,
+    /// The store does not answer.
+    pub away: AtomicBool,
+}
+
+/// A journal in memory.
+struct Log {
+    faults: Arc<Faults>,
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl Journal for Log {
+    fn producer(&self) -> ProducerId {
+        ProducerId(1)
+    }
+
+    fn head(&self) -> Seq {
+        0
+    }
+
+    async fn append(&self, entry: Entry) -> Result<Seq, JournalError> {
+        while self.faults.stuck.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if self.faults.full.load(SeqCst) {
+            return Err(JournalError::Full("a test says so".into()));
+        }
+        let mut entries = self.entries.lock().unwrap();
+        entries.push(entry);
+        Ok(entries.len() as Seq)
+    }
+
+    async fn read(&self, site: &SiteId, after: Seq) -> Result<Replay, JournalError> {
+        let entries = self.entries.lock().unwrap();
+        let mut days: BTreeMap<NaiveDate, DayViews> = BTreeMap::new();
+        for entry in &entries[usize::try_from(after).unwrap()..] {
+            for ((_, day), views) in entry.views.iter().filter(|((id, _), _)| id == site) {
+                days.entry(*day).or_default().add(views);
+            }
+        }
+        let head = entries.len() as Seq;
+        Ok(Replay { to: head, head, days, missing: None })
+    }
+
+    async fn trim(&self, _: Vec<(SiteId, Seq)>, _: Seq, _: DateTime<Utc>) -> Result<Usage, JournalError> {
+        Ok(Usage { bytes: 0, room: !self.faults.full.load(SeqCst), more: false })
+    }
+
+    async fn skip(&self, _: Seq) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A store in memory.
+struct Counters {
+    faults: Arc<Faults>,
+    store: MemoryStore<fn() -> DateTime<Utc>>,
+}
+
+impl Counters {
+    fn there(&self) -> Result<&MemoryStore<fn() -> DateTime<Utc>>, StoreError> {
+        if self.faults.away.load(SeqCst) { Err(StoreError::NotApplied("a test says so".into())) } else { Ok(&self.store) }
+    }
+}
+
+impl Store for Counters {
+    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
+        self.there()?.apply(site, producer, from, to, deltas).await
+    }
+
+    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
+        self.there()?.figures(site, producer, today, articles).await
+    }
+
+    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+        self.there()?.top(site, bucket, limit).await
+    }
+
+    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+        self.there()?.history(site, article, buckets).await
+    }
+
+    async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
+        self.there()?.export(site, rows).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.there()?.ping().await
+    }
+}
+
+/// How a server is started; the default is what most tests want.
+pub struct Options {
+    pub limits: Limits,
+    pub demo: bool,
+    pub drain: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { limits: Limits::default(), demo: true, drain: Duration::from_secs(5) }
+    }
+}
+
+/// A public and an admin listener over one recorder. Dropping it ends all of it.
+pub struct Server {
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+    pub faults: Arc<Faults>,
+    runtime: Runtime,
+    stop: Arc<Notify>,
+    serving: Option<JoinHandle<usize>>,
+    _recorder: Recorder,
+}
+
+/// A server with one site, `portal`, in which nothing has been counted.
+pub fn start(options: Options) -> Server {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let faults = Arc::new(Faults::default());
+    let site = Site {
+        id: SiteId::parse("portal").unwrap(),
+        origins: vec![Origin::parse("http://127.0.0.1:8080").unwrap(), Origin::parse(ORIGIN).unwrap()],
+        timezone: chrono_tz::Asia::Ho_Chi_Minh,
+    };
+    let config = recorder::Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900) };
+    let journal = Log { faults: faults.clone(), entries: Mutex::default() };
+    let store = Counters { faults: faults.clone(), store: MemoryStore::new(Retention::default(), now) };
+    let stop = Arc::new(Notify::new());
+    let (public, admin, recorder, serving) = runtime.block_on(async {
+        let (handle, recorder) = recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), now).await.unwrap();
+        let Options { limits, demo, drain } = options;
+        let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
+        let (responder, stopped) = (Public::new(handle.clone(), demo, &limits), stop.clone());
+        let serving = tokio::spawn(serve(public, responder, limits.clone(), async move { stopped.notified().await }, drain));
+        tokio::spawn(serve(admin, Admin::new(handle), limits, std::future::pending(), drain));
+        (public_address, admin_address, recorder, serving)
+    });
+    Server { public, admin, faults, runtime, stop, serving: Some(serving), _recorder: recorder }
+}
+
+impl Server {
+    /// A connection to the public listener.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.public)
+    }
+
+    /// One request, on a connection of its own.
+    pub fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answer {
+        let mut client = self.connect();
+        client.request(method, target, headers, body);
+        if method == "HEAD" { client.head() } else { client.answer() }
+    }
+
+    pub fn get(&self, target: &str) -> Answer {
+        self.ask("GET", target, &[], "")
+    }
+
+    /// Counts a view of an article.
+    pub fn view(&self, article: &str) -> Answer {
+        let body = serde_json::json!({ "article": article }).to_string();
+        self.ask("POST", "/v1/sites/portal/views", &["Content-Type: application/json"], &body)
+    }
+
+    /// The site's total: how many views have been counted.
+    pub fn total(&self) -> u64 {
+        self.get("/v1/sites/portal/figures").json()["site"]["total"].as_u64().unwrap()
+    }
+
+    /// What the admin listener says of readiness.
+    pub fn ready(&self) -> Answer {
+        let mut client = Client::connect(self.admin);
+        client.request("GET", "/readyz", &[], "");
+        client.answer()
+    }
+
+    /// Begins to stop the public listener.
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits until the public listener has stopped, and tells how many connections were dropped.
+    pub fn stopped(&mut self) -> usize {
+        self.runtime.block_on(self.serving.take().unwrap()).unwrap()
+    }
+}
+
+/// An answer as it came over the wire.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's value; names are in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// A connection on which exactly the given bytes are sent. It gives up after ten seconds.
+pub struct Client(pub BufReader<TcpStream>);
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends as long as the server takes it; the error that ended it where it does not.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), ErrorKind> {
+        self.0.get_mut().write_all(bytes.as_ref()).map_err(|error| error.kind())
+    }
+
+    pub fn request(&mut self, method: &str, target: &str, headers: &[&str], body: &str) {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n");
+        for header in headers {
+            head += &format!("{header}\r\n");
+        }
+        if !body.is_empty() {
+            head += &format!("Content-Length: {}\r\n", body.len());
+        }
+        self.send(head + "\r\n" + body);
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// The head of an answer that has no body, whatever it says of its length.
+    pub fn head(&mut self) -> Answer {
+        let status = self.line();
+        let status = status.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("no answer: {status:?}"))[..3].parse().unwrap();
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line();
+            let Some((name, value)) = line.split_once(": ") else { break };
+            headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        }
+        Answer { status, headers, body: Vec::new() }
+    }
+
+    /// The next answer.
+    pub fn answer(&mut self) -> Answer {
+        let mut answer = self.head();
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        answer.body = vec![0; length];
+        self.0.read_exact(&mut answer.body).unwrap();
+        answer
+    }
+
+    /// Whether the server closes the connection without another byte.
+    pub fn is_closed(&mut self) -> bool {
+        match self.0.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+
+    /// Whether nothing comes for a while.
+    pub fn is_silent(&mut self, for_: Duration) -> bool {
+        self.0.get_ref().set_read_timeout(Some(for_)).unwrap();
+        let silent = self.0.fill_buf().is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        self.0.get_ref().set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        silent
+    }
+}
+
+/// Waits for something that happens soon.
+pub fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
