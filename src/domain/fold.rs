@@ -65,8 +65,8 @@ impl Deltas {
 }
 
 /// A sum of views by day, as the five buckets of each day.
-impl FromIterator<(NaiveDate, DayViews)> for Deltas {
-    fn from_iter<I: IntoIterator<Item = (NaiveDate, DayViews)>>(days: I) -> Self {
+impl<'a> FromIterator<(NaiveDate, &'a DayViews)> for Deltas {
+    fn from_iter<I: IntoIterator<Item = (NaiveDate, &'a DayViews)>>(days: I) -> Self {
         let mut deltas = Self::default();
         for (day, sum) in days {
             for bucket in Bucket::of_day(day) {

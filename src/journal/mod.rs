@@ -3,7 +3,7 @@
 //! - [`Journal`]: what the recorder needs of it
 //! - [`sqlite`]: the file
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -27,10 +27,8 @@ pub struct Entry {
 /// The views of one site in a stretch of the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replay {
-    /// The last entry that was looked at. Equal to `head` where all was read.
+    /// The last entry that was looked at; what was asked for is read to its end where this is `upto`.
     pub to: Seq,
-    /// The journal's last entry.
-    pub head: Seq,
     /// The sums of the site's views.
     pub days: BTreeMap<NaiveDate, DayViews>,
     /// The first and last entry that were asked for and held views of the site, but are no longer kept.
@@ -71,10 +69,10 @@ pub trait Journal: Send + Sync + 'static {
     fn head(&self) -> Seq;
 
     /// Writes an entry and answers with its number once it is durable.
-    fn append(&self, entry: Entry) -> impl Future<Output = Result<Seq, JournalError>> + Send;
+    fn append(&self, entry: Arc<Entry>) -> impl Future<Output = Result<Seq, JournalError>> + Send;
 
-    /// The sums of a site's views after an entry, over a bounded number of entries.
-    fn read(&self, site: &SiteId, after: Seq) -> impl Future<Output = Result<Replay, JournalError>> + Send;
+    /// The sums of a site's views in the entries after `after` and up to `upto`, over a bounded number of entries.
+    fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> impl Future<Output = Result<Replay, JournalError>> + Send;
 
     /// Deletes the oldest entries, a bounded number of them, that are both not after `upto` and older than `before`.
     ///

@@ -1,13 +1,66 @@
 //! The recorder: from a view to a durable entry, from entries to counters, and back to figures.
+//!
+//! ```text
+//! record ─► commit ─► journal            one task, group commit
+//!              │
+//!              ▼
+//!           counter (state, base) ◄─► worker ◄─► store     one worker for each site
+//!              │
+//! figures ◄────┘
+//! ```
+//!
+//! - `state`: what is known of a site; a state machine without I/O
+//! - `base`: what the store said, as a part of it
+//! - `counter`: the state behind its lock, and who waits for what
+//! - `commit`, `worker`, `query`: the tasks
+//! - `shared`: what they share
+//!
+//! [`spawn`] starts the tasks; the [`Recorder`] owns them, and the [`Handle`] is what requests see.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+    time::timeout,
+};
 
 use crate::{
-    domain::{article::ArticleId, calendar::Bucket, figures::Figures, producer::Seq, site::Site},
-    store::StoreError,
+    domain::{
+        article::ArticleId,
+        calendar::Bucket,
+        figures::Figures,
+        producer::Seq,
+        site::{Site, SiteId},
+    },
+    journal::{Journal, JournalError},
+    store::{Store, StoreError},
 };
+
+mod base;
+mod commit;
+mod counter;
+mod query;
+mod shared;
+mod state;
+mod worker;
+
+pub use counter::Counter;
+use query::Query;
+use shared::{Shared, Status};
+
+/// How long a reader waits for the store before it is answered with what is known.
+pub const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The most views that may wait to be written.
+const MAX_QUEUE: usize = 1 << 16;
+
+/// How often applied entries that have passed their time are deleted.
+const TRIM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Tells the time. A plain function: a test hands in one of its own.
+pub type Clock = fn() -> DateTime<Utc>;
 
 /// How a recorder works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +71,8 @@ pub struct Config {
     pub retain: Duration,
 }
 
-/// Why a view was not acknowledged. It may be counted at most once, later.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a view was not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// The journal cannot take more for now; the view is not counted.
     #[error("the journal is full")]
@@ -27,7 +80,7 @@ pub enum RecordError {
     /// More views wait to be written than the recorder holds; the view is not counted.
     #[error("too many views wait to be written")]
     Busy,
-    /// The recorder has stopped, or stops because its journal failed.
+    /// The recorder stops, or its journal failed; the view may be counted or not.
     #[error("the service is stopping")]
     Stopped,
 }
@@ -46,7 +99,7 @@ pub struct Answer {
 }
 
 /// How the recorder is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
     /// Whether views can be journaled.
     pub journal_ok: bool,
@@ -56,62 +109,157 @@ pub struct Health {
     pub head: Seq,
 }
 
-/// One site being counted; obtained from [`Handle::site`].
-#[derive(Debug)]
-pub struct Counter {
-    /// The site.
-    pub site: Site,
+/// What was left when a recorder stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// The sites whose last views the store has not got. They are in the journal, and are applied at the next start.
+    pub waiting: Vec<SiteId>,
 }
 
 /// The recorder, as handlers of requests see it. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Handle;
+pub struct Handle {
+    status: Arc<Status>,
+    views: mpsc::Sender<commit::View>,
+    queries: mpsc::Sender<Query>,
+    clock: Clock,
+}
+
+/// The owner of the recorder's tasks. Dropping it ends them where they stand, as a crash would.
+#[derive(Debug)]
+pub struct Recorder {
+    status: Arc<Status>,
+    tasks: JoinSet<()>,
+    stage: watch::Sender<Stage>,
+}
+
+/// How far a shutdown has come; each stage has the one before behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Running,
+    /// What is queued is written, and nothing more is taken.
+    Writing,
+    /// What is written is applied.
+    Applying,
+    /// The journal is told how far the store is.
+    Trimming,
+}
+
+/// Starts a recorder.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub async fn spawn<J: Journal, S: Store>(
+    config: Config,
+    sites: Vec<Site>,
+    journal: Arc<J>,
+    store: Arc<S>,
+    clock: Clock,
+) -> Result<(Handle, Recorder), JournalError> {
+    let status = Arc::new(Status::new(sites, journal.sites().await?, journal.head()));
+    let shared = Arc::new(Shared { config, status: Arc::clone(&status), journal, store, clock });
+    let (views, views_queue) = mpsc::channel(MAX_QUEUE);
+    let (queries, queries_queue) = mpsc::channel(query::MAX_QUEUE);
+    let (stage, now) = watch::channel(Stage::Running);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(commit::run(Arc::clone(&shared), views_queue, now.clone()));
+    tasks.spawn(query::run(Arc::clone(&shared), queries_queue, now.clone()));
+    for counter in &status.counters {
+        tasks.spawn(worker::Worker::new(Arc::clone(&shared), Arc::clone(counter)).run(now.clone()));
+    }
+    tasks.spawn(shared::trim_regularly(shared, now));
+    let handle = Handle { status: Arc::clone(&status), views, queries, clock };
+    Ok((handle, Recorder { status, tasks, stage }))
+}
 
 impl Handle {
     /// The configured site of that id.
     #[must_use]
-    pub fn site(&self, _id: &str) -> Option<&Counter> {
-        None
+    pub fn site(&self, id: &str) -> Option<&Counter> {
+        self.status.configured(id).map(|counter| &**counter)
     }
 
     /// Counts a view that was received now, and returns once it is durable.
     ///
     /// # Errors
     /// Where the view could not be made durable; see [`RecordError`].
-    pub async fn record(&self, _site: &Counter, _article: Option<ArticleId>) -> Result<(), RecordError> {
-        Err(RecordError::Stopped)
+    pub async fn record(&self, counter: &Counter, article: Option<ArticleId>) -> Result<(), RecordError> {
+        let (done, durable) = oneshot::channel();
+        let view = commit::View { site: counter.index, day: counter.site.day(self.now()), article, done };
+        self.views.try_send(view).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => RecordError::Busy,
+            mpsc::error::TrySendError::Closed(_) => RecordError::Stopped,
+        })?;
+        durable.await.unwrap_or(Err(RecordError::Stopped))
     }
 
     /// The figures of a site and of articles of it, everything this process has acknowledged included.
-    pub async fn figures(&self, _site: &Counter, _articles: &[ArticleId]) -> Answer {
-        Answer { site: None, articles: Vec::new(), as_of: Utc::now(), stale: true }
+    ///
+    /// Waits up to [`PATIENCE`] for the store where it must be asked.
+    pub async fn figures(&self, counter: &Counter, articles: &[ArticleId]) -> Answer {
+        counter.figures(self.now(), articles).await
     }
 
     /// The most-read articles of a bucket, as the store has them.
     ///
     /// # Errors
     /// Where the store is away.
-    pub async fn top(&self, _site: &Counter, _bucket: Bucket, _limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        Err(StoreError::NotApplied(String::new()))
+    pub async fn top(&self, counter: &Counter, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+        let site = counter.site.id.clone();
+        query::ask(&self.queries, |answer| Query::Top { site, bucket, limit, answer }).await
     }
 
     /// The views in buckets of a site or of one article, as the store has them.
     ///
     /// # Errors
     /// Where the store is away.
-    pub async fn history(&self, _site: &Counter, _article: Option<ArticleId>, _buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
-        Err(StoreError::NotApplied(String::new()))
+    pub async fn history(&self, counter: &Counter, article: Option<ArticleId>, buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
+        let site = counter.site.id.clone();
+        query::ask(&self.queries, |answer| Query::History { site, article, buckets, answer }).await
     }
 
     /// How the recorder is doing.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health { journal_ok: false, store_ok: false, head: 0 }
+        self.status.health()
     }
 
     /// The instant now, by the recorder's clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        (self.clock)()
+    }
+}
+
+impl Recorder {
+    /// Returns when the recorder cannot go on: its journal failed, or a task ended that should not have.
+    pub async fn failed(&mut self) -> JournalError {
+        let mut failure = self.status.failure();
+        tokio::select! {
+            biased;
+            error = failure.wait_for(Option::is_some) => {
+                error.ok().and_then(|error| error.clone()).unwrap_or_else(|| JournalError::Failed("unknown".into()))
+            }
+            task = self.tasks.join_next() => JournalError::Failed(format!("a task of the recorder ended: {task:?}")),
+        }
+    }
+
+    /// Stops: writes what is queued, gives the store what it lacks, and joins all tasks, within `patience`.
+    ///
+    /// Whoever still holds a [`Handle`] gets [`RecordError::Stopped`] from now on.
+    pub async fn shutdown(mut self, patience: Duration) -> Drained {
+        // How many tasks end at each stage: the writer and the asker of questions, the sites' workers, the trimmer.
+        let stages = [(Stage::Writing, 2), (Stage::Applying, self.status.counters.len()), (Stage::Trimming, 1)];
+        let tasks = async {
+            for (stage, count) in stages {
+                self.stage.send_replace(stage);
+                for _ in 0..count {
+                    self.tasks.join_next().await;
+                }
+            }
+        };
+        let _late = timeout(patience, tasks).await;
+        self.tasks.shutdown().await;
+        Drained { waiting: self.status.waiting() }
     }
 }

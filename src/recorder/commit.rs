@@ -1,0 +1,103 @@
+//! Group commit: all views that gather while an entry is being written make up the next one.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{RecordError, Shared, Stage};
+use crate::{
+    domain::{article::ArticleId, fold::DayViews, producer::Seq},
+    journal::{Entry, Journal, JournalError},
+    store::Store,
+};
+
+/// The most views of one entry: it bounds an entry's size to about a megabyte.
+const MAX_BATCH: usize = 4096;
+
+/// A view on its way to the journal.
+pub(super) struct View {
+    /// The site's place in the list.
+    pub(super) site: usize,
+    /// The site's calendar day on which it was received.
+    pub(super) day: NaiveDate,
+    pub(super) article: Option<ArticleId>,
+    /// Whoever waits for it to be durable.
+    pub(super) done: oneshot::Sender<Result<(), RecordError>>,
+}
+
+/// Writes views to the journal until told to stop, and then those that are still queued.
+pub(super) async fn run<J: Journal, S: Store>(
+    shared: Arc<Shared<J, S>>,
+    mut queue: mpsc::Receiver<View>,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    loop {
+        tokio::select! {
+            biased;
+            count = queue.recv_many(&mut batch, MAX_BATCH) => if count == 0 { return },
+            _ = stage.wait_for(|stage| *stage >= Stage::Writing), if !queue.is_closed() => {
+                queue.close();
+                continue;
+            }
+        }
+        let outcome = commit(&shared, &batch).await;
+        for view in batch.drain(..) {
+            // Whoever has gone away does not hear it: the view is counted all the same.
+            let _ = view.done.send(outcome);
+        }
+        if shared.has_failed() {
+            return;
+        }
+    }
+}
+
+/// Makes a batch durable and takes it into the sites' states.
+async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &[View]) -> Result<(), RecordError> {
+    let sums = sum(batch);
+    let views = sums.iter().map(|((site, day), sum)| ((shared.counters[*site].site.id.clone(), *day), sum.clone()));
+    let entry = Arc::new(Entry { at: (shared.clock)(), views: views.collect() });
+    let seq = match append(shared, entry).await {
+        Ok(seq) => seq,
+        Err(JournalError::Full(why)) => {
+            shared.journal_room(false, &why);
+            return Err(RecordError::Full);
+        }
+        Err(error) => {
+            shared.fail(error);
+            return Err(RecordError::Stopped);
+        }
+    };
+    shared.journal_room(true, "");
+    for ((site, day), sum) in &sums {
+        let counter = &shared.counters[*site];
+        if counter.lock().state.committed(seq, *day, sum) {
+            counter.wake.notify_one();
+        }
+    }
+    shared.set_head(seq);
+    Ok(())
+}
+
+/// Appends an entry. Where the journal is full, entries that are applied give way before their time.
+async fn append<J: Journal, S: Store>(shared: &Shared<J, S>, entry: Arc<Entry>) -> Result<Seq, JournalError> {
+    match shared.journal.append(Arc::clone(&entry)).await {
+        Err(JournalError::Full(_)) => {
+            shared.trim(DateTime::<Utc>::MAX_UTC).await?;
+            shared.journal.append(entry).await
+        }
+        result => result,
+    }
+}
+
+fn sum(batch: &[View]) -> BTreeMap<(usize, NaiveDate), DayViews> {
+    let mut sums: HashMap<(usize, NaiveDate), DayViews> = HashMap::new();
+    for view in batch {
+        sums.entry((view.site, view.day)).or_default().count(view.article.clone());
+    }
+    sums.into_iter().collect()
+}

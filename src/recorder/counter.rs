@@ -1,0 +1,189 @@
+//! One site being counted: its [`State`], and who waits for what.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{Answer, PATIENCE, state::State};
+use crate::{
+    domain::{article::ArticleId, producer::Seq, site::Site},
+    store::{MAX_ARTICLES, Snapshot},
+};
+
+/// For how long the store's answer is taken as its present state: half of the second within which others' counts show.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// How old an answer may become before the store is asked again while somebody is reading: nobody has to wait then.
+const REFRESH: Duration = Duration::from_millis(250);
+
+/// After how long articles are asked for again even where nobody seems to have counted: somebody may have repaired the
+/// store by hand.
+const DISTRUST: Duration = Duration::from_secs(60);
+
+/// The most articles that may wait to be asked for.
+const MAX_WANTED: usize = 10 * MAX_ARTICLES;
+
+/// One site being counted; obtained from [`Handle::site`](super::Handle::site).
+#[derive(Debug)]
+pub struct Counter {
+    /// The site.
+    pub site: Site,
+    /// The place in the recorder's list of sites.
+    pub(super) index: usize,
+    /// A plain mutex: it is held for a few look-ups and additions, never across an await.
+    inner: Mutex<Inner>,
+    /// Tells the site's worker that there is something to do.
+    pub(super) wake: Notify,
+    /// Tells those who wait for figures that the store has answered, or has failed to.
+    answered: Notify,
+}
+
+/// What the mutex guards.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) state: State,
+    /// Articles whose figures somebody waits for.
+    wanted: HashSet<ArticleId>,
+    /// Whether figures were asked for since the store was asked.
+    asked: bool,
+    /// When the store was asked for the answer that is known: by both clocks.
+    checked: Option<(Instant, DateTime<Utc>)>,
+    /// When articles were last forgotten out of distrust.
+    trusted: Instant,
+    /// Since when the store owes an answer.
+    busy: Option<Instant>,
+    /// Whether the store failed when it was last asked.
+    pub(super) away: bool,
+}
+
+/// What is known of figures at once.
+pub(super) enum LookUp {
+    /// All that was asked for; or all that can be known for now.
+    Done(Answer),
+    /// What is known, while the store is being asked for the rest.
+    Partly(Answer),
+}
+
+impl Counter {
+    pub(super) fn new(site: Site, index: usize, head: Seq) -> Self {
+        let inner = Inner {
+            state: State::new(head),
+            wanted: HashSet::new(),
+            asked: false,
+            checked: None,
+            trusted: Instant::now(),
+            busy: None,
+            away: false,
+        };
+        Self { site, index, inner: Mutex::new(inner), wake: Notify::new(), answered: Notify::new() }
+    }
+
+    /// Locks what is known. A panic elsewhere leaves sums that are each right or dropped, so poison is no reason to stop.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The figures of the site and of articles, waiting up to [`PATIENCE`] for the store where it must be asked.
+    pub(super) async fn figures(&self, now: DateTime<Utc>, articles: &[ArticleId]) -> Answer {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut answered = std::pin::pin!(self.answered.notified());
+            // Registered before the look-up, so that an answer in between is not missed.
+            answered.as_mut().enable();
+            let known = match self.lock().look_up(now, self.site.day(now), articles) {
+                LookUp::Done(answer) => return answer,
+                LookUp::Partly(answer) => answer,
+            };
+            self.wake.notify_one();
+            if tokio::time::timeout_at(deadline, answered).await.is_err() {
+                return known;
+            }
+        }
+    }
+
+    /// Lets everybody who waits look again.
+    pub(super) fn tell(&self) {
+        self.answered.notify_waiters();
+    }
+}
+
+impl Inner {
+    fn look_up(&mut self, now: DateTime<Utc>, today: NaiveDate, articles: &[ArticleId]) -> LookUp {
+        let site = self.state.site(today);
+        let mut known = Vec::with_capacity(articles.len());
+        let mut missing = Vec::new();
+        for article in articles {
+            match self.state.article(today, article) {
+                Some(figures) => known.push((article.clone(), figures)),
+                None => missing.push(article.clone()),
+            }
+        }
+        self.asked = true;
+        let in_step = !self.away && !self.state.is_behind() && self.checked.is_some_and(|(at, _)| at.elapsed() <= FRESH);
+        if in_step && site.is_some() && missing.is_empty() {
+            return LookUp::Done(Answer { site, articles: known, as_of: now, stale: false });
+        }
+        let as_of = self.checked.map_or(now, |(_, at)| at);
+        let answer = Answer { site, articles: known, as_of, stale: true };
+        let silent = self.busy.is_some_and(|since| since.elapsed() >= PATIENCE);
+        if self.away || silent || self.wanted.len() + missing.len() > MAX_WANTED {
+            return LookUp::Done(answer);
+        }
+        self.wanted.extend(missing);
+        LookUp::Partly(answer)
+    }
+
+    /// The articles to ask the store for now; `None` where it need not be asked.
+    pub(super) fn next_question(&mut self) -> Option<Vec<ArticleId>> {
+        let old = self.checked.is_none_or(|(at, _)| at.elapsed() >= REFRESH);
+        if self.wanted.is_empty() && self.state.offset().is_some() && !(self.asked && old) {
+            return None;
+        }
+        if self.trusted.elapsed() >= DISTRUST {
+            self.state.forget_articles();
+            self.trusted = Instant::now();
+        }
+        let articles: Vec<_> = self.wanted.iter().take(MAX_ARTICLES).cloned().collect();
+        for article in &articles {
+            self.wanted.remove(article);
+        }
+        self.asked = !self.wanted.is_empty();
+        Some(articles)
+    }
+
+    /// When the store should be asked again, where somebody is reading.
+    pub(super) fn refresh_at(&self) -> Option<Instant> {
+        self.asked.then(|| self.checked.map_or_else(Instant::now, |(at, _)| at + REFRESH))
+    }
+
+    /// The store is being asked.
+    pub(super) fn begin(&mut self) {
+        self.busy = Some(Instant::now());
+    }
+
+    /// The store has answered, or failed to; answers whether that is news.
+    pub(super) fn end(&mut self, worked: bool) -> bool {
+        self.busy = None;
+        if !worked {
+            self.wanted.clear();
+        }
+        std::mem::replace(&mut self.away, !worked) == worked
+    }
+
+    /// Takes in figures that the store was asked for at `at`, on the site's day `today`.
+    pub(super) fn answered(
+        &mut self,
+        at: (Instant, DateTime<Utc>),
+        today: NaiveDate,
+        articles: &[ArticleId],
+        snapshot: &Snapshot,
+    ) -> Option<super::state::Moved> {
+        self.checked = Some(at);
+        self.state.answered(today, articles, snapshot)
+    }
+}

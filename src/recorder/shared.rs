@@ -1,0 +1,214 @@
+//! What the recorder's tasks share.
+
+use std::{
+    collections::HashMap,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+use tracing::{error, info, warn};
+
+use super::{Clock, Config, Counter, Health, Stage, TRIM_INTERVAL};
+use crate::{
+    domain::{
+        producer::Seq,
+        site::{Site, SiteId},
+    },
+    journal::{Journal, JournalError, Usage},
+    store::{Store, StoreError},
+};
+
+/// What is known of the recorder as a whole.
+#[derive(Debug)]
+pub(super) struct Status {
+    /// The configured sites, and those that the journal still holds views of.
+    pub(super) counters: Vec<Arc<Counter>>,
+    /// The configured ones.
+    by_id: HashMap<SiteId, Arc<Counter>>,
+    /// The last entry that is in the counters' states.
+    head: AtomicU64,
+    journal_room: AtomicBool,
+    /// How many sites' last calls of the store failed.
+    away: AtomicUsize,
+    failure: watch::Sender<Option<JournalError>>,
+}
+
+impl Status {
+    pub(super) fn new(sites: Vec<Site>, journaled: Vec<SiteId>, head: Seq) -> Self {
+        let by_id: Vec<_> = sites.iter().map(|site| site.id.clone()).collect();
+        // A site that is no longer configured still gets what was acknowledged: its days are in the journal already,
+        // so its time zone does not matter.
+        let left = journaled.into_iter().filter(|id| !by_id.contains(id));
+        let left = left.map(|id| Site { id, origins: Vec::new(), timezone: Tz::UTC });
+        let configured = by_id.len();
+        let sites = sites.into_iter().chain(left).enumerate();
+        let counters: Vec<_> = sites.map(|(index, site)| Arc::new(Counter::new(site, index, head))).collect();
+        let by_id = by_id.into_iter().zip(counters.iter().take(configured).cloned()).collect();
+        Self {
+            counters,
+            by_id,
+            head: AtomicU64::new(head),
+            journal_room: AtomicBool::new(true),
+            away: AtomicUsize::new(0),
+            failure: watch::Sender::new(None),
+        }
+    }
+
+    pub(super) fn configured(&self, id: &str) -> Option<&Arc<Counter>> {
+        self.by_id.get(id)
+    }
+
+    pub(super) fn head(&self) -> Seq {
+        self.head.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_head(&self, seq: Seq) {
+        self.head.fetch_max(seq, Ordering::AcqRel);
+    }
+
+    /// The journal cannot be used any more: nothing is acknowledged from now on.
+    pub(super) fn fail(&self, error: JournalError) {
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            failure.get_or_insert(error);
+            first
+        });
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
+    pub(super) fn failure(&self) -> watch::Receiver<Option<JournalError>> {
+        self.failure.subscribe()
+    }
+
+    /// Notes whether the journal takes views, and logs when that changes.
+    pub(super) fn journal_room(&self, room: bool, why: &str) {
+        if self.journal_room.load(Ordering::Relaxed) == room || self.journal_room.swap(room, Ordering::Relaxed) == room {
+            return;
+        }
+        if room {
+            info!("the journal has room again: views are accepted");
+        } else {
+            error!(why, "the journal is full: views are refused until there is room");
+        }
+    }
+
+    /// Notes that the store has begun or ceased to fail for a site, and logs the first and the last.
+    pub(super) fn store_turned(&self, site: &SiteId, error: Option<&StoreError>) {
+        match error {
+            Some(error) if self.away.fetch_add(1, Ordering::Relaxed) == 0 => {
+                warn!(%site, %error, "the store is away: views are kept in the journal");
+            }
+            None if self.away.fetch_sub(1, Ordering::Relaxed) == 1 => {
+                let views = self.counters.iter().map(|counter| counter.lock().state.lag_views()).sum::<u64>();
+                info!(views, "the store is back: what waits is applied");
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        Health {
+            journal_ok: self.journal_room.load(Ordering::Relaxed) && !self.has_failed(),
+            store_ok: self.away.load(Ordering::Relaxed) == 0,
+            head: self.head(),
+        }
+    }
+
+    /// The sites whose last views the store has not got.
+    pub(super) fn waiting(&self) -> Vec<SiteId> {
+        let waits = |counter: &&Arc<Counter>| {
+            let inner = counter.lock();
+            inner.state.offset().is_none() || inner.state.unapplied()
+        };
+        self.counters.iter().filter(waits).map(|counter| counter.site.id.clone()).collect()
+    }
+
+    /// What the journal may delete: offsets that the store has confirmed, and the last entry that all of them include.
+    fn confirmed(&self) -> (Vec<(SiteId, Seq)>, Seq) {
+        // Taken first: what is committed from here on is after it.
+        let mut upto = self.head();
+        let mut offsets = Vec::with_capacity(self.counters.len());
+        for counter in &self.counters {
+            let inner = counter.lock();
+            let Some(offset) = inner.state.offset() else {
+                upto = 0;
+                continue;
+            };
+            if inner.state.unapplied() {
+                upto = upto.min(offset);
+            }
+            offsets.push((counter.site.id.clone(), offset));
+        }
+        (offsets, upto)
+    }
+}
+
+/// What all tasks work with.
+pub(super) struct Shared<J, S> {
+    pub(super) config: Config,
+    pub(super) status: Arc<Status>,
+    pub(super) journal: Arc<J>,
+    pub(super) store: Arc<S>,
+    pub(super) clock: Clock,
+}
+
+impl<J, S> Deref for Shared<J, S> {
+    type Target = Status;
+
+    fn deref(&self) -> &Status {
+        &self.status
+    }
+}
+
+impl<J: Journal, S: Store> Shared<J, S> {
+    /// Deletes entries that are applied and older than `before`, and tells the journal how far the store is.
+    pub(super) async fn trim(&self, before: DateTime<Utc>) -> Result<Usage, JournalError> {
+        let (offsets, upto) = self.confirmed();
+        self.journal.trim(offsets, upto, before).await
+    }
+}
+
+/// Deletes entries whose time has passed, until told to stop; then once more, so that the next start knows how far the
+/// store is.
+pub(super) async fn trim_regularly<J: Journal, S: Store>(shared: Arc<Shared<J, S>>, mut stage: watch::Receiver<Stage>) {
+    let retain = TimeDelta::from_std(shared.config.retain).unwrap_or(TimeDelta::MAX);
+    let mut ticks = interval(TRIM_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let stopping = tokio::select! {
+            biased;
+            _ = stage.wait_for(|stage| *stage >= Stage::Trimming) => true,
+            _ = ticks.tick() => false,
+        };
+        loop {
+            let before = (shared.clock)().checked_sub_signed(retain).unwrap_or(DateTime::<Utc>::MIN_UTC);
+            match shared.trim(before).await {
+                Ok(Usage { more: true, .. }) if !stopping => {}
+                Ok(Usage { room, .. }) => {
+                    shared.journal_room(room, "its greatest size is reached");
+                    break;
+                }
+                Err(JournalError::Full(why)) => {
+                    shared.journal_room(false, &why);
+                    break;
+                }
+                Err(error) => return shared.fail(error),
+            }
+        }
+        if stopping {
+            return;
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What the recorder knows of one site: a state machine without I/O.
+//!
+//! ```text
+//! journal   ──────────────────┬────────────────┬──────────────► head
+//!            in the store     │ folding        │ pending
+//!                           offset          folding.to
+//! ```
+//!
+//! Figures = base (what the store says up to the offset) + folding + pending. An apply that worked moves `folding`
+//! into the base, so the sum never jumps. Where the store stands elsewhere than remembered, everything is dropped and
+//! read again: the base from the store, the rest from the journal.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::NaiveDate;
+
+use super::base::Base;
+use crate::{
+    domain::{
+        article::ArticleId,
+        figures::Figures,
+        fold::{DayViews, Deltas},
+        producer::Seq,
+    },
+    journal::Replay,
+    store::{Applied, Snapshot},
+};
+
+/// How many sums (of an article on a day) a fold may hold before it takes no further entry. What it does not take waits
+/// in the journal, so memory stays bounded while the store is away.
+const MAX_FOLD: usize = 50_000;
+
+/// The sum of a site's views in the entries after `from` up to `to`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fold {
+    pub(super) from: Seq,
+    pub(super) to: Seq,
+    days: BTreeMap<NaiveDate, DayViews>,
+}
+
+impl Fold {
+    fn at(seq: Seq) -> Self {
+        Self { from: seq, to: seq, days: BTreeMap::new() }
+    }
+
+    fn add(&mut self, day: NaiveDate, views: &DayViews) {
+        self.days.entry(day).or_default().add(views);
+    }
+
+    fn is_full(&self) -> bool {
+        self.days.values().map(|day| day.articles.len()).sum::<usize>() >= MAX_FOLD
+    }
+
+    /// The number of views in the fold.
+    pub(super) fn views(&self) -> u64 {
+        self.days.values().map(|day| day.views).sum()
+    }
+
+    /// The counters that the fold adds to.
+    pub(super) fn deltas(&self) -> Deltas {
+        self.days.iter().map(|(day, views)| (*day, views)).collect()
+    }
+
+    /// Adds the fold's views of an article, or of the site, to its figures of a day.
+    fn overlay(&self, figures: &mut Figures, today: NaiveDate, article: Option<&ArticleId>) {
+        for (day, sum) in &self.days {
+            let views = article.map_or(sum.views, |article| sum.articles.get(article).copied().unwrap_or(0));
+            if views > 0 {
+                figures.add(today, *day, views);
+            }
+        }
+    }
+}
+
+/// Where a store stood that was not where it was remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// The offset as it was remembered; `None` where the store is heard for the first time.
+    pub(super) from: Option<Seq>,
+    /// The offset that the store has.
+    pub(super) to: Seq,
+}
+
+/// What is known of one site.
+#[derive(Debug)]
+pub(super) struct State {
+    /// The store's offset; `None` until the store has answered for the first time.
+    offset: Option<Seq>,
+    /// What is on its way to the store: it stays the same until the store's answer is known.
+    folding: Option<Arc<Fold>>,
+    /// What follows it.
+    pending: Fold,
+    /// Entries that came while older ones were still being read from the journal.
+    tail: Option<Fold>,
+    /// The last entry that may hold views of the site.
+    head: Seq,
+    /// What the store says.
+    base: Base,
+}
+
+impl State {
+    /// The state of a site whose journal ends at `head`, before the store has answered.
+    pub(super) fn new(head: Seq) -> Self {
+        Self { offset: None, folding: None, pending: Fold::default(), tail: None, head, base: Base::default() }
+    }
+
+    /// Takes in views that have become durable in entry `seq`. Answers whether these are the first that wait to be applied.
+    pub(super) fn committed(&mut self, seq: Seq, day: NaiveDate, views: &DayViews) -> bool {
+        let waiting = self.unapplied();
+        let complete = self.offset.is_some() && !self.is_behind();
+        self.head = seq;
+        let fold = match &mut self.tail {
+            Some(tail) => tail,
+            None if complete => &mut self.pending,
+            None => return !waiting,
+        };
+        if fold.is_full() {
+            // A tail with a hole is no tail.
+            self.tail = None;
+        } else {
+            fold.add(day, views);
+            // Not simply `seq`: a store that was ahead of the journal had a greater one.
+            fold.to = fold.to.max(seq);
+        }
+        !waiting
+    }
+
+    /// Whether entries that are not applied are not in memory either, and must be read from the journal.
+    pub(super) fn is_behind(&self) -> bool {
+        self.offset.is_some() && self.pending.to < self.head
+    }
+
+    /// Whether the store lacks views of this site, as far as is known.
+    pub(super) fn unapplied(&self) -> bool {
+        self.folding.is_some() || self.pending.views() > 0 || self.is_behind()
+    }
+
+    /// How many views in memory wait for the store.
+    pub(super) fn lag_views(&self) -> u64 {
+        self.pending.views() + self.folding.as_ref().map_or(0, |folding| folding.views())
+    }
+
+    /// The store's offset, where it is known.
+    pub(super) fn offset(&self) -> Option<Seq> {
+        self.offset
+    }
+
+    /// Begins to read the journal: the entries after the first seq, up to the second one.
+    pub(super) fn start_reading(&mut self) -> Option<(Seq, Seq)> {
+        // A full fold is applied before more is read into it.
+        if !self.is_behind() || self.pending.is_full() {
+            return None;
+        }
+        let tail = self.tail.get_or_insert_with(|| Fold::at(self.head));
+        Some((self.pending.to, tail.from))
+    }
+
+    /// Takes in what was read from the journal after entry `after`; ignored where the store has moved in the meantime.
+    pub(super) fn read(&mut self, after: Seq, replay: &Replay) {
+        if self.offset.is_none() || self.pending.to != after {
+            return;
+        }
+        for (day, views) in &replay.days {
+            self.pending.add(*day, views);
+        }
+        self.pending.to = replay.to;
+        let Some(tail) = self.tail.take() else { return };
+        if self.pending.to < tail.from {
+            self.tail = Some(tail);
+            return;
+        }
+        for (day, views) in &tail.days {
+            self.pending.add(*day, views);
+        }
+        self.pending.to = self.pending.to.max(tail.to);
+    }
+
+    /// The fold to apply next: the one whose answer is not known yet, else all that is pending.
+    pub(super) fn start_apply(&mut self) -> Option<Arc<Fold>> {
+        // An apply that leaves the offset where it is could be repeated unnoticed.
+        let moves = self.pending.to > self.pending.from && self.pending.views() > 0;
+        if self.folding.is_none() && self.offset.is_some() && moves {
+            let next = Fold::at(self.pending.to);
+            self.folding = Some(Arc::new(std::mem::replace(&mut self.pending, next)));
+        }
+        self.folding.clone()
+    }
+
+    /// Takes in the store's answer to the fold that is on its way.
+    pub(super) fn applied(&mut self, answer: Applied) -> Option<Moved> {
+        let folding = self.folding.as_ref()?;
+        match answer {
+            Applied::Done => self.stand_at(folding.to),
+            Applied::Refused(offset) => self.stand_at(offset),
+        }
+    }
+
+    /// Takes in what the store was asked on `day`: figures of the site and of `articles`.
+    pub(super) fn answered(&mut self, day: NaiveDate, articles: &[ArticleId], snapshot: &Snapshot) -> Option<Moved> {
+        let moved = self.stand_at(snapshot.offset);
+        self.base.install(day, articles, snapshot);
+        moved
+    }
+
+    /// The store stands at `offset`. Where that is neither where it was nor where the fold on its way would bring it,
+    /// memory and store have parted: everything is forgotten and begun afresh from there.
+    fn stand_at(&mut self, offset: Seq) -> Option<Moved> {
+        if self.offset == Some(offset) {
+            return None;
+        }
+        if let Some(folding) = self.folding.take_if(|folding| folding.to == offset) {
+            for (day, views) in &folding.days {
+                self.base.add(*day, views);
+            }
+            self.offset = Some(offset);
+            return None;
+        }
+        let moved = Moved { from: self.offset, to: offset };
+        *self = Self { offset: Some(offset), pending: Fold::at(offset), ..Self::new(self.head) };
+        Some(moved)
+    }
+
+    /// Forgets what the store said of articles, so that it is asked again.
+    pub(super) fn forget_articles(&mut self) {
+        self.base.forget_articles();
+    }
+
+    /// The site's figures on a day, everything acknowledged included; `None` where the store must be asked first.
+    pub(super) fn site(&self, today: NaiveDate) -> Option<Figures> {
+        let base = self.base.site(today)?;
+        Some(self.overlaid(base, today, None))
+    }
+
+    /// The same of an article.
+    pub(super) fn article(&mut self, today: NaiveDate, article: &ArticleId) -> Option<Figures> {
+        let base = self.base.article(today, article)?;
+        Some(self.overlaid(base, today, Some(article)))
+    }
+
+    fn overlaid(&self, mut figures: Figures, today: NaiveDate, article: Option<&ArticleId>) -> Figures {
+        for fold in self.folding.as_deref().into_iter().chain([&self.pending]) {
+            fold.overlay(&mut figures, today, article);
+        }
+        figures
+    }
+}
