@@ -1,10 +1,10 @@
 //! The HTTP interface: a public listener that counts and answers, and an admin listener beside it.
 //!
 //! - [`serve()`]: accepts connections, holds their limits, drains them; the same for both listeners
-//! - [`route`]: every path and method, and what all answers have in common
+//! - `route`: every path and method, and what all answers have in common
 //! - `client`: what a request says of its sender: origin, prefetch, bot
 //! - `query`, `body`: what a request asks for
-//! - [`respond`]: how an answer is written: JSON, problems, files
+//! - `respond`: how an answer is written: JSON, problems, files
 //! - `handlers`: one file per resource
 //!
 //! Handlers are generic over the body they read, so nothing here but [`serve()`] needs a socket.
@@ -17,10 +17,11 @@ mod body;
 mod client;
 mod handlers;
 mod query;
-pub mod respond;
-pub mod route;
+mod respond;
+mod route;
 mod serve;
 
+pub use respond::Body;
 pub use route::{Admin, Public};
 pub use serve::serve;
 
@@ -60,5 +61,5 @@ impl<B: hyper::body::Body<Data = Bytes, Error: Send> + Send + Unpin> RequestBody
 /// What answers the requests of a listener.
 pub trait Responder: Send + Sync + 'static {
     /// Answers a request; a mistake of any kind is an answer too.
-    fn respond<B: RequestBody>(&self, request: Request<B>) -> impl Future<Output = Response<respond::Body>> + Send;
+    fn respond<B: RequestBody>(&self, request: Request<B>) -> impl Future<Output = Response<Body>> + Send;
 }

@@ -3,10 +3,12 @@
 use std::{
     io::ErrorKind,
     net::TcpStream,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use truycap::http::Limits;
+use hyper::{Request, Response};
+use truycap::http::{Body, Limits, RequestBody, Responder, serve};
 
 use crate::server::{Client, Options, Server, start};
 
@@ -146,4 +148,29 @@ fn a_request_that_is_late_when_the_service_stops_is_dropped_and_reported() {
     assert_eq!(server.stopped(), 3);
     assert!((SHORT..Duration::from_secs(4)).contains(&begun.elapsed()));
     assert!(clients.iter_mut().all(Client::is_closed));
+}
+
+/// Fails, as no handler should.
+struct Panics;
+
+impl Responder for Panics {
+    async fn respond<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
+        assert_ne!(request.uri().path(), "/panic", "a test wants it so");
+        Response::new(Body::default())
+    }
+}
+
+#[test]
+fn a_handler_that_panics_takes_only_its_own_connection_with_it() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(serve(listener, Arc::new(Panics), Limits::default(), std::future::pending(), SHORT));
+    let (mut broken, other) = (Client::connect(address), Client::connect(address));
+    broken.request("GET", "/panic", &[], "");
+    assert!(broken.is_closed());
+    for mut client in [other, Client::connect(address)] {
+        client.request("GET", "/", &[], "");
+        assert_eq!(client.answer().status, 200);
+    }
 }

@@ -36,28 +36,28 @@ use truycap::{
 };
 
 /// The origin of the site `portal`.
-pub const ORIGIN: &str = "https://portal.example.vn";
+pub(crate) const ORIGIN: &str = "https://portal.example.vn";
 
 /// A Monday, 10:00 in Hà Nội.
-pub fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     DateTime::parse_from_rfc3339("2026-11-23T10:00:00+07:00").unwrap().to_utc()
 }
 
 /// What goes wrong behind the server.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     /// The journal takes no more.
-    pub full: AtomicBool,
+    pub(crate) full: AtomicBool,
     /// The journal's disk does not answer.
-    pub stuck: AtomicBool,
+    pub(crate) stuck: AtomicBool,
     /// The store does not answer.
-    pub away: AtomicBool,
+    pub(crate) away: AtomicBool,
 }
 
 /// A journal in memory.
 struct Log {
     faults: Arc<Faults>,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<Arc<Entry>>>,
 }
 
 impl Journal for Log {
@@ -69,7 +69,7 @@ impl Journal for Log {
         0
     }
 
-    async fn append(&self, entry: Entry) -> Result<Seq, JournalError> {
+    async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
         while self.faults.stuck.load(SeqCst) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -81,16 +81,15 @@ impl Journal for Log {
         Ok(entries.len() as Seq)
     }
 
-    async fn read(&self, site: &SiteId, after: Seq) -> Result<Replay, JournalError> {
+    async fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError> {
         let entries = self.entries.lock().unwrap();
         let mut days: BTreeMap<NaiveDate, DayViews> = BTreeMap::new();
-        for entry in &entries[usize::try_from(after).unwrap()..] {
+        for entry in &entries[usize::try_from(after).unwrap()..usize::try_from(upto).unwrap()] {
             for ((_, day), views) in entry.views.iter().filter(|((id, _), _)| id == site) {
                 days.entry(*day).or_default().add(views);
             }
         }
-        let head = entries.len() as Seq;
-        Ok(Replay { to: head, head, days, missing: None })
+        Ok(Replay { to: upto, days, missing: None })
     }
 
     async fn trim(&self, _: Vec<(SiteId, Seq)>, _: Seq, _: DateTime<Utc>) -> Result<Usage, JournalError> {
@@ -106,14 +105,16 @@ impl Journal for Log {
     }
 }
 
+type Memory = MemoryStore<fn() -> DateTime<Utc>>;
+
 /// A store in memory.
 struct Counters {
     faults: Arc<Faults>,
-    store: MemoryStore<fn() -> DateTime<Utc>>,
+    store: Memory,
 }
 
 impl Counters {
-    fn there(&self) -> Result<&MemoryStore<fn() -> DateTime<Utc>>, StoreError> {
+    fn there(&self) -> Result<&Memory, StoreError> {
         if self.faults.away.load(SeqCst) { Err(StoreError::NotApplied("a test says so".into())) } else { Ok(&self.store) }
     }
 }
@@ -145,10 +146,10 @@ impl Store for Counters {
 }
 
 /// How a server is started; the default is what most tests want.
-pub struct Options {
-    pub limits: Limits,
-    pub demo: bool,
-    pub drain: Duration,
+pub(crate) struct Options {
+    pub(crate) limits: Limits,
+    pub(crate) demo: bool,
+    pub(crate) drain: Duration,
 }
 
 impl Default for Options {
@@ -158,10 +159,10 @@ impl Default for Options {
 }
 
 /// A public and an admin listener over one recorder. Dropping it ends all of it.
-pub struct Server {
-    pub public: SocketAddr,
-    pub admin: SocketAddr,
-    pub faults: Arc<Faults>,
+pub(crate) struct Server {
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) faults: Arc<Faults>,
     runtime: Runtime,
     stop: Arc<Notify>,
     serving: Option<JoinHandle<usize>>,
@@ -169,7 +170,7 @@ pub struct Server {
 }
 
 /// A server with one site, `portal`, in which nothing has been counted.
-pub fn start(options: Options) -> Server {
+pub(crate) fn start(options: Options) -> Server {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let faults = Arc::new(Faults::default());
     let site = Site {
@@ -197,94 +198,94 @@ pub fn start(options: Options) -> Server {
 
 impl Server {
     /// A connection to the public listener.
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.public)
     }
 
     /// One request, on a connection of its own.
-    pub fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answer {
         let mut client = self.connect();
         client.request(method, target, headers, body);
         if method == "HEAD" { client.head() } else { client.answer() }
     }
 
-    pub fn get(&self, target: &str) -> Answer {
+    pub(crate) fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, &[], "")
     }
 
     /// Counts a view of an article.
-    pub fn view(&self, article: &str) -> Answer {
+    pub(crate) fn view(&self, article: &str) -> Answer {
         let body = serde_json::json!({ "article": article }).to_string();
         self.ask("POST", "/v1/sites/portal/views", &["Content-Type: application/json"], &body)
     }
 
     /// The site's total: how many views have been counted.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.get("/v1/sites/portal/figures").json()["site"]["total"].as_u64().unwrap()
     }
 
-    /// What the admin listener says of readiness.
-    pub fn ready(&self) -> Answer {
+    /// What the admin listener says of the service.
+    pub(crate) fn ready(&self) -> Answer {
         let mut client = Client::connect(self.admin);
         client.request("GET", "/readyz", &[], "");
         client.answer()
     }
 
     /// Begins to stop the public listener.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.notify_one();
     }
 
     /// Waits until the public listener has stopped, and tells how many connections were dropped.
-    pub fn stopped(&mut self) -> usize {
+    pub(crate) fn stopped(&mut self) -> usize {
         self.runtime.block_on(self.serving.take().unwrap()).unwrap()
     }
 }
 
 /// An answer as it came over the wire.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// A header's value; names are in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 /// A connection on which exactly the given bytes are sent. It gives up after ten seconds.
-pub struct Client(pub BufReader<TcpStream>);
+pub(crate) struct Client(pub(crate) BufReader<TcpStream>);
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
         Self(BufReader::new(stream))
     }
 
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
     /// Sends as long as the server takes it; the error that ended it where it does not.
-    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), ErrorKind> {
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), ErrorKind> {
         self.0.get_mut().write_all(bytes.as_ref()).map_err(|error| error.kind())
     }
 
-    pub fn request(&mut self, method: &str, target: &str, headers: &[&str], body: &str) {
+    pub(crate) fn request(&mut self, method: &str, target: &str, headers: &[&str], body: &str) {
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n");
         for header in headers {
             head += &format!("{header}\r\n");
@@ -302,7 +303,7 @@ impl Client {
     }
 
     /// The head of an answer that has no body, whatever it says of its length.
-    pub fn head(&mut self) -> Answer {
+    pub(crate) fn head(&mut self) -> Answer {
         let status = self.line();
         let status = status.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("no answer: {status:?}"))[..3].parse().unwrap();
         let mut headers = Vec::new();
@@ -315,7 +316,7 @@ impl Client {
     }
 
     /// The next answer.
-    pub fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> Answer {
         let mut answer = self.head();
         let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         answer.body = vec![0; length];
@@ -324,7 +325,7 @@ impl Client {
     }
 
     /// Whether the server closes the connection without another byte.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         match self.0.read(&mut [0]) {
             Ok(read) => read == 0,
             Err(error) => error.kind() == ErrorKind::ConnectionReset,
@@ -332,7 +333,7 @@ impl Client {
     }
 
     /// Whether nothing comes for a while.
-    pub fn is_silent(&mut self, for_: Duration) -> bool {
+    pub(crate) fn is_silent(&mut self, for_: Duration) -> bool {
         self.0.get_ref().set_read_timeout(Some(for_)).unwrap();
         let silent = self.0.fill_buf().is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
         self.0.get_ref().set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -341,7 +342,7 @@ impl Client {
 }
 
 /// Waits for something that happens soon.
-pub fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happened() {
         assert!(start.elapsed() < Duration::from_secs(10), "waited in vain for {what}");
