@@ -18,7 +18,7 @@ pub mod sqlite;
 /// One committed batch: views by site and by the site's day on which they were received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// When the batch was made; entries are kept by this age.
+    /// When the batch was made.
     pub at: DateTime<Utc>,
     /// The views.
     pub views: BTreeMap<(SiteId, NaiveDate), DayViews>,
@@ -74,20 +74,15 @@ pub trait Journal: Send + Sync + 'static {
     /// The sums of a site's views in the entries after `after` and up to `upto`, over a bounded number of entries.
     fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> impl Future<Output = Result<Replay, JournalError>> + Send;
 
-    /// Deletes the oldest entries, a bounded number of them, that are both not after `upto` and older than `before`.
+    /// Notes how far the store is, and deletes the oldest entries up to `delete`, a bounded number of them.
     ///
     /// `offsets` are what the store has confirmed of each site; they tell a later [`Journal::read`] what is missing.
-    /// Entries up to `upto` must be included in them. Both are kept with the journal even where nothing is deleted.
-    fn trim(
-        &self,
-        offsets: Vec<(SiteId, Seq)>,
-        upto: Seq,
-        before: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Usage, JournalError>> + Send;
+    /// Entries up to `upto` are included in all of them, and `delete` is not after it. Both are kept with the journal.
+    fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> impl Future<Output = Result<Usage, JournalError>> + Send;
 
     /// Gives the next entry a number after `seq`, where it had not one already: a store was ahead of the journal.
     fn skip(&self, seq: Seq) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// The ids of the sites that have views after the last `upto` a trim was told; they may no longer be configured.
+    /// The ids of the sites that have views after the greatest `upto` a trim was told; they may no longer be configured.
     fn sites(&self) -> impl Future<Output = Result<Vec<SiteId>, JournalError>> + Send;
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{RecordError, Shared, Stage};
@@ -87,7 +87,7 @@ async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &[View]) -> 
 async fn append<J: Journal, S: Store>(shared: &Shared<J, S>, entry: Arc<Entry>) -> Result<Seq, JournalError> {
     match shared.journal.append(Arc::clone(&entry)).await {
         Err(JournalError::Full(_)) => {
-            shared.trim(DateTime::<Utc>::MAX_UTC).await?;
+            shared.make_room().await?;
             shared.journal.append(entry).await
         }
         result => result,

@@ -1,19 +1,19 @@
 //! What the recorder's tasks share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tracing::{error, info, warn};
 
@@ -173,17 +173,44 @@ impl<J, S> Deref for Shared<J, S> {
 }
 
 impl<J: Journal, S: Store> Shared<J, S> {
-    /// Deletes entries that are applied and older than `before`, and tells the journal how far the store is.
-    pub(super) async fn trim(&self, before: DateTime<Utc>) -> Result<Usage, JournalError> {
+    /// Deletes the oldest applied entries at once, to make room.
+    pub(super) async fn make_room(&self) -> Result<Usage, JournalError> {
         let (offsets, upto) = self.confirmed();
-        self.journal.trim(offsets, upto, before).await
+        self.journal.trim(offsets, upto, upto).await
+    }
+}
+
+/// When the store was seen to include which entries: an entry may go when it has been applied for `retain`, not when it
+/// is that old, or a fail-over soon after a long outage would find it gone.
+struct Applied {
+    retain: Duration,
+    /// Moments and the entries up to which all was applied then, both ascending.
+    seen: VecDeque<(Instant, Seq)>,
+}
+
+impl Applied {
+    /// How many moments are remembered; `retain` is kept to within this share of it.
+    const MOMENTS: u32 = 64;
+
+    /// Takes in that entries up to `upto` are applied now; answers up to which they have been for `retain`.
+    fn follow(&mut self, now: Instant, upto: Seq) -> Seq {
+        // A store that went back takes its word back.
+        for (_, seen) in &mut self.seen {
+            *seen = upto.min(*seen);
+        }
+        if self.seen.back().is_none_or(|(then, _)| now - *then >= self.retain / Self::MOMENTS) {
+            self.seen.push_back((now, upto));
+        }
+        let old = self.seen.partition_point(|(then, _)| now - *then >= self.retain);
+        self.seen.drain(..old.saturating_sub(1));
+        if old > 0 { self.seen.front().map_or(0, |(_, upto)| *upto) } else { 0 }
     }
 }
 
 /// Deletes entries whose time has passed, until told to stop; then once more, so that the next start knows how far the
 /// store is.
 pub(super) async fn trim_regularly<J: Journal, S: Store>(shared: Arc<Shared<J, S>>, mut stage: watch::Receiver<Stage>) {
-    let retain = TimeDelta::from_std(shared.config.retain).unwrap_or(TimeDelta::MAX);
+    let mut applied = Applied { retain: shared.config.retain, seen: VecDeque::new() };
     let mut ticks = interval(TRIM_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -192,20 +219,13 @@ pub(super) async fn trim_regularly<J: Journal, S: Store>(shared: Arc<Shared<J, S
             _ = stage.wait_for(|stage| *stage >= Stage::Trimming) => true,
             _ = ticks.tick() => false,
         };
-        loop {
-            let before = (shared.clock)().checked_sub_signed(retain).unwrap_or(DateTime::<Utc>::MIN_UTC);
-            match shared.trim(before).await {
-                Ok(Usage { more: true, .. }) if !stopping => {}
-                Ok(Usage { room, .. }) => {
-                    shared.journal_room(room, "its greatest size is reached");
-                    break;
-                }
-                Err(JournalError::Full(why)) => {
-                    shared.journal_room(false, &why);
-                    break;
-                }
-                Err(error) => return shared.fail(error),
-            }
+        let (offsets, upto) = shared.confirmed();
+        let delete = applied.follow(Instant::now(), upto);
+        match shared.journal.trim(offsets, upto, delete).await {
+            Ok(Usage { more: true, .. }) if !stopping => ticks.reset_immediately(),
+            Ok(Usage { room, .. }) => shared.journal_room(room, "its greatest size is reached"),
+            Err(JournalError::Full(why)) => shared.journal_room(false, &why),
+            Err(error) => return shared.fail(error),
         }
         if stopping {
             return;

@@ -1,1 +1,159 @@
-//! The reference model.
+//! The reference model: a map of counters and a map of offsets under one lock.
+//!
+//! It is what the other stores are compared with, so it does everything the plain way. A simulation plays fail-overs
+//! with [`MemoryStore::image`] and [`MemoryStore::restore`].
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use tokio::sync::mpsc;
+
+use super::{Applied, Row, Snapshot, Store, StoreError};
+use crate::domain::{
+    MAX_COUNT,
+    article::ArticleId,
+    calendar::Bucket,
+    figures::{Figure, Figures},
+    fold::Deltas,
+    producer::{ProducerId, Seq},
+    retention::Retention,
+    site::SiteId,
+};
+
+/// Everything a store holds at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image(BTreeMap<SiteId, SiteState>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct SiteState {
+    offsets: BTreeMap<ProducerId, Seq>,
+    /// The site's own counters stand under `None`. Only counters above 0 are kept.
+    views: BTreeMap<(Bucket, Option<ArticleId>), u64>,
+}
+
+/// A store in memory.
+#[derive(Debug)]
+pub struct MemoryStore<C> {
+    retention: Retention,
+    clock: C,
+    state: Mutex<Image>,
+}
+
+impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> MemoryStore<C> {
+    /// An empty store. `clock` tells the instant by which buckets of articles expire.
+    pub fn new(retention: Retention, clock: C) -> Self {
+        Self { retention, clock, state: Mutex::default() }
+    }
+
+    /// A copy of everything the store holds.
+    pub fn image(&self) -> Image {
+        self.lock().clone()
+    }
+
+    /// Puts the store back into an earlier state.
+    pub fn restore(&self, image: Image) {
+        *self.lock() = image;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Image> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn site(&self, site: &SiteId) -> SiteState {
+        self.lock().0.get(site).cloned().unwrap_or_default()
+    }
+
+    fn gone(&self, bucket: Bucket, article: Option<&ArticleId>) -> bool {
+        article.is_some() && self.retention.expired(bucket, (self.clock)().date_naive())
+    }
+
+    /// A counter as a reader sees it.
+    fn count(&self, state: &SiteState, bucket: Bucket, article: Option<&ArticleId>) -> u64 {
+        if self.gone(bucket, article) {
+            return 0;
+        }
+        state.views.get(&(bucket, article.cloned())).copied().unwrap_or_default()
+    }
+
+    /// Every increment that is not dropped, as one flat list.
+    fn increments(&self, deltas: &Deltas) -> Vec<((Bucket, Option<ArticleId>), u64)> {
+        let mut list = Vec::new();
+        for (&bucket, increment) in &deltas.0 {
+            list.push(((bucket, None), increment.views));
+            list.extend(increment.articles.iter().map(|(article, &views)| ((bucket, Some(article.clone())), views)));
+        }
+        list.retain(|((bucket, article), views)| *views > 0 && !self.gone(*bucket, article.as_ref()));
+        list
+    }
+
+    fn apply_now(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: &Deltas) -> Result<Applied, StoreError> {
+        let mut image = self.lock();
+        let mut state = image.0.get(site).cloned().unwrap_or_default();
+        let offset = state.offsets.get(&producer).copied().unwrap_or_default();
+        if offset != from {
+            return Ok(Applied::Refused(offset));
+        }
+        for (key, views) in self.increments(deltas) {
+            let bucket = key.0;
+            let count = state.views.entry(key).or_default();
+            *count = count.saturating_add(views);
+            if *count > MAX_COUNT {
+                return Err(StoreError::too_many(site, bucket));
+            }
+        }
+        state.offsets.insert(producer, to);
+        image.0.insert(site.clone(), state);
+        Ok(Applied::Done)
+    }
+}
+
+impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for MemoryStore<C> {
+    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
+        self.apply_now(site, producer, from, to, &deltas)
+    }
+
+    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
+        let state = self.site(site);
+        let figures = |article| Figures::new(Figure::buckets(today).map(|bucket| self.count(&state, bucket, article)));
+        Ok(Snapshot {
+            offset: state.offsets.get(&producer).copied().unwrap_or_default(),
+            others: state.offsets.iter().filter(|(id, _)| **id != producer).map(|(_, offset)| offset).sum(),
+            site: figures(None),
+            articles: articles.iter().map(|article| figures(Some(article))).collect(),
+        })
+    }
+
+    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+        let state = self.site(site);
+        let of_bucket = state.views.into_iter().filter(|((b, article), _)| *b == bucket && !self.gone(*b, article.as_ref()));
+        let mut top: Vec<_> = of_bucket.filter_map(|((_, article), views)| Some((article?, views))).collect();
+        top.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
+        top.truncate(limit);
+        Ok(top)
+    }
+
+    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+        let state = self.site(site);
+        Ok(buckets.iter().map(|&bucket| self.count(&state, bucket, article)).collect())
+    }
+
+    async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
+        let state = self.site(site);
+        let mut list: Vec<Row> = state.views.into_iter().map(|((bucket, article), views)| (bucket, article, views)).collect();
+        list.retain(|(bucket, article, _)| !self.gone(*bucket, article.as_ref()));
+        list.sort_by_cached_key(|(bucket, article, _)| (bucket.to_string(), article.clone()));
+        for row in list {
+            if rows.send(row).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -13,6 +13,7 @@ use chrono::NaiveDate;
 use tokio::sync::mpsc;
 
 use crate::domain::{
+    MAX_COUNT,
     article::ArticleId,
     calendar::Bucket,
     figures::Figures,
@@ -66,12 +67,19 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl StoreError {
+    /// What every store answers to an apply that would make a counter pass [`MAX_COUNT`].
+    fn too_many(site: &SiteId, bucket: Bucket) -> Self {
+        Self::NotApplied(format!("a count of site {site} in bucket {bucket} would pass {MAX_COUNT}"))
+    }
+}
+
 /// Counters and offsets. Every implementation passes the same contract suite.
 pub trait Store: Send + Sync + 'static {
     /// Adds `deltas` to the counters of a site and moves the producer's offset from `from` to `to`, by the one rule.
     ///
     /// Increments of article buckets that [`Retention`](crate::domain::retention::Retention) has let go are dropped.
-    /// A counter never passes [`MAX_COUNT`](crate::domain::MAX_COUNT): an apply that would make it do so is not applied.
+    /// A counter never passes [`MAX_COUNT`]: an apply that would make it do so is not applied.
     fn apply(
         &self,
         site: &SiteId,

@@ -127,6 +127,7 @@ fn a_request_under_way_is_finished_and_no_new_one_is_taken_when_the_service_stop
     server.stop();
     assert!(idle.is_closed());
     crate::server::wait_for("the listener to close", || TcpStream::connect(server.public).is_err());
+    assert!(busy.is_silent(Duration::from_millis(50)));
     busy.send("{}");
     let answer = busy.answer();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));

@@ -1,0 +1,113 @@
+//! The configuration: read once at the start, then plain values that the modules are given.
+//!
+//! Three layers, the later one winning key by key: what is built in (`config/default.toml`), a file, and variables of the
+//! environment. Every mistake is reported at once, with its place.
+//!
+//! - `env`: from variables to keys
+//! - `read`: the layers, and how values are taken from them while mistakes are collected
+//! - `sections`, `sites`: which keys there are, and what they may say
+//! - `store_url`: where the counters live
+
+use std::{ffi::OsString, fs, net::SocketAddr, path::Path, path::PathBuf};
+
+use crate::{
+    domain::{retention::Retention, site::Site},
+    recorder,
+};
+
+mod env;
+mod read;
+mod sections;
+mod sites;
+mod store_url;
+
+pub use store_url::{StoreUrl, StoreUrlError};
+
+/// The built-in configuration: every key, with what it means.
+pub const DEFAULT: &str = include_str!("../../config/default.toml");
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whether the demo page is served.
+    pub demo: bool,
+    /// Where the service listens.
+    pub listen: Listen,
+    /// Where the counters live.
+    pub store: StoreUrl,
+    /// The journal's file.
+    pub journal: Journal,
+    /// How often counters are applied, and how long the journal keeps what was applied.
+    pub recorder: recorder::Config,
+    /// How long the buckets of articles are kept.
+    pub retention: Retention,
+    /// The least serious messages that are logged.
+    pub log: tracing::Level,
+    /// The portals, at least one, their ids all different.
+    pub sites: Vec<Site>,
+}
+
+/// Where the service listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// For browsers.
+    pub public: SocketAddr,
+    /// For metrics and health; differs from `public`, unless both ask for any free port.
+    pub admin: SocketAddr,
+    /// The most open connections of the public listener, 1 to 1 000 000.
+    pub max_connections: usize,
+}
+
+/// The journal's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// Its path; not the store's.
+    pub path: PathBuf,
+    /// Its greatest size in bytes, 1 MiB to 64 GiB.
+    pub max_bytes: u64,
+}
+
+/// All that is wrong with a configuration, a line for each mistake: where it stands, what was found, what is expected.
+///
+/// Values that may hold a password are not shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Mistakes(Vec<String>);
+
+impl Mistakes {
+    /// The mistakes, a line each.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl Config {
+    /// Reads the configuration: what is built in, then `file`, then those variables of `env` that begin with `TRUYCAP_`.
+    ///
+    /// The process's own environment is [`std::env::vars_os`].
+    ///
+    /// # Errors
+    /// Every mistake of the file and of the variables.
+    pub fn load(file: Option<&Path>, env: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>) -> Result<Self, Mistakes> {
+        let mut mistakes = Vec::new();
+        let name = file.map(|path| path.display().to_string()).unwrap_or_default();
+        let text = file.and_then(|path| fs::read_to_string(path).map_err(|error| mistakes.push(format!("{name}: {error}"))).ok());
+        let variables = env::variables(env, &mut mistakes);
+
+        let mut reader = read::Reader::new(mistakes);
+        reader.document("built-in configuration", DEFAULT);
+        if let Some(text) = &text {
+            reader.document(&name, text);
+        }
+        for variable in &variables {
+            reader.variable(variable);
+        }
+        let config = sections::config(&mut reader);
+        let mistakes = reader.finish();
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(config),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The keys of the configuration, and what they may say.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use bytesize::ByteSize;
+use tracing::Level;
+
+use super::{Config, Journal, Listen, StoreUrl, read::Reader, sites, store_url::database};
+use crate::{domain::retention::Retention, recorder};
+
+/// The keys that hold tables of keys.
+pub(super) const TABLES: [&str; 5] = ["listen", "store", "journal", "retention", "log"];
+
+/// Takes every key. `None` where there was a mistake; none of them keeps the other keys from being looked at.
+pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
+    let demo = reader.read("demo", "true or false", |given| given.boolean());
+    let listen = listen(reader);
+    let store = store(reader);
+    let journal = journal(reader, store.as_ref());
+    let recorder = recorder(reader);
+    let retention = retention(reader);
+    let log = log(reader);
+    let sites = sites::sites(reader);
+    Some(Config {
+        demo: demo?,
+        listen: listen?,
+        store: store?,
+        journal: journal?,
+        recorder: recorder?,
+        retention: retention?,
+        log: log?,
+        sites: sites?,
+    })
+}
+
+fn listen(reader: &mut Reader<'_>) -> Option<Listen> {
+    let address = "an IP address and a port, such as";
+    let public = reader.read("listen.public", &format!("{address} \"127.0.0.1:8080\""), |given| given.text()?.parse().ok());
+    let admin = reader.read("listen.admin", &format!("{address} \"127.0.0.1:9090\""), |given| given.text()?.parse().ok());
+    let max_connections = number(reader, "listen.max_connections", 1..=1_000_000, 4096);
+    let listen = Listen { public: public?, admin: admin?, max_connections: usize::try_from(max_connections?).ok()? };
+    if listen.public == listen.admin && listen.public.port() != 0 {
+        let what = format!("found {}, which is also listen.public; expected another address, such as \"127.0.0.1:9090\"", listen.admin);
+        reader.mistake("listen.admin", what);
+    }
+    Some(listen)
+}
+
+fn store(reader: &mut Reader<'_>) -> Option<StoreUrl> {
+    reader.parse("store.url", |given| match given.text() {
+        Some(text) => StoreUrl::parse(text).map_err(|error| error.to_string()),
+        None => Err("found no text; expected a URL such as \"sqlite:data/truycap.db\"".into()),
+    })
+}
+
+fn journal(reader: &mut Reader<'_>, store: Option<&StoreUrl>) -> Option<Journal> {
+    let path = reader.read("journal.path", "the path of a file, such as \"data/journal.db\"", |given| database(given.text()?));
+    let max_bytes = size(reader, "journal.max_bytes", ByteSize::mib(1)..=ByteSize::gib(64), "from 1MiB to 64GiB, such as \"256MiB\"");
+    let journal = Journal { path: path?, max_bytes: max_bytes? };
+    if matches!(store, Some(StoreUrl::Sqlite(file)) if *file == journal.path) {
+        reader.mistake("journal.path", format!("found {:?}, which is also the file of store.url; expected another one", journal.path));
+    }
+    Some(journal)
+}
+
+fn recorder(reader: &mut Reader<'_>) -> Option<recorder::Config> {
+    let flush = Duration::from_millis(10)..=Duration::from_secs(10);
+    let flush_interval = duration(reader, "store.flush_interval", flush, "from 10ms to 10s, such as \"250ms\"");
+    let retain = Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 60 * 60);
+    let retain = duration(reader, "journal.retain", retain, "from 1m to 7d, such as \"15m\"");
+    Some(recorder::Config { flush_interval: flush_interval?, retain: retain? })
+}
+
+fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
+    let days = number(reader, "retention.days", 2..=1000, 40);
+    let weeks = number(reader, "retention.weeks", 2..=1000, 10);
+    let months = number(reader, "retention.months", 2..=1000, 14);
+    let years = number(reader, "retention.years", 2..=1000, 3);
+    Some(Retention { days: days?, weeks: weeks?, months: months?, years: years? })
+}
+
+fn log(reader: &mut Reader<'_>) -> Option<Level> {
+    reader.read("log.level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"", |given| match given.text()? {
+        "error" => Some(Level::ERROR),
+        "warn" => Some(Level::WARN),
+        "info" => Some(Level::INFO),
+        "debug" => Some(Level::DEBUG),
+        "trace" => Some(Level::TRACE),
+        _ => None,
+    })
+}
+
+fn number(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<u32>, example: u32) -> Option<u32> {
+    let expected = format!("a whole number from {} to {}, such as {example}", range.start(), range.end());
+    reader.read(key, &expected, |given| u32::try_from(given.integer()?).ok().filter(|number| range.contains(number)))
+}
+
+fn duration(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<Duration>, expected: &str) -> Option<Duration> {
+    reader.read(key, &format!("a duration {expected}"), |given| {
+        humantime::parse_duration(given.text()?).ok().filter(|duration| range.contains(duration))
+    })
+}
+
+fn size(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<ByteSize>, expected: &str) -> Option<u64> {
+    reader.read(key, &format!("a size {expected}"), |given| {
+        let size = match given.text() {
+            Some(text) => text.parse().ok()?,
+            None => ByteSize(u64::try_from(given.integer()?).ok()?),
+        };
+        range.contains(&size).then_some(size.as_u64())
+    })
+}

@@ -1,0 +1,139 @@
+//! The reader: questions about counters, each answered as of one moment.
+
+use std::error::Error;
+
+use chrono::NaiveDate;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row as SqlRow, types::Type};
+use tokio::sync::mpsc;
+
+use super::Expiry;
+use crate::{
+    domain::{
+        article::ArticleId,
+        calendar::Bucket,
+        figures::{Figure, Figures},
+        producer::{ProducerId, Seq},
+        site::SiteId,
+    },
+    store::{Row, Snapshot},
+};
+
+/// A number that is never negative.
+fn number(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    number.try_into().map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+fn article(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<ArticleId> {
+    ArticleId::parse(row.get_ref(column)?.as_str()?).map_err(|e| unreadable(column, e))
+}
+
+/// A text that no program of ours wrote.
+fn unreadable(column: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+/// A producer's offset, 0 where it never applied.
+pub(super) fn offset(conn: &Connection, site: &SiteId, producer: &str) -> rusqlite::Result<Seq> {
+    let mut query = conn.prepare_cached("SELECT offset FROM offsets WHERE site = ?1 AND producer = ?2")?;
+    Ok(query.query_row((site.as_str(), producer), |row| number(row, 0)).optional()?.unwrap_or_default())
+}
+
+/// Point look-ups of a site's counters.
+struct Counters<'a> {
+    query: CachedStatement<'a>,
+    site: &'a SiteId,
+    expiry: Expiry,
+}
+
+impl<'a> Counters<'a> {
+    fn new(conn: &'a Connection, site: &'a SiteId, expiry: Expiry) -> rusqlite::Result<Self> {
+        let query = conn.prepare_cached("SELECT views FROM views WHERE site = ?1 AND bucket = ?2 AND article = ?3")?;
+        Ok(Self { query, site, expiry })
+    }
+
+    /// One counter; `name` is the bucket's text, which many look-ups share.
+    fn get(&mut self, bucket: Bucket, name: &str, article: Option<&ArticleId>) -> rusqlite::Result<u64> {
+        if article.is_some() && self.expiry.gone(bucket) {
+            return Ok(0);
+        }
+        let article = article.map_or("", ArticleId::as_str);
+        let views = self.query.query_row((self.site.as_str(), name, article), |row| number(row, 0)).optional()?;
+        Ok(views.unwrap_or_default())
+    }
+}
+
+/// Answers [`Store::figures`](crate::store::Store::figures).
+pub(super) fn figures(
+    conn: &mut Connection,
+    site: &SiteId,
+    producer: ProducerId,
+    today: NaiveDate,
+    articles: &[ArticleId],
+    expiry: Expiry,
+) -> rusqlite::Result<Snapshot> {
+    let tx = conn.transaction()?;
+    let producer = producer.to_string();
+    let offset = offset(&tx, site, &producer)?;
+    let others = tx
+        .prepare_cached("SELECT coalesce(sum(offset), 0) FROM offsets WHERE site = ?1 AND producer <> ?2")?
+        .query_row((site.as_str(), producer), |row| number(row, 0))?;
+    let mut counters = Counters::new(&tx, site, expiry)?;
+    let buckets = Figure::buckets(today).map(|bucket| (bucket, bucket.to_string()));
+    let mut figures = |article: Option<&ArticleId>| {
+        let mut counts = [0; 9];
+        for (count, (bucket, name)) in counts.iter_mut().zip(&buckets) {
+            *count = counters.get(*bucket, name, article)?;
+        }
+        Ok::<_, rusqlite::Error>(Figures::new(counts))
+    };
+    let own = figures(None)?;
+    let articles = articles.iter().map(|article| figures(Some(article))).collect::<Result<_, _>>()?;
+    Ok(Snapshot { offset, others, site: own, articles })
+}
+
+/// Answers [`Store::top`](crate::store::Store::top).
+pub(super) fn top(conn: &Connection, site: &SiteId, bucket: Bucket, limit: usize) -> rusqlite::Result<Vec<(ArticleId, u64)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    conn.prepare_cached(
+        "SELECT article, views FROM views WHERE site = ?1 AND bucket = ?2 AND article > '' AND views > 0
+         ORDER BY views DESC, article LIMIT ?3",
+    )?
+    .query_map((site.as_str(), bucket.to_string(), limit), |row| Ok((article(row, 0)?, number(row, 1)?)))?
+    .collect()
+}
+
+/// Answers [`Store::history`](crate::store::Store::history).
+pub(super) fn history(
+    conn: &mut Connection,
+    site: &SiteId,
+    article: Option<&ArticleId>,
+    buckets: &[Bucket],
+    expiry: Expiry,
+) -> rusqlite::Result<Vec<u64>> {
+    let tx = conn.transaction()?;
+    let mut counters = Counters::new(&tx, site, expiry)?;
+    buckets.iter().map(|&bucket| counters.get(bucket, &bucket.to_string(), article)).collect()
+}
+
+/// Answers [`Store::export`](crate::store::Store::export), with one statement and so as of one moment.
+pub(super) fn export(conn: &Connection, site: &SiteId, expiry: Expiry, rows: &mpsc::Sender<Row>) -> rusqlite::Result<()> {
+    let mut query = conn.prepare("SELECT bucket, article, views FROM views WHERE site = ?1 AND views > 0 ORDER BY bucket, article")?;
+    let mut found = query.query((site.as_str(),))?;
+    while let Some(row) = found.next()? {
+        let bucket: Bucket = row.get_ref(0)?.as_str()?.parse().map_err(|e| unreadable(0, e))?;
+        let article = if row.get_ref(1)?.as_str()?.is_empty() { None } else { Some(article(row, 1)?) };
+        if article.is_some() && expiry.gone(bucket) {
+            continue;
+        }
+        if rows.blocking_send((bucket, article, number(row, 2)?)).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Answers [`Store::ping`](crate::store::Store::ping).
+pub(super) fn ping(conn: &Connection) -> rusqlite::Result<()> {
+    conn.prepare_cached("SELECT 1 FROM offsets LIMIT 1")?.exists(()).map(drop)
+}

@@ -1,0 +1,289 @@
+//! The real recorder in a world where everything fails, thousands of times, each world made from a seed.
+//!
+//! Time is simulated, so hours pass in milliseconds; whatever is random comes from the seed, so a failure can be had again:
+//!
+//! ```sh
+//! TRUYCAP_SIM_SEED=123 cargo test --test simulation      # one seed
+//! TRUYCAP_SIM_SEEDS=100000 cargo test --test simulation  # more seeds
+//! ```
+//!
+//! The promise: an acknowledged view is counted exactly once, an unacknowledged one at most once. After every recovery:
+//! what the store holds is what the journals hold, for each site, article and bucket; and acknowledged ≤ counted ≤ started.
+
+mod fakes;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fakes::{FakeJournal, FakeStore};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use truycap::{
+    domain::{
+        article::ArticleId,
+        calendar::Bucket,
+        figures::{Figure, Figures},
+        fold::Deltas,
+        site::{Site, SiteId},
+    },
+    recorder::{self, Config, Handle, Recorder},
+    store::Store,
+};
+use world::{Life, Tally, World, now, set_clock};
+
+/// How long applied entries are kept, and how far back the store may fall: less, with room for the ticks in between.
+const RETAIN: Duration = Duration::from_secs(6);
+const REACH: Duration = Duration::from_secs(4);
+
+/// How many seeds a plain test run tries.
+const SEEDS: u64 = 3000;
+
+fn sites() -> Vec<Site> {
+    let site = |id, timezone| Site { id: SiteId::parse(id).unwrap(), origins: Vec::new(), timezone };
+    vec![site("hanoi", Tz::Asia__Ho_Chi_Minh), site("berlin", Tz::Europe__Berlin)]
+}
+
+fn article(number: u64) -> Option<ArticleId> {
+    (number > 0).then(|| ArticleId::parse(&format!("/tin/{number}")).unwrap())
+}
+
+/// One process: a recorder, and visitors who send views to it.
+struct Process {
+    life: Arc<Life>,
+    handle: Handle,
+    recorder: Recorder,
+    visitors: JoinSet<()>,
+}
+
+impl Process {
+    async fn start(world: &Arc<World>, instance: usize, steps: u64) -> Self {
+        let life = Life::new(steps);
+        let journal = Arc::new(FakeJournal { world: Arc::clone(world), life: Arc::clone(&life), instance });
+        let store = Arc::new(FakeStore { world: Arc::clone(world), life: Arc::clone(&life) });
+        let config = Config { flush_interval: Duration::from_millis(250), retain: RETAIN };
+        let (handle, recorder) = recorder::spawn(config, sites(), journal, store, now).await.unwrap();
+        Self { life, handle, recorder, visitors: JoinSet::new() }
+    }
+
+    fn open(&mut self, world: &Arc<World>) {
+        for _ in 0..3 {
+            self.visitors.spawn(visit(Arc::clone(world), self.handle.clone()));
+        }
+    }
+}
+
+/// Sends views one after the other, and looks at the figures that come back.
+async fn visit(world: Arc<World>, handle: Handle) {
+    loop {
+        sleep(Duration::from_millis(world.random(0..200))).await;
+        let site = ["hanoi", "berlin"][usize::from(world.random(0..4) == 0)];
+        let article = article(world.random(0..6));
+        let counter = handle.site(site).unwrap();
+        let key = (counter.site.id.clone(), counter.site.day(handle.now()));
+        world.lock().started.entry(key.clone()).or_default().count(article.clone());
+        let outcome = handle.record(counter, article.clone()).await;
+        if outcome.is_err() {
+            continue;
+        }
+        world.lock().acknowledged.entry(key).or_default().count(article.clone());
+        if world.lock().disks.len() == 1 {
+            look(&world, &handle, site, article).await;
+        }
+    }
+}
+
+/// Figures that are not stale include all that was acknowledged before they were asked for, and nothing that was not sent.
+async fn look(world: &World, handle: &Handle, site: &str, article: Option<ArticleId>) {
+    let total = |tally: &Tally, article: Option<&ArticleId>| {
+        let of_site = tally.iter().filter(|((id, _), _)| id.as_str() == site);
+        of_site.map(|(_, sum)| article.map_or(sum.views, |article| sum.articles.get(article).copied().unwrap_or(0))).sum::<u64>()
+    };
+    let (_, acknowledged) = world.promised();
+    let least = [total(&acknowledged, None), total(&acknowledged, article.as_ref())];
+    let answer = handle.figures(handle.site(site).unwrap(), article.as_slice()).await;
+    let (started, _) = world.promised();
+    let most = [total(&started, None), total(&started, article.as_ref())];
+    if answer.stale {
+        return;
+    }
+    let found = answer.site.unwrap()[Figure::Total];
+    assert!(least[0] <= found && found <= most[0], "{site}: {} <= {found} <= {}", least[0], most[0]);
+    if let Some(article) = article {
+        let found = answer.articles[0].1[Figure::Total];
+        assert!(least[1] <= found && found <= most[1], "{article}: {} <= {found} <= {}", least[1], most[1]);
+    }
+}
+
+/// Everything that a store holds of a site.
+async fn rows(world: &World, site: &SiteId) -> BTreeMap<(Bucket, Option<ArticleId>), u64> {
+    let (sender, mut receiver) = mpsc::channel(10_000);
+    world.store.export(site, sender).await.unwrap();
+    let mut rows = BTreeMap::new();
+    while let Some((bucket, article, views)) = receiver.recv().await {
+        rows.insert((bucket, article), views);
+    }
+    rows
+}
+
+/// What a store should hold of a site: every durable view once, in each of its buckets.
+fn expected(tally: &Tally, site: &SiteId) -> BTreeMap<(Bucket, Option<ArticleId>), u64> {
+    let deltas: Deltas = tally.iter().filter(|((id, _), _)| id == site).map(|((_, day), sum)| (*day, sum)).collect();
+    let mut rows = BTreeMap::new();
+    for (bucket, increment) in deltas.0 {
+        rows.insert((bucket, None), increment.views);
+        rows.extend(increment.articles.into_iter().map(|(article, views)| ((bucket, Some(article)), views)));
+    }
+    rows
+}
+
+/// Nothing acknowledged is missing and nothing is there that was not sent.
+fn within(least: &Tally, tally: &Tally) {
+    for (key, sum) in least {
+        let found = tally.get(key).cloned().unwrap_or_default();
+        assert!(sum.views <= found.views, "{key:?}: {} <= {}", sum.views, found.views);
+        for (article, views) in &sum.articles {
+            let found = found.articles.get(article).copied().unwrap_or(0);
+            assert!(*views <= found, "{key:?} {article}: {views} <= {found}");
+        }
+    }
+}
+
+/// Waits until the store holds what the journals hold, and compares everything.
+async fn check(world: &World, processes: &[Process]) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for site in sites() {
+        loop {
+            let (found, expected) = (rows(world, &site.id).await, expected(&world.journaled(), &site.id));
+            if found == expected && world.lock().copies.is_empty() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{}: the store holds {found:?}, the journals {expected:?}", site.id);
+            sleep(Duration::from_millis(50)).await;
+            world.deliver().await;
+        }
+    }
+    let (started, acknowledged) = world.promised();
+    within(&acknowledged, &world.journaled());
+    within(&world.journaled(), &started);
+    // What anybody counted shows everywhere within a second.
+    sleep(Duration::from_secs(1)).await;
+    for process in processes {
+        for site in sites() {
+            figures_are_exact(world, &process.handle, &site).await;
+        }
+    }
+}
+
+async fn figures_are_exact(world: &World, handle: &Handle, site: &Site) {
+    let articles: Vec<_> = (1..7).filter_map(article).collect();
+    let answer = handle.figures(handle.site(site.id.as_str()).unwrap(), &articles).await;
+    let (today, rows) = (site.day(now()), expected(&world.journaled(), &site.id));
+    let of = |article: Option<&ArticleId>| {
+        let count = |bucket| rows.get(&(bucket, article.cloned())).copied().unwrap_or(0);
+        Figures::new(Figure::buckets(today).map(count))
+    };
+    assert!(!answer.stale, "{}: the store answers again", site.id);
+    assert_eq!(answer.site, Some(of(None)), "{}", site.id);
+    assert_eq!(answer.articles, articles.iter().map(|article| (article.clone(), of(Some(article)))).collect::<Vec<_>>());
+}
+
+/// A while in which everything goes wrong.
+async fn trouble(world: &Arc<World>, processes: &mut [Process], seconds: u64) {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        sleep(Duration::from_millis(100)).await;
+        world.keep_image(REACH);
+        if world.random(0..40) == 0 {
+            world.roll_back();
+        }
+        for (instance, process) in processes.iter_mut().enumerate() {
+            if timeout(Duration::ZERO, process.life.died.notified()).await.is_ok() {
+                let steps = world.random(1..400);
+                *process = Process::start(world, instance, steps).await;
+                process.open(world);
+            }
+            while let Some(ended) = process.visitors.try_join_next() {
+                ended.expect("no figure is wrong");
+            }
+        }
+    }
+}
+
+async fn simulate(seed: u64) {
+    let begin: DateTime<Utc> =
+        ["2026-12-31T16:59:50Z", "2026-11-23T03:00:00Z", "2024-02-28T16:59:55Z"][(seed % 3) as usize].parse().unwrap();
+    set_clock(begin);
+    let instances = 1 + (seed % 4 == 3) as usize;
+    let world = World::new(seed, instances);
+    let mut processes = Vec::new();
+    for instance in 0..instances {
+        let steps = world.random(1..400);
+        processes.push(Process::start(&world, instance, steps).await);
+        processes[instance].open(&world);
+    }
+    for _ in 0..2 {
+        world.lock().faults = true;
+        let seconds = world.random(2..8);
+        trouble(&world, &mut processes, seconds).await;
+        world.lock().faults = false;
+        for disk in &mut world.lock().disks {
+            disk.full = false;
+        }
+        world.lock().images.clear();
+        for (instance, process) in processes.iter_mut().enumerate() {
+            *process = Process::start(&world, instance, u64::MAX).await;
+        }
+        check(&world, &processes).await;
+        for process in &mut processes {
+            process.open(&world);
+        }
+    }
+    // An orderly end: what is acknowledged is applied before the process is gone.
+    sleep(Duration::from_secs(1)).await;
+    for process in processes {
+        drop(process.visitors);
+        drop(process.handle);
+        let drained = process.recorder.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(drained.waiting, [], "the store was there");
+    }
+    check(&world, &[]).await;
+}
+
+fn run(seed: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(simulate(seed));
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|value| value.parse().expect("a whole number"))
+}
+
+#[test]
+fn an_acknowledged_view_is_counted_exactly_once_whatever_fails() {
+    if let Some(seed) = number("TRUYCAP_SIM_SEED") {
+        return run(seed);
+    }
+    let seeds = number("TRUYCAP_SIM_SEEDS").unwrap_or(SEEDS);
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    std::thread::scope(|scope| {
+        for first in 0..threads {
+            scope.spawn(move || {
+                for seed in (first..seeds).step_by(threads as usize) {
+                    if catch_unwind(AssertUnwindSafe(|| run(seed))).is_err() {
+                        panic!("seed {seed} failed; run it again with TRUYCAP_SIM_SEED={seed} cargo test --test simulation");
+                    }
+                }
+            });
+        }
+    });
+}
