@@ -92,7 +92,7 @@ impl Journal for Log {
         Ok(Replay { to: upto, days, missing: None })
     }
 
-    async fn trim(&self, _: Vec<(SiteId, Seq)>, _: Seq, _: DateTime<Utc>) -> Result<Usage, JournalError> {
+    async fn trim(&self, _: Vec<(SiteId, Seq)>, _: Seq, _: Seq) -> Result<Usage, JournalError> {
         Ok(Usage { bytes: 0, room: !self.faults.full.load(SeqCst), more: false })
     }
 
