@@ -1,6 +1,6 @@
 //! A site: one portal that is counted.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, net::Ipv6Addr, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -75,17 +75,24 @@ impl Origin {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         // An IPv6 address stands in brackets and holds colons of its own.
         let (host, port) = match rest.rfind(':').filter(|&colon| !rest[colon..].contains(']')) {
+            // A number's parser would take a sign.
+            Some(colon) if rest[colon + 1..].starts_with('+') => return None,
             Some(colon) => (&rest[..colon], rest[colon + 1..].parse::<u16>().ok()?),
             None => (rest, default_port),
         };
-        let host_ok = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')),
-        };
-        if !host_ok {
-            return None;
-        }
+        let host = Self::host(host)?;
         Some(if port == default_port { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") })
+    }
+
+    fn host(text: &str) -> Option<String> {
+        let Some(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
+            let name = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+            return name.then(|| text.into());
+        };
+        let address: Ipv6Addr = address.parse().ok()?;
+        // Browsers write the IPv4 address within an IPv6 address in hexadecimal.
+        let [.., high, low] = address.segments();
+        Some(if address.to_ipv4_mapped().is_some() { format!("[::ffff:{high:x}:{low:x}]") } else { format!("[{address}]") })
     }
 
     /// The origin as browsers spell it.

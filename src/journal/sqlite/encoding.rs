@@ -1,0 +1,143 @@
+//! How an entry is written: one version byte, a [`Body`] in postcard, and a CRC-32 (little endian).
+//!
+//! The checksum also covers the journal's producer id and the entry's number and time, so that an entry that was
+//! damaged, moved to another number or carried into another journal is noticed. Decoding takes any bytes: it does not
+//! panic, and what it allocates is bounded by their length, not by the lengths they claim.
+
+use std::collections::BTreeMap;
+
+use chrono::{Datelike, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{
+        article::ArticleId,
+        fold::DayViews,
+        producer::{ProducerId, Seq},
+        site::SiteId,
+    },
+    journal::Entry,
+};
+
+const VERSION: u8 = 1;
+const CHECKSUM_BYTES: usize = 4;
+
+/// What an entry holds. Whatever is changed here or in [`Group`] makes a new version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body<'a> {
+    /// The views of one batch.
+    #[serde(borrow)]
+    Views(Vec<Group<'a>>),
+    /// No views: the numbers between the entry before and this one were never given.
+    Skip,
+}
+
+/// The views of one site on one day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group<'a> {
+    /// The site's id.
+    pub site: &'a str,
+    /// The day, counted from 0001-01-01, which is 1.
+    pub day: i32,
+    /// Views of the site, those of its articles included.
+    pub views: u64,
+    /// Views of each article, each named once.
+    #[serde(borrow)]
+    pub articles: Vec<(&'a str, u64)>,
+}
+
+/// Why bytes are not an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A version byte this program does not know.
+    #[error("is in encoding {0}: it was written by a newer truycap, or is damaged")]
+    Version(u8),
+    /// The checksum does not fit the producer, number, time and bytes.
+    #[error("does not fit its checksum")]
+    Checksum,
+    /// The checksum fits, the content does not: it was written wrongly.
+    #[error("holds what is not views")]
+    Malformed,
+}
+
+impl<'a> Body<'a> {
+    /// The body that keeps an entry's views.
+    #[must_use]
+    pub fn of(entry: &'a Entry) -> Self {
+        let group = |((site, day), sum): (&'a (SiteId, NaiveDate), &'a DayViews)| Group {
+            site: site.as_str(),
+            day: day.num_days_from_ce(),
+            views: sum.views,
+            articles: sum.articles.iter().map(|(article, &views)| (article.as_str(), views)).collect(),
+        };
+        Self::Views(entry.views.iter().map(group).collect())
+    }
+
+    /// Writes the body as entry `seq` of a journal; `at` is in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// None in practice: postcard's are of types that are not used here.
+    pub fn encode(&self, producer: ProducerId, seq: Seq, at: i64) -> Result<Vec<u8>, postcard::Error> {
+        let mut data = postcard::to_extend(self, vec![VERSION])?;
+        let checksum = checksum(producer, seq, at, &data);
+        data.extend_from_slice(&checksum.to_le_bytes());
+        Ok(data)
+    }
+
+    /// Reads what [`Self::encode`] wrote with the same producer, number and time.
+    ///
+    /// # Errors
+    /// Where it did not write these bytes.
+    pub fn decode(producer: ProducerId, seq: Seq, at: i64, data: &'a [u8]) -> Result<Self, DecodeError> {
+        match data.first() {
+            Some(&VERSION) => {}
+            Some(&version) => return Err(DecodeError::Version(version)),
+            None => return Err(DecodeError::Checksum),
+        }
+        let (content, stored) = data.split_last_chunk::<CHECKSUM_BYTES>().ok_or(DecodeError::Checksum)?;
+        if checksum(producer, seq, at, content) != u32::from_le_bytes(*stored) {
+            return Err(DecodeError::Checksum);
+        }
+        let body = content.get(1..).ok_or(DecodeError::Checksum)?;
+        match postcard::take_from_bytes(body) {
+            Ok((body, [])) => Ok(body),
+            _ => Err(DecodeError::Malformed),
+        }
+    }
+}
+
+impl Group<'_> {
+    /// Adds the views to sums by day.
+    ///
+    /// # Errors
+    /// Where the day or an article's id is none, or a sum is beyond 64 bits.
+    pub fn add_to(&self, days: &mut BTreeMap<NaiveDate, DayViews>) -> Result<(), DecodeError> {
+        let day = NaiveDate::from_num_days_from_ce_opt(self.day).ok_or(DecodeError::Malformed)?;
+        let sums = days.entry(day).or_default();
+        add(&mut sums.views, self.views)?;
+        for &(article, views) in &self.articles {
+            if let Some(sum) = sums.articles.get_mut(article) {
+                add(sum, views)?;
+                continue;
+            }
+            // An id that its reading would change was not written by this program.
+            let id = ArticleId::parse(article).ok().filter(|id| id.as_str() == article).ok_or(DecodeError::Malformed)?;
+            sums.articles.insert(id, views);
+        }
+        Ok(())
+    }
+}
+
+fn add(sum: &mut u64, views: u64) -> Result<(), DecodeError> {
+    *sum = sum.checked_add(views).ok_or(DecodeError::Malformed)?;
+    Ok(())
+}
+
+fn checksum(producer: ProducerId, seq: Seq, at: i64, content: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&producer.0.to_le_bytes());
+    hasher.update(&seq.to_le_bytes());
+    hasher.update(&at.to_le_bytes());
+    hasher.update(content);
+    hasher.finalize()
+}

@@ -1,0 +1,159 @@
+//! Finds, checks or makes the journal's file.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig};
+
+use super::{
+    Config, OpenError,
+    encoding::Body,
+    errors::damaged,
+    file::{File, State},
+    read::seq_from,
+};
+use crate::{
+    domain::{producer::ProducerId, site::SiteId},
+    journal::JournalError,
+};
+
+/// "trcj", which tells this file from other SQLite databases.
+const APPLICATION_ID: i32 = i32::from_be_bytes(*b"trcj");
+const FORMAT: i64 = 1;
+pub(super) const PAGE_BYTES: u32 = 4096;
+
+/// How long another holder is waited for: a process that is just ending.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Opens the file for this process alone, and reads where the journal stands.
+pub(super) fn open(config: &Config) -> Result<File, OpenError> {
+    let path = &std::path::absolute(&config.path).map_err(|error| OpenError::io(&config.path, error))?;
+    let new_names = make_directories(path).map_err(|error| OpenError::io(path, error))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
+    let mut conn = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    lock(&conn).map_err(sqlite)?;
+    check_or_make(&mut conn, path)?;
+    configure(&conn).map_err(sqlite)?;
+    let state = load(&conn, path)?;
+    // SQLite syncs the content of its files, but only tries to sync their names. By now it has made both, log and all.
+    for directory in new_names {
+        sync_directory(&directory).map_err(|error| OpenError::io(path, error))?;
+    }
+    let pages = u32::try_from(config.max_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
+    // SQLite takes 0 for no limit, and knows no more pages than 2^32 - 2.
+    File::new(conn, path.clone(), pages.clamp(1, u32::MAX / 2), state).map_err(sqlite)
+}
+
+/// Makes the directories above a file; those that hold a new name, that of the file always among them, are returned.
+fn make_directories(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut holders = Vec::new();
+    for directory in path.ancestors().skip(1) {
+        holders.push(directory.to_owned());
+        if directory.exists() {
+            break;
+        }
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    Ok(holders)
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+/// The lock is taken by the first transaction and kept until the connection is closed.
+fn lock(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(PATIENCE)?;
+    // After an fsync that failed, the checkpoint that SQLite makes when it closes a file would be a second attempt.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // Set before the first access, this also keeps the log's index in memory, where no full disk can hurt it.
+    conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "page_size", PAGE_BYTES)
+}
+
+/// Makes the tables in an empty file, and refuses every file that is not a journal this program knows.
+fn check_or_make(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(sqlite)?;
+    let number = |sql| tx.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(sqlite);
+    let application = number("PRAGMA application_id")?;
+    let format = number("PRAGMA user_version")?;
+    match (application, format, number("SELECT count(*) FROM sqlite_schema")?) {
+        (0, 0, 0) => {
+            let mut id = [0; 16];
+            getrandom::fill(&mut id).map_err(|error| OpenError::io(path, error))?;
+            make(&tx, ProducerId(u128::from_le_bytes(id))).map_err(sqlite)?;
+        }
+        (id, _, _) if id != i64::from(APPLICATION_ID) => return Err(OpenError::Foreign(path.into())),
+        (_, FORMAT, _) => {}
+        (_, version, _) if version > FORMAT => return Err(OpenError::Newer { path: path.into(), version }),
+        _ => return Err(open_error(path, damaged(path, format!("it has format {format}, which never was one")))),
+    }
+    tx.commit().map_err(sqlite)
+}
+
+fn make(conn: &Connection, producer: ProducerId) -> rusqlite::Result<()> {
+    conn.execute_batch(include_str!("schema.sql"))?;
+    conn.execute(
+        "INSERT INTO meta(key, value) VALUES ('producer', ?1), ('upto', 0), ('trimmed', 0), ('probe', 0)",
+        [producer.to_string()],
+    )?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    conn.pragma_update(None, "user_version", FORMAT)
+}
+
+/// Sets what a connection forgets.
+fn configure(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    conn.pragma_update(None, "cell_size_check", true)
+}
+
+/// Reads where the journal stands, and that what it was told last is still in it.
+fn load(conn: &Connection, path: &Path) -> Result<State, OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
+    let broken = |what: String| open_error(path, damaged(path, what));
+    let text = |key| conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, String>(0)).map_err(sqlite);
+    let seq = |key| conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| seq_from(row, 0)).map_err(sqlite);
+    let producer = text("producer")?.parse::<ProducerId>().map_err(|error| broken(error.to_string()))?;
+    let (upto, trimmed) = (seq("upto")?, seq("trimmed")?);
+
+    let mut offsets = HashMap::new();
+    let mut statement = conn.prepare("SELECT site, offset FROM offsets").map_err(sqlite)?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, seq_from(row, 1)?))).map_err(sqlite)?;
+    for row in rows {
+        let (site, offset) = row.map_err(sqlite)?;
+        offsets.insert(SiteId::parse(&site).map_err(|error| broken(error.to_string()))?, offset);
+    }
+
+    let first = conn.query_row("SELECT min(seq) FROM entries", [], |row| row.get::<_, Option<i64>>(0)).map_err(sqlite)?;
+    let last = conn
+        .query_row("SELECT seq, at, data FROM entries ORDER BY seq DESC LIMIT 1", [], |row| {
+            Ok((seq_from(row, 0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
+        })
+        .optional()
+        .map_err(sqlite)?;
+    if let Some((seq, at, data)) = &last {
+        Body::decode(producer, *seq, *at, data).map_err(|error| broken(format!("entry {seq} {error}")))?;
+    }
+    let head = last.map_or(trimmed, |(seq, ..)| seq);
+    if first.is_some_and(|first| u64::try_from(first).is_ok_and(|first| first <= trimmed)) || head < trimmed.max(upto) {
+        return Err(broken(format!("it ends with entry {head}, but entries up to {} were in it", trimmed.max(upto))));
+    }
+    Ok(State { producer, head, upto, trimmed, offsets })
+}
+
+fn open_error(path: &Path, error: JournalError) -> OpenError {
+    match error {
+        JournalError::Damaged(message) => OpenError::Damaged(message),
+        JournalError::Full(reason) | JournalError::Failed(reason) => OpenError::io(path, reason),
+    }
+}

@@ -1,0 +1,151 @@
+//! Journals, entries and damage for the tests.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, OpenOptions},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use tempfile::TempDir;
+use truycap::{
+    domain::{article::ArticleId, fold::DayViews, producer::Seq, site::SiteId},
+    journal::{
+        Entry, Journal, JournalError, Usage,
+        sqlite::{Config, OpenError, SqliteJournal},
+    },
+};
+
+pub(crate) const MIB: u64 = 1 << 20;
+
+/// A directory with one journal in it.
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("journal.db")
+    }
+
+    pub(crate) fn wal(&self) -> PathBuf {
+        self.0.path().join("journal.db-wal")
+    }
+
+    pub(crate) fn try_open(&self) -> Result<SqliteJournal, OpenError> {
+        SqliteJournal::open(Config { path: self.path(), max_bytes: 64 * MIB })
+    }
+
+    pub(crate) fn open(&self) -> SqliteJournal {
+        self.try_open().unwrap()
+    }
+
+    /// A journal with entries 1 to `last`, closed: all of it is in the main file.
+    pub(crate) async fn filled(last: Seq) -> Self {
+        let place = Self::new();
+        let journal = place.open();
+        fill(&journal, 1..=last).await;
+        journal.close().unwrap();
+        place
+    }
+
+    /// Does to the closed file what no journal would.
+    pub(crate) fn sql(&self, statements: &str) {
+        rusqlite::Connection::open(self.path()).unwrap().execute_batch(statements).unwrap();
+    }
+
+    pub(crate) fn number(&self, query: &str) -> i64 {
+        rusqlite::Connection::open(self.path()).unwrap().query_row(query, [], |row| row.get(0)).unwrap()
+    }
+}
+
+pub(crate) fn flip(file: &Path, offset: u64) {
+    let file = OpenOptions::new().read(true).write(true).open(file).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x20], offset).unwrap();
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap();
+}
+
+pub(crate) fn site(id: &str) -> SiteId {
+    SiteId::parse(id).unwrap()
+}
+
+pub(crate) fn day(of_year: u32) -> NaiveDate {
+    NaiveDate::from_yo_opt(2026, of_year).unwrap()
+}
+
+/// `seconds` after the first entry's time.
+pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_795_400_000_000).unwrap() + TimeDelta::seconds(seconds)
+}
+
+/// `(site, day of the year, views without an article, views of each article)`.
+pub(crate) type Group<'a> = (&'a str, u32, u64, &'a [(&'a str, u64)]);
+
+pub(crate) fn entry(time: DateTime<Utc>, groups: &[Group<'_>]) -> Entry {
+    let mut views = BTreeMap::new();
+    for &(id, of_year, plain, articles) in groups {
+        views.insert((site(id), day(of_year)), sums(plain, articles));
+    }
+    Entry { at: time, views }
+}
+
+pub(crate) fn sums(plain: u64, articles: &[(&str, u64)]) -> DayViews {
+    let mut sum = DayViews { views: plain, ..DayViews::default() };
+    for &(article, views) in articles {
+        sum.views += views;
+        *sum.articles.entry(ArticleId::parse(article).unwrap()).or_default() += views;
+    }
+    sum
+}
+
+/// Entry number `seq`: its own number of views of `a` and of one of its articles, and one view of `b` in every tenth.
+pub(crate) fn numbered(seq: Seq) -> Entry {
+    let article = format!("/tin/{}", seq % 7);
+    let a: &[(&str, u64)] = &[(&article, seq)];
+    let time = at(seq.cast_signed());
+    if seq.is_multiple_of(10) { entry(time, &[("a", 1, 0, a), ("b", 2, 1, &[])]) } else { entry(time, &[("a", 1, 0, a)]) }
+}
+
+/// The sum of the views of `a` in entries numbered so.
+pub(crate) fn sum_of_a(seqs: impl IntoIterator<Item = Seq>) -> BTreeMap<NaiveDate, DayViews> {
+    let mut days = BTreeMap::<_, DayViews>::new();
+    for seq in seqs {
+        days.entry(day(1)).or_default().add(&numbered(seq).views[&(site("a"), day(1))]);
+    }
+    days
+}
+
+pub(crate) async fn fill(journal: &SqliteJournal, seqs: impl IntoIterator<Item = Seq>) {
+    for seq in seqs {
+        assert_eq!(journal.append(numbered(seq)).await, Ok(seq));
+    }
+}
+
+/// Reads to the end.
+pub(crate) async fn read_all(journal: &SqliteJournal, id: &str, mut after: Seq) -> Result<BTreeMap<NaiveDate, DayViews>, JournalError> {
+    let mut days = BTreeMap::<_, DayViews>::new();
+    loop {
+        let replay = journal.read(&site(id), after).await?;
+        for (day, sum) in &replay.days {
+            days.entry(*day).or_default().add(sum);
+        }
+        if replay.to == replay.head {
+            return Ok(days);
+        }
+        assert!(replay.to > after, "a read must go on");
+        after = replay.to;
+    }
+}
+
+/// A trim that tells an offset of `a`.
+pub(crate) async fn trim(journal: &SqliteJournal, offset: Seq, upto: Seq, before: DateTime<Utc>) -> Result<Usage, JournalError> {
+    journal.trim(vec![(site("a"), offset)], upto, before).await
+}
