@@ -1,7 +1,7 @@
 //! What a connection may take, and how connections end.
 
 use std::{
-    io::ErrorKind,
+    io::{ErrorKind, Read, Seek},
     net::TcpStream,
     sync::Arc,
     time::{Duration, Instant},
@@ -174,4 +174,43 @@ fn a_handler_that_panics_takes_only_its_own_connection_with_it() {
         client.request("GET", "/", &[], "");
         assert_eq!(client.answer().status, 200);
     }
+}
+
+/// Runs itself again in a process that may open few files.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_without_file_descriptors_waits_and_then_goes_on() {
+    const NAME: &str = "connections::a_service_without_file_descriptors_waits_and_then_goes_on";
+    if std::env::var_os("FEW_FILES").is_some() {
+        return run_out_of_files();
+    }
+    let test = std::env::current_exe().unwrap();
+    let mut shell = std::process::Command::new("sh");
+    let child = shell.args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\""]).arg(test).arg(NAME).env("FEW_FILES", "");
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(target_os = "linux")]
+fn run_out_of_files() {
+    // User and system time of this process, in ticks of 10 ms.
+    let mut stat = std::fs::File::open("/proc/self/stat").unwrap();
+    let mut ticks = || {
+        let mut line = String::new();
+        stat.rewind().unwrap();
+        stat.read_to_string(&mut line).unwrap();
+        line.split(' ').skip(13).take(2).map(|field| field.parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let server = start(Options::default());
+    assert_eq!(server.total(), 0);
+    let mut clients = Vec::new();
+    // Both ends of each connection are in this process; one that is not accepted yet waits in the backlog.
+    while let Ok(stream) = TcpStream::connect(server.public) {
+        clients.push(stream);
+    }
+    let before = ticks();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(ticks() - before < 20, "the service is busy with accepting nothing");
+    drop(clients);
+    assert_eq!(server.total(), 0);
 }

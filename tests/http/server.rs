@@ -2,11 +2,10 @@
 //! fail, and a client that sends the bytes it is given.
 
 use std::{
-    collections::BTreeMap,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::{Duration, Instant},
@@ -14,6 +13,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
@@ -24,13 +24,16 @@ use truycap::{
     domain::{
         article::ArticleId,
         calendar::Bucket,
-        fold::{DayViews, Deltas},
+        fold::Deltas,
         producer::{ProducerId, Seq},
         retention::Retention,
         site::{Origin, Site, SiteId},
     },
     http::{Admin, Limits, Public, serve},
-    journal::{Entry, Journal, JournalError, Replay, Usage},
+    journal::{
+        Entry, Journal, JournalError, Replay, Usage,
+        sqlite::{self, SqliteJournal},
+    },
     recorder::{self, Recorder},
     store::{Applied, Row, Snapshot, Store, StoreError, memory::MemoryStore},
 };
@@ -54,19 +57,19 @@ pub(crate) struct Faults {
     pub(crate) away: AtomicBool,
 }
 
-/// A journal in memory.
+/// A journal whose disk can fill up or hang.
 struct Log {
     faults: Arc<Faults>,
-    entries: Mutex<Vec<Arc<Entry>>>,
+    journal: SqliteJournal,
 }
 
 impl Journal for Log {
     fn producer(&self) -> ProducerId {
-        ProducerId(1)
+        self.journal.producer()
     }
 
     fn head(&self) -> Seq {
-        0
+        self.journal.head()
     }
 
     async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
@@ -76,32 +79,24 @@ impl Journal for Log {
         if self.faults.full.load(SeqCst) {
             return Err(JournalError::Full("a test says so".into()));
         }
-        let mut entries = self.entries.lock().unwrap();
-        entries.push(entry);
-        Ok(entries.len() as Seq)
+        self.journal.append(entry).await
     }
 
     async fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError> {
-        let entries = self.entries.lock().unwrap();
-        let mut days: BTreeMap<NaiveDate, DayViews> = BTreeMap::new();
-        for entry in &entries[usize::try_from(after).unwrap()..usize::try_from(upto).unwrap()] {
-            for ((_, day), views) in entry.views.iter().filter(|((id, _), _)| id == site) {
-                days.entry(*day).or_default().add(views);
-            }
-        }
-        Ok(Replay { to: upto, days, missing: None })
+        self.journal.read(site, after, upto).await
     }
 
-    async fn trim(&self, _: Vec<(SiteId, Seq)>, _: Seq, _: Seq) -> Result<Usage, JournalError> {
-        Ok(Usage { bytes: 0, room: !self.faults.full.load(SeqCst), more: false })
+    async fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
+        let usage = self.journal.trim(offsets, upto, delete).await?;
+        Ok(Usage { room: usage.room && !self.faults.full.load(SeqCst), ..usage })
     }
 
-    async fn skip(&self, _: Seq) -> Result<(), JournalError> {
-        Ok(())
+    async fn skip(&self, seq: Seq) -> Result<(), JournalError> {
+        self.journal.skip(seq).await
     }
 
     async fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
-        Ok(Vec::new())
+        self.journal.sites().await
     }
 }
 
@@ -167,6 +162,7 @@ pub(crate) struct Server {
     stop: Arc<Notify>,
     serving: Option<JoinHandle<usize>>,
     _recorder: Recorder,
+    _dir: TempDir,
 }
 
 /// A server with one site, `portal`, in which nothing has been counted.
@@ -179,7 +175,9 @@ pub(crate) fn start(options: Options) -> Server {
         timezone: chrono_tz::Asia::Ho_Chi_Minh,
     };
     let config = recorder::Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900) };
-    let journal = Log { faults: faults.clone(), entries: Mutex::default() };
+    let dir = TempDir::new().unwrap();
+    let journal = SqliteJournal::open(sqlite::Config { path: dir.path().join("journal.db"), max_bytes: 1 << 24 }).unwrap();
+    let journal = Log { faults: faults.clone(), journal };
     let store = Counters { faults: faults.clone(), store: MemoryStore::new(Retention::default(), now) };
     let stop = Arc::new(Notify::new());
     let (public, admin, recorder, serving) = runtime.block_on(async {
@@ -193,7 +191,7 @@ pub(crate) fn start(options: Options) -> Server {
         tokio::spawn(serve(admin, Admin::new(handle), limits, std::future::pending(), drain));
         (public_address, admin_address, recorder, serving)
     });
-    Server { public, admin, faults, runtime, stop, serving: Some(serving), _recorder: recorder }
+    Server { public, admin, faults, runtime, stop, serving: Some(serving), _recorder: recorder, _dir: dir }
 }
 
 impl Server {
