@@ -3,11 +3,12 @@
 //! The modules stand on floors; a floor imports only lower ones:
 //!
 //! - 0 [`domain`]: what a view, a bucket and a box are; pure
+//! - 1 [`telemetry`]: what the process says of itself
 //! - 1 [`journal`]: the local log every view is written to before it is acknowledged
 //! - 1 [`store`]: where the counters live
-//! - 1 [`telemetry`]: what the service says of itself
 //! - 2 [`recorder`]: from a view to a durable entry, from entries to counters, and back to figures
 //! - 3 [`http`]: the interface: what may be asked, by whom, and how it is answered
+//! - 2 [`transfer`]: counters from and to CSV files, and the figures as text
 //! - 4 [`config`]: one plain configuration per module, from a file and the environment
 
 pub mod config;
@@ -17,3 +18,4 @@ pub mod journal;
 pub mod recorder;
 pub mod store;
 pub mod telemetry;
+pub mod transfer;

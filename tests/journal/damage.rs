@@ -2,9 +2,12 @@
 
 use std::fs;
 
-use truycap::journal::{Journal, JournalError, sqlite::OpenError};
+use truycap::{
+    domain::producer::Seq,
+    journal::{Journal, JournalError, sqlite::OpenError},
+};
 
-use crate::support::{Place, at, copy, flip, numbered, read_all, site, sum_of_a, trim};
+use crate::support::{Place, copy, flip, numbered, read_all, site, sum_of_a, trim};
 
 const PAGE: u64 = 4096;
 
@@ -109,14 +112,14 @@ async fn a_hole_is_named() {
     place.sql("DELETE FROM entries WHERE seq BETWEEN 4 AND 6");
     let journal = place.open();
     let hole = |error: JournalError| assert!(error.to_string().contains("entries 4 to 6 are missing"), "{error}");
-    hole(journal.read(&site("a"), 0).await.unwrap_err());
+    hole(journal.read(&site("a"), 0, Seq::MAX).await.unwrap_err());
     hole(journal.sites().await.unwrap_err());
     assert_eq!(read_all(&journal, "a", 6).await.unwrap(), sum_of_a(7..=9));
 
     // At the beginning too.
     let place = Place::filled(9).await;
     place.sql("DELETE FROM entries WHERE seq <= 2");
-    let error = place.open().read(&site("a"), 0).await.unwrap_err();
+    let error = place.open().read(&site("a"), 0, Seq::MAX).await.unwrap_err();
     assert!(error.to_string().contains("entries 1 to 2 are missing"), "{error}");
 }
 
@@ -127,7 +130,7 @@ async fn a_journal_whose_end_is_damaged_is_not_opened() {
     assert!(matches!(refused(&place), OpenError::Damaged(_)));
     // An end that a trim was told of is missed when it is gone.
     let place = Place::filled(9).await;
-    trim(&place.open(), 9, 9, at(3)).await.unwrap();
+    trim(&place.open(), 9, 9, 2).await.unwrap();
     place.sql("DELETE FROM entries WHERE seq = 9");
     assert!(matches!(refused(&place), OpenError::Damaged(_)));
 }

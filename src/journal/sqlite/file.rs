@@ -9,7 +9,6 @@ use std::{
     },
 };
 
-use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, hooks::Wal, params, wal::CheckpointMode};
 
 use super::{
@@ -119,10 +118,10 @@ impl File {
         Ok(())
     }
 
-    pub(super) fn trim(&mut self, offsets: &[(SiteId, Seq)], upto: Seq, before: DateTime<Utc>) -> Result<Usage> {
+    pub(super) fn trim(&mut self, offsets: &[(SiteId, Seq)], upto: Seq, delete: Seq) -> Result<Usage> {
         self.checkpoint_if_due()?;
         let upto = upto.min(self.state.head);
-        let (last, more) = self.old(upto, before).map_err(|error| journal_error(&self.path, &error))?;
+        let (last, more) = self.old(delete.min(upto)).map_err(|error| journal_error(&self.path, &error))?;
         let trim = Trim {
             offsets: offsets.iter().filter(|(site, offset)| self.state.offsets.get(site) != Some(offset)).collect(),
             upto: (upto != self.state.upto).then_some(upto),
@@ -137,15 +136,12 @@ impl File {
     }
 
     /// The last entry that a trim deletes now, and whether it leaves others that could go too.
-    fn old(&self, upto: Seq, before: DateTime<Utc>) -> rusqlite::Result<(Option<Seq>, bool)> {
-        let mut statement = self.conn.prepare_cached("SELECT seq, at FROM entries WHERE seq <= ?1 ORDER BY seq")?;
+    fn old(&self, upto: Seq) -> rusqlite::Result<(Option<Seq>, bool)> {
+        let mut statement = self.conn.prepare_cached("SELECT seq FROM entries WHERE seq <= ?1 ORDER BY seq")?;
         let mut rows = statement.query([stored(upto)])?;
         let mut last = None;
         let mut count = 0;
         while let Some(row) = rows.next()? {
-            if row.get::<_, i64>(1)? >= before.timestamp_millis() {
-                return Ok((last, false));
-            }
             if count == TRIM_ENTRIES {
                 return Ok((last, true));
             }

@@ -19,11 +19,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
 
-use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Entry, Journal, JournalError, Replay, Usage};
@@ -116,21 +115,16 @@ impl Journal for SqliteJournal {
         self.head
     }
 
-    fn append(&self, entry: Entry) -> impl Future<Output = Result<Seq, JournalError>> + Send {
+    fn append(&self, entry: Arc<Entry>) -> impl Future<Output = Result<Seq, JournalError>> + Send {
         self.call(move |reply| Command::Append { entry, reply })
     }
 
-    fn read(&self, site: &SiteId, after: Seq) -> impl Future<Output = Result<Replay, JournalError>> + Send {
-        self.call(move |reply| Command::Read { site: site.clone(), after, reply })
+    fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> impl Future<Output = Result<Replay, JournalError>> + Send {
+        self.call(move |reply| Command::Read { site: site.clone(), after, upto, reply })
     }
 
-    fn trim(
-        &self,
-        offsets: Vec<(SiteId, Seq)>,
-        upto: Seq,
-        before: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Usage, JournalError>> + Send {
-        self.call(move |reply| Command::Trim { offsets, upto, before, reply })
+    fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> impl Future<Output = Result<Usage, JournalError>> + Send {
+        self.call(move |reply| Command::Trim { offsets, upto, delete, reply })
     }
 
     fn skip(&self, seq: Seq) -> impl Future<Output = Result<(), JournalError>> + Send {

@@ -19,16 +19,16 @@ const READ_ENTRIES: usize = 1024;
 const READ_BYTES: usize = 4 << 20;
 
 impl File {
-    /// The sums of a site's views after an entry. Where `after` is beyond the head, there are none.
-    pub(super) fn read(&self, site: &SiteId, after: Seq) -> Result<Replay, JournalError> {
+    /// The sums of a site's views after an entry and up to another. Where `after` is beyond the head, there are none.
+    pub(super) fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError> {
         let state = self.state();
-        let mut replay = Replay { head: state.head, ..Replay::default() };
+        let mut replay = Replay::default();
         let confirmed = state.offsets.get(site).copied().unwrap_or(0);
         let gone = confirmed.min(state.trimmed);
         replay.missing = (after < gone).then(|| (after + 1, gone));
 
         let (mut entries, mut bytes) = (0, 0);
-        replay.to = self.scan(after, |groups, size| {
+        replay.to = self.scan(after, upto, |groups, size| {
             for group in groups.iter().filter(|group| group.site == site.as_str()) {
                 group.add_to(&mut replay.days)?;
             }
@@ -43,7 +43,7 @@ impl File {
     /// The sites that have views after the last `upto`.
     pub(super) fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
         let mut sites = BTreeSet::new();
-        self.scan(self.state().upto, |groups, _| {
+        self.scan(self.state().upto, self.state().head, |groups, _| {
             for group in groups {
                 if !sites.contains(group.site) {
                     sites.insert(SiteId::parse(group.site).map_err(|_| DecodeError::Malformed)?);
@@ -54,21 +54,24 @@ impl File {
         Ok(sites.into_iter().collect())
     }
 
-    /// Visits the views of each entry after `after`, with its size in bytes, and returns the last entry it looked at.
+    /// Visits the views of each entry after `after` up to `upto`, with its size in bytes, and returns the last entry it looked at.
     fn scan(
         &self,
         after: Seq,
+        upto: Seq,
         mut visit: impl FnMut(&[Group<'_>], usize) -> Result<ControlFlow<()>, DecodeError>,
     ) -> Result<Seq, JournalError> {
         let state = self.state();
-        if after >= state.head {
-            return Ok(state.head);
+        let upto = upto.min(state.head);
+        if after >= upto {
+            return Ok(upto);
         }
         let sqlite = |error: rusqlite::Error| journal_error(self.path(), &error);
         let hole = |from: Seq, to: Seq| damaged(self.path(), format!("its entries {from} to {to} are missing"));
         let mut last = after.max(state.trimmed);
-        let mut statement = self.conn().prepare_cached("SELECT seq, at, data FROM entries WHERE seq > ?1 ORDER BY seq").map_err(sqlite)?;
-        let mut rows = statement.query([stored(last)]).map_err(sqlite)?;
+        let mut statement =
+            self.conn().prepare_cached("SELECT seq, at, data FROM entries WHERE seq > ?1 AND seq <= ?2 ORDER BY seq").map_err(sqlite)?;
+        let mut rows = statement.query([stored(last), stored(upto)]).map_err(sqlite)?;
         while let Some(row) = rows.next().map_err(sqlite)? {
             let (seq, at, data) = columns(row).map_err(sqlite)?;
             let wrong = |error: DecodeError| damaged(self.path(), format!("entry {seq} {error}"));
@@ -86,7 +89,7 @@ impl File {
                 return Ok(last);
             }
         }
-        if last == state.head { Ok(last) } else { Err(hole(last + 1, state.head)) }
+        if last >= upto { Ok(last) } else { Err(hole(last + 1, upto)) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The thread that owns the file, and what it can be told.
 
-use chrono::{DateTime, Utc};
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::file::File;
@@ -13,9 +14,9 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
 
 #[derive(Debug)]
 pub(super) enum Command {
-    Append { entry: Entry, reply: Reply<Seq> },
-    Read { site: SiteId, after: Seq, reply: Reply<Replay> },
-    Trim { offsets: Vec<(SiteId, Seq)>, upto: Seq, before: DateTime<Utc>, reply: Reply<Usage> },
+    Append { entry: Arc<Entry>, reply: Reply<Seq> },
+    Read { site: SiteId, after: Seq, upto: Seq, reply: Reply<Replay> },
+    Trim { offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq, reply: Reply<Usage> },
     Skip { seq: Seq, reply: Reply<()> },
     Sites { reply: Reply<Vec<SiteId>> },
     Close,
@@ -27,8 +28,8 @@ pub(super) fn run(file: File, mut commands: mpsc::UnboundedReceiver<Command>) ->
     while let Some(command) = commands.blocking_recv() {
         match command {
             Command::Append { entry, reply } => worker.answer(reply, |file| file.append(&entry)),
-            Command::Read { site, after, reply } => worker.answer(reply, |file| file.read(&site, after)),
-            Command::Trim { offsets, upto, before, reply } => worker.answer(reply, |file| file.trim(&offsets, upto, before)),
+            Command::Read { site, after, upto, reply } => worker.answer(reply, |file| file.read(&site, after, upto)),
+            Command::Trim { offsets, upto, delete, reply } => worker.answer(reply, |file| file.trim(&offsets, upto, delete)),
             Command::Skip { seq, reply } => worker.answer(reply, |file| file.skip(seq)),
             Command::Sites { reply } => worker.answer(reply, |file| file.sites()),
             Command::Close => break,

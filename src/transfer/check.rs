@@ -1,0 +1,178 @@
+//! The first reading of a file: is every row of it right?
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use indicatif::ProgressBar;
+
+use super::rows::{NoRows, Row, Rows};
+use crate::domain::{MAX_COUNT, calendar::Period, producer::ProducerId, site::SiteId};
+
+/// How many mistakes are named.
+const NAMED: usize = 100;
+
+/// A file without mistakes, ready to be imported.
+#[derive(Debug)]
+pub struct Checked {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    stamp: Stamp,
+    pub(super) producer: ProducerId,
+    /// How many rows each site has.
+    pub(super) rows: BTreeMap<SiteId, u64>,
+}
+
+/// What changes when somebody writes to a file: its length and the time of the last change, where the system keeps one.
+type Stamp = (u64, Option<SystemTime>);
+
+/// What is wrong with one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The line's number, counted from 1.
+    pub line: u64,
+    /// A sentence.
+    pub what: String,
+}
+
+/// Everything that is wrong with a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mistakes {
+    /// The first hundred, in the order of the lines.
+    pub named: Vec<Mistake>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+/// Why a file cannot be imported. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// It cannot be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is a pipe, a terminal or a directory.
+    #[error("{}: not a regular file; it is read twice, so a pipe will not do: save it to a file first", .0.display())]
+    NotAFile(PathBuf),
+    /// It holds mistakes.
+    #[error("{}: nothing was imported because of {mistakes}", path.display())]
+    Mistakes {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        mistakes: Mistakes,
+    },
+}
+
+/// Reads a whole file and looks for mistakes; `sites` are the configured ones. `progress` is set to the file's bytes.
+///
+/// # Errors
+/// Where it is no regular file (`-` is none), cannot be read, or holds mistakes.
+pub fn check(path: &Path, sites: &BTreeSet<SiteId>, progress: &ProgressBar) -> Result<Checked, CheckError> {
+    let unreadable = |source| CheckError::Unreadable { path: path.into(), source };
+    // Asked before it is opened: opening a named pipe would wait for a writer.
+    if path == Path::new("-") || !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(CheckError::NotAFile(path.into()));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let stamp = stamp(&file).map_err(unreadable)?;
+    let mut found = Found::default();
+    let producer = match Rows::open(&file, sites) {
+        Ok(rows) => found.read(rows, stamp.0, progress).map_err(unreadable)?,
+        Err(NoRows::Unreadable(source)) => return Err(unreadable(source)),
+        Err(NoRows::Header(line, whats)) => {
+            found.mistakes.add(line, whats);
+            ProducerId(0)
+        }
+    };
+    if !found.mistakes.named.is_empty() {
+        return Err(CheckError::Mistakes { path: path.into(), mistakes: found.mistakes });
+    }
+    Ok(Checked { path: path.into(), file, stamp, producer, rows: found.rows })
+}
+
+impl Checked {
+    /// The file's length in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.stamp.0
+    }
+
+    /// Whether nobody seems to have written to the file since it was checked.
+    pub(super) fn unchanged(&self) -> bool {
+        stamp(&self.file).is_ok_and(|now| now == self.stamp)
+    }
+}
+
+fn stamp(file: &File) -> io::Result<Stamp> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.modified().ok()))
+}
+
+/// What the first reading finds.
+#[derive(Default)]
+struct Found {
+    rows: BTreeMap<SiteId, u64>,
+    mistakes: Mistakes,
+    sums: HashMap<(SiteId, Option<Period>, bool), u64>,
+}
+
+impl Found {
+    fn read(&mut self, mut rows: Rows<'_>, length: u64, progress: &ProgressBar) -> io::Result<ProducerId> {
+        progress.reset();
+        progress.set_length(length);
+        while let Some((line, row)) = rows.next()? {
+            match row {
+                Ok(row) => self.add(line, row),
+                Err(whats) => self.mistakes.add(line, whats),
+            }
+            progress.set_position(rows.bytes());
+        }
+        Ok(rows.producer())
+    }
+
+    fn add(&mut self, line: u64, row: Row) {
+        *self.rows.entry(row.site.clone()).or_default() += 1;
+        // No counter is above the sum of its kind, be it the site's or an article's; so one sum watches them all.
+        let kind = row.buckets.last().and_then(|bucket| bucket.period());
+        let sum = self.sums.entry((row.site, kind, row.article.is_some())).or_default();
+        let before = *sum;
+        *sum = before.saturating_add(row.views);
+        if before <= MAX_COUNT && *sum > MAX_COUNT {
+            self.mistakes.add(line, vec![format!("with this row the site's views sum up to more than {MAX_COUNT}")]);
+        }
+    }
+}
+
+impl Mistakes {
+    fn add(&mut self, line: u64, whats: Vec<String>) {
+        for what in whats {
+            if self.named.len() < NAMED {
+                self.named.push(Mistake { line, what });
+            } else {
+                self.more += 1;
+            }
+        }
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.named.len() as u64 + self.more {
+            1 => f.write_str("1 mistake")?,
+            count => write!(f, "{count} mistakes")?,
+        }
+        for Mistake { line, what } in &self.named {
+            write!(f, "\n  line {line}: {what}")?;
+        }
+        if self.more > 0 { write!(f, "\n  and {} more", self.more) } else { Ok(()) }
+    }
+}

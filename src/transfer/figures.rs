@@ -1,0 +1,22 @@
+//! The nine numbers of a box as text.
+
+use chrono::NaiveDate;
+
+use crate::{
+    domain::{article::ArticleId, figures::Figure, producer::ProducerId, site::SiteId},
+    store::{Store, StoreError},
+};
+
+/// The figures of a site, or of one of its articles, on a day of the site's calendar: nine lines such as
+/// `total       8307145`.
+///
+/// They are what the store holds; what a serving process has not applied yet is not in them.
+///
+/// # Errors
+/// Where the store does not answer.
+pub async fn figures<S: Store>(store: &S, site: &SiteId, article: Option<&ArticleId>, today: NaiveDate) -> Result<String, StoreError> {
+    // Nobody's offset is wanted, so any producer will do.
+    let snapshot = store.figures(site, ProducerId(0), today, article.map_or(&[], std::slice::from_ref)).await?;
+    let figures = snapshot.articles.first().filter(|_| article.is_some()).copied().unwrap_or(snapshot.site);
+    Ok(Figure::ALL.map(|figure| format!("{:<12}{}\n", figure.name(), figures[figure])).concat())
+}
