@@ -211,8 +211,7 @@ fn a_view_that_cannot_be_journaled_is_not_acknowledged() {
 
 #[test]
 fn views_are_taken_while_the_store_is_away() {
-    let server = start(Options::default());
-    server.faults.away.store(true, SeqCst);
+    let server = start(Options { store_away: true, ..Options::default() });
     let answer = server.view("/a");
     assert_eq!((answer.status, answer.json()["counted"].clone()), (200, json!(true)));
     let figures = server.get("/v1/sites/portal/figures?article=/a");

@@ -145,11 +145,13 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) demo: bool,
     pub(crate) drain: Duration,
+    /// The store does not answer from the beginning, so that nothing is known of it.
+    pub(crate) store_away: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: Limits::default(), demo: true, drain: Duration::from_secs(5) }
+        Self { limits: Limits::default(), demo: true, drain: Duration::from_secs(5), store_away: false }
     }
 }
 
@@ -168,7 +170,7 @@ pub(crate) struct Server {
 /// A server with one site, `portal`, in which nothing has been counted.
 pub(crate) fn start(options: Options) -> Server {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(Faults { away: options.store_away.into(), ..Faults::default() });
     let site = Site {
         id: SiteId::parse("portal").unwrap(),
         origins: vec![Origin::parse("http://127.0.0.1:8080").unwrap(), Origin::parse(ORIGIN).unwrap()],
@@ -182,7 +184,7 @@ pub(crate) fn start(options: Options) -> Server {
     let stop = Arc::new(Notify::new());
     let (public, admin, recorder, serving) = runtime.block_on(async {
         let (handle, recorder) = recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), now).await.unwrap();
-        let Options { limits, demo, drain } = options;
+        let Options { limits, demo, drain, .. } = options;
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
