@@ -8,10 +8,12 @@
 //! - 1 [`store`]: where the counters live
 //! - 2 [`recorder`]: from a view to a durable entry, from entries to counters, and back to figures
 //! - 2 [`transfer`]: counters from and to CSV files, and the figures as text
+//! - 3 [`http`]: the interface: what may be asked, by whom, and how it is answered
 //! - 4 [`config`]: one plain configuration per module, from a file and the environment
 
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod journal;
 pub mod recorder;
 pub mod store;

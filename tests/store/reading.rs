@@ -133,7 +133,7 @@ async fn history_has_zeros_where_nothing_was_counted<H: Harness>() {
     assert_eq!(store.history(&site, None, &buckets).await.unwrap(), [6, 0, 4, 0, 6]);
     assert_eq!(store.history(&site, Some(&article("/a")), &buckets).await.unwrap(), [2, 0, 0, 0, 2]);
     assert_eq!(store.history(&site, Some(&article("/b")), &buckets).await.unwrap(), [0; 5]);
-    assert_eq!(store.history(&site, None, &[]).await.unwrap(), []);
+    assert!(store.history(&site, None, &[]).await.unwrap().is_empty());
 }
 
 async fn a_store_in_use_answers_a_ping<H: Harness>() {

@@ -1,0 +1,55 @@
+//! One file per resource.
+
+use std::time::Duration;
+
+use hyper::{StatusCode, http::request::Parts};
+
+use super::{client::Sender, respond::Problem};
+use crate::{
+    domain::article::ArticleId,
+    recorder::{Counter, Handle, RecordError},
+    store::StoreError,
+};
+
+pub(super) mod admin;
+pub(super) mod demo;
+pub(super) mod figures;
+pub(super) mod gif;
+pub(super) mod history;
+pub(super) mod top;
+pub(super) mod views;
+
+/// A request to a site's resource.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) handle: &'a Handle,
+    pub(super) counter: &'a Counter,
+    pub(super) sender: &'a Sender,
+    pub(super) head: &'a Parts,
+    pub(super) body_read: Duration,
+}
+
+impl Call<'_> {
+    /// Refuses what a page of another site asks to count.
+    fn check_sender(&self) -> Result<(), Problem> {
+        match self.sender {
+            Sender::Foreign => Err(Problem::new(StatusCode::FORBIDDEN, "views of this site are not taken from pages of that origin")),
+            Sender::Own(_) | Sender::Unknown => Ok(()),
+        }
+    }
+
+    /// Counts a view.
+    async fn record(&self, article: Option<ArticleId>) -> Result<(), Problem> {
+        self.handle.record(self.counter, article).await.map_err(|error| match error {
+            RecordError::Full => Problem::unavailable("the view was not counted: the journal is full", 5),
+            RecordError::Busy => Problem::unavailable("the view was not counted: too many wait to be written", 1),
+            RecordError::Stopped => Problem::unavailable("the view was not acknowledged: the service is stopping", 1),
+        })
+    }
+}
+
+/// A store that did not answer; what it said is for the operator, not for visitors.
+fn store_away(error: &StoreError) -> Problem {
+    tracing::debug!(%error, "a list could not be read");
+    Problem::unavailable("the store cannot be asked at the moment", 1)
+}

@@ -1,0 +1,65 @@
+//! The HTTP interface: a public listener that counts and answers, and an admin listener beside it.
+//!
+//! - [`serve()`]: accepts connections, holds their limits, drains them; the same for both listeners
+//! - `route`: every path and method, and what all answers have in common
+//! - `client`: what a request says of its sender: origin, prefetch, bot
+//! - `query`, `body`: what a request asks for
+//! - `respond`: how an answer is written: JSON, problems, files
+//! - `handlers`: one file per resource
+//!
+//! Handlers are generic over the body they read, so nothing here but [`serve()`] needs a socket.
+
+use std::time::Duration;
+
+use hyper::{Request, Response, body::Bytes};
+
+mod body;
+mod client;
+mod handlers;
+mod query;
+mod respond;
+mod route;
+mod serve;
+
+pub use respond::Body;
+pub use route::{Admin, Public};
+pub use serve::serve;
+
+/// What one client, or many, may take of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections per listener; a further one waits in the system's backlog. At least 1.
+    pub max_connections: usize,
+    /// From the opening of a connection, or the end of an answer on it, to the end of the next request's head. So it is
+    /// also how long a connection may be idle.
+    pub header_read: Duration,
+    /// From the end of a request's head to the end of its body.
+    pub body_read: Duration,
+    /// From the end of a request's head to its answer, the reading of the body included.
+    pub request: Duration,
+    /// How long a client may leave an answer waiting without taking a byte of it.
+    pub write: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            header_read: Duration::from_secs(10),
+            body_read: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            write: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A body that a request may come with: hyper's, or one made up by a test.
+pub trait RequestBody: hyper::body::Body<Data = Bytes, Error: Send> + Send + Unpin {}
+
+impl<B: hyper::body::Body<Data = Bytes, Error: Send> + Send + Unpin> RequestBody for B {}
+
+/// What answers the requests of a listener.
+pub trait Responder: Send + Sync + 'static {
+    /// Answers a request; a mistake of any kind is an answer too.
+    fn respond<B: RequestBody>(&self, request: Request<B>) -> impl Future<Output = Response<Body>> + Send;
+}

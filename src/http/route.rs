@@ -1,0 +1,207 @@
+//! Every path and method of the two listeners, and what all their answers have in common.
+
+use std::{sync::Arc, time::Duration};
+
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+        ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, VARY,
+    },
+    http::request::Parts,
+};
+use tokio::time::timeout;
+
+use super::{
+    Limits, RequestBody, Responder,
+    client::Sender,
+    handlers::{Call, admin, demo, figures, gif, history, top, views},
+    query::decode,
+    respond::{Body, Problem, options},
+};
+use crate::recorder::Handle;
+
+/// The most bytes of all names and values in a request's head. The target may be longer.
+const MAX_HEADERS: usize = 16 * 1024;
+
+const READ: &str = "GET, HEAD, OPTIONS";
+const WRITE: &str = "POST, OPTIONS";
+
+/// What the public listener serves.
+#[derive(Debug)]
+pub struct Public {
+    handle: Handle,
+    demo: bool,
+    body_read: Duration,
+    request: Duration,
+}
+
+/// What the admin listener serves.
+#[derive(Debug)]
+pub struct Admin {
+    handle: Handle,
+}
+
+/// What a site has, under `/v1/sites/{site}/`.
+#[derive(Clone, Copy, Debug)]
+enum Resource {
+    Views,
+    Gif,
+    Figures,
+    Top,
+    History,
+}
+
+impl Resource {
+    /// The site's id as it stands in a path, and what is asked of it.
+    fn find(path: &str) -> Option<(&str, Self)> {
+        let (site, name) = path.strip_prefix("/v1/sites/")?.split_once('/')?;
+        let resource = match name {
+            "views" => Self::Views,
+            "views.gif" => Self::Gif,
+            "figures" => Self::Figures,
+            "top" => Self::Top,
+            "history" => Self::History,
+            _ => return None,
+        };
+        Some((site, resource))
+    }
+
+    fn allow(self) -> &'static str {
+        match self {
+            Self::Views => WRITE,
+            Self::Gif | Self::Figures | Self::Top | Self::History => READ,
+        }
+    }
+
+    async fn call<B: RequestBody>(self, call: Call<'_>, body: B) -> Result<Response<Body>, Problem> {
+        match self {
+            Self::Views => views::answer(call, body).await,
+            Self::Gif => gif::answer(call).await,
+            Self::Figures => figures::answer(call).await,
+            Self::Top => top::answer(call).await,
+            Self::History => history::answer(call).await,
+        }
+    }
+}
+
+impl Public {
+    /// The public interface of a recorder; with the demo page at `/`, or without.
+    #[must_use]
+    pub fn new(handle: Handle, demo: bool, limits: &Limits) -> Arc<Self> {
+        Arc::new(Self { handle, demo, body_read: limits.body_read, request: limits.request })
+    }
+
+    async fn site<B: RequestBody>(&self, id: &str, resource: Resource, head: &Parts, body: B) -> Response<Body> {
+        let Some(counter) = decode(id).and_then(|id| self.handle.site(&id)) else {
+            return shared(not_found("site", id).into_response(), &Sender::Unknown);
+        };
+        let sender = Sender::of(&head.headers, &counter.site);
+        let call = Call { handle: &self.handle, counter, sender: &sender, head, body_read: self.body_read };
+        let answer = async {
+            check_headers(&head.headers)?;
+            match check_method(head, resource.allow())? {
+                Asked::Options => Ok(preflight(resource.allow(), head, &sender)),
+                Asked::Answer => resource.call(call, body).await,
+            }
+        };
+        let late = || Err(Problem::unavailable("the service is too slow at the moment", 1));
+        let answer = timeout(self.request, answer).await.unwrap_or_else(|_| late());
+        shared(answer.unwrap_or_else(Problem::into_response), &sender)
+    }
+}
+
+impl Responder for Public {
+    async fn respond<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        if let Some((id, resource)) = Resource::find(path) {
+            return self.site(id, resource, &head, body).await;
+        }
+        let page = demo::file(path).filter(|_| self.demo).ok_or_else(|| not_found("page", path));
+        page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response)
+    }
+}
+
+impl Admin {
+    /// The admin interface of a recorder.
+    #[must_use]
+    pub fn new(handle: Handle) -> Arc<Self> {
+        Arc::new(Self { handle })
+    }
+}
+
+impl Responder for Admin {
+    async fn respond<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
+        let (head, _) = request.into_parts();
+        let answer = match head.uri.path() {
+            "/healthz" => plain(&head, READ, admin::health()),
+            "/readyz" => plain(&head, READ, admin::ready(&self.handle.health())),
+            path => Err(not_found("page", path)),
+        };
+        answer.unwrap_or_else(Problem::into_response)
+    }
+}
+
+/// The answer to a request for something that is there already.
+fn plain(head: &Parts, allow: &'static str, answer: Response<Body>) -> Result<Response<Body>, Problem> {
+    check_headers(&head.headers)?;
+    Ok(match check_method(head, allow)? {
+        Asked::Options => options(allow),
+        Asked::Answer => answer,
+    })
+}
+
+/// What a request with an allowed method wants.
+enum Asked {
+    /// To know what is allowed.
+    Options,
+    /// The resource's own answer.
+    Answer,
+}
+
+fn check_method(head: &Parts, allow: &'static str) -> Result<Asked, Problem> {
+    match &head.method {
+        &Method::OPTIONS => Ok(Asked::Options),
+        method if allow.split(", ").any(|allowed| allowed == method.as_str()) => Ok(Asked::Answer),
+        _ => Err(Problem::method(allow)),
+    }
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes <= MAX_HEADERS {
+        return Ok(());
+    }
+    let detail = format!("the headers are longer than {MAX_HEADERS} bytes");
+    Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail))
+}
+
+/// Names what is missing, as far as it is not too long to be read.
+fn not_found(kind: &str, name: &str) -> Problem {
+    const MAX_CHARS: usize = 200;
+    let shown: String = name.chars().take(MAX_CHARS).collect();
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no {kind} {shown}{more}"))
+}
+
+/// Tells a browser that asks on behalf of a page of the site that it may send what it means to.
+fn preflight(allow: &'static str, head: &Parts, sender: &Sender) -> Response<Body> {
+    let mut response = options(allow);
+    if matches!(sender, Sender::Own(_)) && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allow));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    }
+    response
+}
+
+/// Lets pages of the site read the answer, errors included, and tells caches that it depends on who asks.
+fn shared(mut response: Response<Body>, sender: &Sender) -> Response<Body> {
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
+    if let Sender::Own(origin) = sender {
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    response
+}
