@@ -10,7 +10,11 @@
 //! - 2 [`transfer`]: counters from and to CSV files, and the figures as text
 //! - 3 [`http`]: the interface: what may be asked, by whom, and how it is answered
 //! - 4 [`config`]: one plain configuration per module, from a file and the environment
+//! - 5 [`app`]: how the parts are put together, and in which order they stop
+//! - 6 [`cli`]: the command line
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod http;

@@ -8,11 +8,11 @@
 //! - `sections`, `sites`: which keys there are, and what they may say
 //! - `store_url`: where the counters live
 
-use std::{ffi::OsString, fs, net::SocketAddr, path::Path, path::PathBuf};
+use std::{ffi::OsString, fs, net::SocketAddr, path::Path};
 
 use crate::{
     domain::{retention::Retention, site::Site},
-    recorder,
+    journal, recorder,
 };
 
 mod env;
@@ -35,8 +35,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where the counters live.
     pub store: StoreUrl,
-    /// The journal's file.
-    pub journal: Journal,
+    /// The journal's file, not the store's, and its greatest size: 1 MiB to 64 GiB.
+    pub journal: journal::sqlite::Config,
     /// How often counters are applied, and how long the journal keeps what was applied.
     pub recorder: recorder::Config,
     /// How long the buckets of articles are kept.
@@ -56,15 +56,6 @@ pub struct Listen {
     pub admin: SocketAddr,
     /// The most open connections of the public listener, 1 to 1 000 000.
     pub max_connections: usize,
-}
-
-/// The journal's file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Journal {
-    /// Its path; not the store's.
-    pub path: PathBuf,
-    /// Its greatest size in bytes, 1 MiB to 64 GiB.
-    pub max_bytes: u64,
 }
 
 /// All that is wrong with a configuration, a line for each mistake: where it stands, what was found, what is expected.

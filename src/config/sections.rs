@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, time::Duration};
 use bytesize::ByteSize;
 use tracing::Level;
 
-use super::{Config, Journal, Listen, StoreUrl, read::Reader, sites, store_url::database};
-use crate::{domain::retention::Retention, recorder};
+use super::{Config, Listen, StoreUrl, read::Reader, sites, store_url::database};
+use crate::{domain::retention::Retention, journal::sqlite, recorder};
 
 /// The keys that hold tables of keys.
 pub(super) const TABLES: [&str; 5] = ["listen", "store", "journal", "retention", "log"];
@@ -53,10 +53,10 @@ fn store(reader: &mut Reader<'_>) -> Option<StoreUrl> {
     })
 }
 
-fn journal(reader: &mut Reader<'_>, store: Option<&StoreUrl>) -> Option<Journal> {
+fn journal(reader: &mut Reader<'_>, store: Option<&StoreUrl>) -> Option<sqlite::Config> {
     let path = reader.read("journal.path", "the path of a file, such as \"data/journal.db\"", |given| database(given.text()?));
     let max_bytes = size(reader, "journal.max_bytes", ByteSize::mib(1)..=ByteSize::gib(64), "from 1MiB to 64GiB, such as \"256MiB\"");
-    let journal = Journal { path: path?, max_bytes: max_bytes? };
+    let journal = sqlite::Config { path: path?, max_bytes: max_bytes? };
     if matches!(store, Some(StoreUrl::Sqlite(file)) if *file == journal.path) {
         reader.mistake("journal.path", format!("found {:?}, which is also the file of store.url; expected another one", journal.path));
     }

@@ -60,7 +60,7 @@ pub(super) fn json(caching: Caching, value: &impl Serialize) -> Response<Body> {
 }
 
 /// A page, which may load nothing but what this service serves.
-pub(super) fn html(body: &'static str) -> Response<Body> {
+pub(super) fn html(body: Bytes) -> Response<Body> {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                           base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
     let mut response = content("text/html; charset=utf-8", Caching::Check, body);

@@ -19,7 +19,7 @@ use super::{
     query::decode,
     respond::{Body, Problem, options},
 };
-use crate::recorder::Handle;
+use crate::{domain::site::SiteId, recorder::Handle};
 
 /// The most bytes of all names and values in a request's head. The target may be longer.
 const MAX_HEADERS: usize = 16 * 1024;
@@ -31,7 +31,7 @@ const WRITE: &str = "POST, OPTIONS";
 #[derive(Debug)]
 pub struct Public {
     handle: Handle,
-    demo: bool,
+    demo: Option<demo::Demo>,
     body_read: Duration,
     request: Duration,
 }
@@ -86,9 +86,10 @@ impl Resource {
 }
 
 impl Public {
-    /// The public interface of a recorder; with the demo page at `/`, or without.
+    /// The public interface of a recorder; with a demo page at `/` that counts for a site, or without.
     #[must_use]
-    pub fn new(handle: Handle, demo: bool, limits: &Limits) -> Arc<Self> {
+    pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits) -> Arc<Self> {
+        let demo = demo.map(demo::Demo::new);
         Arc::new(Self { handle, demo, body_read: limits.body_read, request: limits.request })
     }
 
@@ -118,7 +119,7 @@ impl Responder for Public {
         if let Some((id, resource)) = Resource::find(path) {
             return self.site(id, resource, &head, body).await;
         }
-        let page = demo::file(path).filter(|_| self.demo).ok_or_else(|| not_found("page", path));
+        let page = self.demo.as_ref().and_then(|demo| demo.file(path)).ok_or_else(|| not_found("page", path));
         page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response)
     }
 }

@@ -66,6 +66,11 @@ impl Base {
         self.young.insert(article, seen);
     }
 
+    /// Whether anything is known.
+    pub(super) fn is_known(&self) -> bool {
+        self.site.is_some()
+    }
+
     /// Forgets all articles.
     pub(super) fn forget_articles(&mut self) {
         self.young.clear();

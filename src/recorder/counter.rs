@@ -149,7 +149,7 @@ impl Inner {
 
     /// The articles to ask the store for now; `None` where it need not be asked.
     pub(super) fn next_question(&mut self) -> Option<Vec<ArticleId>> {
-        let old = self.checked.is_none_or(|(at, _)| at.elapsed() >= REFRESH);
+        let old = !self.state.is_known() || self.checked.is_none_or(|(at, _)| at.elapsed() >= REFRESH);
         if self.wanted.is_empty() && self.state.offset().is_some() && !(self.asked && old) {
             return None;
         }

@@ -220,6 +220,11 @@ impl State {
         Some(moved)
     }
 
+    /// Whether the store has told figures since it stands where it does.
+    pub(super) fn is_known(&self) -> bool {
+        self.base.is_known()
+    }
+
     /// Forgets what the store said of articles, so that it is asked again.
     pub(super) fn forget_articles(&mut self) {
         self.base.forget_articles();

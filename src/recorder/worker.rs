@@ -61,7 +61,9 @@ impl<J: Journal, S: Store> Worker<J, S> {
             }
             self.pause = None;
             match self.step().await {
-                Ok(()) => self.next_pause = FIRST_PAUSE,
+                // Nothing was done, so nobody needs to look again; those who did would wake the worker at once.
+                Ok(false) => continue,
+                Ok(true) => self.next_pause = FIRST_PAUSE,
                 Err(Trouble::Ending) => return,
                 Err(Trouble::Away(error)) => {
                     debug!(site = %self.counter.site.id, %error, "the store did not answer");
@@ -86,42 +88,44 @@ impl<J: Journal, S: Store> Worker<J, S> {
         [flush, inner.refresh_at()].into_iter().flatten().min()
     }
 
-    /// Asks, reads and applies whatever is due.
-    async fn step(&mut self) -> Result<(), Trouble> {
-        self.ask().await?;
-        self.read_journal().await?;
-        if Instant::now() >= self.flush_at {
-            self.apply().await?;
-        }
-        Ok(())
+    /// Asks, reads and applies whatever is due. Answers whether anything was.
+    async fn step(&mut self) -> Result<bool, Trouble> {
+        let asked = self.ask().await?;
+        let read = self.read_journal().await?;
+        let applied = Instant::now() >= self.flush_at && self.apply().await?;
+        Ok(asked || read || applied)
     }
 
     /// Asks the store for figures, and so for its offset.
-    async fn ask(&self) -> Result<(), Trouble> {
-        let Some(articles) = self.begin(|inner| inner.next_question()) else { return Ok(()) };
+    async fn ask(&self) -> Result<bool, Trouble> {
+        let Some(articles) = self.begin(|inner| inner.next_question()) else { return Ok(false) };
         let (site, at) = (&self.counter.site, (Instant::now(), (self.shared.clock)()));
         let today = site.day(at.1);
         let answer = self.shared.store.figures(&site.id, self.shared.journal.producer(), today, &articles).await;
         let snapshot = self.end(answer)?;
         let moved = self.counter.lock().answered(at, today, &articles, &snapshot);
-        self.follow(moved).await
+        self.follow(moved).await?;
+        Ok(true)
     }
 
     /// Applies the fold that is due, if any.
-    async fn apply(&mut self) -> Result<(), Trouble> {
-        let Some(fold) = self.begin(|inner| inner.state.start_apply()) else { return Ok(()) };
+    async fn apply(&mut self) -> Result<bool, Trouble> {
+        let Some(fold) = self.begin(|inner| inner.state.start_apply()) else { return Ok(false) };
         let (site, producer) = (&self.counter.site.id, self.shared.journal.producer());
         let answer = self.shared.store.apply(site, producer, fold.from, fold.to, Arc::new(fold.deltas())).await;
         let applied = self.end(answer)?;
         self.flush_at = Instant::now() + self.shared.config.flush_interval;
         let moved = self.counter.lock().state.applied(applied);
-        self.follow(moved).await
+        self.follow(moved).await?;
+        Ok(true)
     }
 
     /// Reads what is neither applied nor in memory.
-    async fn read_journal(&self) -> Result<(), Trouble> {
+    async fn read_journal(&self) -> Result<bool, Trouble> {
+        let mut any = false;
         loop {
-            let Some((after, upto)) = self.counter.lock().state.start_reading() else { return Ok(()) };
+            let Some((after, upto)) = self.counter.lock().state.start_reading() else { return Ok(any) };
+            any = true;
             let replay = match self.shared.journal.read(&self.counter.site.id, after, upto).await {
                 Ok(replay) => replay,
                 Err(error) => return Err(self.fail(error)),

@@ -185,10 +185,11 @@ pub(crate) fn start(options: Options) -> Server {
     let (public, admin, recorder, serving) = runtime.block_on(async {
         let (handle, recorder) = recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), now).await.unwrap();
         let Options { limits, demo, drain, .. } = options;
+        let site = SiteId::parse("portal").unwrap();
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-        let (responder, stopped) = (Public::new(handle.clone(), demo, &limits), stop.clone());
+        let (responder, stopped) = (Public::new(handle.clone(), demo.then_some(&site), &limits), stop.clone());
         let serving = tokio::spawn(serve(public, responder, limits.clone(), async move { stopped.notified().await }, drain));
         tokio::spawn(serve(admin, Admin::new(handle), limits, std::future::pending(), drain));
         (public_address, admin_address, recorder, serving)

@@ -1,0 +1,193 @@
+//! The service: how its parts are put together, and in which order they stop.
+//!
+//! Start: listeners, journal, store, recorder, HTTP. So a port that is taken or a journal that is held is told before
+//! anything is written.
+//!
+//! Stop, on SIGTERM or SIGINT: no new connections, requests under way are finished; the recorder writes and applies what
+//! it holds; store and journal are closed. Each step has a deadline, all of them less than the ten seconds that container
+//! engines wait. What the store could not be given in time is in the journal, and applied at the next start.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use chrono::Utc;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinHandle,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    config::{Config, StoreUrl},
+    domain::site::{Origin, Site, SiteId},
+    http::{Admin, Limits, Public, Responder, serve},
+    journal::{
+        JournalError,
+        sqlite::{OpenError, SqliteJournal},
+    },
+    recorder::{self, Clock, Handle, Recorder},
+    store::sqlite::{self, SqliteStore},
+};
+
+/// How long requests under way may take after the signal to stop.
+const FINISH_REQUESTS: Duration = Duration::from_secs(4);
+
+/// How long the recorder may take to write and apply what it holds.
+const FINISH_RECORDING: Duration = Duration::from_secs(4);
+
+/// Why the service did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address as it is configured.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The journal cannot be opened.
+    #[error("{0}")]
+    Journal(#[from] OpenError),
+    /// The embedded store cannot be opened.
+    #[error("{0}")]
+    Store(#[from] sqlite::OpenError),
+    /// The journal could not be read, or failed while the service ran.
+    #[error("{0}")]
+    JournalFailed(#[from] JournalError),
+    /// The system does not let the process wait for signals.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+}
+
+/// The embedded store, with the system's clock.
+pub type EmbeddedStore = SqliteStore<Clock>;
+
+/// Opens the configured store.
+///
+/// # Errors
+/// Where it cannot be used.
+pub fn open_store(config: &Config) -> Result<EmbeddedStore, Failure> {
+    let StoreUrl::Sqlite(path) = &config.store;
+    let clock: Clock = Utc::now;
+    Ok(SqliteStore::open(sqlite::Config { path: path.clone() }, config.retention, clock)?)
+}
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// Where it cannot start, or its journal fails.
+pub async fn run(config: Config) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
+    let service = Service::start(config).await?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    service.run_until(stop).await
+}
+
+/// A running service.
+struct Service {
+    recorder: Recorder,
+    public: Listener,
+    admin: Listener,
+    journal: Arc<SqliteJournal>,
+    store: Arc<EmbeddedStore>,
+}
+
+/// A listener's task, and how it is told to stop.
+struct Listener {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<usize>,
+}
+
+impl Service {
+    async fn start(mut config: Config) -> Result<Self, Failure> {
+        let public = bind(config.listen.public).await?;
+        let admin = bind(config.listen.admin).await?;
+        let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
+        let store = Arc::new(open_store(&config)?);
+        if config.demo {
+            welcome_demo(&mut config.sites, &public);
+        }
+        let demo = config.sites.first().filter(|_| config.demo).map(|site| site.id.clone());
+        let count = config.sites.len();
+        let clock: Clock = Utc::now;
+        let (handle, recorder) = recorder::spawn(config.recorder, config.sites, Arc::clone(&journal), Arc::clone(&store), clock).await?;
+        let address = |listener: &TcpListener| listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
+        info!(version = env!("CARGO_PKG_VERSION"), public = address(&public), admin = address(&admin), store = %config.store, sites = count, "counting");
+        let limits = Limits { max_connections: config.listen.max_connections, ..Limits::default() };
+        let (public, admin) = listen(handle, public, admin, demo.as_ref(), limits);
+        Ok(Self { recorder, public, admin, journal, store })
+    }
+
+    async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        let failure = tokio::select! {
+            () = stop => None,
+            failure = self.recorder.failed() => Some(failure),
+        };
+        if let Some(failure) = failure {
+            // Nothing that is still held may be written on: the next start reads the journal afresh.
+            error!(error = %failure, "the journal cannot be used; the service ends");
+            return Err(failure.into());
+        }
+        info!("stopping: finishing requests");
+        let late = self.public.stop().await;
+        if late > 0 {
+            warn!(connections = late, "some connections did not finish in time and were closed");
+        }
+        let drained = self.recorder.shutdown(FINISH_RECORDING).await;
+        for site in &drained.waiting {
+            warn!(%site, "the store has not got this site's last views; they are in the journal, and applied at the next start");
+        }
+        self.admin.stop().await;
+        self.store.close().await;
+        let journal = self.journal;
+        let closed = tokio::task::spawn_blocking(move || journal.close()).await;
+        match closed {
+            Ok(Err(error)) => warn!(%error, "the journal was not closed in order; nothing is lost"),
+            Err(error) => warn!(%error, "the journal was not closed in order; nothing is lost"),
+            Ok(Ok(())) => info!("stopped"),
+        }
+        Ok(())
+    }
+}
+
+impl Listener {
+    fn spawn<R: Responder>(listener: TcpListener, responder: Arc<R>, limits: Limits) -> Self {
+        let (stop, mut stopping) = watch::channel(false);
+        let shutdown = async move {
+            // A sender that is gone says stop as well.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        let task = tokio::spawn(serve(listener, responder, limits, shutdown, FINISH_REQUESTS));
+        Self { stop, task }
+    }
+
+    /// Stops, and answers how many connections did not finish in time.
+    async fn stop(self) -> usize {
+        self.stop.send_replace(true);
+        self.task.await.unwrap_or(0)
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| Failure::Listen { address, error })
+}
+
+fn listen(handle: Handle, public: TcpListener, admin: TcpListener, demo: Option<&SiteId>, limits: Limits) -> (Listener, Listener) {
+    let pages = Public::new(handle.clone(), demo, &limits);
+    (Listener::spawn(public, pages, limits), Listener::spawn(admin, Admin::new(handle), Limits::default()))
+}
+
+/// Lets the demo page count on whatever address the service listens.
+fn welcome_demo(sites: &mut [Site], listener: &TcpListener) {
+    let Some(site) = sites.first_mut() else { return };
+    let own = listener.local_addr().ok().and_then(|address| Origin::parse(&format!("http://{address}")).ok());
+    site.origins.extend(own);
+}
