@@ -101,7 +101,7 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> MemoryStore<C> {
             let count = state.views.entry(key).or_default();
             *count = count.saturating_add(views);
             if *count > MAX_COUNT {
-                return Err(StoreError::too_many(site, bucket));
+                return Err(StoreError::TooMany { site: site.clone(), bucket });
             }
         }
         state.offsets.insert(producer, to);

@@ -59,19 +59,20 @@ pub enum StoreError {
     /// Nothing was changed; asking again may work.
     #[error("the store did not apply: {0}")]
     NotApplied(String),
+    /// A counter would pass [`MAX_COUNT`]; nothing was changed, and asking again does not help.
+    #[error("a count of site {site} in bucket {bucket} would pass {MAX_COUNT}")]
+    TooMany {
+        /// The site.
+        site: SiteId,
+        /// The bucket.
+        bucket: Bucket,
+    },
     /// The answer was lost; only the offset tells.
     #[error("the store may have applied: {0}")]
     PerhapsApplied(String),
     /// What the store holds is not what was put in.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
-}
-
-impl StoreError {
-    /// What every store answers to an apply that would make a counter pass [`MAX_COUNT`].
-    fn too_many(site: &SiteId, bucket: Bucket) -> Self {
-        Self::NotApplied(format!("a count of site {site} in bucket {bucket} would pass {MAX_COUNT}"))
-    }
 }
 
 /// Counters and offsets. Every implementation passes the same contract suite.

@@ -52,6 +52,9 @@ pub enum ImportError {
     /// The store did not do its part, for about a minute.
     #[error("{0}; run the import again, it goes on where it stopped")]
     Store(StoreError),
+    /// The store cannot take the file, and trying again does not help.
+    #[error("{0}; what stood before it in the file was added")]
+    Refused(StoreError),
     /// The store forgot chunks that it had applied, as after a fail-over.
     #[error("the store went back: it holds {found} chunks of site {site} and held {known}; run the import again, it adds what is missing")]
     WentBack {
@@ -210,7 +213,10 @@ impl Patience {
     }
 
     async fn after(&mut self, error: StoreError) -> Result<(), ImportError> {
-        if matches!(error, StoreError::Corrupt(_)) || Instant::now() >= self.end {
+        if matches!(error, StoreError::Corrupt(_) | StoreError::TooMany { .. }) {
+            return Err(ImportError::Refused(error));
+        }
+        if Instant::now() >= self.end {
             return Err(ImportError::Store(error));
         }
         sleep(self.pause).await;

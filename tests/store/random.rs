@@ -50,14 +50,14 @@ fn some_deltas(rng: &mut StdRng) -> Arc<Deltas> {
 #[derive(Debug, PartialEq)]
 enum Kind {
     Answer(Applied),
-    NotApplied,
+    TooMany,
     Other,
 }
 
 fn kind(answer: Result<Applied, StoreError>) -> Kind {
     match answer {
         Ok(applied) => Kind::Answer(applied),
-        Err(StoreError::NotApplied(_)) => Kind::NotApplied,
+        Err(StoreError::TooMany { .. }) => Kind::TooMany,
         Err(_) => Kind::Other,
     }
 }
@@ -74,7 +74,7 @@ async fn step(rng: &mut StdRng, one: &impl Store, two: &impl Store) -> bool {
             let to = from + rng.random_range(1..3);
             let answer = kind(one.apply(&site, producer, from, to, deltas.clone()).await);
             assert_eq!(kind(two.apply(&site, producer, from, to, deltas).await), answer);
-            return answer == Kind::NotApplied;
+            return answer == Kind::TooMany;
         }
         4 => {
             let (today, asked) = (some_day(rng), ARTICLES.map(article));

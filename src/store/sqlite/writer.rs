@@ -111,7 +111,7 @@ fn add<'a>(conn: &Connection, site: &SiteId, bucket: Bucket, increments: impl It
     for (article, views) in increments.filter(|(_, views)| *views > 0) {
         let views = i64::try_from(views).unwrap_or(i64::MAX);
         upsert.execute((site.as_str(), &name, article, views)).map_err(|e| match e.sqlite_error_code() {
-            Some(ErrorCode::ConstraintViolation) => StoreError::too_many(site, bucket),
+            Some(ErrorCode::ConstraintViolation) => StoreError::TooMany { site: site.clone(), bucket },
             _ => sql_error(e),
         })?;
     }
