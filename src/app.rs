@@ -15,6 +15,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinHandle,
+    time::timeout,
 };
 use tracing::{error, info, warn};
 
@@ -34,7 +35,10 @@ use crate::{
 const FINISH_REQUESTS: Duration = Duration::from_secs(4);
 
 /// How long the recorder may take to write and apply what it holds.
-const FINISH_RECORDING: Duration = Duration::from_secs(4);
+const FINISH_RECORDING: Duration = Duration::from_secs(3);
+
+/// How long the admin listener, and then the store, may take at the very end.
+const FINISH_REST: Duration = Duration::from_secs(1);
 
 /// Why the service did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +150,9 @@ impl Service {
             warn!(%site, "the store has not got this site's last views; they are in the journal, and applied at the next start");
         }
         self.admin.stop().await;
-        self.store.close().await;
+        if timeout(FINISH_REST, self.store.close()).await.is_err() {
+            warn!("the store was not closed in time; nothing is lost");
+        }
         let journal = self.journal;
         let closed = tokio::task::spawn_blocking(move || journal.close()).await;
         match closed {
@@ -159,13 +165,13 @@ impl Service {
 }
 
 impl Listener {
-    fn spawn<R: Responder>(listener: TcpListener, responder: Arc<R>, limits: Limits) -> Self {
+    fn spawn<R: Responder>(listener: TcpListener, responder: Arc<R>, limits: Limits, drain: Duration) -> Self {
         let (stop, mut stopping) = watch::channel(false);
         let shutdown = async move {
             // A sender that is gone says stop as well.
             let _ = stopping.wait_for(|stop| *stop).await;
         };
-        let task = tokio::spawn(serve(listener, responder, limits, shutdown, FINISH_REQUESTS));
+        let task = tokio::spawn(serve(listener, responder, limits, shutdown, drain));
         Self { stop, task }
     }
 
@@ -182,7 +188,8 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 fn listen(handle: Handle, public: TcpListener, admin: TcpListener, demo: Option<&SiteId>, limits: Limits) -> (Listener, Listener) {
     let pages = Public::new(handle.clone(), demo, &limits);
-    (Listener::spawn(public, pages, limits), Listener::spawn(admin, Admin::new(handle), Limits::default()))
+    let public = Listener::spawn(public, pages, limits, FINISH_REQUESTS);
+    (public, Listener::spawn(admin, Admin::new(handle), Limits::default(), FINISH_REST))
 }
 
 /// Lets the demo page count on whatever address the service listens.

@@ -41,6 +41,8 @@ pub(super) struct Status {
     /// The last entry that is in the counters' states.
     head: AtomicU64,
     journal_room: AtomicBool,
+    /// Whether applied entries had to give way before their time, which is told once.
+    short: AtomicBool,
     /// How many sites' last calls of the store failed.
     away: AtomicUsize,
     failure: watch::Sender<Option<JournalError>>,
@@ -62,6 +64,7 @@ impl Status {
             by_id,
             head: AtomicU64::new(head),
             journal_room: AtomicBool::new(true),
+            short: AtomicBool::new(false),
             away: AtomicUsize::new(0),
             failure: watch::Sender::new(None),
         }
@@ -205,6 +208,9 @@ impl<J: Journal, S: Store> Shared<J, S> {
     /// Deletes the oldest applied entries at once, to make room.
     pub(super) async fn make_room(&self) -> Result<Usage, JournalError> {
         let Confirmed { offsets, upto, .. } = self.confirmed(Seq::MAX);
+        if upto > 0 && !self.short.swap(true, Ordering::Relaxed) {
+            warn!("the journal is nearly full: applied views are not kept for journal.retain; raise journal.max_bytes");
+        }
         self.journal.trim(offsets, upto, upto).await
     }
 }
@@ -248,7 +254,9 @@ impl Trimmer {
         shared.recheck(self.deleted);
         let confirmed = shared.confirmed(self.deleted);
         let delete = self.follow(&confirmed);
-        shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await
+        let usage = shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await?;
+        // Before somebody has to wait for it, and before the journal seems full to who asks whether views are taken.
+        if usage.room { Ok(usage) } else { shared.make_room().await }
     }
 }
 
@@ -266,7 +274,9 @@ pub(super) async fn trim_regularly<J: Journal, S: Store>(shared: Arc<Shared<J, S
         };
         match trimmer.trim(&shared).await {
             Ok(Usage { more: true, .. }) if !stopping => ticks.reset_immediately(),
-            Ok(Usage { room, .. }) => shared.journal_room(room, "its greatest size is reached"),
+            // Whether there is none, the next entry will tell: a little is left, and may do for long.
+            Ok(Usage { room: true, .. }) => shared.journal_room(true, ""),
+            Ok(_) => {}
             Err(JournalError::Full(why)) => shared.journal_room(false, &why),
             Err(error) => return shared.fail(error),
         }
