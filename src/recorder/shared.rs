@@ -139,14 +139,15 @@ impl Status {
         self.counters.iter().filter(waits).map(|counter| counter.site.id.clone()).collect()
     }
 
-    /// Has the store asked again where it stands, for sites with entries after `deleted` that nobody reads.
+    /// Has the store asked again where it stands, for sites that nobody reads: those with entries after `deleted`, and
+    /// those for which the store failed when it was last asked, or it would seem away for as long as nobody asks.
     fn recheck(&self, deleted: Seq) {
         for counter in &self.counters {
             let inner = counter.lock();
             let silent = inner.confirmed().is_some_and(|at| at.elapsed() >= RECHECK);
-            let entries = inner.state.offset().is_some_and(|offset| offset > deleted);
+            let matters = inner.away || inner.state.offset().is_some_and(|offset| offset > deleted);
             drop(inner);
-            if silent && entries {
+            if silent && matters {
                 counter.recheck();
             }
         }
