@@ -40,6 +40,8 @@ pub(super) struct Status {
     by_id: HashMap<SiteId, Arc<Counter>>,
     /// The last entry that is in the counters' states.
     head: AtomicU64,
+    /// The lowest entry that a store went back to since the trimmer last looked: it may be whole again by then.
+    went_back: AtomicU64,
     journal_room: AtomicBool,
     /// How many sites' last calls of the store failed.
     away: AtomicUsize,
@@ -61,6 +63,7 @@ impl Status {
             counters,
             by_id,
             head: AtomicU64::new(head),
+            went_back: AtomicU64::new(Seq::MAX),
             journal_room: AtomicBool::new(true),
             away: AtomicUsize::new(0),
             failure: watch::Sender::new(None),
@@ -77,6 +80,11 @@ impl Status {
 
     pub(super) fn set_head(&self, seq: Seq) {
         self.head.fetch_max(seq, Ordering::AcqRel);
+    }
+
+    /// A store went back to `seq`.
+    pub(super) fn went_back(&self, seq: Seq) {
+        self.went_back.fetch_min(seq, Ordering::AcqRel);
     }
 
     /// The journal cannot be used any more: nothing is acknowledged from now on.
@@ -226,12 +234,12 @@ impl Trimmer {
     const MOMENTS: u32 = 64;
 
     /// Takes in how far the store is; answers up to which entry it has been so for `retain`.
-    fn follow(&mut self, confirmed: &Confirmed) -> Seq {
-        let Some(at) = confirmed.at else { return 0 };
+    fn follow(&mut self, confirmed: &Confirmed, went_back: Seq) -> Seq {
         // A store that went back takes its word back.
         for (_, seen) in &mut self.seen {
-            *seen = confirmed.upto.min(*seen);
+            *seen = confirmed.upto.min(went_back).min(*seen);
         }
+        let Some(at) = confirmed.at else { return 0 };
         let now = Instant::now();
         if self.seen.back().is_none_or(|(then, _)| now - *then >= self.retain / Self::MOMENTS) {
             self.seen.push_back((now, confirmed.upto));
@@ -248,7 +256,7 @@ impl Trimmer {
     async fn trim<J: Journal, S: Store>(&mut self, shared: &Shared<J, S>) -> Result<Usage, JournalError> {
         shared.recheck(self.deleted);
         let confirmed = shared.confirmed(self.deleted);
-        let delete = self.follow(&confirmed);
+        let delete = self.follow(&confirmed, shared.went_back.swap(Seq::MAX, Ordering::AcqRel));
         shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await
     }
 }

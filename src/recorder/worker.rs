@@ -157,6 +157,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
             self.shared.set_head(next);
             self.counter.lock().state.skipped(self.shared.head());
         } else if from.is_some_and(|from| to < from) {
+            self.shared.went_back(to);
             warn!(%site, ?from, to, "the store went back: the journal is applied again from there");
         } else {
             debug!(%site, ?from, to, "the store stands here");
