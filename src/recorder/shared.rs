@@ -177,7 +177,10 @@ impl Status {
             if offset > deleted {
                 confirmed.at = confirmed.at.min(inner.confirmed());
             }
-            confirmed.offsets.push((counter.site.id.clone(), offset));
+            // Where a store went back, the journal still has to tell what is missing by what was confirmed before.
+            if !inner.state.is_behind() {
+                confirmed.offsets.push((counter.site.id.clone(), offset));
+            }
         }
         confirmed
     }
