@@ -244,7 +244,9 @@ impl Trimmer {
         }
         let Some(at) = confirmed.at else { return 0 };
         let now = Instant::now();
-        if self.seen.back().is_none_or(|(then, _)| now - *then >= self.retain / Self::MOMENTS) {
+        // While a store is silent nothing is taken out, so nothing is put in without end.
+        let room = self.seen.len() < 2 * Self::MOMENTS as usize;
+        if room && self.seen.back().is_none_or(|(then, _)| now - *then >= self.retain / Self::MOMENTS) {
             self.seen.push_back((now, confirmed.upto));
         }
         let old = self.seen.partition_point(|(then, _)| at.saturating_duration_since(*then) >= self.retain);
