@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Answer, PATIENCE, state::State};
+use super::{Answer, Clock, PATIENCE, state::State};
 use crate::{
     domain::{article::ArticleId, producer::Seq, site::Site},
     store::{MAX_ARTICLES, Snapshot},
@@ -92,12 +92,14 @@ impl Counter {
     }
 
     /// The figures of the site and of articles, waiting up to [`PATIENCE`] for the store where it must be asked.
-    pub(super) async fn figures(&self, now: DateTime<Utc>, articles: &[ArticleId]) -> Answer {
+    pub(super) async fn figures(&self, clock: Clock, articles: &[ArticleId]) -> Answer {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut answered = std::pin::pin!(self.answered.notified());
             // Registered before the look-up, so that an answer in between is not missed.
             answered.as_mut().enable();
+            // Taken at each look: an answer that came after midnight tells nothing of the day before.
+            let now = clock();
             let known = match self.lock().look_up(now, self.site.day(now), articles) {
                 LookUp::Done(answer) => return answer,
                 LookUp::Partly(answer) => answer,

@@ -197,7 +197,7 @@ impl Handle {
     ///
     /// Waits up to [`PATIENCE`] for the store where it must be asked.
     pub async fn figures(&self, counter: &Counter, articles: &[ArticleId]) -> Answer {
-        counter.figures(self.now(), articles).await
+        counter.figures(self.clock, articles).await
     }
 
     /// The most-read articles of a bucket, as the store has them.

@@ -40,6 +40,8 @@ pub(super) struct Status {
     by_id: HashMap<SiteId, Arc<Counter>>,
     /// The last entry that is in the counters' states.
     head: AtomicU64,
+    /// The lowest entry that a store went back to since the trimmer last looked: it may be whole again by then.
+    went_back: AtomicU64,
     journal_room: AtomicBool,
     /// Whether applied entries had to give way before their time, which is told once.
     short: AtomicBool,
@@ -63,6 +65,7 @@ impl Status {
             counters,
             by_id,
             head: AtomicU64::new(head),
+            went_back: AtomicU64::new(Seq::MAX),
             journal_room: AtomicBool::new(true),
             short: AtomicBool::new(false),
             away: AtomicUsize::new(0),
@@ -80,6 +83,11 @@ impl Status {
 
     pub(super) fn set_head(&self, seq: Seq) {
         self.head.fetch_max(seq, Ordering::AcqRel);
+    }
+
+    /// A store went back to `seq`.
+    pub(super) fn went_back(&self, seq: Seq) {
+        self.went_back.fetch_min(seq, Ordering::AcqRel);
     }
 
     /// The journal cannot be used any more: nothing is acknowledged from now on.
@@ -142,14 +150,15 @@ impl Status {
         self.counters.iter().filter(waits).map(|counter| counter.site.id.clone()).collect()
     }
 
-    /// Has the store asked again where it stands, for sites with entries after `deleted` that nobody reads.
+    /// Has the store asked again where it stands, for sites that nobody reads: those with entries after `deleted`, and
+    /// those for which the store failed when it was last asked, or it would seem away for as long as nobody asks.
     fn recheck(&self, deleted: Seq) {
         for counter in &self.counters {
             let inner = counter.lock();
             let silent = inner.confirmed().is_some_and(|at| at.elapsed() >= RECHECK);
-            let entries = inner.state.offset().is_some_and(|offset| offset > deleted);
+            let matters = inner.away || inner.state.offset().is_some_and(|offset| offset > deleted);
             drop(inner);
-            if silent && entries {
+            if silent && matters {
                 counter.recheck();
             }
         }
@@ -171,7 +180,10 @@ impl Status {
             if offset > deleted {
                 confirmed.at = confirmed.at.min(inner.confirmed());
             }
-            confirmed.offsets.push((counter.site.id.clone(), offset));
+            // Where a store went back, the journal still has to tell what is missing by what was confirmed before.
+            if !inner.state.is_behind() {
+                confirmed.offsets.push((counter.site.id.clone(), offset));
+            }
         }
         confirmed
     }
@@ -231,14 +243,16 @@ impl Trimmer {
     const MOMENTS: u32 = 64;
 
     /// Takes in how far the store is; answers up to which entry it has been so for `retain`.
-    fn follow(&mut self, confirmed: &Confirmed) -> Seq {
-        let Some(at) = confirmed.at else { return 0 };
+    fn follow(&mut self, confirmed: &Confirmed, went_back: Seq) -> Seq {
         // A store that went back takes its word back.
         for (_, seen) in &mut self.seen {
-            *seen = confirmed.upto.min(*seen);
+            *seen = confirmed.upto.min(went_back).min(*seen);
         }
+        let Some(at) = confirmed.at else { return 0 };
         let now = Instant::now();
-        if self.seen.back().is_none_or(|(then, _)| now - *then >= self.retain / Self::MOMENTS) {
+        // While a store is silent nothing is taken out, so nothing is put in without end.
+        let room = self.seen.len() < 2 * Self::MOMENTS as usize;
+        if room && self.seen.back().is_none_or(|(then, _)| now - *then >= self.retain / Self::MOMENTS) {
             self.seen.push_back((now, confirmed.upto));
         }
         let old = self.seen.partition_point(|(then, _)| at.saturating_duration_since(*then) >= self.retain);
@@ -253,7 +267,7 @@ impl Trimmer {
     async fn trim<J: Journal, S: Store>(&mut self, shared: &Shared<J, S>) -> Result<Usage, JournalError> {
         shared.recheck(self.deleted);
         let confirmed = shared.confirmed(self.deleted);
-        let delete = self.follow(&confirmed);
+        let delete = self.follow(&confirmed, shared.went_back.swap(Seq::MAX, Ordering::AcqRel));
         let usage = shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await?;
         // Before somebody has to wait for it, and before the journal seems full to who asks whether views are taken.
         if usage.room { Ok(usage) } else { shared.make_room().await }

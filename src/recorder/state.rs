@@ -94,6 +94,8 @@ pub(super) struct State {
     tail: Option<Fold>,
     /// The last entry that may hold views of the site.
     head: Seq,
+    /// The last entry when the journal was opened: no store can know what this process wrote after it, before the first apply.
+    opened: Seq,
     /// What the store says.
     base: Base,
 }
@@ -101,7 +103,7 @@ pub(super) struct State {
 impl State {
     /// The state of a site whose journal ends at `head`, before the store has answered.
     pub(super) fn new(head: Seq) -> Self {
-        Self { offset: None, folding: None, pending: Fold::default(), tail: None, head, base: Base::default() }
+        Self { offset: None, folding: None, pending: Fold::default(), tail: None, head, opened: head, base: Base::default() }
     }
 
     /// Takes in views that have become durable in entry `seq`. Answers whether these are the first that wait to be applied.
@@ -123,6 +125,11 @@ impl State {
             fold.to = fold.to.max(seq);
         }
         !waiting
+    }
+
+    /// The store was ahead of the journal, which now goes on to entry `seq`, after the store's offset.
+    pub(super) fn skipped(&mut self, seq: Seq) {
+        self.head = self.head.max(seq);
     }
 
     /// Whether entries that are not applied are not in memory either, and must be read from the journal.
@@ -216,7 +223,10 @@ impl State {
             return None;
         }
         let moved = Moved { from: self.offset, to: offset };
-        *self = Self { offset: Some(offset), pending: Fold::at(offset), ..Self::new(self.head) };
+        // A store that is ahead of the journal has not got what was written before it was first heard, either.
+        let read = if self.offset.is_none() { offset.min(self.opened) } else { offset };
+        let pending = Fold { from: offset, to: read, days: BTreeMap::new() };
+        *self = Self { offset: Some(offset), pending, head: self.head, ..Self::new(self.opened) };
         Some(moved)
     }
 

@@ -143,15 +143,21 @@ impl<J: Journal, S: Store> Worker<J, S> {
     /// Reports that the store stood elsewhere than remembered. What follows from it, the state knows.
     async fn follow(&self, moved: Option<Moved>) -> Result<(), Trouble> {
         let Some(Moved { from, to }) = moved else { return Ok(()) };
-        let (site, head) = (&self.counter.site.id, self.shared.head());
-        if to > head {
+        let site = &self.counter.site.id;
+        // Until the store is first heard, the journal may have used numbers again that the store has of another copy of it.
+        let known = from.map_or(self.shared.journal.head(), |_| self.shared.head());
+        if to > known {
             error!(
-                %site, first = head + 1, last = to,
+                %site, first = known + 1, last = to,
                 "the store includes entries that this journal has not: the journal is older than the store; counting goes on after them"
             );
-            self.shared.journal.skip(to).await.map_err(|error| self.fail(error))?;
-            self.shared.set_head(to);
+            // One more than the store has: what was counted meanwhile can only be applied up to an entry after its offset.
+            let next = to.saturating_add(1);
+            self.shared.journal.skip(next).await.map_err(|error| self.fail(error))?;
+            self.shared.set_head(next);
+            self.counter.lock().state.skipped(self.shared.head());
         } else if from.is_some_and(|from| to < from) {
+            self.shared.went_back(to);
             warn!(%site, ?from, to, "the store went back: the journal is applied again from there");
         } else {
             debug!(%site, ?from, to, "the store stands here");

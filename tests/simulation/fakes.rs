@@ -91,7 +91,7 @@ impl Journal for FakeJournal {
         let usage = self.disk(|disk| {
             assert!(delete <= upto, "entries that are not applied are never deleted");
             disk.offsets.extend(offsets);
-            disk.upto = disk.upto.max(upto);
+            disk.upto = upto;
             disk.trimmed = disk.trimmed.max(delete);
             disk.entries.retain(|seq, _| *seq > delete);
             Usage { room: !disk.full, ..Usage::default() }

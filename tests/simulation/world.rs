@@ -87,9 +87,9 @@ pub(crate) struct Inner {
     pub(crate) disks: Vec<Disk>,
     pub(crate) copies: Vec<Copy>,
     pub(crate) images: VecDeque<(Instant, Image)>,
-    /// Views that somebody began to send, and those that were acknowledged.
+    /// Views that somebody began to send, and those that each instance acknowledged.
     pub(crate) started: Tally,
-    pub(crate) acknowledged: Tally,
+    pub(crate) acknowledged: Vec<Tally>,
 }
 
 impl Inner {
@@ -125,7 +125,7 @@ impl World {
             copies: Vec::new(),
             images: VecDeque::new(),
             started: Tally::new(),
-            acknowledged: Tally::new(),
+            acknowledged: vec![Tally::new(); instances],
         };
         Arc::new(Self { inner: Mutex::new(inner), store: MemoryStore::new(Retention::default(), now) })
     }
@@ -178,7 +178,11 @@ impl World {
     /// The views that somebody began to send, and those that were acknowledged.
     pub(crate) fn promised(&self) -> (Tally, Tally) {
         let inner = self.lock();
-        (inner.started.clone(), inner.acknowledged.clone())
+        let mut acknowledged = Tally::new();
+        for (key, views) in inner.acknowledged.iter().flatten() {
+            acknowledged.entry(key.clone()).or_default().add(views);
+        }
+        (inner.started.clone(), acknowledged)
     }
 
     /// All that is durable in the journals, by site and day.

@@ -1,0 +1,103 @@
+//! What is bounded: queues, memory, the journal.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use truycap::domain::figures::Figure;
+
+use crate::{
+    RecordError, Stage, article,
+    fakes::{FakeJournal, FakeStore, Mode, set_clock},
+};
+
+#[tokio::test(start_paused = true)]
+async fn views_that_the_queue_cannot_hold_are_refused_and_not_counted() {
+    let stage = Stage::new().await;
+    stage.journal.disk().mode = Mode::Hangs;
+    let journal = stage.journal.clone();
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(5)).await;
+        journal.disk().mode = Mode::Works;
+    });
+    let outcomes = stage.record_all("a", 0..80_000).await;
+    let refused = outcomes.iter().filter(|outcome| **outcome == Err(RecordError::Busy)).count();
+    assert!((1..20_000).contains(&refused), "{refused}");
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 80_000 - refused);
+    stage.stored_becomes("a", 80_000 - refused as u64, Duration::from_secs(5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_long_away_does_not_fill_the_memory_and_gets_everything() {
+    let stage = Stage::new().await;
+    sleep(Duration::from_secs(1)).await;
+    stage.store.ways().mode = Mode::Fails;
+    for first in [0, 50_000, 100_000] {
+        assert!(stage.record_all("a", first..first + 50_000).await.iter().all(Result::is_ok));
+    }
+    stage.store.ways().mode = Mode::Works;
+    stage.stored_becomes("a", 150_000, Duration::from_secs(30)).await;
+    assert!(stage.store.ways().largest <= 110_000, "{}", stage.store.ways().largest);
+    let some: Vec<_> = (0..150_000).step_by(1500).map(article).collect();
+    let answer = stage.figures("a", &some).await;
+    assert!(!answer.stale && answer.articles.len() == 100);
+    assert!(answer.articles.iter().all(|(_, figures)| figures[Figure::Total] == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn views_that_come_in_masses_while_the_journal_is_read_are_counted_once() {
+    set_clock("2026-11-23T05:00:00Z");
+    let store = Arc::new(FakeStore::new());
+    store.ways().mode = Mode::Fails;
+    let first = Stage::of(FakeJournal::default(), store, &["a"]).await;
+    first.record("a", None).await.unwrap();
+    let Stage { journal, store, recorder, .. } = first;
+    drop(recorder);
+    store.ways().mode = Mode::Works;
+    let head = journal.disk().head;
+    journal.disk().opened = head;
+    journal.disk().read_delay = Duration::from_secs(2);
+    let stage = Stage::of(journal, store, &["a"]).await;
+    sleep(Duration::from_millis(100)).await;
+    for first in [0, 60_000] {
+        assert!(stage.record_all("a", first..first + 60_000).await.iter().all(Result::is_ok));
+    }
+    stage.journal.disk().read_delay = Duration::ZERO;
+    stage.stored_becomes("a", 120_001, Duration::from_secs(30)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_journal_gives_up_what_is_applied_and_refuses_the_rest() {
+    let stage = Stage::new().await;
+    stage.journal.disk().room = Some(10);
+    for _ in 0..50 {
+        stage.record("a", None).await.unwrap();
+        sleep(Duration::from_millis(300)).await;
+    }
+    stage.store.ways().mode = Mode::Fails;
+    let mut taken = 50;
+    while stage.record("a", None).await.is_ok() {
+        taken += 1;
+    }
+    assert_eq!(stage.record("a", None).await, Err(RecordError::Full));
+    assert!((55..=61).contains(&taken) && !stage.handle.health().journal_ok, "{taken}");
+    stage.store.ways().mode = Mode::Works;
+    sleep(Duration::from_secs(3)).await;
+    stage.record("a", None).await.unwrap();
+    assert!(stage.handle.health().journal_ok);
+    stage.stored_becomes("a", taken + 1, Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_sites_are_counted_like_one() {
+    set_clock("2026-11-23T05:00:00Z");
+    let names: Vec<_> = (0..1000).map(|number| format!("s{number}")).collect();
+    let sites: Vec<_> = names.iter().map(String::as_str).collect();
+    let stage = Stage::of(FakeJournal::default(), Arc::new(FakeStore::new()), &sites).await;
+    for site in &sites {
+        stage.record(site, Some(article(1))).await.unwrap();
+    }
+    assert_eq!(stage.recorder.shutdown(Duration::from_secs(4)).await.waiting, []);
+    for site in &sites {
+        assert_eq!(stage.store.stored(site).await, 1, "{site}");
+    }
+}

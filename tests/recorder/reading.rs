@@ -1,0 +1,144 @@
+//! Figures: how fresh they are, and what they say of themselves.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use truycap::{
+    domain::{article::ArticleId, figures::Figure, producer::ProducerId},
+    recorder::PATIENCE,
+};
+
+use crate::{
+    RETAIN, Stage, apply, article,
+    fakes::{Mode, set_clock},
+};
+
+fn total(figures: &[(ArticleId, truycap::domain::figures::Figures)]) -> Vec<u64> {
+    figures.iter().map(|(_, figures)| figures[Figure::Total]).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_is_in_the_figures_at_once_and_in_the_store_soon_though_nobody_reads() {
+    let stage = Stage::new().await;
+    sleep(Duration::from_secs(2)).await;
+    stage.record("a", Some(article(1))).await.unwrap();
+    let answer = stage.figures("a", &[article(1)]).await;
+    assert_eq!((answer.stale, answer.site.unwrap()[Figure::Today], total(&answer.articles)), (false, 1, vec![1]));
+    sleep(Duration::from_secs(2)).await;
+    stage.record("b", None).await.unwrap();
+    stage.stored_becomes("b", 1, Duration::from_millis(300)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_store_figures_are_stale_and_do_not_wait() {
+    let stage = Stage::new().await;
+    sleep(Duration::from_secs(1)).await;
+    stage.store.ways().mode = Mode::Hangs;
+    stage.record("a", None).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let begin = Instant::now();
+    let answer = stage.figures("a", &[article(1)]).await;
+    assert!(answer.stale && begin.elapsed() <= PATIENCE, "{:?}", begin.elapsed());
+    assert_eq!(answer.articles, []);
+    stage.store.ways().mode = Mode::Fails;
+    sleep(Duration::from_secs(1)).await;
+    let (begin, answer) = (Instant::now(), stage.figures("a", &[article(1)]).await);
+    assert!(answer.stale && begin.elapsed().is_zero(), "known to be away: nobody waits");
+    stage.store.ways().mode = Mode::Works;
+    sleep(Duration::from_secs(3)).await;
+    let answer = stage.figures("a", &[article(1)]).await;
+    assert_eq!((answer.stale, answer.site.unwrap()[Figure::Total], total(&answer.articles)), (false, 1, vec![0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_count_shows_within_a_second_while_own_views_go_on() {
+    let stage = Stage::new().await;
+    let asked = [article(1), article(2)];
+    for round in 1..20 {
+        stage.record("a", Some(article(2))).await.unwrap();
+        apply(&stage.store, "a", ProducerId(9), (round - 1, round), Some(article(1))).await;
+        sleep(Duration::from_secs(1)).await;
+        let answer = stage.figures("a", &asked).await;
+        assert_eq!((answer.stale, answer.site.unwrap()[Figure::Total], total(&answer.articles)), (false, 2 * round, vec![round, round]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_repaired_by_hand_shows_within_a_minute() {
+    let stage = Stage::new().await;
+    let before = stage.store.memory.image();
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(1))).await;
+    assert_eq!(total(&stage.figures("a", &[article(1)]).await.articles), [1]);
+    stage.store.memory.restore(before);
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(2))).await;
+    sleep(Duration::from_secs(61)).await;
+    let answer = stage.figures("a", &[article(1), article(2)]).await;
+    assert_eq!(total(&answer.articles), [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_article_that_was_asked_for_long_ago_is_as_right_as_any() {
+    let stage = Stage::new().await;
+    stage.figures("a", &[article(0)]).await;
+    let others: Vec<_> = (1..6000).map(article).collect();
+    for some in others.chunks(100) {
+        assert!(!stage.figures("a", some).await.stale);
+    }
+    stage.record("a", Some(article(0))).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(total(&stage.figures("a", &[article(0)]).await.articles), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_before_midnight_is_answered_after_it() {
+    let stage = Stage::new().await;
+    stage.record("a", Some(article(1))).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    // 50 ms before midnight in Hanoi; the next answer takes longer.
+    set_clock("2026-11-23T16:59:59.950Z");
+    stage.store.ways().delay = Duration::from_millis(40);
+    let asked = stage.store.ways().asked;
+    let handle = stage.handle.clone();
+    let busy = tokio::spawn(async move { handle.figures(handle.site("a").unwrap(), &[article(2)]).await });
+    sleep(Duration::from_millis(20)).await;
+    let answer = stage.figures("a", &[article(1), article(3)]).await;
+    let site = answer.site.expect("the store was there");
+    assert_eq!((answer.stale, site[Figure::Today], site[Figure::Yesterday], total(&answer.articles)), (false, 0, 1, vec![1, 0]));
+    assert!(!busy.await.unwrap().stale);
+    assert!(stage.store.ways().asked - asked <= 3, "the store is not asked again and again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_go_on_over_midnight_while_nobody_asks_and_when_the_clock_steps_back() {
+    let stage = Stage::new().await;
+    stage.figures("a", &[article(1)]).await;
+    for (clock, today, yesterday) in
+        [("2026-11-23T16:59:58Z", 1, 0), ("2026-11-23T17:00:10Z", 1, 1), ("2026-11-24T17:00:10Z", 1, 1), ("2026-11-24T16:59:00Z", 2, 1)]
+    {
+        set_clock(clock);
+        stage.record("a", Some(article(1))).await.unwrap();
+        sleep(Duration::from_millis(700)).await;
+        let answer = stage.figures("a", &[article(1)]).await;
+        let site = answer.site.expect("the store was there");
+        assert_eq!((answer.stale, site[Figure::Today], site[Figure::Yesterday]), (false, today, yesterday), "{clock}");
+        let of_article = answer.articles[0].1;
+        assert_eq!((of_article[Figure::Today], of_article[Figure::Yesterday]), (today, yesterday), "{clock}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_back_is_seen_to_be_though_nobody_asks() {
+    let stage = Stage::new().await;
+    stage.record("a", None).await.unwrap();
+    // Nothing of the site is in the journal any more.
+    sleep(2 * RETAIN).await;
+    assert!(stage.journal.disk().entries.is_empty());
+    stage.store.ways().mode = Mode::Fails;
+    sleep(Duration::from_secs(1)).await;
+    assert!(stage.figures("a", &[]).await.stale);
+    sleep(Duration::from_secs(30)).await;
+    assert!(!stage.handle.health().store_ok);
+    stage.store.ways().mode = Mode::Works;
+    sleep(Duration::from_secs(10)).await;
+    assert!(stage.handle.health().store_ok);
+}
