@@ -68,7 +68,7 @@ fn an_import_beside_a_serving_process_adds_exactly_and_shows_at_once() {
         done.store(true, SeqCst);
         let sent = threads.into_iter().map(|thread| thread.join().unwrap()).reduce(|a, b| std::array::from_fn(|i| a[i] + b[i])).unwrap();
         assert_eq!((told.code, told.out, told.err), (Some(0), format!("{file}: imported 8000 rows\n"), String::new()));
-        println!("imported counts showed after {shown:?}");
+        eprintln!("imported counts showed after {shown:?}");
         assert!(shown < Duration::from_secs(5), "imported counts showed after {shown:?}");
         sent
     });

@@ -41,7 +41,7 @@ fn chunks(place: &Place) -> i64 {
 #[test]
 fn an_import_that_is_killed_at_any_moment_and_run_again_counts_each_row_once() {
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let (rows, place) = (rows(), Place::new());
     let expected = undisturbed(&rows);
