@@ -111,6 +111,7 @@ fn the_demo_page_is_there_where_it_is_wanted() {
         ("/", "text/html; charset=utf-8"),
         ("/widget.css", "text/css; charset=utf-8"),
         ("/demo.css", "text/css; charset=utf-8"),
+        ("/demo.svg", "image/svg+xml"),
         ("/demo.js", "text/javascript; charset=utf-8"),
     ];
     let (with, without) = (start(Options::default()), start(Options { demo: false, ..Options::default() }));

@@ -28,6 +28,7 @@ impl Demo {
             "/" => html(self.page.clone()),
             "/demo.css" => css(include_str!("../../../web/demo.css")),
             "/widget.css" => css(include_str!("../../../web/widget.css")),
+            "/demo.svg" => content("image/svg+xml", Caching::Check, include_str!("../../../web/demo.svg")),
             "/demo.js" => content("text/javascript; charset=utf-8", Caching::Check, include_str!("../../../web/demo.js")),
             _ => return None,
         })

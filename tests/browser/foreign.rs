@@ -1,0 +1,37 @@
+//! Pages of another origin count nothing.
+
+use crate::{
+    driver::Browser,
+    pages::{Otherwise, demo, serve},
+    process::{Place, Service},
+};
+
+#[test]
+fn a_page_of_another_origin_counts_nothing() {
+    let place = Place::new();
+    place.ok(&["import", &place.write("past.csv", "site,article,period,views\nportal,,2019,7\n")]);
+    let mut service = Service::start(&place);
+    let before = place.ok(&["export"]);
+    let mut pages = demo(&service);
+    pages[0].2 = pages[0].2.replace("/demo.js", &format!("{}/demo.js", service.origin));
+    let browser = Browser::start();
+
+    // The script as it is: the browser asks whether it may, and it may not.
+    browser.open(&serve(pages, Otherwise::Nothing));
+    browser.says("has been blocked by CORS policy");
+    assert_eq!(browser.text("[data-truycap='article.total']"), "–");
+    // A request that a browser sends without asking: the service refuses it, and the page sees nothing of the answer.
+    let views = format!("{}/v1/sites/portal/views", service.origin);
+    for (options, outcome) in [("", "TypeError"), ("mode: 'no-cors',", "opaque")] {
+        let body = r#"'{"article":"/tin/1"}'"#;
+        let script = format!("return fetch('{views}', {{ method: 'POST', {options} body: {body} }}).then((r) => r.type, (e) => e.name)");
+        assert_eq!(browser.run(&script), outcome);
+    }
+    browser.says("status of 403");
+    assert_eq!(browser.run(&format!("return navigator.sendBeacon('{views}', '{{}}')")), true);
+    browser.says("status of 403");
+
+    // All that was accepted is in the store when the process has ended.
+    service.process.terminate();
+    assert_eq!(place.ok(&["export"]), before);
+}
