@@ -4,8 +4,8 @@
 //! anything is written.
 //!
 //! Stop, on SIGTERM or SIGINT: no new connections, requests under way are finished; the recorder writes and applies what
-//! it holds; store and journal are closed. Each step has a deadline, all of them less than the ten seconds that container
-//! engines wait. What the store could not be given in time is in the journal, and applied at the next start.
+//! it holds; store and journal are closed. The deadlines of all steps together are less than the ten seconds that
+//! container engines wait. What the store could not be given in time is in the journal, and applied at the next start.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -32,13 +32,13 @@ use crate::{
 };
 
 /// How long requests under way may take after the signal to stop.
-const FINISH_REQUESTS: Duration = Duration::from_secs(4);
+const FINISH_REQUESTS: Duration = Duration::from_secs(3);
 
 /// How long the recorder may take to write and apply what it holds.
 const FINISH_RECORDING: Duration = Duration::from_secs(3);
 
-/// How long the admin listener, and then the store, may take at the very end.
-const FINISH_REST: Duration = Duration::from_secs(1);
+/// How long the admin listener and the store may take to close: a client may dawdle, and somebody else lock the file.
+const FINISH_CLOSING: Duration = Duration::from_secs(1);
 
 /// Why the service did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -149,9 +149,9 @@ impl Service {
         for site in &drained.waiting {
             warn!(%site, "the store has not got this site's last views; they are in the journal, and applied at the next start");
         }
-        self.admin.stop().await;
-        if timeout(FINISH_REST, self.store.close()).await.is_err() {
-            warn!("the store was not closed in time; nothing is lost");
+        let closing = async { tokio::join!(self.admin.stop(), self.store.close()) };
+        if timeout(FINISH_CLOSING, closing).await.is_err() {
+            warn!("the store or the admin listener was not closed in time; nothing is lost");
         }
         let journal = self.journal;
         let closed = tokio::task::spawn_blocking(move || journal.close()).await;
@@ -165,13 +165,13 @@ impl Service {
 }
 
 impl Listener {
-    fn spawn<R: Responder>(listener: TcpListener, responder: Arc<R>, limits: Limits, drain: Duration) -> Self {
+    fn spawn<R: Responder>(listener: TcpListener, responder: Arc<R>, limits: Limits) -> Self {
         let (stop, mut stopping) = watch::channel(false);
         let shutdown = async move {
             // A sender that is gone says stop as well.
             let _ = stopping.wait_for(|stop| *stop).await;
         };
-        let task = tokio::spawn(serve(listener, responder, limits, shutdown, drain));
+        let task = tokio::spawn(serve(listener, responder, limits, shutdown, FINISH_REQUESTS));
         Self { stop, task }
     }
 
@@ -188,8 +188,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 fn listen(handle: Handle, public: TcpListener, admin: TcpListener, demo: Option<&SiteId>, limits: Limits) -> (Listener, Listener) {
     let pages = Public::new(handle.clone(), demo, &limits);
-    let public = Listener::spawn(public, pages, limits, FINISH_REQUESTS);
-    (public, Listener::spawn(admin, Admin::new(handle), Limits::default(), FINISH_REST))
+    (Listener::spawn(public, pages, limits), Listener::spawn(admin, Admin::new(handle), Limits::default()))
 }
 
 /// Lets the demo page count on whatever address the service listens.
