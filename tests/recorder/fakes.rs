@@ -98,7 +98,8 @@ impl Journal for FakeJournal {
     }
 
     fn head(&self) -> Seq {
-        self.disk().opened
+        let disk = self.disk();
+        disk.opened
     }
 
     async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
