@@ -57,9 +57,12 @@ pub enum Failure {
     /// The embedded store cannot be opened.
     #[error("{0}")]
     Store(#[from] sqlite::OpenError),
-    /// The journal could not be read, or failed while the service ran.
+    /// The journal cannot be read.
     #[error("{0}")]
-    JournalFailed(#[from] JournalError),
+    JournalUnread(#[from] JournalError),
+    /// The recorder could not go on.
+    #[error("{0}")]
+    Recorder(#[from] recorder::Failure),
     /// The system does not let the process wait for signals.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
@@ -137,7 +140,7 @@ impl Service {
         };
         if let Some(failure) = failure {
             // Nothing that is still held may be written on: the next start reads the journal afresh.
-            error!(error = %failure, "the journal cannot be used; the service ends");
+            error!(error = %failure, "the service ends");
             return Err(failure.into());
         }
         info!("stopping: finishing requests");

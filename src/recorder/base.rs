@@ -9,9 +9,6 @@ use crate::{
     store::Snapshot,
 };
 
-/// How many articles a generation holds; a site has two, so memory for a site is bounded by twice as many.
-const GENERATION: usize = 5_000;
-
 /// Figures as they were on a day.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
@@ -35,8 +32,10 @@ impl Seen {
 }
 
 /// What the store said. All of it includes this process's journal up to the same offset.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Base {
+    /// How many articles a generation holds. There are two, so memory is bounded by twice as many.
+    generation: usize,
     site: Option<Seen>,
     /// The sum of the other producers' offsets when the articles were read.
     others: u64,
@@ -47,6 +46,10 @@ pub(super) struct Base {
 }
 
 impl Base {
+    pub(super) fn new(generation: usize) -> Self {
+        Self { generation, site: None, others: 0, young: HashMap::new(), old: HashMap::new() }
+    }
+
     /// Takes in an answer of the store. Where somebody else has counted, no article's figures are known any more.
     pub(super) fn install(&mut self, day: NaiveDate, articles: &[ArticleId], snapshot: &Snapshot) {
         if self.others != snapshot.others {
@@ -60,7 +63,7 @@ impl Base {
     }
 
     fn remember(&mut self, article: ArticleId, seen: Seen) {
-        if self.young.len() >= GENERATION {
+        if self.young.len() >= self.generation {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(article, seen);

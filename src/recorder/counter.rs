@@ -28,6 +28,27 @@ const DISTRUST: Duration = Duration::from_secs(60);
 /// The most articles that may wait to be asked for.
 const MAX_WANTED: usize = 10 * MAX_ARTICLES;
 
+/// What each site may keep in memory: its part of what all of them may.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shares {
+    /// Articles of one generation of what the store said.
+    pub(super) articles: usize,
+    /// Sums (of an article on a day) of one fold.
+    pub(super) sums: usize,
+}
+
+impl Shares {
+    /// About 200 bytes each.
+    const ARTICLES: usize = 100_000;
+    const SUMS: usize = 200_000;
+
+    /// A thousand busy sites must not take a thousand times the memory of one; but a share has to be of use.
+    pub(super) fn among(sites: usize) -> Self {
+        let share = |all: usize, least: usize, most: usize| (all / sites.max(1)).clamp(least, most);
+        Self { articles: share(Self::ARTICLES, 100, Self::ARTICLES), sums: share(Self::SUMS, 1_000, 50_000) }
+    }
+}
+
 /// One site being counted; obtained from [`Handle::site`](super::Handle::site).
 #[derive(Debug)]
 pub struct Counter {
@@ -72,9 +93,9 @@ pub(super) enum LookUp {
 }
 
 impl Counter {
-    pub(super) fn new(site: Site, index: usize, head: Seq) -> Self {
+    pub(super) fn new(site: Site, index: usize, head: Seq, shares: Shares) -> Self {
         let inner = Inner {
-            state: State::new(head),
+            state: State::new(head, shares),
             wanted: HashSet::new(),
             asked: false,
             checked: None,

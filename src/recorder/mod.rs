@@ -12,7 +12,7 @@
 //! - `state`: what is known of a site; a state machine without I/O
 //! - `base`: what the store said, as a part of it
 //! - `counter`: the state behind its lock, and who waits for what
-//! - `commit`, `worker`, `query`: the tasks
+//! - `commit`, `worker`, `query`, `trim`: the tasks
 //! - `shared`: what they share
 //!
 //! [`spawn`] starts the tasks; the [`Recorder`] owns them, and the [`Handle`] is what requests see.
@@ -44,6 +44,7 @@ mod counter;
 mod query;
 mod shared;
 mod state;
+mod trim;
 mod worker;
 
 pub use counter::Counter;
@@ -109,6 +110,17 @@ pub struct Health {
     pub head: Seq,
 }
 
+/// Why a recorder cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Its journal cannot be used.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
+    /// One of its tasks ended before its time, by a mistake in the program.
+    #[error("a task of the recorder ended: {0}")]
+    Task(String),
+}
+
 /// What was left when a recorder stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
@@ -167,7 +179,7 @@ pub async fn spawn<J: Journal, S: Store>(
     for counter in &status.counters {
         tasks.spawn(worker::Worker::new(Arc::clone(&shared), Arc::clone(counter)).run(now.clone()));
     }
-    tasks.spawn(shared::trim_regularly(shared, now));
+    tasks.spawn(trim::run(shared, now));
     let handle = Handle { status: Arc::clone(&status), views, queries, clock };
     Ok((handle, Recorder { status, tasks, stage }))
 }
@@ -233,14 +245,15 @@ impl Handle {
 
 impl Recorder {
     /// Returns when the recorder cannot go on: its journal failed, or a task ended that should not have.
-    pub async fn failed(&mut self) -> JournalError {
+    pub async fn failed(&mut self) -> Failure {
         let mut failure = self.status.failure();
         tokio::select! {
             biased;
             error = failure.wait_for(Option::is_some) => {
-                error.ok().and_then(|error| error.clone()).unwrap_or_else(|| JournalError::Failed("unknown".into()))
+                // The sender is in the status, which is held here: there is an error.
+                error.ok().and_then(|error| error.clone()).map_or_else(|| Failure::Task("the last one".into()), Failure::Journal)
             }
-            task = self.tasks.join_next() => JournalError::Failed(format!("a task of the recorder ended: {task:?}")),
+            task = self.tasks.join_next() => Failure::Task(format!("{task:?}")),
         }
     }
 

@@ -63,13 +63,21 @@ pub(super) async fn run<J: Journal, S: Store>(
 }
 
 async fn pass<J: Journal, S: Store>(shared: Arc<Shared<J, S>>, query: Query) {
-    // Whoever has gone away does not hear the answer.
     match query {
-        Query::Top { site, bucket, limit, answer } => {
-            let _ = answer.send(shared.store.top(&site, bucket, limit).await);
-        }
+        Query::Top { site, bucket, limit, answer } => reply(answer, shared.store.top(&site, bucket, limit)).await,
         Query::History { site, article, buckets, answer } => {
-            let _ = answer.send(shared.store.history(&site, article.as_ref(), &buckets).await);
+            reply(answer, shared.store.history(&site, article.as_ref(), &buckets)).await;
+        }
+    }
+}
+
+/// Answers, unless whoever asked has gone away: a store that hangs is not waited for longer than somebody does.
+async fn reply<T>(mut answer: Reply<T>, asking: impl Future<Output = Result<T, StoreError>>) {
+    tokio::select! {
+        biased;
+        () = answer.closed() => {}
+        told = asking => {
+            let _gone = answer.send(told);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the recorder's tasks share.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     ops::Deref,
     sync::{
         Arc,
@@ -11,13 +11,10 @@ use std::{
 };
 
 use chrono_tz::Tz;
-use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior, interval},
-};
+use tokio::{sync::watch, time::Instant};
 use tracing::{error, info, warn};
 
-use super::{Clock, Config, Counter, Health, Stage, TRIM_INTERVAL};
+use super::{Clock, Config, Counter, Health, counter::Shares};
 use crate::{
     domain::{
         producer::Seq,
@@ -59,7 +56,9 @@ impl Status {
         let left = left.map(|id| Site { id, origins: Vec::new(), timezone: Tz::UTC });
         let configured = by_id.len();
         let sites = sites.into_iter().chain(left).enumerate();
-        let counters: Vec<_> = sites.map(|(index, site)| Arc::new(Counter::new(site, index, head))).collect();
+        let sites: Vec<_> = sites.collect();
+        let shares = Shares::among(sites.len());
+        let counters: Vec<_> = sites.into_iter().map(|(index, site)| Arc::new(Counter::new(site, index, head, shares))).collect();
         let by_id = by_id.into_iter().zip(counters.iter().take(configured).cloned()).collect();
         Self {
             counters,
@@ -83,6 +82,11 @@ impl Status {
 
     pub(super) fn set_head(&self, seq: Seq) {
         self.head.fetch_max(seq, Ordering::AcqRel);
+    }
+
+    /// The lowest entry that a store went back to since this was asked last.
+    pub(super) fn take_went_back(&self) -> Seq {
+        self.went_back.swap(Seq::MAX, Ordering::AcqRel)
     }
 
     /// A store went back to `seq`.
@@ -152,7 +156,7 @@ impl Status {
 
     /// Has the store asked again where it stands, for sites that nobody reads: those with entries after `deleted`, and
     /// those for which the store failed when it was last asked, or it would seem away for as long as nobody asks.
-    fn recheck(&self, deleted: Seq) {
+    pub(super) fn recheck(&self, deleted: Seq) {
         for counter in &self.counters {
             let inner = counter.lock();
             let silent = inner.confirmed().is_some_and(|at| at.elapsed() >= RECHECK);
@@ -165,7 +169,7 @@ impl Status {
     }
 
     /// How far the store is.
-    fn confirmed(&self, deleted: Seq) -> Confirmed {
+    pub(super) fn confirmed(&self, deleted: Seq) -> Confirmed {
         // Taken first: what is committed from here on is after it.
         let mut confirmed = Confirmed { offsets: Vec::with_capacity(self.counters.len()), upto: self.head(), at: Some(Instant::now()) };
         for counter in &self.counters {
@@ -190,13 +194,13 @@ impl Status {
 }
 
 /// How far the store is, by its own words.
-struct Confirmed {
+pub(super) struct Confirmed {
     /// Its offset for each site.
-    offsets: Vec<(SiteId, Seq)>,
+    pub(super) offsets: Vec<(SiteId, Seq)>,
     /// The entry up to which all of them are applied.
-    upto: Seq,
+    pub(super) upto: Seq,
     /// When it said so last, of each site that has entries in the journal.
-    at: Option<Instant>,
+    pub(super) at: Option<Instant>,
 }
 
 /// What all tasks work with.
@@ -224,78 +228,5 @@ impl<J: Journal, S: Store> Shared<J, S> {
             warn!("the journal is nearly full: applied views are not kept for journal.retain; raise journal.max_bytes");
         }
         self.journal.trim(offsets, upto, upto).await
-    }
-}
-
-/// Which entries may go. An entry is kept until the store has confirmed it over a span of `retain`: not until it is that
-/// old, or a fail-over soon after a long outage would find it gone; and not while the store is silent, for it may come
-/// back as it was before.
-struct Trimmer {
-    retain: Duration,
-    /// Moments and the entries up to which all was applied then, both ascending.
-    seen: VecDeque<(Instant, Seq)>,
-    /// The last entry that was let go.
-    deleted: Seq,
-}
-
-impl Trimmer {
-    /// How many moments are remembered; `retain` is kept to within this share of it.
-    const MOMENTS: u32 = 64;
-
-    /// Takes in how far the store is; answers up to which entry it has been so for `retain`.
-    fn follow(&mut self, confirmed: &Confirmed, went_back: Seq) -> Seq {
-        // A store that went back takes its word back.
-        for (_, seen) in &mut self.seen {
-            *seen = confirmed.upto.min(went_back).min(*seen);
-        }
-        let Some(at) = confirmed.at else { return 0 };
-        let now = Instant::now();
-        // While a store is silent nothing is taken out, so nothing is put in without end.
-        let room = self.seen.len() < 2 * Self::MOMENTS as usize;
-        if room && self.seen.back().is_none_or(|(then, _)| now - *then >= self.retain / Self::MOMENTS) {
-            self.seen.push_back((now, confirmed.upto));
-        }
-        let old = self.seen.partition_point(|(then, _)| at.saturating_duration_since(*then) >= self.retain);
-        if old == 0 {
-            return 0;
-        }
-        self.seen.drain(..old - 1);
-        self.deleted = self.seen.front().map_or(0, |(_, upto)| *upto);
-        self.deleted
-    }
-
-    async fn trim<J: Journal, S: Store>(&mut self, shared: &Shared<J, S>) -> Result<Usage, JournalError> {
-        shared.recheck(self.deleted);
-        let confirmed = shared.confirmed(self.deleted);
-        let delete = self.follow(&confirmed, shared.went_back.swap(Seq::MAX, Ordering::AcqRel));
-        let usage = shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await?;
-        // Before somebody has to wait for it, and before the journal seems full to who asks whether views are taken.
-        if usage.room { Ok(usage) } else { shared.make_room().await }
-    }
-}
-
-/// Deletes entries whose time has passed, until told to stop; then once more, so that the next start knows how far the
-/// store is.
-pub(super) async fn trim_regularly<J: Journal, S: Store>(shared: Arc<Shared<J, S>>, mut stage: watch::Receiver<Stage>) {
-    let mut trimmer = Trimmer { retain: shared.config.retain, seen: VecDeque::new(), deleted: 0 };
-    let mut ticks = interval(TRIM_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let stopping = tokio::select! {
-            biased;
-            _ = stage.wait_for(|stage| *stage >= Stage::Trimming) => true,
-            _ = ticks.tick() => false,
-        };
-        match trimmer.trim(&shared).await {
-            Ok(Usage { more: true, .. }) if !stopping => ticks.reset_immediately(),
-            // Whether there is none, the next entry will tell: a little is left, and may do for long.
-            Ok(Usage { room: true, .. }) => shared.journal_room(true, ""),
-            Ok(_) => {}
-            Err(JournalError::Full(why)) => shared.journal_room(false, &why),
-            Err(error) => return shared.fail(error),
-        }
-        if stopping {
-            return;
-        }
     }
 }

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::NaiveDate;
 
-use super::base::Base;
+use super::{base::Base, counter::Shares};
 use crate::{
     domain::{
         article::ArticleId,
@@ -25,10 +25,6 @@ use crate::{
     journal::Replay,
     store::{Applied, Snapshot},
 };
-
-/// How many sums (of an article on a day) a fold may hold before it takes no further entry. What it does not take waits
-/// in the journal, so memory stays bounded while the store is away.
-const MAX_FOLD: usize = 50_000;
 
 /// The sum of a site's views in the entries after `from` up to `to`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,8 +43,10 @@ impl Fold {
         self.days.entry(day).or_default().add(views);
     }
 
-    fn is_full(&self) -> bool {
-        self.days.values().map(|day| day.articles.len()).sum::<usize>() >= MAX_FOLD
+    /// Whether it takes no further entry. What it does not take waits in the journal, so memory stays bounded while the
+    /// store is away.
+    fn is_full(&self, shares: Shares) -> bool {
+        self.days.values().map(|day| day.articles.len()).sum::<usize>() >= shares.sums
     }
 
     /// The number of views in the fold.
@@ -98,12 +96,15 @@ pub(super) struct State {
     opened: Seq,
     /// What the store says.
     base: Base,
+    /// What may be kept in memory.
+    shares: Shares,
 }
 
 impl State {
     /// The state of a site whose journal ends at `head`, before the store has answered.
-    pub(super) fn new(head: Seq) -> Self {
-        Self { offset: None, folding: None, pending: Fold::default(), tail: None, head, opened: head, base: Base::default() }
+    pub(super) fn new(head: Seq, shares: Shares) -> Self {
+        let base = Base::new(shares.articles);
+        Self { offset: None, folding: None, pending: Fold::default(), tail: None, head, opened: head, base, shares }
     }
 
     /// Takes in views that have become durable in entry `seq`. Answers whether these are the first that wait to be applied.
@@ -116,7 +117,7 @@ impl State {
             None if complete => &mut self.pending,
             None => return !waiting,
         };
-        if fold.is_full() {
+        if fold.is_full(self.shares) {
             // A tail with a hole is no tail.
             self.tail = None;
         } else {
@@ -155,7 +156,7 @@ impl State {
     /// Begins to read the journal: the entries after the first seq, up to the second one.
     pub(super) fn start_reading(&mut self) -> Option<(Seq, Seq)> {
         // A full fold is applied before more is read into it.
-        if !self.is_behind() || self.pending.is_full() {
+        if !self.is_behind() || self.pending.is_full(self.shares) {
             return None;
         }
         let tail = self.tail.get_or_insert_with(|| Fold::at(self.head));
@@ -226,7 +227,7 @@ impl State {
         // A store that is ahead of the journal has not got what was written before it was first heard, either.
         let read = if self.offset.is_none() { offset.min(self.opened) } else { offset };
         let pending = Fold { from: offset, to: read, days: BTreeMap::new() };
-        *self = Self { offset: Some(offset), pending, head: self.head, ..Self::new(self.opened) };
+        *self = Self { offset: Some(offset), pending, head: self.head, ..Self::new(self.opened, self.shares) };
         Some(moved)
     }
 

@@ -7,6 +7,7 @@ use tracing::{debug, error, warn};
 
 use super::{Counter, Shared, Stage, counter::Inner, state::Moved};
 use crate::{
+    domain::producer::Seq,
     journal::{Journal, JournalError},
     store::{Store, StoreError},
 };
@@ -19,6 +20,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 enum Trouble {
     /// The store did not do what it was asked.
     Away(StoreError),
+    /// The journal has no room.
+    Full(String),
     /// The journal failed; the process ends.
     Ending,
 }
@@ -32,11 +35,13 @@ pub(super) struct Worker<J, S> {
     /// Until when the store is left alone, and for how long next time.
     pause: Option<Instant>,
     next_pause: Duration,
+    /// The number that the journal's entries still have to pass: the store is ahead of it.
+    skip: Option<Seq>,
 }
 
 impl<J: Journal, S: Store> Worker<J, S> {
     pub(super) fn new(shared: Arc<Shared<J, S>>, counter: Arc<Counter>) -> Self {
-        Self { shared, counter, flush_at: Instant::now(), pause: None, next_pause: FIRST_PAUSE }
+        Self { shared, counter, flush_at: Instant::now(), pause: None, next_pause: FIRST_PAUSE, skip: None }
     }
 
     /// Works until told to stop, and then until the store has everything. Whoever tells sets the deadline.
@@ -64,9 +69,12 @@ impl<J: Journal, S: Store> Worker<J, S> {
                 // Nothing was done, so nobody needs to look again; those who did would wake the worker at once.
                 Ok(false) => continue,
                 Ok(true) => self.next_pause = FIRST_PAUSE,
-                Err(Trouble::Ending) => return,
-                Err(Trouble::Away(error)) => {
-                    debug!(site = %self.counter.site.id, %error, "the store did not answer");
+                Err(trouble) => {
+                    match trouble {
+                        Trouble::Away(error) => debug!(site = %self.counter.site.id, %error, "the store did not answer"),
+                        Trouble::Full(why) => self.shared.journal_room(false, &why),
+                        Trouble::Ending => return,
+                    }
                     self.pause = Some(Instant::now() + self.next_pause);
                     self.next_pause = (2 * self.next_pause).min(LONGEST_PAUSE);
                 }
@@ -90,6 +98,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
 
     /// Asks, reads and applies whatever is due. Answers whether anything was.
     async fn step(&mut self) -> Result<bool, Trouble> {
+        self.skip_ahead().await?;
         let asked = self.ask().await?;
         let read = self.read_journal().await?;
         let applied = Instant::now() >= self.flush_at && self.apply().await?;
@@ -97,7 +106,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
     }
 
     /// Asks the store for figures, and so for its offset.
-    async fn ask(&self) -> Result<bool, Trouble> {
+    async fn ask(&mut self) -> Result<bool, Trouble> {
         let Some(articles) = self.begin(|inner| inner.next_question()) else { return Ok(false) };
         let (site, at) = (&self.counter.site, (Instant::now(), (self.shared.clock)()));
         let today = site.day(at.1);
@@ -106,6 +115,21 @@ impl<J: Journal, S: Store> Worker<J, S> {
         let moved = self.counter.lock().answered(at, today, &articles, &snapshot);
         self.follow(moved).await?;
         Ok(true)
+    }
+
+    /// Has the journal number its entries after the store's, where it is behind it.
+    async fn skip_ahead(&mut self) -> Result<(), Trouble> {
+        let Some(next) = self.skip else { return Ok(()) };
+        match self.shared.journal.skip(next).await {
+            Ok(()) => {}
+            // It takes no views either, so nothing gets a wrong number meanwhile.
+            Err(JournalError::Full(why)) => return Err(Trouble::Full(why)),
+            Err(error) => return Err(self.fail(error)),
+        }
+        self.skip = None;
+        self.shared.set_head(next);
+        self.counter.lock().state.skipped(self.shared.head());
+        Ok(())
     }
 
     /// Applies the fold that is due, if any.
@@ -141,7 +165,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
     }
 
     /// Reports that the store stood elsewhere than remembered. What follows from it, the state knows.
-    async fn follow(&self, moved: Option<Moved>) -> Result<(), Trouble> {
+    async fn follow(&mut self, moved: Option<Moved>) -> Result<(), Trouble> {
         let Some(Moved { from, to }) = moved else { return Ok(()) };
         let site = &self.counter.site.id;
         // Until the store is first heard, the journal may have used numbers again that the store has of another copy of it.
@@ -152,10 +176,8 @@ impl<J: Journal, S: Store> Worker<J, S> {
                 "the store includes entries that this journal has not: the journal is older than the store; counting goes on after them"
             );
             // One more than the store has: what was counted meanwhile can only be applied up to an entry after its offset.
-            let next = to.saturating_add(1);
-            self.shared.journal.skip(next).await.map_err(|error| self.fail(error))?;
-            self.shared.set_head(next);
-            self.counter.lock().state.skipped(self.shared.head());
+            self.skip = Some(to.saturating_add(1));
+            self.skip_ahead().await?;
         } else if from.is_some_and(|from| to < from) {
             self.shared.went_back(to);
             warn!(%site, ?from, to, "the store went back: the journal is applied again from there");

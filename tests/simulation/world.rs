@@ -210,6 +210,11 @@ impl Life {
         Arc::new(Self { dead: AtomicBool::new(false), steps: AtomicU64::new(steps), died: Notify::new() })
     }
 
+    /// Says anew how many more steps it makes.
+    pub(crate) fn limit(&self, steps: u64) {
+        self.steps.store(steps, Ordering::Relaxed);
+    }
+
     /// A place where the process may die, and where time passes. The dead do not come back from here.
     pub(crate) async fn step(&self, world: &World) {
         let millis = world.random(0..20).saturating_sub(10);
