@@ -4,8 +4,8 @@
 //! anything is written.
 //!
 //! Stop, on SIGTERM or SIGINT: no new connections, requests under way are finished; the recorder writes and applies what
-//! it holds; store and journal are closed. Each step has a deadline, all of them less than the ten seconds that container
-//! engines wait. What the store could not be given in time is in the journal, and applied at the next start.
+//! it holds; store and journal are closed. The deadlines of all steps together are less than the ten seconds that
+//! container engines wait. What the store could not be given in time is in the journal, and applied at the next start.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,6 +15,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinHandle,
+    time::timeout,
 };
 use tracing::{error, info, warn};
 
@@ -31,10 +32,13 @@ use crate::{
 };
 
 /// How long requests under way may take after the signal to stop.
-const FINISH_REQUESTS: Duration = Duration::from_secs(4);
+const FINISH_REQUESTS: Duration = Duration::from_secs(3);
 
 /// How long the recorder may take to write and apply what it holds.
-const FINISH_RECORDING: Duration = Duration::from_secs(4);
+const FINISH_RECORDING: Duration = Duration::from_secs(3);
+
+/// How long the admin listener and the store may take to close: a client may dawdle, and somebody else lock the file.
+const FINISH_CLOSING: Duration = Duration::from_secs(1);
 
 /// Why the service did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -145,8 +149,10 @@ impl Service {
         for site in &drained.waiting {
             warn!(%site, "the store has not got this site's last views; they are in the journal, and applied at the next start");
         }
-        self.admin.stop().await;
-        self.store.close().await;
+        let closing = async { tokio::join!(self.admin.stop(), self.store.close()) };
+        if timeout(FINISH_CLOSING, closing).await.is_err() {
+            warn!("the store or the admin listener was not closed in time; nothing is lost");
+        }
         let journal = self.journal;
         let closed = tokio::task::spawn_blocking(move || journal.close()).await;
         match closed {
