@@ -248,7 +248,9 @@ impl Trimmer {
         shared.recheck(self.deleted);
         let confirmed = shared.confirmed(self.deleted);
         let delete = self.follow(&confirmed);
-        shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await
+        let usage = shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await?;
+        // Not only when the next view comes: where none is sent to a service that says it is full, none would.
+        if usage.room { Ok(usage) } else { shared.make_room().await }
     }
 }
 
