@@ -2,11 +2,16 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    convert::Infallible,
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::NaiveDate;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 
 use super::{RecordError, Shared, Stage};
 use crate::{
@@ -17,6 +22,10 @@ use crate::{
 
 /// The most views of one entry: it bounds an entry's size to about a megabyte.
 const MAX_BATCH: usize = 4096;
+
+/// How long the first views wait for the store to say where it stands. An entry written before may get a number that a
+/// store ahead of the journal takes for one it has applied.
+const FIRST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// A view on its way to the journal.
 pub(super) struct View {
@@ -29,12 +38,16 @@ pub(super) struct View {
     pub(super) done: oneshot::Sender<Result<(), RecordError>>,
 }
 
-/// Writes views to the journal until told to stop, and then those that are still queued.
+/// Writes views to the journal until told to stop, and then those that are still queued. Begins when `asked` is closed:
+/// every site's worker has asked the store.
 pub(super) async fn run<J: Journal, S: Store>(
     shared: Arc<Shared<J, S>>,
     mut queue: mpsc::Receiver<View>,
+    mut asked: mpsc::Receiver<Infallible>,
     mut stage: watch::Receiver<Stage>,
 ) {
+    // A store that is away hinders nobody from counting.
+    let _late = timeout(FIRST_ANSWERS, asked.recv()).await;
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
         tokio::select! {

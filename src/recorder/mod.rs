@@ -162,10 +162,11 @@ pub async fn spawn<J: Journal, S: Store>(
     let (queries, queries_queue) = mpsc::channel(query::MAX_QUEUE);
     let (stage, now) = watch::channel(Stage::Running);
     let mut tasks = JoinSet::new();
-    tasks.spawn(commit::run(Arc::clone(&shared), views_queue, now.clone()));
+    let (first, asked) = mpsc::channel(1);
+    tasks.spawn(commit::run(Arc::clone(&shared), views_queue, asked, now.clone()));
     tasks.spawn(query::run(Arc::clone(&shared), queries_queue, now.clone()));
     for counter in &status.counters {
-        tasks.spawn(worker::Worker::new(Arc::clone(&shared), Arc::clone(counter)).run(now.clone()));
+        tasks.spawn(worker::Worker::new(Arc::clone(&shared), Arc::clone(counter), first.clone()).run(now.clone()));
     }
     tasks.spawn(shared::trim_regularly(shared, now));
     let handle = Handle { status: Arc::clone(&status), views, queries, clock };

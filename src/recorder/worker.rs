@@ -1,8 +1,11 @@
 //! A site's worker: the only one that talks with the store about the site, one call after the other.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tracing::{debug, error, warn};
 
 use super::{Counter, Shared, Stage, counter::Inner, state::Moved};
@@ -32,11 +35,13 @@ pub(super) struct Worker<J, S> {
     /// Until when the store is left alone, and for how long next time.
     pause: Option<Instant>,
     next_pause: Duration,
+    /// Dropped when the store was asked for the first time, and what follows from its answer is done.
+    first: Option<mpsc::Sender<Infallible>>,
 }
 
 impl<J: Journal, S: Store> Worker<J, S> {
-    pub(super) fn new(shared: Arc<Shared<J, S>>, counter: Arc<Counter>) -> Self {
-        Self { shared, counter, flush_at: Instant::now(), pause: None, next_pause: FIRST_PAUSE }
+    pub(super) fn new(shared: Arc<Shared<J, S>>, counter: Arc<Counter>, first: mpsc::Sender<Infallible>) -> Self {
+        Self { shared, counter, flush_at: Instant::now(), pause: None, next_pause: FIRST_PAUSE, first: Some(first) }
     }
 
     /// Works until told to stop, and then until the store has everything. Whoever tells sets the deadline.
@@ -60,7 +65,9 @@ impl<J: Journal, S: Store> Worker<J, S> {
                 () = self.counter.wake.notified(), if self.pause.is_none() => {}
             }
             self.pause = None;
-            match self.step().await {
+            let outcome = self.step().await;
+            self.first = None;
+            match outcome {
                 // Nothing was done, so nobody needs to look again; those who did would wake the worker at once.
                 Ok(false) => continue,
                 Ok(true) => self.next_pause = FIRST_PAUSE,
@@ -143,7 +150,10 @@ impl<J: Journal, S: Store> Worker<J, S> {
     /// Reports that the store stood elsewhere than remembered. What follows from it, the state knows.
     async fn follow(&self, moved: Option<Moved>) -> Result<(), Trouble> {
         let Some(Moved { from, to }) = moved else { return Ok(()) };
-        let (site, head) = (&self.counter.site.id, self.shared.head());
+        // What another site's answer made the journal skip is not in it either, so for the first answer the head counts
+        // that the journal had when it was opened.
+        let head = if from.is_none() { self.shared.journal.head() } else { self.shared.head() };
+        let site = &self.counter.site.id;
         if to > head {
             error!(
                 %site, first = head + 1, last = to,
