@@ -6,6 +6,7 @@
 //! - `disk`: a small file system that can be filled
 //! - the others: the promises
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
+#![allow(clippy::print_stdout, reason = "what was measured is told with --show-output")]
 
 mod client;
 mod commands;
