@@ -1,0 +1,77 @@
+//! A small file system that a test can fill, in a mount namespace of its own, so that nothing stays behind.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, ErrorKind, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use crate::process::Place;
+
+/// A tmpfs. A process holds it, in whose namespace it is mounted; it ends with its standard input, that is, with the test.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    holder: Child,
+    _input: ChildStdin,
+    mount: PathBuf,
+    as_root: bool,
+}
+
+impl Disk {
+    /// Mounts one at `mount` that holds `mebibytes`.
+    pub(crate) fn new(mount: &Path, mebibytes: u32) -> Self {
+        fs::create_dir(mount).unwrap();
+        let as_root = fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t0\t"));
+        let user: &[&str] = if as_root { &[] } else { &["--user", "--map-root-user"] };
+        let script = "mount -t tmpfs -o size=\"$1\"m tmpfs \"$2\" && echo mounted && exec cat";
+        let mut holder = Command::new("unshare");
+        holder.args(user).args(["--mount", "sh", "-c", script, "sh", &mebibytes.to_string()]).arg(mount);
+        let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("`unshare` of util-linux is needed");
+        let (input, output) = (holder.stdin.take().unwrap(), holder.stdout.take().unwrap());
+        let disk = Self { holder, _input: input, mount: mount.into(), as_root };
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        assert_eq!(
+            line, "mounted\n",
+            "these tests need a small tmpfs: run them as root with CAP_SYS_ADMIN, or where users may make namespaces \
+             (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
+        );
+        disk
+    }
+
+    /// The same place, started where the disk is mounted.
+    pub(crate) fn visible_to(&self, place: Place) -> Place {
+        let user: &[&str] = if self.as_root { &[] } else { &["--user", "--preserve-credentials"] };
+        let words = ["nsenter", "--target", &self.holder.id().to_string(), "--mount"].map(str::to_owned);
+        place.started_by(words.into_iter().chain(user.iter().map(|word| (*word).into())).collect())
+    }
+
+    fn ballast(&self) -> PathBuf {
+        let mount = self.mount.strip_prefix("/").unwrap();
+        Path::new("/proc").join(self.holder.id().to_string()).join("root").join(mount).join("ballast")
+    }
+
+    /// Takes all room that is left.
+    pub(crate) fn fill(&self) {
+        let mut file = File::options().append(true).create(true).open(self.ballast()).unwrap();
+        let error = loop {
+            if let Err(error) = file.write_all(&[b'x'; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+    }
+
+    /// Gives the room back.
+    pub(crate) fn empty(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
