@@ -80,8 +80,21 @@ pub(super) struct Inner {
     busy: Option<Instant>,
     /// When the store was asked for its last answer of any kind.
     confirmed: Option<Instant>,
-    /// Whether the store failed when it was last asked.
-    pub(super) away: bool,
+    /// Which calls of the store failed when they were made last.
+    failing: Failing,
+}
+
+/// The two kinds of calls: a store may be able to read and not to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Ask,
+    Apply,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Failing {
+    ask: bool,
+    apply: bool,
 }
 
 /// What is known of figures at once.
@@ -102,7 +115,7 @@ impl Counter {
             trusted: Instant::now(),
             busy: None,
             confirmed: None,
-            away: false,
+            failing: Failing::default(),
         };
         Self { site, index, inner: Mutex::new(inner), wake: Notify::new(), answered: Notify::new() }
     }
@@ -156,14 +169,14 @@ impl Inner {
             }
         }
         self.asked = true;
-        let in_step = !self.away && !self.state.is_behind() && self.checked.is_some_and(|(at, _)| at.elapsed() <= FRESH);
+        let in_step = !self.failing.ask && !self.state.is_behind() && self.checked.is_some_and(|(at, _)| at.elapsed() <= FRESH);
         if in_step && site.is_some() && missing.is_empty() {
             return LookUp::Done(Answer { site, articles: known, as_of: now, stale: false });
         }
         let as_of = self.checked.map_or(now, |(_, at)| at);
         let answer = Answer { site, articles: known, as_of, stale: true };
         let silent = self.busy.is_some_and(|since| since.elapsed() >= PATIENCE);
-        if self.away || silent || self.wanted.len() + missing.len() > MAX_WANTED {
+        if self.failing.ask || silent || self.wanted.len() + missing.len() > MAX_WANTED {
             return LookUp::Done(answer);
         }
         self.wanted.extend(missing);
@@ -203,15 +216,32 @@ impl Inner {
         self.busy = Some(Instant::now());
     }
 
-    /// The store has answered, or failed to; answers whether that is news.
-    pub(super) fn end(&mut self, worked: bool) -> bool {
+    /// Whether the store failed lately.
+    pub(super) fn is_away(&self) -> bool {
+        self.failing.ask || self.failing.apply
+    }
+
+    /// The store has answered, or failed to; answers whether it thereby is away, or back, for this site.
+    pub(super) fn end(&mut self, call: Call, worked: bool) -> bool {
         let asked = self.busy.take();
         if worked {
             self.confirmed = asked;
         } else {
             self.wanted.clear();
         }
-        std::mem::replace(&mut self.away, !worked) == worked
+        let before = self.is_away();
+        match call {
+            Call::Ask => self.failing.ask = !worked,
+            Call::Apply => self.failing.apply = !worked,
+        }
+        self.is_away() != before
+    }
+
+    /// An apply that failed may turn out to have worked; answers whether the store thereby is back for this site.
+    pub(super) fn settle(&mut self) -> bool {
+        let settled = self.failing.apply && !self.state.is_folding();
+        self.failing.apply &= !settled;
+        settled && !self.is_away()
     }
 
     /// Takes in figures that the store was asked for at `at`, on the site's day `today`.

@@ -160,7 +160,7 @@ impl Status {
         for counter in &self.counters {
             let inner = counter.lock();
             let silent = inner.confirmed().is_some_and(|at| at.elapsed() >= RECHECK);
-            let matters = inner.away || inner.state.offset().is_some_and(|offset| offset > deleted);
+            let matters = inner.is_away() || inner.state.offset().is_some_and(|offset| offset > deleted);
             drop(inner);
             if silent && matters {
                 counter.recheck();

@@ -143,6 +143,11 @@ impl State {
         self.folding.is_some() || self.pending.views() > 0 || self.is_behind()
     }
 
+    /// Whether a fold is on its way, or may be.
+    pub(super) fn is_folding(&self) -> bool {
+        self.folding.is_some()
+    }
+
     /// How many views in memory wait for the store.
     pub(super) fn lag_views(&self) -> u64 {
         self.pending.views() + self.folding.as_ref().map_or(0, |folding| folding.views())

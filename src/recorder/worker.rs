@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 use tracing::{debug, error, warn};
 
-use super::{Counter, Shared, Stage, counter::Inner, state::Moved};
+use super::{
+    Counter, Shared, Stage,
+    counter::{Call, Inner},
+    state::Moved,
+};
 use crate::{
     domain::producer::Seq,
     journal::{Journal, JournalError},
@@ -111,8 +115,11 @@ impl<J: Journal, S: Store> Worker<J, S> {
         let (site, at) = (&self.counter.site, (Instant::now(), (self.shared.clock)()));
         let today = site.day(at.1);
         let answer = self.shared.store.figures(&site.id, self.shared.journal.producer(), today, &articles).await;
-        let snapshot = self.end(answer)?;
+        let snapshot = self.end(Call::Ask, answer)?;
         let moved = self.counter.lock().answered(at, today, &articles, &snapshot);
+        if self.counter.lock().settle() {
+            self.shared.store_turned(&site.id, None);
+        }
         self.follow(moved).await?;
         Ok(true)
     }
@@ -137,7 +144,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
         let Some(fold) = self.begin(|inner| inner.state.start_apply()) else { return Ok(false) };
         let (site, producer) = (&self.counter.site.id, self.shared.journal.producer());
         let answer = self.shared.store.apply(site, producer, fold.from, fold.to, Arc::new(fold.deltas())).await;
-        let applied = self.end(answer)?;
+        let applied = self.end(Call::Apply, answer)?;
         self.flush_at = Instant::now() + self.shared.config.flush_interval;
         let moved = self.counter.lock().state.applied(applied);
         self.follow(moved).await?;
@@ -201,8 +208,8 @@ impl<J: Journal, S: Store> Worker<J, S> {
     }
 
     /// Ends a call of the store.
-    fn end<T>(&self, answer: Result<T, StoreError>) -> Result<T, Trouble> {
-        if self.counter.lock().end(answer.is_ok()) {
+    fn end<T>(&self, call: Call, answer: Result<T, StoreError>) -> Result<T, Trouble> {
+        if self.counter.lock().end(call, answer.is_ok()) {
             self.shared.store_turned(&self.counter.site.id, answer.as_ref().err());
         }
         answer.map_err(Trouble::Away)
