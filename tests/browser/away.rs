@@ -19,7 +19,8 @@ const AS_SENT: &str = "
 
 #[test]
 fn without_the_service_a_page_stays_as_it_was() {
-    let mut service = Service::start(&Place::new());
+    let place = Place::new();
+    let mut service = Service::start(&place);
     let pages = demo(&service);
     let browser = Browser::start();
 
