@@ -2,8 +2,8 @@
 
 use crate::{
     driver::Browser,
-    pages::{Otherwise, demo, serve},
-    process::{Place, Service, eventually},
+    pages::{Otherwise, demo, serve, service},
+    process::{Place, eventually},
 };
 
 /// Whether the page has got its answer, or has heard that there is none.
@@ -19,7 +19,8 @@ const AS_SENT: &str = "
 
 #[test]
 fn without_the_service_a_page_stays_as_it_was() {
-    let mut service = Service::start(&Place::new());
+    let place = Place::new();
+    let mut service = service(&place);
     let pages = demo(&service);
     let browser = Browser::start();
 

@@ -2,17 +2,17 @@
 
 use crate::{
     driver::{Browser, Scripts},
-    process::{Place, Service, eventually},
+    pages::{ARTICLE, service},
+    process::{Place, eventually},
 };
 
-const ARTICLE: &str = "/tin/hoi-dua-thuyen-song-mau";
 const TODAY: &str = "[data-truycap-box] dl > :nth-child(1) dd";
 const VIEWS_OF_ARTICLE: &str = "[data-truycap='article.total']";
 
 #[test]
 fn a_visit_is_counted_and_shown_and_a_reload_is_another_one() {
     let place = Place::new();
-    let service = Service::start(&place);
+    let service = service(&place);
     let browser = Browser::start();
     browser.open(&service.origin);
     browser.shows(TODAY, "1");
@@ -38,7 +38,7 @@ fn figures_are_written_as_vietnamese_readers_expect_them() {
     let place = Place::new();
     let past = format!("site,article,period,views\nportal,,,8307144\nportal,{ARTICLE},,1234\n");
     place.ok(&["import", &place.write("past.csv", past)]);
-    let service = Service::start(&place);
+    let service = service(&place);
     let browser = Browser::start();
     browser.open(&service.origin);
     browser.shows(TODAY, "1");
@@ -52,7 +52,7 @@ fn figures_are_written_as_vietnamese_readers_expect_them() {
 #[test]
 fn a_visit_without_scripts_is_counted_and_the_page_stays_as_it_was() {
     let place = Place::new();
-    let service = Service::start(&place);
+    let service = service(&place);
     let browser = Browser::with(Scripts::Off);
     browser.open(&service.origin);
     eventually("the visit", || (service.site("portal")[0] > 0).then_some(()));

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::process::{Place, Service, eventually};
+use crate::process::{PATIENCE, Place, Service, eventually};
 
 const HEADER: &str = "site,article,period,views\n";
 
@@ -51,7 +51,9 @@ fn an_import_beside_a_serving_process_adds_exactly_and_shows_at_once() {
     // Some of what is counted live has an article, which the file has too, and some has none.
     let send = &|thread: u64| {
         let (client, mut sent) = (service.client(), [0_u64; 11]);
-        while !done.load(SeqCst) {
+        // Where the test fails meanwhile, nobody says that it is done.
+        let deadline = Instant::now() + 2 * PATIENCE;
+        while !done.load(SeqCst) && Instant::now() < deadline {
             let article = (sent.iter().sum::<u64>() + thread) % 11;
             client.view("portal", (article < 10).then(|| format!("/tin/{article}")).as_deref());
             sent[article as usize] += 1;
