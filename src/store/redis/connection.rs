@@ -15,7 +15,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection,
     io::tcp::TcpSettings,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{errors::Failure, url::Url};
 
@@ -115,11 +115,7 @@ impl Connection {
             // Another request may have dropped the connection already, and a new one may have been made.
             Err(failure) if failure.needs_another_connection() => {
                 if state.link.as_ref().is_some_and(|current| current.number == link.number) {
-                    let why = match failure {
-                        Failure::Unsent(why) | Failure::Lost(why) => why.clone(),
-                        Failure::Refused(refusal) => refusal.sentence(),
-                    };
-                    state.fail(why);
+                    state.fail(failure.sentence());
                 }
             }
             _ => state.failures = 0,
@@ -155,8 +151,8 @@ impl Connection {
                 state.pause = None;
                 Ok(link)
             }
-            Err(error) => {
-                let why = format!("cannot connect to {}: {}", self.place, reason(&error));
+            Err(reason) => {
+                let why = format!("cannot connect to {}: {reason}", self.place);
                 state.fail(why.clone());
                 Err(Failure::Unsent(why))
             }
@@ -176,9 +172,19 @@ impl Connection {
         (Instant::now() < *until).then(|| Err(Failure::Unsent(format!("waiting before another try: {why}"))))
     }
 
-    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(Some(REPLY_TIMEOUT));
-        Client::open(self.info.clone())?.get_multiplexed_async_connection_with_config(&config).await
+    /// Connects, and sees to it that the server answers: what it does not let us do is told before anything is at stake.
+    async fn connect(&self) -> Result<MultiplexedConnection, String> {
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(Some(REPLY_TIMEOUT));
+        let greeted = async {
+            let client = Client::open(self.info.clone()).map_err(|error| error.to_string())?;
+            let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| reason(&error))?;
+            match redis::cmd("PING").exec_async(&mut connection).await.map_err(Failure::of) {
+                Ok(()) => Ok(connection),
+                Err(failure) => Err(failure.sentence()),
+            }
+        };
+        let late = |_| format!("it did not answer within {} seconds", CONNECT_TIMEOUT.as_secs());
+        timeout(CONNECT_TIMEOUT, greeted).await.map_err(late)?
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -50,23 +50,28 @@ impl Failure {
         }
     }
 
-    /// The error of an apply.
-    pub(super) fn of_write(self) -> StoreError {
+    /// What happened, in words.
+    pub(super) fn sentence(&self) -> String {
         match self {
-            Self::Unsent(why) => StoreError::NotApplied(why),
-            Self::Lost(why) => StoreError::PerhapsApplied(format!("Redis did not answer: {why}")),
-            Self::Refused(refusal) => StoreError::NotApplied(refusal.sentence()),
+            Self::Unsent(why) => why.clone(),
+            Self::Lost(why) => format!("Redis did not answer: {why}"),
+            Self::Refused(refusal) => refusal.sentence(),
         }
     }
 
-    /// The error of a question. `keys` are those of its commands, one each.
-    pub(super) fn of_read(self, keys: &[String]) -> StoreError {
+    /// The error of an apply.
+    pub(super) fn of_write(self) -> StoreError {
         match self {
-            // A question changes nothing, whether it arrived or not.
-            Self::Unsent(why) => StoreError::NotApplied(why),
-            Self::Lost(why) => StoreError::NotApplied(format!("Redis did not answer: {why}")),
+            Self::Lost(_) => StoreError::PerhapsApplied(self.sentence()),
+            Self::Unsent(_) | Self::Refused(_) => StoreError::NotApplied(self.sentence()),
+        }
+    }
+
+    /// The error of a question, which changes nothing, whether it arrived or not. `keys` are those of its commands, one each.
+    pub(super) fn of_read(self, keys: &[String]) -> StoreError {
+        match &self {
             Self::Refused(refusal) if refusal.is_wrong_type() => wrong_type(keys.get(refusal.index).map_or("a key", String::as_str)),
-            Self::Refused(refusal) => StoreError::NotApplied(refusal.sentence()),
+            _ => StoreError::NotApplied(self.sentence()),
         }
     }
 }
@@ -78,7 +83,7 @@ impl Refusal {
     }
 
     /// What it means, in words for whoever looks after the server.
-    pub(super) fn sentence(&self) -> String {
+    fn sentence(&self) -> String {
         let meaning = match self.code.as_str() {
             "MOVED" | "ASK" | "CROSSSLOT" => "this Redis is a node of a cluster, and the site's keys are on another one",
             "READONLY" => "this Redis is a replica, which takes no writes",

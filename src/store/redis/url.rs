@@ -12,7 +12,7 @@ const SCHEMES: [&str; 3] = ["redis", "rediss", "redis+unix"];
 ///
 /// `Display` and `Debug` show neither user nor password.
 #[derive(Clone)]
-pub struct Url(ConnectionInfo);
+pub struct Url(Box<ConnectionInfo>);
 
 /// A text that is not a [`Url`]. It is not shown, since it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,7 @@ impl FromStr for Url {
             return Err(UrlError);
         }
         let info = url.into_connection_info().map_err(|_| UrlError)?;
-        if info.redis_settings().db() < 0 { Err(UrlError) } else { Ok(Self(info)) }
+        if info.redis_settings().db() < 0 { Err(UrlError) } else { Ok(Self(Box::new(info))) }
     }
 }
 
