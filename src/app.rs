@@ -28,11 +28,18 @@ use crate::{
         sqlite::{OpenError, SqliteJournal},
     },
     recorder::{self, Clock, Handle, Recorder},
-    store::sqlite::{self, SqliteStore},
+    store::{
+        any::AnyStore,
+        redis::{self, RedisStore},
+        sqlite::{self, SqliteStore},
+    },
 };
 
 /// How long requests under way may take after the signal to stop.
 const FINISH_REQUESTS: Duration = Duration::from_secs(3);
+
+/// How often the store's server is asked what could be better about it, a second apart, until it answers.
+const ADVICE_TRIES: u32 = 300;
 
 /// How long the recorder may take to write and apply what it holds.
 const FINISH_RECORDING: Duration = Duration::from_secs(3);
@@ -68,17 +75,22 @@ pub enum Failure {
     Signals(io::Error),
 }
 
-/// The embedded store, with the system's clock.
-pub type EmbeddedStore = SqliteStore<Clock>;
+/// The configured store, with the system's clock.
+pub type ConfiguredStore = AnyStore<Clock>;
 
-/// Opens the configured store.
+/// Opens the configured store. A Redis need not be there yet.
 ///
 /// # Errors
 /// Where it cannot be used.
-pub fn open_store(config: &Config) -> Result<EmbeddedStore, Failure> {
-    let StoreUrl::Sqlite(path) = &config.store;
+pub fn open_store(config: &Config) -> Result<ConfiguredStore, Failure> {
     let clock: Clock = Utc::now;
-    Ok(SqliteStore::open(sqlite::Config { path: path.clone() }, config.retention, clock)?)
+    Ok(match &config.store {
+        StoreUrl::Sqlite(path) => AnyStore::Sqlite(SqliteStore::open(sqlite::Config { path: path.clone() }, config.retention, clock)?),
+        StoreUrl::Redis(url) => {
+            let place = redis::Config { url: url.clone(), prefix: config.prefix.clone() };
+            AnyStore::Redis(Box::new(RedisStore::open(place, config.retention, clock)))
+        }
+    })
 }
 
 /// Runs the service until it is told to stop.
@@ -104,7 +116,9 @@ struct Service {
     public: Listener,
     admin: Listener,
     journal: Arc<SqliteJournal>,
-    store: Arc<EmbeddedStore>,
+    store: Arc<ConfiguredStore>,
+    /// Ends by itself, or with the service.
+    advice: JoinHandle<()>,
 }
 
 /// A listener's task, and how it is told to stop.
@@ -130,7 +144,8 @@ impl Service {
         info!(version = env!("CARGO_PKG_VERSION"), public = address(&public), admin = address(&admin), store = %config.store, sites = count, "counting");
         let limits = Limits { max_connections: config.listen.max_connections, ..Limits::default() };
         let (public, admin) = listen(handle, public, admin, demo.as_ref(), limits);
-        Ok(Self { recorder, public, admin, journal, store })
+        let advice = tokio::spawn(log_advice(Arc::clone(&store)));
+        Ok(Self { recorder, public, admin, journal, store, advice })
     }
 
     async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
@@ -152,7 +167,8 @@ impl Service {
         for site in &drained.waiting {
             warn!(%site, "the store has not got this site's last views; they are in the journal, and applied at the next start");
         }
-        let closing = async { tokio::join!(self.admin.stop(), self.store.close()) };
+        self.advice.abort();
+        let closing = async { tokio::join!(self.admin.stop(), self.store.close(), self.advice) };
         if timeout(FINISH_CLOSING, closing).await.is_err() {
             warn!("the store or the admin listener was not closed in time; nothing is lost");
         }
@@ -182,6 +198,19 @@ impl Listener {
     async fn stop(self) -> usize {
         self.stop.send_replace(true);
         self.task.await.unwrap_or(0)
+    }
+}
+
+/// Logs what could be better about the store's server, once it answers. One that is away for long is not waited for.
+async fn log_advice(store: Arc<ConfiguredStore>) {
+    for _ in 0..ADVICE_TRIES {
+        if let Ok(advice) = store.advise().await {
+            for sentence in advice {
+                warn!("{sentence}");
+            }
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -49,12 +49,13 @@ fn origins(config: &Config, site: usize) -> Vec<&str> {
 const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
 
 /// Every key outside of sites, and a value for it that is not the built-in one.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 15] = [
     ("demo", "false"),
     ("listen.public", "[::1]:80"),
     ("listen.admin", "0.0.0.0:81"),
     ("listen.max_connections", "7"),
     ("store.url", "sqlite:/var/lib/x.db"),
+    ("store.prefix", "other:1"),
     ("store.flush_interval", "1s"),
     ("journal.path", "/var/lib/j.db"),
     ("journal.retain", "6h"),
@@ -72,6 +73,7 @@ fn assert_is_all_changed(config: &Config) {
     assert_eq!(config.listen.admin, "0.0.0.0:81".parse().unwrap());
     assert_eq!(config.listen.max_connections, 7);
     assert_eq!(config.store, StoreUrl::Sqlite("/var/lib/x.db".into()));
+    assert_eq!(config.prefix.to_string(), "other:1");
     assert_eq!(config.recorder.flush_interval, Duration::from_secs(1));
     assert_eq!(config.journal.path, PathBuf::from("/var/lib/j.db"));
     assert_eq!(config.recorder.retain, Duration::from_secs(6 * 3600));
@@ -98,6 +100,7 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.listen.admin, "127.0.0.1:9090".parse().unwrap());
     assert_eq!(config.listen.max_connections, 4096);
     assert_eq!(config.store.to_string(), "sqlite:data/truycap.db");
+    assert_eq!(config.prefix.to_string(), "truycap");
     assert_eq!(config.recorder.flush_interval, Duration::from_millis(250));
     assert_eq!(config.recorder.retain, Duration::from_secs(15 * 60));
     assert_eq!(config.journal.path, PathBuf::from("data/journal.db"));
@@ -345,7 +348,7 @@ fn the_journal_is_a_file_of_its_own() {
 }
 
 #[test]
-fn a_store_is_a_file() {
+fn a_store_may_be_a_file() {
     for (url, path) in [("sqlite:data/x.db", "data/x.db"), ("sqlite:/abs/x.db", "/abs/x.db"), ("sqlite:Dữ liệu/x.db", "Dữ liệu/x.db")]
     {
         assert_eq!(built_in(&[("TRUYCAP_STORE__URL", url)]).unwrap().store, StoreUrl::Sqlite(path.into()));
@@ -359,11 +362,50 @@ fn a_store_is_a_file() {
 }
 
 #[test]
+fn a_store_may_be_a_redis() {
+    for (url, shown) in [
+        ("redis://host", "redis://host:6379/0"),
+        ("redis://joe:hunter2@10.0.0.1:7000/15", "redis://10.0.0.1:7000/15"),
+        ("rediss://:hunt%40er2@redis.example.vn", "rediss://redis.example.vn:6379/0"),
+        ("redis://[::1]", "redis://[::1]:6379/0"),
+        ("redis+unix:///run/redis.sock", "redis+unix:///run/redis.sock?db=0"),
+        ("redis+unix:///run/redis.sock?db=2&user=joe&pass=hunter2", "redis+unix:///run/redis.sock?db=2"),
+    ] {
+        let config = built_in(&[("TRUYCAP_STORE__URL", url)]).unwrap();
+        assert_eq!(config.store.to_string(), shown);
+        assert!(!format!("{config:?}").contains("hunt"), "{config:?}");
+    }
+    for url in [
+        "redis:",
+        "redis:host",
+        "redis://",
+        "redis://host/many",
+        "redis://host/-1",
+        "redis://host?db=2",
+        "rediss://host#insecure",
+        "redis+unix://relative/redis.sock",
+        "redis+unix:///run/redis.sock?database=2",
+        "redis+unix:///run/redis.sock?db=-1",
+    ] {
+        let mistake = env_mistake(&[("TRUYCAP_STORE__URL", url)]);
+        assert!(mistake.contains("URL that is not right"), "{url}: {mistake}");
+    }
+    let long = "x".repeat(65);
+    for prefix in ["", "a b", "{a}", "ế", "*", &long] {
+        assert!(
+            mistake(&format!("store.prefix = {prefix:?}"))
+                .starts_with(&format!("FILE:1: store.prefix: found {prefix:?}; expected 1 to 64"))
+        );
+    }
+    assert!(load(&format!("store.prefix = {:?}", &long[1..]), &[]).is_ok());
+}
+
+#[test]
 fn a_password_is_in_no_mistake() {
     for (url, kind) in [
-        ("redis://:hunter2@host:6379", "a redis: URL; this build does not support Redis yet"),
-        ("rediss://u:hunter2@host", "a rediss: URL"),
-        ("redis+unix:///run/redis.sock?pass=hunter2", "a redis+unix: URL"),
+        ("redis://:hunter2@host:port", "a redis: URL that is not right"),
+        ("rediss://u:hunt/er2@host", "a rediss: URL that is not right"),
+        ("redis+unix:///run/redis.sock?password=hunter2", "a redis+unix: URL that is not right"),
         ("reddis://:hunter2@host", "a URL of another kind, not shown"),
         ("hunter2", "a URL of another kind, not shown"),
         ("", "a URL of another kind, not shown"),

@@ -5,10 +5,11 @@ use crate::{
     app,
     config::Config,
     journal::sqlite::{OpenError, SqliteJournal},
+    store::Store,
 };
 
-/// Tells what would be used, and opens journal and store to see that they can be. Both are made where they are not there.
-pub(super) fn check(config: &Config) -> Result<(), Sentence> {
+/// Tells what would be used, and opens journal and store to see that they can be. Files are made where they are not there.
+pub(super) async fn check(config: &Config) -> Result<(), Sentence> {
     let ids: Vec<_> = config.sites.iter().map(|site| format!("{} ({})", site.id, site.timezone)).collect();
     say(&format!("configuration: right; sites: {}\n", ids.join(", ")))?;
     let journal = config.journal.path.display();
@@ -18,6 +19,12 @@ pub(super) fn check(config: &Config) -> Result<(), Sentence> {
         Err(OpenError::Held(_)) => say(&format!("journal: {journal} is in use by a running truycap\n"))?,
         Err(error) => return Err(error.to_string()),
     }
-    app::open_store(config).map_err(|failure| failure.to_string())?;
-    say(&format!("store: {} can be used\n", config.store))
+    let store = app::open_store(config).map_err(|failure| failure.to_string())?;
+    store.ping().await.map_err(|error| error.to_string())?;
+    say(&format!("store: {} can be used\n", config.store))?;
+    for advice in store.advise().await.map_err(|error| error.to_string())? {
+        say(&format!("store: {advice}\n"))?;
+    }
+    store.close().await;
+    Ok(())
 }

@@ -18,7 +18,7 @@ use tokio::runtime;
 use tracing::Level;
 
 use crate::{
-    app::{self, EmbeddedStore},
+    app::{self, ConfiguredStore},
     config::Config,
     domain::{article::ArticleId, site::SiteId},
     telemetry::logging,
@@ -114,7 +114,7 @@ fn carry_out(command: Command, config: Config) -> Result<(), Sentence> {
             Command::Import { files } => import(&config, &files).await,
             Command::Export { site } => export(&config, site.as_deref()).await,
             Command::Figures { site, article } => figures(&config, &site, article.as_deref()).await,
-            Command::Check => check::check(&config),
+            Command::Check => check::check(&config).await,
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -174,7 +174,7 @@ async fn figures(config: &Config, site: &str, article: Option<&str>) -> Result<(
     say(&text)
 }
 
-fn open(config: &Config) -> Result<EmbeddedStore, Sentence> {
+fn open(config: &Config) -> Result<ConfiguredStore, Sentence> {
     app::open_store(config).map_err(|failure| failure.to_string())
 }
 

@@ -13,6 +13,7 @@ use std::{ffi::OsString, fs, net::SocketAddr, path::Path};
 use crate::{
     domain::{retention::Retention, site::Site},
     journal, recorder,
+    store::redis,
 };
 
 mod env;
@@ -35,6 +36,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where the counters live.
     pub store: StoreUrl,
+    /// What all keys begin with where the counters live in Redis.
+    pub prefix: redis::Prefix,
     /// The journal's file, not the store's, and its greatest size: 1 MiB to 64 GiB.
     pub journal: journal::sqlite::Config,
     /// How often counters are applied, and how long the journal keeps what was applied.

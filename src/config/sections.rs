@@ -16,6 +16,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let demo = reader.read("demo", "true or false", |given| given.boolean());
     let listen = listen(reader);
     let store = store(reader);
+    let expected = "1 to 64 letters, digits, '.', '_', ':' or '-', such as \"truycap\"";
+    let prefix = reader.read("store.prefix", expected, |given| given.text()?.parse().ok());
     let journal = journal(reader, store.as_ref());
     let recorder = recorder(reader);
     let retention = retention(reader);
@@ -25,6 +27,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         demo: demo?,
         listen: listen?,
         store: store?,
+        prefix: prefix?,
         journal: journal?,
         recorder: recorder?,
         retention: retention?,

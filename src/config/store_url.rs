@@ -2,26 +2,35 @@
 
 use std::{fmt, path::PathBuf};
 
+use crate::store::redis;
+
 /// Where the counters live. What it prints may be logged: a kind with a password leaves it out of both `Display` and `Debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
     /// `sqlite:PATH`, a file of the embedded store.
     Sqlite(PathBuf),
+    /// `redis://…`, `rediss://…` or `redis+unix://…`.
+    Redis(redis::Url),
 }
 
 /// Why a text is no [`StoreUrl`]. Says nothing of the text where it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreUrlError {
-    /// A store that is known, but not part of this build.
-    #[error("found a {0}: URL; this build does not support Redis yet, expected a file such as \"sqlite:data/truycap.db\"")]
-    Unsupported(&'static str),
+    /// A URL of a Redis with a mistake in it.
+    #[error(
+        "found a {0}: URL that is not right, not shown since it may hold a password; expected one such as \"redis://user:password@host:6379/0\", \
+         \"rediss://host\" or \"redis+unix:///run/redis.sock?db=0\", special characters of a password written as %40"
+    )]
+    Redis(&'static str),
     /// No path, or one that SQLite would take for something else than a file.
     #[error(
         "found {0:?}; expected sqlite: and the path of a file, such as \"sqlite:data/truycap.db\" or \"sqlite:/var/lib/truycap/truycap.db\""
     )]
     Path(String),
     /// Anything else.
-    #[error("found a URL of another kind, not shown since it may hold a password; expected one such as \"sqlite:data/truycap.db\"")]
+    #[error(
+        "found a URL of another kind, not shown since it may hold a password; expected one such as \"sqlite:data/truycap.db\" or \"redis://host\""
+    )]
     Unknown,
 }
 
@@ -29,13 +38,13 @@ impl StoreUrl {
     /// Reads a URL.
     ///
     /// # Errors
-    /// Where the scheme is not known or not supported, or what follows it is no path of a file.
+    /// Where the scheme is not known, or what follows it is no path of a file or no place of a Redis.
     pub fn parse(text: &str) -> Result<Self, StoreUrlError> {
         match text.split_once(':') {
             Some(("sqlite", path)) => sqlite(path).map(Self::Sqlite).ok_or_else(|| StoreUrlError::Path(text.into())),
-            Some(("redis", _)) => Err(StoreUrlError::Unsupported("redis")),
-            Some(("rediss", _)) => Err(StoreUrlError::Unsupported("rediss")),
-            Some(("redis+unix", _)) => Err(StoreUrlError::Unsupported("redis+unix")),
+            Some(("redis", _)) => redis(text, "redis"),
+            Some(("rediss", _)) => redis(text, "rediss"),
+            Some(("redis+unix", _)) => redis(text, "redis+unix"),
             _ => Err(StoreUrlError::Unknown),
         }
     }
@@ -45,8 +54,13 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Redis(url) => url.fmt(f),
         }
     }
+}
+
+fn redis(text: &str, scheme: &'static str) -> Result<StoreUrl, StoreUrlError> {
+    text.parse().map(StoreUrl::Redis).map_err(|_| StoreUrlError::Redis(scheme))
 }
 
 /// Two slashes begin a relative path with some programs and an absolute one with others, and a query means nothing here.

@@ -2,6 +2,8 @@
 //!
 //! - [`memory`]: the reference model, for tests
 //! - [`sqlite`]: the embedded store
+//! - [`redis`]: the store in Redis, which instances may share
+//! - [`any`]: whichever of the two is configured
 //!
 //! **The one rule.** [`Store::apply`] changes counters and offset in one atomic step, and only where the stored offset
 //! equals `from`; otherwise it changes nothing and answers with the stored offset. So for every producer the counters
@@ -22,7 +24,9 @@ use crate::domain::{
     site::SiteId,
 };
 
+pub mod any;
 pub mod memory;
+pub mod redis;
 pub mod sqlite;
 
 /// The most articles one call of [`Store::figures`] is asked for.
@@ -112,6 +116,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Sends every counter of a site that is not 0 and not past its retention, ordered by the bucket's text, then the
     /// site before its articles, then the article's bytes. Ends when all are sent or the receiver is gone.
+    ///
+    /// Whether it is all of one moment, while others write, each store says for itself.
     fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Whether the store can be reached and used.

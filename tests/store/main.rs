@@ -22,6 +22,7 @@ use truycap::{
     store::{
         Applied, Row, Store, StoreError,
         memory::MemoryStore,
+        redis::RedisStore,
         sqlite::{Config, SqliteStore},
     },
 };
@@ -32,6 +33,9 @@ mod limits;
 mod pruning;
 mod random;
 mod reading;
+mod redis;
+mod redis_faults;
+mod redis_server;
 mod retaining;
 mod sqlite;
 
@@ -97,6 +101,30 @@ impl Harness for Sqlite {
     }
 }
 
+/// A store with keys of its own on the server that all tests of this process share.
+struct Redis {
+    prefix: String,
+    store: RedisStore<Clock>,
+}
+
+impl Harness for Redis {
+    type Store = RedisStore<Clock>;
+
+    async fn start() -> Self {
+        let prefix = redis_server::new_prefix();
+        Self { store: redis_server::shared().store(&prefix), prefix }
+    }
+
+    fn store(&self) -> &Self::Store {
+        &self.store
+    }
+
+    async fn restart(self) -> Self {
+        self.store.close().await;
+        Self { store: redis_server::shared().store(&self.prefix), prefix: self.prefix }
+    }
+}
+
 /// Makes a test for each store of each promise, which is an `async fn promise<H: Harness>()`.
 macro_rules! on_every_store {
     ($($promise:ident)*) => {
@@ -105,6 +133,9 @@ macro_rules! on_every_store {
         }
         mod sqlite {
             $(#[tokio::test] async fn $promise() { super::$promise::<crate::Sqlite>().await; })*
+        }
+        mod redis {
+            $(#[tokio::test] async fn $promise() { super::$promise::<crate::Redis>().await; })*
         }
     };
 }

@@ -17,7 +17,7 @@ use truycap::{
     store::{Applied, Store, StoreError},
 };
 
-use crate::{Harness, Memory, Sqlite, article, export, on_every_store, site};
+use crate::{Harness, Memory, Redis, Sqlite, article, export, on_every_store, site};
 
 const SITES: [&str; 3] = ["a", "b", "c"];
 const ARTICLES: [&str; 6] = ["/", "/a", "/b", "/ă", "'", "total"];
@@ -96,11 +96,20 @@ async fn step(rng: &mut StdRng, one: &impl Store, two: &impl Store) -> bool {
 }
 
 #[tokio::test]
-async fn memory_and_sqlite_answer_the_same_to_the_same_operations() {
+async fn sqlite_answers_as_memory_does() {
+    answers_as_memory_does::<Sqlite>().await;
+}
+
+#[tokio::test]
+async fn redis_answers_as_memory_does() {
+    answers_as_memory_does::<Redis>().await;
+}
+
+async fn answers_as_memory_does<H: Harness>() {
     let mut refusals = 0;
     for seed in 0..12 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let (one, mut two) = (Memory::start().await, Sqlite::start().await);
+        let (one, mut two) = (Memory::start().await, H::start().await);
         for _ in 0..150 {
             refusals += u32::from(step(&mut rng, one.store(), two.store()).await);
             if rng.random_bool(0.01) {

@@ -1,0 +1,90 @@
+-- Adds increments to the counters of a site and moves a producer's offset, both or neither.
+--
+-- KEYS  1 the offsets (hash); 2 the views of the site (hash); from 3 on the views of articles (a sorted set for each bucket)
+-- ARGV  1 the producer; 2 the offset it must stand at; 3 the offset it moves to
+--       4 how many buckets of the site; then for each: bucket, views
+--       then groups of sorted sets that take the same increments, in the order of KEYS:
+--       how many sets; how many articles; the most views of one; for each set its EXPIREAT or 0; for each article: views, article
+--
+-- Answers {1} when it is done. Otherwise nothing was changed: {0, offset} where the stored offset is another,
+-- {2, bucket or key} where a count would pass 2^53-1, {3, key} where a key does not hold what was put there.
+--
+-- Redis rolls nothing back, so all that can fail is looked at before the first write.
+
+local call, pcall = redis.call, redis.pcall
+local MAX = 9007199254740991
+
+-- What to answer where a key could not be read; nil where it could.
+local function failed(reply, key)
+    if type(reply) ~= 'table' or not reply.err then return nil end
+    if string.find(reply.err, 'WRONGTYPE', 1, true) then return {3, key} end
+    return reply
+end
+
+-- A user who may not do all of this must not do half of it. Redis before 7 cannot be asked.
+if redis.acl_check_cmd then
+    local last = KEYS[#KEYS]
+    local writes = {{'HINCRBY', KEYS[2], '', 1}, {'ZINCRBY', last, 1, ''}, {'EXPIREAT', last, 0}, {'HSET', KEYS[1], '', 0}}
+    for _, write in ipairs(writes) do
+        if not redis.acl_check_cmd(unpack(write)) then
+            return redis.error_reply('NOPERM this user may not use ' .. write[1] .. ' on the keys of this site')
+        end
+    end
+end
+
+local stored = pcall('HGET', KEYS[1], ARGV[1])
+local failure = failed(stored, KEYS[1])
+if failure then return failure end
+stored = stored or '0'
+if stored ~= ARGV[2] then return {0, stored} end
+
+local first_group = 5 + 2 * tonumber(ARGV[4])
+for i = 5, first_group - 1, 2 do
+    local views = pcall('HGET', KEYS[2], ARGV[i])
+    failure = failed(views, KEYS[2])
+    if failure then return failure end
+    views = views or '0'
+    -- HINCRBY takes nothing else; a longer number is past the greatest count anyhow.
+    if views ~= '0' and not string.find(views, '^[1-9]%d*$') then return {3, KEYS[2]} end
+    if tonumber(views) + tonumber(ARGV[i + 1]) > MAX then return {2, ARGV[i]} end
+end
+
+-- Where even the most read article would stay below the limit, no other needs to be looked at.
+local at, key = first_group, 3
+while at <= #ARGV do
+    local sets, articles, most = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local first = at + 3 + sets
+    local last = first + 2 * articles - 1
+    for k = key, key + sets - 1 do
+        local top = pcall('ZREVRANGE', KEYS[k], 0, 0, 'WITHSCORES')
+        failure = failed(top, KEYS[k])
+        if failure then return failure end
+        if tonumber(top[2] or 0) + most > MAX then
+            for i = first, last, 2 do
+                local views = tonumber(call('ZSCORE', KEYS[k], ARGV[i + 1]) or 0)
+                if views + tonumber(ARGV[i]) > MAX then return {2, KEYS[k]} end
+            end
+        end
+    end
+    at, key = last + 1, key + sets
+end
+
+for i = 5, first_group - 1, 2 do
+    call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1])
+end
+at, key = first_group, 3
+while at <= #ARGV do
+    local sets, articles = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+    local first = at + 3 + sets
+    local last = first + 2 * articles - 1
+    for s = 0, sets - 1 do
+        local name, expiry = KEYS[key + s], ARGV[at + 3 + s]
+        for i = first, last, 2 do
+            call('ZINCRBY', name, ARGV[i], ARGV[i + 1])
+        end
+        if expiry ~= '0' then call('EXPIREAT', name, expiry) end
+    end
+    at, key = last + 1, key + sets
+end
+call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return {1}

@@ -1,0 +1,70 @@
+//! The names of keys, all of them in one place.
+//!
+//! ```text
+//! truycap:{portal}:offsets               hash        producer → offset
+//! truycap:{portal}:views                 hash        bucket → views of the site
+//! truycap:{portal}:articles:2026-11-23   sorted set  article → views, for each bucket; `total` is kept for ever
+//! ```
+//!
+//! Why the braces: Redis Cluster places a key by what stands in them. So all keys of a site are in one slot, where one
+//! script may touch them together, and the sites spread over the nodes.
+
+use std::{fmt, str::FromStr};
+
+use crate::domain::{calendar::Bucket, site::SiteId};
+
+/// What all keys begin with: 1 to 64 letters, digits, `.`, `_`, `:` or `-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(String);
+
+/// A text that is not a [`Prefix`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a prefix: 1 to 64 letters, digits, '.', '_', ':' or '-'")]
+pub struct PrefixError(pub String);
+
+impl FromStr for Prefix {
+    type Err = PrefixError;
+
+    fn from_str(text: &str) -> Result<Self, PrefixError> {
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'));
+        if plain && (1..=64).contains(&text.len()) { Ok(Self(text.into())) } else { Err(PrefixError(text.into())) }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The keys of one site.
+#[derive(Debug)]
+pub(super) struct Keys(String);
+
+impl Keys {
+    pub(super) fn new(prefix: &Prefix, site: &SiteId) -> Self {
+        Self(format!("{prefix}:{{{site}}}:"))
+    }
+
+    pub(super) fn offsets(&self) -> String {
+        format!("{}offsets", self.0)
+    }
+
+    pub(super) fn views(&self) -> String {
+        format!("{}views", self.0)
+    }
+
+    pub(super) fn articles(&self, bucket: Bucket) -> String {
+        format!("{}articles:{bucket}", self.0)
+    }
+
+    /// The pattern that all keys of articles match. No character of a prefix or a site's id means anything in a pattern.
+    pub(super) fn all_articles(&self) -> String {
+        format!("{}articles:*", self.0)
+    }
+
+    /// The bucket of a key of articles; `None` for a key that is none of ours.
+    pub(super) fn bucket(&self, key: &str) -> Option<Bucket> {
+        key.strip_prefix(&self.0)?.strip_prefix("articles:")?.parse().ok()
+    }
+}

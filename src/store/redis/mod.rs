@@ -1,0 +1,210 @@
+//! The store in Redis (6.2 or later) or Valkey, which several instances of the service may share.
+//!
+//! - `url`, `keys`: where things are
+//! - `connection`: one connection, and when another one is made; `errors`: what its failures mean
+//! - `script`: scripts; `apply.lua` and `top.lua` beside it
+//! - `apply`: what goes into `apply.lua` and what comes out
+//! - `reading`, `export`: questions
+//! - `advice`: what could be better about a server
+//!
+//! Buckets of articles expire by Redis's clock, at the instant that the retention gives when they are last added to.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use redis::Value;
+use tokio::sync::mpsc;
+
+use self::{
+    apply::Increments,
+    connection::Connection,
+    keys::Keys,
+    reading::{Reading, article, decode},
+    script::Script,
+};
+use super::{Applied, Row, Snapshot, Store, StoreError};
+use crate::domain::{
+    article::ArticleId,
+    calendar::Bucket,
+    figures::{Figure, Figures},
+    fold::Deltas,
+    producer::{ProducerId, Seq},
+    retention::Retention,
+    site::SiteId,
+};
+
+mod advice;
+mod apply;
+mod connection;
+mod errors;
+mod export;
+mod keys;
+mod reading;
+mod script;
+mod url;
+
+pub use advice::advice;
+pub use keys::{Prefix, PrefixError};
+pub use url::{Url, UrlError};
+
+/// Where the store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The server.
+    pub url: Url,
+    /// What all keys begin with. Two services that share a server and not their counters have two of them.
+    pub prefix: Prefix,
+}
+
+/// Which buckets of articles are gone, as of the moment of a call.
+#[derive(Clone, Copy, Debug)]
+struct Expiry {
+    retention: Retention,
+    /// UTC.
+    today: NaiveDate,
+}
+
+impl Expiry {
+    fn gone(self, bucket: Bucket) -> bool {
+        self.retention.expired(bucket, self.today)
+    }
+
+    /// The Unix time in seconds from which on a bucket is gone; 0 for one that is kept for ever.
+    fn instant(self, bucket: Bucket) -> i64 {
+        self.retention.expiry(bucket).map_or(0, |day| day.and_time(NaiveTime::MIN).and_utc().timestamp())
+    }
+}
+
+/// A store in Redis.
+pub struct RedisStore<C> {
+    prefix: Prefix,
+    retention: Retention,
+    clock: C,
+    connection: Connection,
+    apply: Script,
+    top: Script,
+}
+
+impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> RedisStore<C> {
+    /// A store that connects when it is first asked: Redis may be away. `clock` tells the instant by which buckets of
+    /// articles expire.
+    pub fn open(config: Config, retention: Retention, clock: C) -> Self {
+        let connection = Connection::new(&config.url);
+        let (apply, top) = (Script::new(include_str!("apply.lua")), Script::new(include_str!("top.lua")));
+        Self { prefix: config.prefix, retention, clock, connection, apply, top }
+    }
+
+    /// Ends the connection; all that is asked later is refused.
+    #[expect(clippy::unused_async, reason = "closing is the same for all stores, and others have to wait")]
+    pub async fn close(&self) {
+        self.connection.close();
+    }
+
+    /// What could be better about the server, a sentence each; see [`advice`].
+    ///
+    /// # Errors
+    /// Where the server cannot be asked.
+    pub async fn advise(&self) -> Result<Vec<String>, StoreError> {
+        let info = self.connection.run(&redis::cmd("INFO")).await.map_err(|failure| failure.of_read(&[]))?;
+        let info: String = decode(info, "INFO")?;
+        let mut command = redis::cmd("CONFIG");
+        command.arg("GET").arg("appendfsync");
+        // Hosted servers do not let everybody see their configuration.
+        let appendfsync = self.connection.run(&command).await.ok().and_then(|value| redis::from_redis_value::<Vec<String>>(value).ok());
+        Ok(advice(&info, appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str)))
+    }
+
+    fn keys(&self, site: &SiteId) -> Keys {
+        Keys::new(&self.prefix, site)
+    }
+
+    fn expiry(&self) -> Expiry {
+        Expiry { retention: self.retention, today: (self.clock)().date_naive() }
+    }
+}
+
+impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
+    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
+        let keys = self.keys(site);
+        let increments = Increments::new(&deltas, self.expiry());
+        let answer = self.apply.run(&self.connection, |cmd| increments.fill(cmd, &keys, producer, from, to)).await;
+        apply::answer(&answer.map_err(errors::Failure::of_write)?, &keys, site)
+    }
+
+    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
+        let (keys, expiry, buckets) = (self.keys(site), self.expiry(), Figure::buckets(today));
+        let kept = |bucket: &Bucket| !articles.is_empty() && !expiry.gone(*bucket);
+        let ids: Vec<&str> = articles.iter().map(ArticleId::as_str).collect();
+        let mut reading = Reading::new();
+        reading.ask("HGETALL", keys.offsets(), None::<&str>);
+        reading.ask("HMGET", keys.views(), buckets.map(|bucket| bucket.to_string()).to_vec());
+        for bucket in buckets.iter().filter(|bucket| kept(bucket)) {
+            reading.ask("ZMSCORE", keys.articles(*bucket), &ids);
+        }
+        let mut answers = reading.run(&self.connection).await?;
+
+        let producer = producer.to_string();
+        let (own, others): (Vec<_>, Vec<_>) = answers.offsets()?.into_iter().partition(|(id, _)| *id == producer);
+        let of_site = answers.counts()?;
+        let mut of_articles = vec![[0; 9]; articles.len()];
+        for (place, _) in buckets.iter().enumerate().filter(|(_, bucket)| kept(bucket)) {
+            for (counts, views) in of_articles.iter_mut().zip(answers.counts()?) {
+                counts[place] = views;
+            }
+        }
+        Ok(Snapshot {
+            offset: own.iter().map(|(_, offset)| *offset).sum(),
+            others: others.iter().fold(0, |sum, (_, offset)| sum.wrapping_add(*offset)),
+            site: Figures::new(std::array::from_fn(|place| of_site.get(place).copied().unwrap_or_default())),
+            articles: of_articles.into_iter().map(Figures::new).collect(),
+        })
+    }
+
+    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+        if limit == 0 || self.expiry().gone(bucket) {
+            return Ok(Vec::new());
+        }
+        let key = self.keys(site).articles(bucket);
+        // Redis holds no more articles than this.
+        let most = limit.min(u32::MAX as usize);
+        let fill = |cmd: &mut redis::Cmd| {
+            cmd.arg(1).arg(&key).arg(most);
+        };
+        let answer = self.top.run(&self.connection, fill).await;
+        let value: Value = answer.map_err(|failure| failure.of_read(std::slice::from_ref(&key)))?;
+        let found: Vec<(String, u64)> = decode(value, &key)?;
+        let mut top = found.into_iter().map(|(id, views)| Ok((article(&id, &key)?, views))).collect::<Result<Vec<_>, StoreError>>()?;
+        top.retain(|(_, views)| *views > 0);
+        top.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
+        top.truncate(limit);
+        Ok(top)
+    }
+
+    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+        let (keys, expiry) = (self.keys(site), self.expiry());
+        let kept = |bucket: &Bucket| article.is_none() || !expiry.gone(*bucket);
+        if !buckets.iter().any(kept) {
+            return Ok(vec![0; buckets.len()]);
+        }
+        let mut reading = Reading::new();
+        let Some(article) = article else {
+            reading.ask("HMGET", keys.views(), buckets.iter().map(Bucket::to_string).collect::<Vec<_>>());
+            return reading.run(&self.connection).await?.counts();
+        };
+        for bucket in buckets.iter().filter(|bucket| kept(bucket)) {
+            reading.ask("ZSCORE", keys.articles(*bucket), article.as_str());
+        }
+        let mut answers = reading.run(&self.connection).await?;
+        let count = |bucket| if kept(bucket) { Ok(answers.next::<Option<u64>>()?.unwrap_or_default()) } else { Ok(0) };
+        buckets.iter().map(count).collect()
+    }
+
+    /// Not of one moment while others write: each bucket is read when the export comes to it.
+    async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
+        export::export(&self.connection, &self.keys(site), self.expiry(), &rows).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.connection.run(&redis::cmd("PING")).await.map(drop).map_err(|failure| failure.of_read(&[]))
+    }
+}

@@ -1,0 +1,67 @@
+//! Questions: several commands that are answered as of one moment, and what their answers mean.
+
+use std::vec;
+
+use redis::{FromRedisValue, Pipeline, ToRedisArgs, Value};
+
+use super::{connection::Connection, errors::wrong_type};
+use crate::{
+    domain::{article::ArticleId, producer::Seq},
+    store::StoreError,
+};
+
+/// Commands of one transaction, each on one key.
+pub(super) struct Reading {
+    pipeline: Pipeline,
+    keys: Vec<String>,
+}
+
+impl Reading {
+    pub(super) fn new() -> Self {
+        let mut pipeline = Pipeline::new();
+        pipeline.atomic();
+        Self { pipeline, keys: Vec::new() }
+    }
+
+    pub(super) fn ask(&mut self, command: &str, key: String, arguments: impl ToRedisArgs) {
+        self.pipeline.cmd(command).arg(&key).arg(arguments);
+        self.keys.push(key);
+    }
+
+    pub(super) async fn run(self, connection: &Connection) -> Result<Answers, StoreError> {
+        match connection.run(&self.pipeline).await {
+            Ok(values) => Ok(Answers(values.into_iter().zip(self.keys).collect::<Vec<_>>().into_iter())),
+            Err(failure) => Err(failure.of_read(&self.keys)),
+        }
+    }
+}
+
+/// The answers of a [`Reading`], in the order in which was asked.
+pub(super) struct Answers(vec::IntoIter<(Value, String)>);
+
+impl Answers {
+    pub(super) fn next<T: FromRedisValue>(&mut self) -> Result<T, StoreError> {
+        let (value, key) = self.0.next().ok_or_else(|| StoreError::NotApplied("Redis left an answer out".into()))?;
+        decode(value, &key)
+    }
+
+    /// Counters; 0 where there is none.
+    pub(super) fn counts(&mut self) -> Result<Vec<u64>, StoreError> {
+        Ok(self.next::<Vec<Option<u64>>>()?.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// The offsets of all producers, by their ids.
+    pub(super) fn offsets(&mut self) -> Result<Vec<(String, Seq)>, StoreError> {
+        self.next()
+    }
+}
+
+/// A value that a key held.
+pub(super) fn decode<T: FromRedisValue>(value: Value, key: &str) -> Result<T, StoreError> {
+    redis::from_redis_value(value).map_err(|_| wrong_type(key))
+}
+
+/// An article that a key held.
+pub(super) fn article(id: &str, key: &str) -> Result<ArticleId, StoreError> {
+    ArticleId::parse(id).map_err(|_| wrong_type(key))
+}

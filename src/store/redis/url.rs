@@ -1,0 +1,73 @@
+//! Where a Redis is, as a URL.
+
+use std::{fmt, str::FromStr};
+
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+
+/// The schemes of the three kinds of URL.
+const SCHEMES: [&str; 3] = ["redis", "rediss", "redis+unix"];
+
+/// Where a Redis is and how it is logged in to: `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
+/// `redis+unix:///path[?db=…&user=…&pass=…]`. The port is 6379 and the database 0 where they are not named.
+///
+/// `Display` and `Debug` show neither user nor password.
+#[derive(Clone)]
+pub struct Url(Box<ConnectionInfo>);
+
+/// A text that is not a [`Url`]. It is not shown, since it may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no URL of a Redis")]
+pub struct UrlError;
+
+impl Url {
+    pub(super) fn info(&self) -> &ConnectionInfo {
+        &self.0
+    }
+}
+
+impl FromStr for Url {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let url = redis::parse_redis_url(text).ok_or(UrlError)?;
+        let scheme = SCHEMES.iter().find(|scheme| **scheme == url.scheme()).ok_or(UrlError)?;
+        let known: &[&str] = if *scheme == "redis+unix" { &["db", "user", "pass"] } else { &[] };
+        // What is not known would be passed over in silence: a misspelt `db`, or `#insecure`, which trusts everybody.
+        if url.fragment().is_some() || url.query_pairs().any(|(name, _)| !known.contains(&&*name)) {
+            return Err(UrlError);
+        }
+        let info = url.into_connection_info().map_err(|_| UrlError)?;
+        if info.redis_settings().db() < 0 { Err(UrlError) } else { Ok(Self(Box::new(info))) }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let db = self.0.redis_settings().db();
+        let (scheme, host, port) = match self.0.addr() {
+            ConnectionAddr::Tcp(host, port) => ("redis", host, port),
+            ConnectionAddr::TcpTls { host, port, .. } => ("rediss", host, port),
+            // A socket, and whatever kind may be added: these print their place only.
+            other => return write!(f, "redis+unix://{other}?db={db}"),
+        };
+        if host.contains(':') { write!(f, "{scheme}://[{host}]:{port}/{db}") } else { write!(f, "{scheme}://{host}:{port}/{db}") }
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
+    }
+}
+
+impl PartialEq for Url {
+    fn eq(&self, other: &Self) -> bool {
+        let login = |url: &Self| {
+            let settings = url.0.redis_settings();
+            (settings.db(), settings.username().map(String::from), settings.password().map(String::from))
+        };
+        self.0.addr() == other.0.addr() && login(self) == login(other)
+    }
+}
+
+impl Eq for Url {}
