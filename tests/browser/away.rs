@@ -20,12 +20,13 @@ const AS_SENT: &str = "
 #[test]
 fn without_the_service_a_page_stays_as_it_was() {
     let place = Place::new();
-    let mut service = service(&place);
+    let service = service(&place);
+    let origin = service.origin();
     let pages = demo(&service);
     let browser = Browser::start();
 
     // The comparison itself: a page that is filled is not what was sent.
-    browser.open(&service.origin);
+    browser.open(&origin);
     browser.shows("[data-truycap='article.total']", "1");
     assert_eq!(browser.run("document.querySelector('h1').textContent = ''; return 1"), 1);
     assert_eq!(browser.run(AS_SENT), false);
@@ -50,7 +51,7 @@ fn without_the_service_a_page_stays_as_it_was() {
 
     // The script itself stands on the service that is away.
     let mut pages = pages;
-    pages[0].2 = pages[0].2.replace("/demo.js", &format!("{}/demo.js", service.origin));
+    pages[0].2 = pages[0].2.replace("/demo.js", &format!("{origin}/demo.js"));
     browser.open(&serve(pages, Otherwise::Nothing));
     browser.says("/demo.js");
     assert_eq!(browser.run(AS_SENT), true);

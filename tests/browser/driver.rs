@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{PATIENCE, Process, eventually};
+use crate::process::{child::Process, eventually, wait::PATIENCE};
 
 /// A browser with a profile of its own. It ends with the test.
 pub(crate) struct Browser {
@@ -36,7 +36,7 @@ impl Browser {
         let (log, profile) = (dir.path().join("log"), dir.path().join("profile"));
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").env("TMPDIR", dir.path()).stdin(Stdio::null()).stderr(Stdio::null()).stdout(File::create(&log).unwrap());
-        let driver = Process(command.spawn().expect("chromedriver is missing: run scripts/set-up.sh"));
+        let driver = Process::new(command.spawn().expect("chromedriver is missing: run scripts/set-up.sh"));
         let port = eventually("the start of chromedriver", || {
             let text = fs::read_to_string(&log).unwrap();
             Some(text.split_once("successfully on port ")?.1.split_once('.')?.0.to_owned())

@@ -3,17 +3,17 @@
 use crate::{
     driver::Browser,
     pages::{Otherwise, demo, serve},
-    process::{Place, Service},
+    process::Place,
 };
 
 #[test]
 fn a_page_of_another_origin_counts_nothing() {
     let place = Place::new();
     place.ok(&["import", &place.write("past.csv", "site,article,period,views\nportal,,2019,7\n")]);
-    let mut service = Service::start(&place);
+    let service = place.start();
     let before = place.ok(&["export"]);
     let mut pages = demo(&service);
-    pages[0].2 = pages[0].2.replace("/demo.js", &format!("{}/demo.js", service.origin));
+    pages[0].2 = pages[0].2.replace("/demo.js", &format!("{}/demo.js", service.origin()));
     let browser = Browser::start();
 
     // The script as it is: the browser asks whether it may, and it may not.
@@ -21,7 +21,7 @@ fn a_page_of_another_origin_counts_nothing() {
     browser.says("has been blocked by CORS policy");
     assert_eq!(browser.text("[data-truycap='article.total']"), "–");
     // A request that a browser sends without asking: the service refuses it, and the page sees nothing of the answer.
-    let views = format!("{}/v1/sites/portal/views", service.origin);
+    let views = format!("{}/v1/sites/portal/views", service.origin());
     for (options, outcome) in [("", "TypeError"), ("mode: 'no-cors',", "opaque")] {
         let body = r#"'{"article":"/tin/1"}'"#;
         let script = format!("return fetch('{views}', {{ method: 'POST', {options} body: {body} }}).then((r) => r.type, (e) => e.name)");
@@ -32,6 +32,6 @@ fn a_page_of_another_origin_counts_nothing() {
     browser.says("status of 403");
 
     // All that was accepted is in the store when the process has ended.
-    service.process.terminate();
+    service.stop();
     assert_eq!(place.ok(&["export"]), before);
 }

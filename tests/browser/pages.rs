@@ -13,9 +13,16 @@ pub(crate) const ARTICLE: &str = "/tin/hoi-dua-thuyen-song-mau";
 /// A service that knows the figures of the demo page already: a page is filled once, and on a busy machine the first
 /// answer may come without what the store was too slow to tell.
 pub(crate) fn service(place: &Place) -> Service {
-    let service = Service::start(place);
+    let service = place.start();
     service.article("portal", ARTICLE);
     service
+}
+
+impl Service {
+    /// The beginning of the addresses of its pages.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.public)
+    }
 }
 
 /// What is answered to everything that is no file.
@@ -38,7 +45,7 @@ pub(crate) type Page = (&'static str, &'static str, String);
 
 /// The demo page and its files, as the service has them.
 pub(crate) fn demo(service: &Service) -> Vec<Page> {
-    let get = |path: &str| ureq::get(format!("{}{path}", service.origin)).call().unwrap().body_mut().read_to_string().unwrap();
+    let get = |path: &str| ureq::get(format!("{}{path}", service.origin())).call().unwrap().body_mut().read_to_string().unwrap();
     let files = [
         ("/", "text/html"),
         ("/demo.js", "text/javascript"),

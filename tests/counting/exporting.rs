@@ -2,11 +2,11 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     process::Stdio,
 };
 
-use crate::process::{Place, Process, Service, eventually};
+use crate::process::{Place, child::Process, wait::PATIENCE};
 
 const SITES: &str = r#"[{ id = "portal", origins = ["https://a.example"] }, { id = "khoa-2", origins = ["https://b.example"] }]"#;
 
@@ -28,7 +28,7 @@ const AWKWARD: [&str; 12] = [
 
 #[test]
 fn what_is_exported_and_imported_elsewhere_is_exported_there_byte_for_byte() {
-    let place = Place::with_sites(SITES);
+    let place = Place::new().with("SITES", SITES);
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(["site", "article", "period", "views"]).unwrap();
     for (i, id) in AWKWARD.iter().enumerate() {
@@ -38,13 +38,13 @@ fn what_is_exported_and_imported_elsewhere_is_exported_there_byte_for_byte() {
     csv.write_record(["portal", "", "", "6341529"]).unwrap();
     let file = place.write("awkward.csv", csv.into_inner().unwrap());
     place.ok(&["import", &file]);
-    let mut service = Service::start(&place);
+    let service = place.start();
     for id in AWKWARD {
-        let answer = service.view("portal", Some(id));
+        let answer = service.count("portal", id);
         assert!(answer["articles"].get(id).is_some() || answer["stale"] == true, "{answer}");
     }
-    service.views("khoa-2", None, 5);
-    service.process.terminate();
+    service.views("khoa-2", "", 5);
+    service.stop();
 
     let all = place.ok(&["export"]);
     let portal = place.ok(&["export", "--site", "portal"]);
@@ -61,7 +61,7 @@ fn what_is_exported_and_imported_elsewhere_is_exported_there_byte_for_byte() {
     }
 
     for (export, expected) in [(&all, &all), (&portal, &portal)] {
-        let empty = Place::with_sites(SITES);
+        let empty = Place::new().with("SITES", SITES);
         let file = empty.write("export.csv", export);
         empty.ok(&["import", &file]);
         assert_eq!(&empty.ok(&["export"]), expected);
@@ -76,13 +76,11 @@ fn a_reader_that_leaves_ends_an_export_quietly() {
         writeln!(text, "portal,/tin/{row},2018,1").unwrap();
     }
     place.ok(&["import", &place.write("long.csv", text)]);
-    let child = place.command(&["export"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut process = Process(child);
-    let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
+    let mut child = place.command(&["export"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let process = Process::new(child);
     assert_eq!(lines.next().unwrap().unwrap(), "site,article,bucket,views");
     drop(lines);
-    let status = eventually("the end", || process.0.try_wait().unwrap());
-    let mut told = String::new();
-    process.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    assert_eq!((status.code(), &*told), (Some(0), ""));
+    let finished = process.wait(PATIENCE);
+    assert_eq!((finished.code, &*finished.err), (Some(0), ""));
 }

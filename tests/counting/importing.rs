@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::process::{PATIENCE, Place, Service, eventually};
+use crate::process::{Place, eventually, wait::PATIENCE};
 
 const HEADER: &str = "site,article,period,views\n";
 
@@ -44,18 +44,18 @@ fn long_file(rows: u64) -> (String, u64, [u64; 10]) {
 #[test]
 fn an_import_beside_a_serving_process_adds_exactly_and_shows_at_once() {
     let place = Place::new();
-    let service = Service::start(&place);
+    let service = place.start();
     let (text, site, articles) = long_file(8000);
     let file = place.write("long.csv", text);
     let done = AtomicBool::new(false);
     // Some of what is counted live has an article, which the file has too, and some has none.
     let send = &|thread: u64| {
-        let (client, mut sent) = (service.client(), [0_u64; 11]);
+        let (mut client, mut sent) = (service.client(), [0_u64; 11]);
         // Where the test fails meanwhile, nobody says that it is done.
         let deadline = Instant::now() + 2 * PATIENCE;
         while !done.load(SeqCst) && Instant::now() < deadline {
             let article = (sent.iter().sum::<u64>() + thread) % 11;
-            client.view("portal", (article < 10).then(|| format!("/tin/{article}")).as_deref());
+            client.count("portal", &if article < 10 { format!("/tin/{article}") } else { String::new() });
             sent[article as usize] += 1;
         }
         sent

@@ -1,10 +1,10 @@
 //! Imports that are killed, and imports beside each other.
 
-use std::{fmt::Write as _, process::Stdio, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::process::{Place, Process, eventually};
+use crate::process::{Place, child::Process, eventually};
 
 const CHUNKS: i64 = 60;
 
@@ -46,16 +46,16 @@ fn an_import_that_is_killed_at_any_moment_and_run_again_counts_each_row_once() {
     let (rows, place) = (rows(), Place::new());
     let expected = undisturbed(&rows);
     let file = place.write("rows.csv", &rows);
-    let import = || Process(place.command(&["import", &file]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let import = || Process::spawn(place.command(&["import", &file]));
 
     // Once before anything is applied, and then after some chunks and a moment that no commit is in step with.
-    let mut process = import();
+    let process = import();
     std::thread::sleep(Duration::from_micros(random.random_range(0..20_000)));
     process.kill();
     let mut known = chunks(&place);
     for _ in 0..9 {
         let target = known + random.random_range(1..=5);
-        let mut process = import();
+        let process = import();
         eventually("some chunks", || (chunks(&place) >= target).then_some(()));
         std::thread::sleep(Duration::from_micros(random.random_range(0..5000)));
         process.kill();

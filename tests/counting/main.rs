@@ -5,10 +5,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed; clippy.toml excuses the bodies of tests only")]
 
+#[path = "../process/clock.rs"]
+mod clock;
 #[path = "../process/mod.rs"]
 mod process;
+#[path = "../process/views.rs"]
+mod views;
 
 mod exporting;
+mod figures;
 mod importing;
 mod interrupted;
 mod midnight;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::process::{Place, Service, eventually, nine};
+use crate::process::{Place, Service, eventually, service::nine};
 
 const BEFORE: &str = "2020-01-17T23:59:30+07:00";
 const AFTER: &str = "2020-01-18T00:00:05+07:00";
@@ -17,24 +17,24 @@ fn counted(place: &Place, bucket: &str, article: &str) -> i64 {
 fn a_view_that_waits(killed: bool) {
     let mut place = Place::new();
     place.set_clock(BEFORE);
-    let mut service = Service::start(&place);
+    let mut service = place.start();
     let lock = place.store();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let site = service.view("portal", Some("/tin/1"))["site"].clone();
+    let site = service.count("portal", "/tin/1")["site"].clone();
     if !site.is_null() {
         assert_eq!(nine(&site)[..3], [1, 1, 0]);
     }
     if killed {
         service.process.kill();
-    }
-    place.set_clock(AFTER);
-    if killed {
+        place.set_clock(AFTER);
         // It waits for its turn to open the store.
         assert_eq!(counted(&place, "total", ""), 0, "the view was to wait");
         lock.execute_batch("ROLLBACK").unwrap();
-        service = Service::start(&place);
+        service = place.start();
+    } else {
+        place.set_clock(AFTER);
     }
-    service.view("portal", Some("/tin/1"));
+    service.count("portal", "/tin/1");
     if !killed {
         assert_eq!(counted(&place, "total", ""), 0, "the views were to wait");
         lock.execute_batch("ROLLBACK").unwrap();
@@ -61,15 +61,15 @@ fn a_view_of_a_process_killed_before_midnight_is_counted_in_the_day_of_its_recei
 fn midnight_under_load_splits_the_views_by_the_moment_they_were_received() {
     let mut place = Place::new();
     place.set_clock("2020-01-17T23:59:57+07:00");
-    let service = Service::start(&place);
+    let service = place.start();
     let midnight = DateTime::parse_from_rfc3339("2020-01-18T00:00:00+07:00").unwrap().to_utc();
     let offset: i64 = std::fs::read_to_string(place.path("clock")).unwrap().trim().parse().unwrap();
     let now = || Utc::now() + chrono::Duration::seconds(offset);
     let send = || {
-        let (client, mut sent, mut early, mut perhaps_early) = (service.client(), 0_i64, 0, 0);
+        let (mut client, mut sent, mut early, mut perhaps_early) = (service.client(), 0_i64, 0, 0);
         while now() < midnight + chrono::Duration::seconds(1) {
             let began = now();
-            client.view("portal", None);
+            client.count("portal", "");
             sent += 1;
             early += i64::from(now() < midnight);
             perhaps_early += i64::from(began < midnight);
@@ -93,7 +93,8 @@ fn midnight_under_load_splits_the_views_by_the_moment_they_were_received() {
 
 #[test]
 fn each_site_has_the_midnight_of_its_own_time_zone() {
-    let mut place = Place::with_sites(
+    let mut place = Place::new().with(
+        "SITES",
         r#"[{ id = "hanoi", origins = ["https://vn.example"] },
             { id = "newyork", origins = ["https://us.example"], timezone = "America/New_York" }]"#,
     );
@@ -105,17 +106,17 @@ fn each_site_has_the_midnight_of_its_own_time_zone() {
     };
     // Friday 31 January, the last minute in Hà Nội and noon in New York.
     place.set_clock("2020-01-31T23:59:30+07:00");
-    let service = Service::start(&place);
-    service.view("hanoi", None);
-    service.views("newyork", None, 2);
+    let service = place.start();
+    service.count("hanoi", "");
+    service.views("newyork", "", 2);
     place.set_clock("2020-02-01T00:00:05+07:00");
-    service.views("hanoi", None, 3);
-    service.views("newyork", None, 4);
+    service.views("hanoi", "", 3);
+    service.views("newyork", "", 4);
     shows(&place, &service, [4, 3, 1, 4, 0, 3, 1, 4, 0], [6, 6, 0, 6, 0, 6, 0, 6, 0]);
     // The month ends in New York twelve hours later.
     place.set_clock("2020-02-01T00:00:05-05:00");
-    service.view("hanoi", None);
-    service.view("newyork", None);
+    service.count("hanoi", "");
+    service.count("newyork", "");
     shows(&place, &service, [5, 4, 1, 5, 0, 4, 1, 5, 0], [7, 1, 6, 7, 0, 1, 6, 7, 0]);
     let export = place.ok(&["export"]);
     for row in ["hanoi,,2020-01-31,1", "hanoi,,2020-02-01,4", "newyork,,2020-01-31,6", "newyork,,2020-02-01,1"] {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::process::{Place, Service, eventually, nine};
+use crate::process::{Place, Service, eventually, service::nine};
 
 /// Friday 17 January 2020, before the day's views: what the portal brings with it.
 fn past() -> String {
@@ -28,16 +28,18 @@ struct Portal {
 
 impl Portal {
     /// Goes on at another time.
-    fn step(&mut self, rfc3339: &str, border: Border) {
+    fn step(mut self, rfc3339: &str, border: Border) -> Self {
         match border {
-            Border::RunThrough => {}
-            Border::Terminated => self.service.process.terminate(),
+            Border::RunThrough => {
+                self.place.set_clock(rfc3339);
+                return self;
+            }
+            Border::Terminated => _ = self.service.stop(),
             Border::Killed => self.service.process.kill(),
         }
         self.place.set_clock(rfc3339);
-        if !matches!(border, Border::RunThrough) {
-            self.service = Service::start(&self.place);
-        }
+        self.service = self.place.start();
+        self
     }
 
     /// The box, through HTTP at once, and through the command line as soon as the store has it.
@@ -56,7 +58,7 @@ impl Portal {
 
     /// Sends views of the site alone.
     fn views(&self, count: usize) {
-        self.service.views("portal", None, count);
+        self.service.views("portal", "", count);
     }
 }
 
@@ -66,9 +68,9 @@ fn portal() -> Portal {
     place.set_clock("2020-01-17T10:00:00+07:00");
     let file = place.write("past.csv", past());
     assert_eq!(place.ok(&["import", &file]), format!("{file}: imported 21 rows\n"));
-    let service = Service::start(&place);
-    service.views("portal", None, 6180);
-    service.views("portal", Some("/tin/1"), 145);
+    let service = place.start();
+    service.views("portal", "", 6180);
+    service.views("portal", "/tin/1", 145);
     Portal { place, service }
 }
 
@@ -86,7 +88,7 @@ fn through_the_year(border: Border) {
     shows_the_box(&portal);
 
     // A midnight within the week.
-    portal.step("2020-01-18T00:00:05+07:00", border);
+    portal = portal.step("2020-01-18T00:00:05+07:00", border);
     portal.shows(
         "2020-01-18",
         [8_307_145, 0, 6325, 34_732, 49_707, 119_944, 108_517, 119_944, 1_845_672],
@@ -95,37 +97,37 @@ fn through_the_year(border: Border) {
     portal.views(3);
 
     // From Sunday to Monday.
-    portal.step("2020-01-19T23:59:30+07:00", border);
+    portal = portal.step("2020-01-19T23:59:30+07:00", border);
     portal.views(2);
     portal.shows(
         "2020-01-19",
         [8_307_150, 2, 3, 34_737, 49_707, 119_949, 108_517, 119_949, 1_845_672],
         [445, 0, 0, 245, 0, 245, 0, 245, 200],
     );
-    portal.step("2020-01-20T00:00:05+07:00", border);
+    portal = portal.step("2020-01-20T00:00:05+07:00", border);
     portal.shows("2020-01-20", [8_307_150, 0, 2, 0, 34_737, 119_949, 108_517, 119_949, 1_845_672], [445, 0, 0, 0, 245, 245, 0, 245, 200]);
     portal.views(4);
 
     // The month's end, within a week.
-    portal.step("2020-01-31T23:59:30+07:00", border);
+    portal = portal.step("2020-01-31T23:59:30+07:00", border);
     portal.views(5);
     portal.shows("2020-01-31", [8_307_159, 5, 0, 5, 4, 119_958, 108_517, 119_958, 1_845_672], [445, 0, 0, 0, 0, 245, 0, 245, 200]);
-    portal.step("2020-02-01T00:00:05+07:00", border);
+    portal = portal.step("2020-02-01T00:00:05+07:00", border);
     portal.shows("2020-02-01", [8_307_159, 0, 5, 5, 4, 0, 119_958, 119_958, 1_845_672], [445, 0, 0, 0, 0, 0, 245, 245, 200]);
     portal.views(6);
 
     // The year's end, within week 53 of the old year.
-    portal.step("2020-12-31T23:59:30+07:00", border);
+    portal = portal.step("2020-12-31T23:59:30+07:00", border);
     portal.views(7);
-    portal.service.views("portal", Some("/tin/1"), 1);
+    portal.service.views("portal", "/tin/1", 1);
     portal.shows("2020-12-31", [8_307_173, 8, 0, 8, 0, 8, 0, 119_972, 1_845_672], [446, 1, 0, 1, 0, 1, 0, 246, 200]);
-    portal.step("2021-01-01T00:00:05+07:00", border);
+    portal = portal.step("2021-01-01T00:00:05+07:00", border);
     portal.shows("2021-01-01", [8_307_173, 0, 8, 8, 0, 0, 8, 0, 119_972], [446, 0, 1, 1, 0, 0, 1, 0, 246]);
     portal.views(9);
     portal.shows("2021-01-01", [8_307_182, 9, 8, 17, 0, 9, 8, 9, 119_972], [446, 0, 1, 1, 0, 0, 1, 0, 246]);
 
     // From week 53 to week 1.
-    portal.step("2021-01-04T00:00:05+07:00", border);
+    portal = portal.step("2021-01-04T00:00:05+07:00", border);
     portal.shows("2021-01-04", [8_307_182, 0, 0, 0, 17, 9, 8, 9, 119_972], [446, 0, 0, 0, 1, 0, 1, 0, 246]);
     let export = portal.place.ok(&["export"]);
     for row in ["portal,,2020-W53,17", "portal,,2020-01,119958", "portal,,2020,119972", "portal,,2021-01-01,9", "portal,,total,8307182"] {

@@ -1,17 +1,17 @@
 //! The command line: what it says, and its exit codes.
 
-use std::{fs, net::TcpListener};
+use std::net::TcpListener;
 
-use crate::process::Place;
+use crate::place::place;
 
 #[test]
 fn check_tells_that_all_is_well_also_while_the_service_runs() {
-    let place = Place::new();
+    let place = place();
     let check = place.run(&["check"]);
     assert_eq!(check.code, Some(0), "{}", check.err);
     assert!(check.out.contains("portal (Asia/Ho_Chi_Minh), khoa (Asia/Ho_Chi_Minh)"), "{}", check.out);
-    assert!(check.out.contains(&place.journal.display().to_string()), "{}", check.out);
-    assert!(check.out.contains(&place.store.display().to_string()), "{}", check.out);
+    assert!(check.out.contains(&place.journal().display().to_string()), "{}", check.out);
+    assert!(check.out.contains(&place.store().display().to_string()), "{}", check.out);
     let service = place.start();
     let check = place.run(&["check"]);
     assert_eq!(check.code, Some(0), "{}", check.err);
@@ -21,18 +21,17 @@ fn check_tells_that_all_is_well_also_while_the_service_runs() {
 
 #[test]
 fn a_wrong_configuration_ends_every_command_with_code_2_and_all_its_mistakes() {
-    let place = Place::new();
-    let file = place.dir().join("wrong.toml");
-    fs::write(&file, "color = \"red\"\n[store]\nflush_interval = \"1h\"\n[journal]\nretain = 5\n").unwrap();
+    let place = place();
+    let file = place.write("wrong.toml", "color = \"red\"\n[store]\nflush_interval = \"1h\"\n[journal]\nretain = 5\n");
     for command in ["check", "serve", "export"] {
-        let wrong = place.clone().with("LOG__LEVEL", "loud").run(&[command, "--config", file.to_str().unwrap()]);
+        let wrong = place.clone().with("LOG__LEVEL", "loud").run(&[command, "--config", &file]);
         assert_eq!(wrong.code, Some(2), "{}", wrong.err);
         // The interval is overridden by the environment, but what the environment says of the log is wrong.
         for mistake in ["color", "retain", "TRUYCAP_LOG__LEVEL"] {
             assert!(wrong.err.contains(mistake), "{mistake} is not in: {}", wrong.err);
         }
     }
-    assert!(!place.journal.exists() && !place.store.exists(), "something was made for a wrong configuration");
+    assert!(!place.journal().exists() && !place.store().exists(), "something was made for a wrong configuration");
     let missing = place.run(&["check", "--config", "/nowhere/truycap.toml"]);
     assert_eq!(missing.code, Some(2), "{}", missing.err);
     assert!(missing.err.contains("/nowhere/truycap.toml"), "{}", missing.err);
@@ -40,7 +39,7 @@ fn a_wrong_configuration_ends_every_command_with_code_2_and_all_its_mistakes() {
 
 #[test]
 fn an_unknown_option_or_command_ends_with_code_2() {
-    let place = Place::new();
+    let place = place();
     for wrong in ["--verbose", "count"] {
         let finished = place.run(&[wrong]);
         assert_eq!(finished.code, Some(2), "{}", finished.err);
@@ -50,7 +49,7 @@ fn an_unknown_option_or_command_ends_with_code_2() {
 
 #[test]
 fn help_and_version_are_told_on_standard_output() {
-    let place = Place::new();
+    let place = place();
     let help = place.run(&["--help"]);
     assert_eq!(help.code, Some(0));
     for command in ["serve", "import", "export", "figures", "check"] {
@@ -65,20 +64,20 @@ fn a_port_that_is_taken_is_named_and_nothing_is_made() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for listener in ["LISTEN__PUBLIC", "LISTEN__ADMIN"] {
-        let place = Place::new().with(listener, &address);
+        let place = place().with(listener, &address);
         let finished = place.run(&["serve"]);
         assert_eq!(finished.code, Some(1), "{}", finished.err);
         assert!(finished.err.contains(&address), "{}", finished.err);
-        assert!(!place.journal.exists() && !place.store.exists());
+        assert!(!place.journal().exists() && !place.store().exists());
     }
 }
 
 #[test]
 fn figures_shows_nine_numbers_and_names_the_sites_where_one_is_not_known() {
-    let place = Place::new();
+    let place = place();
     let service = place.start();
     for _ in 0..3 {
-        assert!(service.view("portal", "/1").counted());
+        service.count("portal", "/1");
     }
     service.stop();
     let unknown = place.run(&["figures", "elsewhere"]);
@@ -97,12 +96,13 @@ fn figures_shows_nine_numbers_and_names_the_sites_where_one_is_not_known() {
 
 #[test]
 fn a_variable_of_the_environment_overrides_the_file() {
-    let place = Place::new();
-    let file = place.dir().join("truycap.toml");
-    fs::write(&file, "[[sites]]\nid = \"from-the-file\"\norigins = [\"https://example.vn\"]\n[store]\nurl = \"sqlite:from-the-file.db\"\n")
-        .unwrap();
-    let check = place.run(&["--config", file.to_str().unwrap(), "check"]);
+    let place = place();
+    let file = place.write(
+        "truycap.toml",
+        "[[sites]]\nid = \"from-the-file\"\norigins = [\"https://example.vn\"]\n[store]\nurl = \"sqlite:from-the-file.db\"\n",
+    );
+    let check = place.run(&["--config", &file, "check"]);
     assert_eq!(check.code, Some(0), "{}", check.err);
     assert!(check.out.contains("portal") && !check.out.contains("from-the-file"), "{}", check.out);
-    assert!(!place.dir().join("from-the-file.db").exists());
+    assert!(!place.path("from-the-file.db").exists());
 }

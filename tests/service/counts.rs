@@ -1,15 +1,13 @@
 //! What is counted in the end, and whether that fits what was sent.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::{
     load::{Key, Tally},
-    process::{Place, SITES, Service, within},
+    place::SITES,
+    process::{Place, Service},
 };
 
 /// What an export says: the sum of each kind of bucket, of each site and article.
@@ -21,10 +19,9 @@ const KINDS: [&str; 5] = ["day", "week", "month", "year", "total"];
 impl Counts {
     /// What the store holds, by `truycap export`.
     pub(crate) fn exported(place: &Place) -> Self {
-        let export = place.run(&["export"]);
-        assert_eq!(export.code, Some(0), "{}", export.err);
+        let export = place.ok(&["export"]);
         let mut counts = Self(BTreeMap::new());
-        for row in csv::Reader::from_reader(export.out.as_bytes()).deserialize() {
+        for row in csv::Reader::from_reader(export.as_bytes()).deserialize() {
             let (site, article, bucket, views): (String, String, String, u64) = row.unwrap();
             *counts.0.entry((site, article)).or_default().entry(kind(&bucket)).or_default() += views;
         }
@@ -64,23 +61,10 @@ fn kind(bucket: &str) -> &'static str {
     }
 }
 
-/// The figures of a site and of some articles as soon as they are in step with the store.
-pub(crate) fn figures(service: &Service, site: &str, articles: &[&str]) -> Value {
-    let query: Vec<_> = articles.iter().map(|article| format!("article={article}")).collect();
-    let path = format!("/v1/sites/{site}/figures?{}", query.join("&"));
-    within(Duration::from_secs(15), "the figures are in step with the store", || {
-        let answer = service.get(&path);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        Some(answer.json()).filter(|body| body["stale"] == false)
-    })
-}
-
 /// The total of a site, or of an article of it, as the service shows it when it is in step with the store.
 pub(crate) fn total(service: &Service, site: &str, article: &str) -> u64 {
-    let articles = [article];
-    let body = figures(service, site, if article.is_empty() { &[] } else { &articles });
-    let figures = if article.is_empty() { &body["site"] } else { &body["articles"][article] };
-    figures["total"].as_u64().unwrap_or_else(|| panic!("{body}"))
+    let figures = if article.is_empty() { service.site(site) } else { service.article(site, article) };
+    figures[0]
 }
 
 /// Checks that the service shows no less than what was acknowledged, and no more than what may be counted.
@@ -90,7 +74,7 @@ pub(crate) fn shown_fit(service: &Service, before: &Tally, after: impl Fn() -> T
         let keys: Vec<_> = before.sent.keys().filter(|key| key.0 == site && !key.1.is_empty()).collect();
         for keys in keys.chunks(40) {
             let articles: Vec<_> = keys.iter().map(|key| key.1.as_str()).collect();
-            let body = figures(service, site, &articles);
+            let body = service.answer(site, &articles);
             let after = after();
             let totals = articles.iter().map(|article| (*article, &body["articles"][article])).chain([("", &body["site"])]);
             for (article, figures) in totals {

@@ -2,14 +2,17 @@
 
 use std::{fs, os::unix::fs::FileExt, path::Path};
 
-use crate::process::{Finished, Place};
+use crate::{
+    place::place,
+    process::{Place, child::Finished},
+};
 
 /// A place where a service has counted a little and was stopped.
 fn used() -> Place {
-    let place = Place::new();
+    let place = place();
     let service = place.start();
     for number in 0..50 {
-        assert!(service.view("portal", &format!("/{number}")).counted());
+        service.count("portal", &format!("/{number}"));
     }
     service.stop();
     place
@@ -34,32 +37,32 @@ fn refuses(place: &Place, path: &Path) -> Finished {
 #[test]
 fn a_journal_whose_beginning_was_overwritten_is_refused_and_left_alone() {
     let place = used();
-    overwrite(&place.journal, 0, 100);
-    let finished = refuses(&place, &place.journal);
+    overwrite(&place.journal(), 0, 100);
+    let finished = refuses(&place, &place.journal());
     assert!(finished.err.contains("move both aside"), "{}", finished.err);
 }
 
 #[test]
 fn a_journal_whose_entries_were_overwritten_is_refused_and_left_alone() {
     let place = used();
-    let length = fs::metadata(&place.journal).unwrap().len();
-    overwrite(&place.journal, 4096, length);
-    let finished = refuses(&place, &place.journal);
+    let length = fs::metadata(place.journal()).unwrap().len();
+    overwrite(&place.journal(), 4096, length);
+    let finished = refuses(&place, &place.journal());
     assert!(finished.err.contains("move both aside"), "{}", finished.err);
 }
 
 #[test]
 fn a_store_that_is_not_sqlite_is_refused_and_left_alone() {
     let place = used();
-    fs::write(&place.store, "This is a letter to the governor, and not a database.\n".repeat(200)).unwrap();
-    let finished = refuses(&place, &place.store);
+    fs::write(place.store(), "This is a letter to the governor, and not a database.\n".repeat(200)).unwrap();
+    let finished = refuses(&place, &place.store());
     assert!(finished.err.contains("it is not an SQLite file"), "{}", finished.err);
 }
 
 #[test]
 fn a_database_of_another_program_is_neither_taken_for_a_journal_nor_for_a_store() {
-    let place = Place::new();
-    for path in [&place.journal, &place.store] {
+    let place = place();
+    for path in [&place.journal(), &place.store()] {
         let foreign = rusqlite::Connection::open(path).unwrap();
         foreign.execute_batch("CREATE TABLE letters (text TEXT); INSERT INTO letters VALUES ('dear')").unwrap();
         drop(foreign);

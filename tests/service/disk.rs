@@ -41,10 +41,11 @@ impl Disk {
     }
 
     /// The same place, started where the disk is mounted.
-    pub(crate) fn visible_to(&self, place: Place) -> Place {
+    pub(crate) fn visible_to(&self, mut place: Place) -> Place {
         let user: &[&str] = if self.as_root { &[] } else { &["--user", "--preserve-credentials"] };
         let words = ["nsenter", "--target", &self.holder.id().to_string(), "--mount"].map(str::to_owned);
-        place.started_by(words.into_iter().chain(user.iter().map(|word| (*word).into())).collect())
+        place.launcher = words.into_iter().chain(user.iter().map(|word| (*word).into())).collect();
+        place
     }
 
     fn ballast(&self) -> PathBuf {

@@ -8,23 +8,15 @@ use crate::{
     counts::{Counts, shown_fit},
     disk::Disk,
     load::{Load, Tally, pages},
-    process::{PATIENCE, Place, Service, within},
+    place::place,
+    process::{Place, Service, eventually, wait::within},
 };
-
-/// A place whose journal is on a small disk.
-fn on_a_small_disk() -> (Disk, Place) {
-    let place = Place::new();
-    let mount = place.dir().join("disk");
-    let disk = Disk::new(&mount, 8);
-    let place = disk.visible_to(place.with_journal(mount.join("journal.db")));
-    (disk, place)
-}
 
 /// Waits until views are refused, and checks how.
 fn refuses(service: &Service, load: &Load) {
     let key = ("portal".to_owned(), "/refused".to_owned());
-    let answer = within(PATIENCE, "views are refused", || {
-        let answer = service.view(&key.0, &key.1);
+    let answer = eventually("views are refused", || {
+        let answer = service.client().view(&key.0, &key.1).unwrap();
         if answer.counted() {
             load.acknowledge(&key);
         }
@@ -32,7 +24,7 @@ fn refuses(service: &Service, load: &Load) {
     });
     assert!(answer.refused(), "{answer:?}");
     assert!(answer.head.contains("content-type: application/problem+json") && answer.head.contains("\r\nretry-after: "), "{answer:?}");
-    let ready = within(PATIENCE, "the service is not ready", || service.ready().filter(|ready| ready.status == 503));
+    let ready = eventually("the service is not ready", || service.ready().filter(|ready| ready.status == 503));
     assert_eq!(ready.json()["journal"], "full", "{ready:?}");
 }
 
@@ -47,17 +39,26 @@ fn load(service: &Service, ending: &str) -> Load {
 }
 
 fn wait_for_refusals(load: &Load) {
-    within(PATIENCE, "views are refused", || (load.tally().refused >= 20).then_some(()));
+    eventually("views are refused", || (load.tally().refused >= 20).then_some(()));
 }
 
-#[test]
-fn a_full_disk_refuses_views_and_takes_them_again_when_it_has_room() {
-    let (disk, place) = on_a_small_disk();
+/// A service whose journal is on a small disk, with some views in it, and then no room for more.
+fn fill_a_small_disk() -> (Disk, Place, Service, Load) {
+    let place = place();
+    let mount = place.path("disk");
+    let disk = Disk::new(&mount, 8);
+    let place = disk.visible_to(place.with_journal(mount.join("journal.db")));
     let service = place.start();
     let load = load(&service, "");
     load.wait_for(200);
     disk.fill();
     wait_for_refusals(&load);
+    (disk, place, service, load)
+}
+
+#[test]
+fn a_full_disk_refuses_views_and_takes_them_again_when_it_has_room() {
+    let (disk, place, service, load) = fill_a_small_disk();
     load.aim(None);
     refuses(&service, &load);
     // What was acknowledged is shown and applied meanwhile.
@@ -74,12 +75,7 @@ fn a_full_disk_refuses_views_and_takes_them_again_when_it_has_room() {
 
 #[test]
 fn a_service_killed_while_its_disk_is_full_starts_again_and_has_lost_nothing() {
-    let (disk, place) = on_a_small_disk();
-    let service = place.start();
-    let load = load(&service, "");
-    load.wait_for(200);
-    disk.fill();
-    wait_for_refusals(&load);
+    let (disk, place, service, load) = fill_a_small_disk();
     service.process.kill();
     load.aim(None);
     // It starts without room as well: what was counted is shown.
@@ -98,7 +94,7 @@ fn a_service_killed_while_its_disk_is_full_starts_again_and_has_lost_nothing() {
 /// A journal of the smallest size, and a store that a foreign transaction holds until the journal is full.
 fn fill_behind_a_locked_store(place: &Place) -> (Service, Load, Connection) {
     let service = place.start();
-    let foreign = Connection::open(&place.store).unwrap();
+    let foreign = Connection::open(place.store()).unwrap();
     foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
     let load = load(&service, &"x".repeat(240));
     wait_for_refusals(&load);
@@ -109,7 +105,7 @@ fn fill_behind_a_locked_store(place: &Place) -> (Service, Load, Connection) {
 
 #[test]
 fn a_journal_at_its_greatest_size_goes_on_when_the_store_is_back() {
-    let place = Place::new().with("JOURNAL__MAX_BYTES", "1MiB");
+    let place = place().with("JOURNAL__MAX_BYTES", "1MiB");
     let (service, load, foreign) = fill_behind_a_locked_store(&place);
     foreign.execute_batch("ROLLBACK").unwrap();
     ready_again(&service);
@@ -118,13 +114,13 @@ fn a_journal_at_its_greatest_size_goes_on_when_the_store_is_back() {
     let tally = load.finish();
     service.stop();
     fits(&place, &tally);
-    let bytes = fs::metadata(&place.journal).unwrap().len();
+    let bytes = fs::metadata(place.journal()).unwrap().len();
     assert!(bytes <= (1 << 20) + (256 << 10), "the journal has {bytes} bytes");
 }
 
 #[test]
 fn a_service_killed_with_a_journal_at_its_greatest_size_applies_all_of_it_after_its_start() {
-    let place = Place::new().with("JOURNAL__MAX_BYTES", "1MiB");
+    let place = place().with("JOURNAL__MAX_BYTES", "1MiB");
     let (service, load, foreign) = fill_behind_a_locked_store(&place);
     service.process.kill();
     foreign.execute_batch("ROLLBACK").unwrap();

@@ -5,12 +5,12 @@ use std::{thread, time::Duration};
 use crate::{
     counts::{Counts, shown_fit},
     load::{Load, pages},
-    process::Place,
+    place::place,
 };
 
 #[test]
 fn fifty_kills_under_load_lose_nothing_that_was_acknowledged_and_count_nothing_twice() {
-    let place = Place::new();
+    let place = place();
     let load = Load::start(8, pages(12, ""), Duration::ZERO);
     for kill in 0..50_u64 {
         if kill % 5 == 4 {

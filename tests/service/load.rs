@@ -11,8 +11,11 @@ use std::{
 };
 
 use crate::{
-    client::{Answer, Client},
-    process::{PATIENCE, SITES, within},
+    place::SITES,
+    process::{
+        client::{Answer, Client},
+        eventually,
+    },
 };
 
 /// A site, and an article of it; `""` stands for the site itself.
@@ -130,7 +133,7 @@ impl Load {
     /// Waits until so many more views are acknowledged.
     pub(crate) fn wait_for(&self, views: u64) {
         let wanted = self.tally().all().acknowledged + views;
-        within(PATIENCE, "views are acknowledged", || (self.tally().all().acknowledged >= wanted).then_some(()));
+        eventually("views are acknowledged", || (self.tally().all().acknowledged >= wanted).then_some(()));
     }
 
     /// Stops, and answers what became of all.
@@ -196,6 +199,13 @@ impl Shared {
             }
             !answer.head.contains("connection: close")
         })
+    }
+}
+
+impl Answer {
+    /// Whether it says that a view is certainly not counted.
+    pub(crate) fn refused(&self) -> bool {
+        self.status == 503 && self.body.contains("was not counted")
     }
 }
 

@@ -7,17 +7,18 @@ use rusqlite::Connection;
 use crate::{
     counts::{Counts, shown_fit},
     load::{Load, pages},
-    process::{Place, within},
+    place::place,
+    process::wait::within,
 };
 
 #[test]
 fn while_the_store_is_locked_views_are_acknowledged_quickly_and_figures_are_stale_and_then_exact() {
-    let place = Place::new();
+    let place = place();
     let service = place.start();
     let load = Load::start(4, pages(8, ""), Duration::from_millis(5));
     load.aim(Some(&service.public));
     load.wait_for(50);
-    let foreign = Connection::open(&place.store).unwrap();
+    let foreign = Connection::open(place.store()).unwrap();
     foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
     let locked = Instant::now();
     let stale = || service.get("/v1/sites/portal/figures").json()["stale"] == true;

@@ -1,14 +1,19 @@
 //! What the service promises as a process: killed, told to stop, out of disk, beside others, with damaged or restored files.
 //!
-//! - `process`: the program, started in a directory of its own
-//! - `client`, `load`: requests, and many of them, with a tally of what was acknowledged
+//! - `process`, `views`: the program, started in a directory of its own, and views that are sent to it
+//! - `place`: how it is set up for these tests
+//! - `load`: many views, with a tally of what was acknowledged
 //! - `counts`: what the store holds in the end, and whether it fits the tally
 //! - `disk`: a small file system that can be filled
 //! - the others: the promises
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 #![allow(clippy::print_stdout, reason = "what was measured is told with --show-output")]
 
-mod client;
+#[path = "../process/mod.rs"]
+mod process;
+#[path = "../process/views.rs"]
+mod views;
+
 mod commands;
 mod counts;
 mod damage;
@@ -17,7 +22,7 @@ mod full;
 mod killing;
 mod load;
 mod locked;
-mod process;
+mod place;
 mod restoring;
 mod sharing;
 mod stopping;

@@ -14,7 +14,8 @@ use truycap::{
 use crate::{
     counts::{Counts, shown_fit, total},
     load::{Load, Tally, pages},
-    process::{PATIENCE, Place, SITES, Service, within},
+    place::{SITES, copy_aside, place, put_back},
+    process::{Place, Service, eventually},
 };
 
 /// Counts `views` on articles with this ending.
@@ -32,7 +33,7 @@ fn number(path: &PathBuf, sql: &str) -> Seq {
 
 /// How many views of a site a journal that nobody has open still holds.
 fn kept(place: &Place, site: &str) -> u64 {
-    let journal = SqliteJournal::open(Config { path: place.journal.clone(), max_bytes: 1 << 20 }).unwrap();
+    let journal = SqliteJournal::open(Config { path: place.journal(), max_bytes: 1 << 20 }).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (site, mut after, mut views) = (SiteId::parse(site).unwrap(), 0, 0);
     while after < journal.head() {
@@ -45,25 +46,25 @@ fn kept(place: &Place, site: &str) -> u64 {
 
 /// Waits until the log has these words in one line.
 fn logged(service: &Service, words: &[&str]) {
-    within(PATIENCE, &format!("the log says {words:?}"), || {
+    eventually(&format!("the log says {words:?}"), || {
         service.process.log().lines().any(|line| words.iter().all(|word| line.contains(word))).then_some(())
     });
 }
 
 #[test]
 fn a_journal_put_back_from_an_older_copy_is_told_and_new_views_are_counted_exactly() {
-    let place = Place::new();
+    let place = place();
     let service = place.start();
     let first = count(&service, "", 200);
     service.stop();
-    let copy = place.copy_aside(&place.journal);
+    let copy = copy_aside(&place.journal());
     let head = number(&copy, "SELECT max(seq) FROM entries");
     let service = place.start();
     let second = count(&service, "", 200);
     service.stop();
-    place.put_back(&place.journal, &copy);
+    put_back(&place.journal(), &copy);
 
-    let last = SITES.map(|site| number(&place.store, &format!("SELECT offset FROM offsets WHERE site = '{site}'")));
+    let last = SITES.map(|site| number(&place.store(), &format!("SELECT offset FROM offsets WHERE site = '{site}'")));
     // Views come at once: none of them may be given a number that the store has seen already.
     let service = place.start_unready();
     let third = count(&service, "", 200);
@@ -82,15 +83,15 @@ fn a_journal_put_back_from_an_older_copy_is_told_and_new_views_are_counted_exact
 
 #[test]
 fn a_store_put_back_from_an_older_copy_gets_everything_again_from_the_journal() {
-    let place = Place::new();
+    let place = place();
     let service = place.start();
     let first = count(&service, "", 200);
     service.stop();
-    let copy = place.copy_aside(&place.store);
+    let copy = copy_aside(&place.store());
     let service = place.start();
     let second = count(&service, "", 300);
     service.process.kill();
-    place.put_back(&place.store, &copy);
+    put_back(&place.store(), &copy);
 
     let tally = first.and(&second);
     let service = place.start();
@@ -102,25 +103,25 @@ fn a_store_put_back_from_an_older_copy_gets_everything_again_from_the_journal() 
 
 #[test]
 fn a_store_put_back_further_than_the_journal_reaches_is_told_and_counting_goes_on() {
-    let place = Place::new().with("JOURNAL__MAX_BYTES", "1MiB");
+    let place = place().with("JOURNAL__MAX_BYTES", "1MiB");
     let service = place.start();
     count(&service, "", 100);
     service.stop();
-    let copy = place.copy_aside(&place.store);
+    let copy = copy_aside(&place.store());
     let old = Counts::exported(&place);
     let service = place.start();
     count(&service, &"x".repeat(240), 8000);
     service.stop();
-    place.put_back(&place.store, &copy);
+    put_back(&place.store(), &copy);
     let kept = SITES.map(|site| kept(&place, site));
-    let given_up = number(&place.journal, "SELECT value FROM meta WHERE key = 'trimmed'");
+    let given_up = number(&place.journal(), "SELECT value FROM meta WHERE key = 'trimmed'");
 
     let service = place.start();
     for (site, kept) in SITES.into_iter().zip(kept) {
         let offset = number(&copy, &format!("SELECT offset FROM offsets WHERE site = '{site}'"));
         assert!(given_up > offset, "the journal reaches back to the copy");
         logged(&service, &["ERROR", &format!("site={site}"), &format!("first={} last={given_up}", offset + 1)]);
-        within(PATIENCE, "what the journal has is counted", || (total(&service, site, "") == old.total(site, "") + kept).then_some(()));
+        eventually("what the journal has is counted", || (total(&service, site, "") == old.total(site, "") + kept).then_some(()));
     }
     let new = count(&service, "-new", 100);
     for (site, article) in new.sent.keys().filter(|key| !key.1.is_empty()) {

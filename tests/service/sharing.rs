@@ -5,27 +5,28 @@ use std::time::{Duration, Instant};
 use crate::{
     counts::{Counts, shown_fit, total},
     load::{Load, Tally, pages},
-    process::{Place, within},
+    place::place,
+    process::{Place, wait::within},
 };
 
 #[test]
 fn a_second_process_on_the_same_journal_ends_at_once_and_names_it() {
-    let place = Place::new();
+    let place = place();
     let service = place.start();
-    assert!(service.view("portal", "/1").counted());
-    let second = place.with_store(place.dir().join("other.db")).spawn().wait(Duration::from_secs(5));
+    service.count("portal", "/1");
+    let second = place.with_store(place.path("other.db")).spawn().wait(Duration::from_secs(5));
     assert_eq!(second.code, Some(1), "{}", second.err);
-    let name = place.journal.display().to_string();
+    let name = place.journal().display().to_string();
     assert!(second.err.contains(&name) && second.err.contains("held by another process"), "{}", second.err);
-    assert!(service.view("portal", "/1").counted());
+    service.count("portal", "/1");
     service.stop();
     assert_eq!(Counts::exported(&place).total("portal", "/1"), 2);
 }
 
 #[test]
 fn two_instances_on_one_store_count_together_and_show_each_others_views() {
-    let place = Place::new();
-    let places = [place.with_journal(place.dir().join("a.db")), place.with_journal(place.dir().join("b.db"))];
+    let place = place();
+    let places = [place.with_journal(place.path("a.db")), place.with_journal(place.path("b.db"))];
     let services = places.each_ref().map(Place::start);
     let loads = services.each_ref().map(|service| {
         let load = Load::start(3, pages(8, ""), Duration::from_millis(2));
@@ -39,7 +40,7 @@ fn two_instances_on_one_store_count_together_and_show_each_others_views() {
     for round in 0..10 {
         let (here, there) = (&services[round % 2], &services[(round + 1) % 2]);
         let before = total(there, "portal", "/seen-by-the-other");
-        assert!(here.view("portal", "/seen-by-the-other").counted());
+        here.count("portal", "/seen-by-the-other");
         let acknowledged = Instant::now();
         tally.acknowledge(&("portal".into(), "/seen-by-the-other".into()));
         within(Duration::from_secs(5), "the other one shows the view", || {

@@ -10,10 +10,11 @@ use std::{
 use rusqlite::Connection;
 
 use crate::{
-    client::{Client, view},
     counts::Counts,
     load::{Load, pages},
-    process::{PATIENCE, Place, within},
+    place::place,
+    process::{eventually, wait::within},
+    views::view,
 };
 
 #[test]
@@ -28,7 +29,7 @@ fn sigint_under_load_leaves_every_acknowledged_view_in_the_store() {
 
 fn stop_under_load(signal: &str) {
     // A store that is given views once in ten seconds has not got them by itself when the signal comes.
-    let place = Place::new().with("STORE__FLUSH_INTERVAL", "10s");
+    let place = place().with("STORE__FLUSH_INTERVAL", "10s");
     let service = place.start();
     let load = Load::start(8, pages(12, ""), Duration::ZERO);
     load.aim(Some(&service.public));
@@ -44,11 +45,11 @@ fn stop_under_load(signal: &str) {
 
 #[test]
 fn a_request_under_way_is_answered_while_new_connections_are_refused() {
-    let place = Place::new();
+    let place = place();
     let mut service = place.start();
-    let mut client = Client::connect(&service.public).unwrap();
+    let mut client = service.client();
     // The first request shows that the connection is accepted, the second is under way.
-    assert!(client.view("portal", "/1").unwrap().counted());
+    client.count("portal", "/1");
     let (head, body) = view("portal", "/1");
     let (begin, rest) = body.split_at(3);
     client.send(&(head + begin)).unwrap();
@@ -68,14 +69,14 @@ fn a_request_under_way_is_answered_while_new_connections_are_refused() {
 
 #[test]
 fn a_store_that_is_locked_and_a_client_that_dawdles_do_not_hold_up_the_end_and_nothing_is_lost() {
-    let place = Place::new();
+    let place = place();
     let service = place.start();
-    let foreign = Connection::open(&place.store).unwrap();
+    let foreign = Connection::open(place.store()).unwrap();
     foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
     let load = Load::start(4, pages(4, ""), Duration::from_millis(5));
     load.aim(Some(&service.public));
     load.wait_for(100);
-    let mut dawdler = Client::connect(&service.public).unwrap();
+    let mut dawdler = service.client();
     dawdler.send(&view("portal", "/1").0).unwrap();
     // The store's own patience is at its beginning when the recorder's comes to its end.
     thread::sleep(Duration::from_millis(500));
@@ -87,7 +88,7 @@ fn a_store_that_is_locked_and_a_client_that_dawdles_do_not_hold_up_the_end_and_n
     let tally = load.finish();
 
     let service = place.start();
-    within(PATIENCE, "what waited is applied", || {
+    eventually("what waited is applied", || {
         (Counts::exported(&place).total("portal", "") >= tally.of("portal", "").acknowledged).then_some(())
     });
     service.stop();

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Longer than the service may take for any answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -20,18 +20,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    #[track_caller]
     pub(crate) fn json(&self) -> Value {
+        let kinds = ["application/json", "application/problem+json"];
+        assert!(kinds.iter().any(|kind| self.head.contains(&format!("content-type: {kind}"))), "{self:?}");
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// Whether it acknowledges a view.
-    pub(crate) fn counted(&self) -> bool {
-        self.status == 200 && self.json()["counted"] == true
-    }
-
-    /// Whether it says that a view is certainly not counted.
-    pub(crate) fn refused(&self) -> bool {
-        self.status == 503 && self.body.contains("was not counted")
     }
 }
 
@@ -74,20 +67,4 @@ impl Client {
         self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))?;
         self.answer()
     }
-
-    /// Sends a view; of the site alone where `article` is empty.
-    pub(crate) fn view(&mut self, site: &str, article: &str) -> io::Result<Answer> {
-        let (head, body) = view(site, article);
-        self.send(&(head + &body))?;
-        self.answer()
-    }
-}
-
-/// The header and the body of a request that counts a view.
-pub(crate) fn view(site: &str, article: &str) -> (String, String) {
-    let body = if article.is_empty() { String::new() } else { json!({ "article": article }).to_string() };
-    let length = body.len();
-    let head =
-        format!("POST /v1/sites/{site}/views HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
-    (head, body)
 }

@@ -1,0 +1,68 @@
+//! A directory for the files of a test, and how the program is run in it.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, sync::Arc};
+
+use tempfile::TempDir;
+
+use super::{
+    child::{Finished, Process},
+    wait::PATIENCE,
+};
+
+/// Where an instance has its files, and how it is set up. The directory goes with the last copy.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    dir: Arc<TempDir>,
+    /// What the environment says, besides what it says to the test itself.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// The words of another program that starts this one, whose path and arguments follow them.
+    pub(crate) launcher: Vec<String>,
+}
+
+impl Place {
+    /// Set up as the program is by itself, with free ports.
+    pub(crate) fn new() -> Self {
+        let place = Self { dir: Arc::new(TempDir::new().unwrap()), environment: BTreeMap::new(), launcher: Vec::new() };
+        place.with("LISTEN__PUBLIC", "127.0.0.1:0").with("LISTEN__ADMIN", "127.0.0.1:0")
+    }
+
+    /// The same with another setting.
+    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
+        self.environment.insert(format!("TRUYCAP_{key}"), value.into());
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file and answers with its path.
+    pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> String {
+        fs::write(self.path(name), contents).unwrap();
+        self.path(name).to_str().unwrap().into()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let words: Vec<_> = self.launcher.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_truycap")]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(arguments).current_dir(self.dir.path());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRUYCAP_")) {
+            command.env_remove(name);
+        }
+        command.envs(&self.environment);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
+        Process::spawn(self.command(arguments)).wait(PATIENCE)
+    }
+
+    /// Runs a command that must work and complain of nothing, and answers with what it wrote.
+    #[track_caller]
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        let finished = self.run(arguments);
+        assert_eq!((finished.code, &*finished.err), (Some(0), ""), "{arguments:?}");
+        finished.out
+    }
+}
