@@ -108,7 +108,7 @@ impl State {
     }
 
     /// Takes in views that have become durable in entry `seq`. Answers whether these are the first that wait to be applied.
-    pub(super) fn committed(&mut self, seq: Seq, day: NaiveDate, views: &DayViews) -> bool {
+    pub(super) fn committed<'a>(&mut self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)>) -> bool {
         let waiting = self.unapplied();
         let complete = self.offset.is_some() && !self.is_behind();
         self.head = seq;
@@ -121,7 +121,7 @@ impl State {
             // A tail with a hole is no tail.
             self.tail = None;
         } else {
-            fold.add(day, views);
+            days.for_each(|(day, views)| fold.add(day, views));
             // Not simply `seq`: a store that was ahead of the journal had a greater one.
             fold.to = fold.to.max(seq);
         }
