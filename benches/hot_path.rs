@@ -67,7 +67,8 @@ async fn start(place: &tempfile::TempDir) -> (Handle, Recorder) {
     let clock: Clock = Utc::now;
     let journal = SqliteJournal::open(Config { path: place.path().join("recorder.db"), max_bytes: 1 << 30 }).unwrap();
     let store = MemoryStore::<fn() -> DateTime<Utc>>::new(Retention::default(), clock);
-    let config = recorder::Config { flush_interval: Duration::from_millis(250), retain: Duration::from_secs(60) };
+    let config =
+        recorder::Config { flush_interval: Duration::from_millis(250), retain: Duration::from_secs(60), apply_sums: recorder::APPLY_SUMS };
     let site = Site { id: SiteId::parse("portal").unwrap(), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh };
     recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), clock).await.unwrap()
 }

@@ -71,7 +71,7 @@ fn recorder(reader: &mut Reader<'_>) -> Option<recorder::Config> {
     let flush_interval = duration(reader, "store.flush_interval", flush, "from 10ms to 10s, such as \"250ms\"");
     let retain = Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 60 * 60);
     let retain = duration(reader, "journal.retain", retain, "from 1m to 7d, such as \"15m\"");
-    Some(recorder::Config { flush_interval: flush_interval?, retain: retain? })
+    Some(recorder::Config { flush_interval: flush_interval?, retain: retain?, apply_sums: recorder::APPLY_SUMS })
 }
 
 fn retention(reader: &mut Reader<'_>) -> Option<Retention> {

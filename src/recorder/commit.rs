@@ -12,8 +12,8 @@ use crate::{
     store::Store,
 };
 
-/// The most views of one entry: it bounds an entry's size to about a megabyte.
-const MAX_BATCH: usize = 4096;
+/// The most views of one entry, and so of what one entry adds to an apply.
+const MAX_BATCH: usize = 512;
 
 /// A view on its way to the journal.
 pub(super) struct View {

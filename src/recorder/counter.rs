@@ -33,8 +33,10 @@ const MAX_WANTED: usize = 10 * MAX_ARTICLES;
 pub(super) struct Shares {
     /// Articles of one generation of what the store said.
     pub(super) articles: usize,
-    /// Sums (of an article on a day) of one fold.
+    /// Sums (of an article on a day) that wait for the store.
     pub(super) sums: usize,
+    /// Sums after which what waits is enough for one apply. The same for all.
+    pub(super) apply: usize,
 }
 
 impl Shares {
@@ -43,9 +45,9 @@ impl Shares {
     const SUMS: usize = 200_000;
 
     /// A thousand busy sites must not take a thousand times the memory of one; but a share has to be of use.
-    pub(super) fn among(sites: usize) -> Self {
+    pub(super) fn among(sites: usize, apply: usize) -> Self {
         let share = |all: usize, least: usize, most: usize| (all / sites.max(1)).clamp(least, most);
-        Self { articles: share(Self::ARTICLES, 100, Self::ARTICLES), sums: share(Self::SUMS, 1_000, 50_000) }
+        Self { articles: share(Self::ARTICLES, 100, Self::ARTICLES), sums: share(Self::SUMS, 1_000, 50_000), apply }
     }
 }
 

@@ -54,6 +54,10 @@ use shared::{Shared, Status};
 /// How long a reader waits for the store before it is answered with what is known.
 pub const PATIENCE: Duration = Duration::from_millis(250);
 
+/// The usual [`Config::apply_sums`]. Each sum is five increments, and the entry that reaches it may bring as many again:
+/// Redis, which does nothing else meanwhile, is busy for about five milliseconds.
+pub const APPLY_SUMS: usize = 400;
+
 /// The most views that may wait to be written.
 const MAX_QUEUE: usize = 1 << 16;
 
@@ -70,6 +74,8 @@ pub struct Config {
     pub flush_interval: Duration,
     /// How long applied entries stay in the journal, so that a store that went back can be made whole.
     pub retain: Duration,
+    /// After how many sums (of an article on a day) another apply is begun; [`APPLY_SUMS`] outside of tests.
+    pub apply_sums: usize,
 }
 
 /// Why a view was not acknowledged.
@@ -168,7 +174,7 @@ pub async fn spawn<J: Journal, S: Store>(
     store: Arc<S>,
     clock: Clock,
 ) -> Result<(Handle, Recorder), JournalError> {
-    let status = Arc::new(Status::new(sites, journal.sites().await?, journal.head()));
+    let status = Arc::new(Status::new(sites, journal.sites().await?, journal.head(), config.apply_sums));
     let shared = Arc::new(Shared { config, status: Arc::clone(&status), journal, store, clock });
     let (views, views_queue) = mpsc::channel(MAX_QUEUE);
     let (queries, queries_queue) = mpsc::channel(query::MAX_QUEUE);

@@ -48,7 +48,7 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) fn new(sites: Vec<Site>, journaled: Vec<SiteId>, head: Seq) -> Self {
+    pub(super) fn new(sites: Vec<Site>, journaled: Vec<SiteId>, head: Seq, apply_sums: usize) -> Self {
         let by_id: Vec<_> = sites.iter().map(|site| site.id.clone()).collect();
         // A site that is no longer configured still gets what was acknowledged: its days are in the journal already,
         // so its time zone does not matter.
@@ -57,7 +57,7 @@ impl Status {
         let configured = by_id.len();
         let sites = sites.into_iter().chain(left).enumerate();
         let sites: Vec<_> = sites.collect();
-        let shares = Shares::among(sites.len());
+        let shares = Shares::among(sites.len(), apply_sums);
         let counters: Vec<_> = sites.into_iter().map(|(index, site)| Arc::new(Counter::new(site, index, head, shares))).collect();
         let by_id = by_id.into_iter().zip(counters.iter().take(configured).cloned()).collect();
         Self {

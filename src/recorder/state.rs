@@ -1,16 +1,20 @@
 //! What the recorder knows of one site: a state machine without I/O.
 //!
 //! ```text
-//! journal   ──────────────────┬────────────────┬──────────────► head
-//!            in the store     │ folding        │ pending
+//! journal   ──────────────────┬────────────────┬───────┬───────┬──────────────► head
+//!            in the store     │ folding        │ ready │ ready │ pending
 //!                           offset          folding.to
 //! ```
 //!
-//! Figures = base (what the store says up to the offset) + folding + pending. An apply that worked moves `folding`
+//! Figures = base (what the store says up to the offset) + folding + ready + pending. A fold that has grown to the size
+//! of one apply is ready, and the next entry begins another. An apply that worked moves `folding`
 //! into the base, so the sum never jumps. Where the store stands elsewhere than remembered, everything is dropped and
 //! read again: the base from the store, the rest from the journal.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use chrono::NaiveDate;
 
@@ -43,10 +47,9 @@ impl Fold {
         self.days.entry(day).or_default().add(views);
     }
 
-    /// Whether it takes no further entry. What it does not take waits in the journal, so memory stays bounded while the
-    /// store is away.
-    fn is_full(&self, shares: Shares) -> bool {
-        self.days.values().map(|day| day.articles.len()).sum::<usize>() >= shares.sums
+    /// How many sums (of an article on a day) it holds.
+    fn sums(&self) -> usize {
+        self.days.values().map(|day| day.articles.len()).sum()
     }
 
     /// The number of views in the fold.
@@ -86,7 +89,9 @@ pub(super) struct State {
     offset: Option<Seq>,
     /// What is on its way to the store: it stays the same until the store's answer is known.
     folding: Option<Arc<Fold>>,
-    /// What follows it.
+    /// What follows it, each as large as one apply.
+    ready: VecDeque<Arc<Fold>>,
+    /// What follows them, and grows.
     pending: Fold,
     /// Entries that came while older ones were still being read from the journal.
     tail: Option<Fold>,
@@ -104,7 +109,7 @@ impl State {
     /// The state of a site whose journal ends at `head`, before the store has answered.
     pub(super) fn new(head: Seq, shares: Shares) -> Self {
         let base = Base::new(shares.articles);
-        Self { offset: None, folding: None, pending: Fold::default(), tail: None, head, opened: head, base, shares }
+        Self { offset: None, folding: None, ready: VecDeque::new(), pending: Fold::default(), tail: None, head, opened: head, base, shares }
     }
 
     /// Takes in views that have become durable in entry `seq`. Answers whether these are the first that wait to be applied.
@@ -112,20 +117,39 @@ impl State {
         let waiting = self.unapplied();
         let complete = self.offset.is_some() && !self.is_behind();
         self.head = seq;
+        let full = self.is_full();
         let fold = match &mut self.tail {
+            // A tail with a hole is no tail.
+            Some(tail) if tail.sums() >= self.shares.apply => {
+                self.tail = None;
+                return !waiting;
+            }
             Some(tail) => tail,
-            None if complete => &mut self.pending,
+            None if complete && !full => {
+                self.close_pending();
+                &mut self.pending
+            }
             None => return !waiting,
         };
-        if fold.is_full(self.shares) {
-            // A tail with a hole is no tail.
-            self.tail = None;
-        } else {
-            days.for_each(|(day, views)| fold.add(day, views));
-            // Not simply `seq`: a store that was ahead of the journal had a greater one.
-            fold.to = fold.to.max(seq);
-        }
+        days.for_each(|(day, views)| fold.add(day, views));
+        // Not simply `seq`: a store that was ahead of the journal had a greater one.
+        fold.to = fold.to.max(seq);
         !waiting
+    }
+
+    /// Whether no further entry is taken. What is not taken waits in the journal, so memory stays bounded while the store
+    /// is away.
+    fn is_full(&self) -> bool {
+        self.ready.iter().map(|fold| fold.sums()).sum::<usize>() + self.pending.sums() >= self.shares.sums
+    }
+
+    /// Makes the pending fold ready where it is as large as one apply; the entry that made it so is in it.
+    fn close_pending(&mut self) {
+        // An apply that leaves the offset where it is could be repeated unnoticed.
+        if self.pending.sums() >= self.shares.apply && self.pending.to > self.pending.from {
+            let next = Fold::at(self.pending.to);
+            self.ready.push_back(Arc::new(std::mem::replace(&mut self.pending, next)));
+        }
     }
 
     /// The store was ahead of the journal, which now goes on to entry `seq`, after the store's offset.
@@ -140,7 +164,7 @@ impl State {
 
     /// Whether the store lacks views of this site, as far as is known.
     pub(super) fn unapplied(&self) -> bool {
-        self.folding.is_some() || self.pending.views() > 0 || self.is_behind()
+        self.folding.is_some() || !self.ready.is_empty() || self.pending.views() > 0 || self.is_behind()
     }
 
     /// Whether a fold is on its way, or may be.
@@ -150,7 +174,17 @@ impl State {
 
     /// How many views in memory wait for the store.
     pub(super) fn lag_views(&self) -> u64 {
-        self.pending.views() + self.folding.as_ref().map_or(0, |folding| folding.views())
+        self.folds().map(Fold::views).sum()
+    }
+
+    /// What is not in the base, in its order.
+    fn folds(&self) -> impl Iterator<Item = &Fold> {
+        self.folding.iter().chain(&self.ready).map(|fold| &**fold).chain([&self.pending])
+    }
+
+    /// How many applies it takes to give the store what is in memory now.
+    pub(super) fn applies(&self) -> usize {
+        self.folds().count()
     }
 
     /// The store's offset, where it is known.
@@ -160,8 +194,8 @@ impl State {
 
     /// Begins to read the journal: the entries after the first seq, up to the second one.
     pub(super) fn start_reading(&mut self) -> Option<(Seq, Seq)> {
-        // A full fold is applied before more is read into it.
-        if !self.is_behind() || self.pending.is_full(self.shares) {
+        // Where memory is full, some of it is applied before more is read into it.
+        if !self.is_behind() || self.is_full() {
             return None;
         }
         let tail = self.tail.get_or_insert_with(|| Fold::at(self.head));
@@ -173,24 +207,24 @@ impl State {
         if self.offset.is_none() || self.pending.to != after {
             return;
         }
+        self.close_pending();
         for (day, views) in &replay.days {
             self.pending.add(*day, views);
         }
         self.pending.to = replay.to;
-        let Some(tail) = self.tail.take() else { return };
-        if self.pending.to < tail.from {
-            self.tail = Some(tail);
-            return;
-        }
+        let Some(tail) = self.tail.take_if(|tail| self.pending.to >= tail.from) else { return };
+        self.close_pending();
         for (day, views) in &tail.days {
             self.pending.add(*day, views);
         }
         self.pending.to = self.pending.to.max(tail.to);
     }
 
-    /// The fold to apply next: the one whose answer is not known yet, else all that is pending.
+    /// The fold to apply next: the one whose answer is not known yet, else the first that is ready, else what is pending.
     pub(super) fn start_apply(&mut self) -> Option<Arc<Fold>> {
-        // An apply that leaves the offset where it is could be repeated unnoticed.
+        if self.folding.is_none() {
+            self.folding = self.ready.pop_front();
+        }
         let moves = self.pending.to > self.pending.from && self.pending.views() > 0;
         if self.folding.is_none() && self.offset.is_some() && moves {
             let next = Fold::at(self.pending.to);
@@ -259,7 +293,7 @@ impl State {
     }
 
     fn overlaid(&self, mut figures: Figures, today: NaiveDate, article: Option<&ArticleId>) -> Figures {
-        for fold in self.folding.as_deref().into_iter().chain([&self.pending]) {
+        for fold in self.folds() {
             fold.overlay(&mut figures, today, article);
         }
         figures

@@ -105,8 +105,22 @@ impl<J: Journal, S: Store> Worker<J, S> {
         self.skip_ahead().await?;
         let asked = self.ask().await?;
         let read = self.read_journal().await?;
-        let applied = Instant::now() >= self.flush_at && self.apply().await?;
+        let applied = Instant::now() >= self.flush_at && self.flush().await?;
         Ok(asked || read || applied)
+    }
+
+    /// Applies what is in memory now, one fold after the other.
+    async fn flush(&mut self) -> Result<bool, Trouble> {
+        let applies = self.counter.lock().state.applies();
+        let mut any = false;
+        for _ in 0..applies {
+            if !self.apply().await? {
+                break;
+            }
+            any = true;
+        }
+        self.flush_at = Instant::now() + self.shared.config.flush_interval;
+        Ok(any)
     }
 
     /// Asks the store for figures, and so for its offset.
@@ -145,7 +159,6 @@ impl<J: Journal, S: Store> Worker<J, S> {
         let (site, producer) = (&self.counter.site.id, self.shared.journal.producer());
         let answer = self.shared.store.apply(site, producer, fold.from, fold.to, Arc::new(fold.deltas())).await;
         let applied = self.end(Call::Apply, answer)?;
-        self.flush_at = Instant::now() + self.shared.config.flush_interval;
         let moved = self.counter.lock().state.applied(applied);
         self.follow(moved).await?;
         Ok(true)

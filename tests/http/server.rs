@@ -176,7 +176,8 @@ pub(crate) fn start(options: Options) -> Server {
         origins: vec![Origin::parse("http://127.0.0.1:8080").unwrap(), Origin::parse(ORIGIN).unwrap()],
         timezone: chrono_tz::Asia::Ho_Chi_Minh,
     };
-    let config = recorder::Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900) };
+    let config =
+        recorder::Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900), apply_sums: recorder::APPLY_SUMS };
     let dir = TempDir::new().unwrap();
     let journal = SqliteJournal::open(sqlite::Config { path: dir.path().join("journal.db"), max_bytes: 1 << 24 }).unwrap();
     let journal = Log { faults: faults.clone(), journal };

@@ -73,7 +73,7 @@ impl Process {
         let life = Life::new(steps);
         let journal = Arc::new(FakeJournal { world: Arc::clone(world), life: Arc::clone(&life), instance });
         let store = Arc::new(FakeStore { world: Arc::clone(world), life: Arc::clone(&life) });
-        let config = Config { flush_interval: Duration::from_millis(250), retain: RETAIN };
+        let config = Config { flush_interval: Duration::from_millis(250), retain: RETAIN, apply_sums: 2 };
         let (handle, recorder) = recorder::spawn(config, sites(), journal, store, now).await.unwrap();
         Self { instance, life, handle, recorder, visitors: JoinSet::new() }
     }

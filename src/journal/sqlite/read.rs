@@ -17,6 +17,8 @@ use crate::{
 /// What one call reads at most, unless one entry alone is larger.
 const READ_ENTRIES: usize = 1024;
 const READ_BYTES: usize = 4 << 20;
+/// Sums of an article on a day: about what one apply takes.
+const READ_SUMS: usize = 400;
 
 impl File {
     /// The sums of a site's views after an entry and up to another. Where `after` is beyond the head, there are none.
@@ -34,7 +36,8 @@ impl File {
             }
             entries += 1;
             bytes += size;
-            let enough = entries >= READ_ENTRIES || bytes >= READ_BYTES;
+            let sums: usize = replay.days.values().map(|day| day.articles.len()).sum();
+            let enough = entries >= READ_ENTRIES || bytes >= READ_BYTES || sums >= READ_SUMS;
             Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         Ok(replay)
