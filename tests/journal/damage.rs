@@ -7,7 +7,7 @@ use truycap::{
     journal::{Journal, JournalError, sqlite::OpenError},
 };
 
-use crate::support::{Place, copy, flip, numbered, read_all, site, sum_of_a, trim};
+use crate::support::{Place, copy, fill, flip, numbered, read_all, site, sum_of_a, trim};
 
 const PAGE: u64 = 4096;
 
@@ -156,4 +156,25 @@ async fn a_file_cut_short_is_noticed() {
     }
     fs::write(place.path(), &whole).unwrap();
     assert_eq!(place.open().append(numbered(601)).await, Ok(601));
+}
+
+#[tokio::test]
+async fn a_log_without_its_file_is_not_thrown_away() {
+    for gone in [true, false] {
+        let place = Place::new();
+        let journal = place.open();
+        fill(&journal, 1..=5).await;
+        // As a crash leaves it: the entries are in the log alone.
+        let crashed = Place::new();
+        copy(&place.wal(), &crashed.wal());
+        let log = fs::read(crashed.wal()).unwrap();
+        assert!(!log.is_empty());
+        if !gone {
+            fs::write(crashed.path(), "").unwrap();
+        }
+        let error = crashed.try_open().unwrap_err();
+        assert!(matches!(&error, OpenError::Damaged(why) if why.contains("-wal")), "{error}");
+        assert_eq!(fs::read(crashed.wal()).unwrap(), log);
+        assert_eq!(crashed.path().exists(), !gone, "nothing is made");
+    }
 }

@@ -32,6 +32,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Opens the file for this process alone, and reads where the journal stands.
 pub(super) fn open(config: &Config) -> Result<File, OpenError> {
     let path = &std::path::absolute(&config.path).map_err(|error| OpenError::io(&config.path, error))?;
+    refuse_lone_log(path)?;
     let new_names = make_directories(path).map_err(|error| OpenError::io(path, error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
@@ -47,6 +48,17 @@ pub(super) fn open(config: &Config) -> Result<File, OpenError> {
     let pages = u32::try_from(config.max_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
     // SQLite takes 0 for no limit, and knows no more pages than 2^32 - 2.
     File::new(conn, path.clone(), pages.clamp(1, u32::MAX / 2), state).map_err(sqlite)
+}
+
+/// A log without its file: SQLite would take it for left-overs and delete it, and the views that are only in it.
+fn refuse_lone_log(path: &Path) -> Result<(), OpenError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if bytes(path) == 0 && bytes(Path::new(&log)) > 0 {
+        return Err(open_error(path, damaged(path, "it is empty or missing, but its -wal is not")));
+    }
+    Ok(())
 }
 
 /// Makes the directories above a file; those that hold a new name, that of the file always among them, are returned.
