@@ -223,9 +223,10 @@ fn listen(handle: Handle, public: TcpListener, admin: TcpListener, demo: Option<
     (Listener::spawn(public, pages, limits), Listener::spawn(admin, Admin::new(handle), Limits::default()))
 }
 
-/// Lets the demo page count on whatever address the service listens.
+/// Lets the demo page count where somebody on this machine opens it, whatever the port; other hosts are configured.
 fn welcome_demo(sites: &mut [Site], listener: &TcpListener) {
-    let Some(site) = sites.first_mut() else { return };
-    let own = listener.local_addr().ok().and_then(|address| Origin::parse(&format!("http://{address}")).ok());
-    site.origins.extend(own);
+    let (Some(site), Ok(address)) = (sites.first_mut(), listener.local_addr()) else { return };
+    let port = address.port();
+    let own = [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
+    site.origins.extend(own.iter().filter_map(|host| Origin::parse(&format!("http://{host}")).ok()));
 }
