@@ -126,6 +126,11 @@ impl Status {
     /// Notes that the store has begun or ceased to fail for a site, and logs the first and the last.
     pub(super) fn store_turned(&self, site: &SiteId, error: Option<&StoreError>) {
         match error {
+            // Nothing that time heals: somebody has to look at this site.
+            Some(error @ (StoreError::Corrupt(_) | StoreError::TooMany { .. })) => {
+                self.away.fetch_add(1, Ordering::Relaxed);
+                error!(%site, %error, "the store cannot take this site's views: they are kept in the journal");
+            }
             Some(error) if self.away.fetch_add(1, Ordering::Relaxed) == 0 => {
                 warn!(%site, %error, "the store is away: views are kept in the journal");
             }
