@@ -173,11 +173,11 @@ impl Service {
             warn!("the store or the admin listener was not closed in time; nothing is lost");
         }
         let journal = self.journal;
-        let closed = tokio::task::spawn_blocking(move || journal.close()).await;
+        let closed = timeout(FINISH_CLOSING, tokio::task::spawn_blocking(move || journal.close())).await;
         match closed {
-            Ok(Err(error)) => warn!(%error, "the journal was not closed in order; nothing is lost"),
-            Err(error) => warn!(%error, "the journal was not closed in order; nothing is lost"),
-            Ok(Ok(())) => info!("stopped"),
+            Ok(Ok(Ok(()))) => info!("stopped"),
+            Ok(Ok(Err(error))) => warn!(%error, "the journal was not closed in order; nothing is lost"),
+            Ok(Err(_)) | Err(_) => warn!("the journal was not closed in order; nothing is lost"),
         }
         Ok(())
     }
