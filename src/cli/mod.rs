@@ -132,10 +132,16 @@ async fn serve(config: Config) -> Result<(), Sentence> {
 async fn import(config: &Config, files: &[PathBuf]) -> Result<(), Sentence> {
     let sites: BTreeSet<SiteId> = config.sites.iter().map(|site| site.id.clone()).collect();
     let bar = ProgressBar::new(0).with_style(style("{msg} {wide_bar} {bytes}/{total_bytes} {eta}"));
-    let mut checked = Vec::with_capacity(files.len());
+    let (mut checked, mut mistakes) = (Vec::with_capacity(files.len()), Vec::new());
     for file in files {
         bar.set_message(format!("checking {}", file.display()));
-        checked.push(transfer::check(file, &sites, &bar).map_err(|error| error.to_string())?);
+        match transfer::check(file, &sites, &bar) {
+            Ok(file) => checked.push(file),
+            Err(error) => mistakes.push(error.to_string()),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes.join("\n"));
     }
     let store = open(config)?;
     for (path, file) in files.iter().zip(&checked) {
