@@ -135,7 +135,7 @@ async fn import(config: &Config, files: &[PathBuf]) -> Result<(), Sentence> {
     let (mut checked, mut mistakes) = (Vec::with_capacity(files.len()), Vec::new());
     for file in files {
         bar.set_message(format!("checking {}", file.display()));
-        match transfer::check(file, &sites, &bar) {
+        match transfer::check(file, &sites, Utc::now().date_naive(), &bar) {
             Ok(file) => checked.push(file),
             Err(error) => mistakes.push(error.to_string()),
         }
