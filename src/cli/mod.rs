@@ -19,7 +19,7 @@ use tracing::Level;
 
 use crate::{
     app::{self, ConfiguredStore},
-    config::Config,
+    config::{Config, StoreUrl},
     domain::{article::ArticleId, site::SiteId},
     telemetry::logging,
     transfer,
@@ -132,10 +132,16 @@ async fn serve(config: Config) -> Result<(), Sentence> {
 async fn import(config: &Config, files: &[PathBuf]) -> Result<(), Sentence> {
     let sites: BTreeSet<SiteId> = config.sites.iter().map(|site| site.id.clone()).collect();
     let bar = ProgressBar::new(0).with_style(style("{msg} {wide_bar} {bytes}/{total_bytes} {eta}"));
-    let mut checked = Vec::with_capacity(files.len());
+    let (mut checked, mut mistakes) = (Vec::with_capacity(files.len()), Vec::new());
     for file in files {
         bar.set_message(format!("checking {}", file.display()));
-        checked.push(transfer::check(file, &sites, &bar).map_err(|error| error.to_string())?);
+        match transfer::check(file, &sites, Utc::now().date_naive(), &bar) {
+            Ok(file) => checked.push(file),
+            Err(error) => mistakes.push(error.to_string()),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes.join("\n"));
     }
     let store = open(config)?;
     for (path, file) in files.iter().zip(&checked) {
@@ -154,12 +160,18 @@ async fn export(config: &Config, site: Option<&str>) -> Result<(), Sentence> {
         None => config.sites.iter().map(|site| site.id.clone()).collect(),
     };
     sites.sort();
-    let store = open(config)?;
+    let store = open_existing(config)?;
     let bar = ProgressBar::no_length().with_style(style("exporting {human_pos} rows {elapsed}"));
     transfer::export(&store, &sites, io::BufWriter::new(io::stdout().lock()), &bar).await.map_err(|error| error.to_string())?;
     bar.finish_and_clear();
     store.close().await;
-    Ok(())
+    match sites.iter().find(|site| config.sites.iter().all(|known| known.id != **site)) {
+        // More likely misspelt than taken out of the configuration before it was counted once.
+        Some(unknown) if bar.position() == 0 => {
+            Err(format!("there is no site {unknown}: it is not configured, and {} has nothing of it", config.store))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn figures(config: &Config, site: &str, article: Option<&str>) -> Result<(), Sentence> {
@@ -168,7 +180,7 @@ async fn figures(config: &Config, site: &str, article: Option<&str>) -> Result<(
         format!("there is no site {site:?}; configured: {}", known.join(", "))
     })?;
     let article = article.map(ArticleId::parse).transpose().map_err(|error| error.to_string())?;
-    let store = open(config)?;
+    let store = open_existing(config)?;
     let text = transfer::figures(&store, &site.id, article.as_ref(), site.day(Utc::now())).await.map_err(|error| error.to_string())?;
     store.close().await;
     say(&text)
@@ -176,6 +188,16 @@ async fn figures(config: &Config, site: &str, article: Option<&str>) -> Result<(
 
 fn open(config: &Config) -> Result<ConfiguredStore, Sentence> {
     app::open_store(config).map_err(|failure| failure.to_string())
+}
+
+/// Opens the store for a command that only reads. A new file would have nothing in it, and hide that the old one is elsewhere.
+fn open_existing(config: &Config) -> Result<ConfiguredStore, Sentence> {
+    match &config.store {
+        StoreUrl::Sqlite(path) if matches!(path.try_exists(), Ok(false)) => {
+            Err(format!("there is no store {}; is this the right directory, and the right configuration?", config.store))
+        }
+        _ => open(config),
+    }
 }
 
 /// Writes to standard output; a reader that has gone away is no mistake.

@@ -38,6 +38,17 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> AnyStore<C> {
         either!(self, store => store.close().await);
     }
 
+    /// Looks through the embedded store for damage, which takes as long as reading the file does. A Redis has no file here.
+    ///
+    /// # Errors
+    /// Where it is damaged, or cannot be read.
+    pub async fn verify(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(store) => store.verify().await,
+            Self::Redis(_) => Ok(()),
+        }
+    }
+
     /// What could be better about the server the store is in, a sentence each.
     ///
     /// # Errors

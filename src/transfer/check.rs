@@ -9,6 +9,7 @@ use std::{
     time::SystemTime,
 };
 
+use chrono::NaiveDate;
 use indicatif::ProgressBar;
 
 use super::rows::{NoRows, Row, Rows};
@@ -73,11 +74,12 @@ pub enum CheckError {
     },
 }
 
-/// Reads a whole file and looks for mistakes; `sites` are the configured ones. `progress` is set to the file's bytes.
+/// Reads a whole file and looks for mistakes; `sites` are the configured ones, and `today` is the day in UTC. `progress` is
+/// set to the file's bytes.
 ///
 /// # Errors
 /// Where it is no regular file (`-` is none), cannot be read, or holds mistakes.
-pub fn check(path: &Path, sites: &BTreeSet<SiteId>, progress: &ProgressBar) -> Result<Checked, CheckError> {
+pub fn check(path: &Path, sites: &BTreeSet<SiteId>, today: NaiveDate, progress: &ProgressBar) -> Result<Checked, CheckError> {
     let unreadable = |source| CheckError::Unreadable { path: path.into(), source };
     // Asked before it is opened: opening a named pipe would wait for a writer.
     if path == Path::new("-") || !fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -85,7 +87,8 @@ pub fn check(path: &Path, sites: &BTreeSet<SiteId>, progress: &ProgressBar) -> R
     }
     let file = File::open(path).map_err(unreadable)?;
     let stamp = stamp(&file).map_err(unreadable)?;
-    let mut found = Found::default();
+    // Somewhere it may be tomorrow already.
+    let mut found = Found { latest: today.succ_opt().unwrap_or(today), ..Found::default() };
     let producer = match Rows::open(&file, sites) {
         Ok(rows) => found.read(rows, stamp.0, progress).map_err(unreadable)?,
         Err(NoRows::Unreadable(source)) => return Err(unreadable(source)),
@@ -120,6 +123,8 @@ fn stamp(file: &File) -> io::Result<Stamp> {
 /// What the first reading finds.
 #[derive(Default)]
 struct Found {
+    /// No period begins later.
+    latest: NaiveDate,
     rows: BTreeMap<SiteId, u64>,
     mistakes: Mistakes,
     sums: HashMap<(SiteId, Option<Period>, bool), u64>,
@@ -141,6 +146,12 @@ impl Found {
 
     fn add(&mut self, line: u64, row: Row) {
         *self.rows.entry(row.site.clone()).or_default() += 1;
+        // Only a period adds to larger buckets as well; the buckets of an export are taken as they stand.
+        if let [period, _, ..] = row.buckets.as_slice()
+            && period.first_day() > Some(self.latest)
+        {
+            self.mistakes.add(line, vec![format!("period \"{period}\" lies in the future")]);
+        }
         // No counter is above the sum of its kind, be it the site's or an article's; so one sum watches them all.
         let kind = row.buckets.last().and_then(|bucket| bucket.period());
         let sum = self.sums.entry((row.site, kind, row.article.is_some())).or_default();

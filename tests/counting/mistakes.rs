@@ -34,6 +34,20 @@ fn a_file_with_mistakes_adds_nothing_and_every_mistake_is_named_with_its_line() 
 }
 
 #[test]
+fn the_mistakes_of_all_files_are_named_at_once() {
+    let place = Place::new();
+    let first = place.write("first.csv", "site,article,period,views\nportal,,2019-13,5\n");
+    let second = place.write("second.csv", "site,article,period\n");
+    let good = place.write("good.csv", "site,article,period,views\nportal,,2019,7\n");
+    let missing = place.path("missing.csv").display().to_string();
+    let done = place.run(&["import", &first, &good, &missing, &second]);
+    assert_eq!((done.code, &*done.out), (Some(1), ""));
+    let told = |file: &str| done.err.find(&format!("{file}: ")).unwrap_or_else(|| panic!("{file} is not in: {}", done.err));
+    assert!(told(&first) < told(&missing) && told(&missing) < told(&second), "{}", done.err);
+    assert!(done.err.contains("\"2019-13\"") && done.err.contains("\"views\" is missing") && !done.err.contains(&good), "{}", done.err);
+}
+
+#[test]
 fn a_site_that_is_not_configured_is_named() {
     let place = Place::new();
     let done = place.run(&["figures", "portl"]);

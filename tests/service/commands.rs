@@ -95,6 +95,33 @@ fn figures_shows_nine_numbers_and_names_the_sites_where_one_is_not_known() {
 }
 
 #[test]
+fn what_only_reads_the_store_does_not_make_one() {
+    let place = place().with_journal("data/journal.db").with_store("data/truycap.db");
+    for command in [vec!["export"], vec!["export", "--site", "portal"], vec!["figures", "portal"]] {
+        let finished = place.run(&command);
+        assert_eq!((finished.code, &*finished.out), (Some(1), ""), "{}", finished.err);
+        assert!(finished.err.starts_with("truycap: there is no store sqlite:data/truycap.db"), "{}", finished.err);
+    }
+    assert!(!place.path("data").exists());
+}
+
+#[test]
+fn an_export_of_a_site_that_is_neither_configured_nor_in_the_store_is_refused() {
+    let place = place();
+    let service = place.start();
+    service.count("khoa", "/1");
+    service.stop();
+    let misspelt = place.run(&["export", "--site", "koha"]);
+    assert_eq!(misspelt.code, Some(1), "{}", misspelt.err);
+    assert!(misspelt.err.starts_with("truycap: there is no site koha"), "{}", misspelt.err);
+    // One that is configured may have nothing yet.
+    assert_eq!(place.ok(&["export", "--site", "portal"]), "site,article,bucket,views\n");
+    // One that was taken out still has what it had.
+    let taken_out = place.clone().with("SITES", "[{ id = \"portal\", origins = [\"https://portal.example.vn\"] }]");
+    assert!(taken_out.ok(&["export", "--site", "khoa"]).contains("khoa,/1,total,1\n"));
+}
+
+#[test]
 fn a_variable_of_the_environment_overrides_the_file() {
     let place = place();
     let file = place.write(

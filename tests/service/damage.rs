@@ -70,3 +70,28 @@ fn a_database_of_another_program_is_neither_taken_for_a_journal_nor_for_a_store(
         fs::remove_file(path).unwrap();
     }
 }
+
+#[test]
+fn check_finds_damage_in_the_middle_of_the_store() {
+    let place = used();
+    assert!(place.ok(&["check"]).contains("truycap.db can be used"));
+    let middle = fs::metadata(place.store()).unwrap().len() / 2 / 4096 * 4096;
+    overwrite(&place.store(), middle, middle + 4096);
+    let check = place.run(&["check"]);
+    assert_eq!(check.code, Some(1), "{}", check.out);
+    let store = place.store().display().to_string();
+    assert!(check.err.contains(&store) && check.err.contains("damaged") && !check.out.contains(&store), "{check:?}");
+}
+
+#[test]
+fn check_tells_what_is_wrong_with_the_journal_and_with_the_store() {
+    let place = place();
+    for path in [place.journal(), place.store()] {
+        fs::write(path, "This is a letter to the governor, and not a database.\n".repeat(200)).unwrap();
+    }
+    let check = place.run(&["check"]);
+    assert_eq!(check.code, Some(1), "{}", check.out);
+    for path in [place.journal(), place.store()] {
+        assert!(check.err.contains(&path.display().to_string()), "{}", check.err);
+    }
+}

@@ -68,7 +68,7 @@ impl Files {
 }
 
 fn checked(path: &Path) -> Result<Checked, CheckError> {
-    check(path, &sites(), &ProgressBar::hidden())
+    check(path, &sites(), today(), &ProgressBar::hidden())
 }
 
 async fn import_file<S: Store>(store: &S, path: &Path) -> Result<Outcome, ImportError> {

@@ -181,3 +181,17 @@ fn a_sum_that_is_too_large_is_a_mistake_of_the_row_that_makes_it_so() {
     let buckets = format!("site,article,bucket,views\nportal,,2019,{most}\nportal,,total,{most}\nportal,,2019,2\n");
     assert_eq!(lines(buckets), [format!("4: {sum}")]);
 }
+
+#[test]
+fn a_period_that_begins_later_than_tomorrow_is_a_mistake() {
+    let rows = |column: &str| {
+        let periods = ["2020-01-17", "2020-01-18", "2020-01-19", "2020-01", "2020-02", "2020", "2021", "2019-12-31"];
+        periods.iter().fold(format!("site,article,{column},views\n"), |text, period| format!("{text}portal,,{period},5\n"))
+    };
+    let expected =
+        [(4, "2020-01-19"), (6, "2020-02"), (8, "2021")].map(|(line, period)| format!("{line}: period {period:?} lies in the future"));
+    assert_eq!(lines(rows("period")), expected);
+    // What an export has is taken as it stands.
+    let files = Files::new();
+    checked(&files.write("export.csv", rows("bucket"))).unwrap();
+}

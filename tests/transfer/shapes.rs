@@ -98,7 +98,7 @@ async fn a_large_file_is_quick() {
     }
     let path = files.write("a.csv", text);
     let progress = ProgressBar::hidden();
-    let large = check(&path, &sites(), &progress).unwrap();
+    let large = check(&path, &sites(), today(), &progress).unwrap();
     assert_eq!((progress.position(), progress.length()), (path.metadata().unwrap().len(), Some(path.metadata().unwrap().len())));
     let outcome = tokio::time::timeout(Duration::from_secs(20), import(store.as_ref(), &large, &progress)).await.unwrap().unwrap();
     assert_eq!((outcome.rows, outcome.chunks, outcome.applied), (100_000, 100, 100));

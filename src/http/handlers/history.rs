@@ -42,8 +42,13 @@ pub(in crate::http) async fn answer(call: Call<'_>) -> Result<Response<Body>, Pr
 
 /// A bound of the range: a bucket of the kind asked for, or a day in one.
 fn bound(query: &Query<'_>, name: &str, by: Period) -> Result<Bucket, Problem> {
-    let expected = format!("a day such as 2026-11-22, or a {}", by.name());
-    match query.required(name, &expected)?.parse() {
+    let expected = match by {
+        Period::Day => "a day such as 2026-11-22",
+        Period::Week => "a week such as 2026-W47, or a day such as 2026-11-22",
+        Period::Month => "a month such as 2026-11, or a day such as 2026-11-22",
+        Period::Year => "a year such as 2026, or a day such as 2026-11-22",
+    };
+    match query.required(name, expected)?.parse() {
         Ok(Bucket::Day(day)) => Ok(by.bucket(day)),
         Ok(bucket) if bucket.period() == Some(by) => Ok(bucket),
         _ => Err(Problem::bad_request(format!("{name} is not {expected}"))),

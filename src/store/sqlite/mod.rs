@@ -87,6 +87,14 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> SqliteStore<C> {
         Ok(Self { config, retention, clock, writer, reader })
     }
 
+    /// Reads the whole file and looks for damage.
+    ///
+    /// # Errors
+    /// Where there is some, or the file cannot be read.
+    pub async fn verify(&self) -> Result<(), StoreError> {
+        self.ask(|conn| reader::verify(conn)).await?.map_err(StoreError::Corrupt)
+    }
+
     /// Finishes what was asked, ends the threads and closes the file; all that is asked later is refused.
     ///
     /// A store that is dropped ends its threads as well, but nobody waits for them.

@@ -137,3 +137,9 @@ pub(super) fn export(conn: &Connection, site: &SiteId, expiry: Expiry, rows: &mp
 pub(super) fn ping(conn: &Connection) -> rusqlite::Result<()> {
     conn.prepare_cached("SELECT 1 FROM offsets LIMIT 1")?.exists(()).map(drop)
 }
+
+/// The first damage that SQLite finds in its file, if any, is the inner error.
+pub(super) fn verify(conn: &Connection) -> rusqlite::Result<Result<(), String>> {
+    let found: String = conn.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+    Ok(if found == "ok" { Ok(()) } else { Err(found) })
+}
