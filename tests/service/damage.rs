@@ -72,11 +72,12 @@ fn a_database_of_another_program_is_neither_taken_for_a_journal_nor_for_a_store(
 }
 
 #[test]
-fn check_finds_damage_in_the_middle_of_the_store() {
+fn check_finds_damage_among_the_counters_of_the_store() {
     let place = used();
     assert!(place.ok(&["check"]).contains("truycap.db can be used"));
-    let middle = fs::metadata(place.store()).unwrap().len() / 2 / 4096 * 4096;
-    overwrite(&place.store(), middle, middle + 4096);
+    // The last page is one of counters, which nothing reads but who asks for them.
+    let length = fs::metadata(place.store()).unwrap().len();
+    overwrite(&place.store(), length - 4096, length);
     let check = place.run(&["check"]);
     assert_eq!(check.code, Some(1), "{}", check.out);
     let store = place.store().display().to_string();
