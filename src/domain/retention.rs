@@ -44,3 +44,20 @@ impl Retention {
         self.expiry(bucket).is_some_and(|expiry| expiry <= today)
     }
 }
+
+/// Which buckets of articles are gone, as of one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiry {
+    /// How long they are kept.
+    pub retention: Retention,
+    /// The day of that moment, in UTC.
+    pub today: NaiveDate,
+}
+
+impl Expiry {
+    /// Whether a bucket of articles is gone.
+    #[must_use]
+    pub fn gone(self, bucket: Bucket) -> bool {
+        self.retention.expired(bucket, self.today)
+    }
+}

@@ -2,7 +2,7 @@
 
 use redis::{Cmd, Value};
 
-use super::{Expiry, errors::wrong_type, keys::Keys};
+use super::{errors::wrong_type, expire_at, keys::Keys};
 use crate::{
     domain::{
         MAX_COUNT,
@@ -10,6 +10,7 @@ use crate::{
         calendar::Bucket,
         fold::Deltas,
         producer::{ProducerId, Seq},
+        retention::Expiry,
         site::SiteId,
     },
     store::{Applied, StoreError},
@@ -39,7 +40,7 @@ impl<'a> Increments<'a> {
             if expiry.gone(bucket) {
                 continue;
             }
-            let at = expiry.instant(bucket);
+            let at = expire_at(expiry, bucket);
             match increments.groups.last_mut() {
                 Some(group) if before == Some(&increment.articles) => group.buckets.push((bucket, at)),
                 _ => {

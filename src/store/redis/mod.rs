@@ -29,7 +29,7 @@ use crate::domain::{
     figures::{Figure, Figures},
     fold::Deltas,
     producer::{ProducerId, Seq},
-    retention::Retention,
+    retention::{Expiry, Retention},
     site::SiteId,
 };
 
@@ -56,23 +56,9 @@ pub struct Config {
     pub prefix: Prefix,
 }
 
-/// Which buckets of articles are gone, as of the moment of a call.
-#[derive(Clone, Copy, Debug)]
-struct Expiry {
-    retention: Retention,
-    /// UTC.
-    today: NaiveDate,
-}
-
-impl Expiry {
-    fn gone(self, bucket: Bucket) -> bool {
-        self.retention.expired(bucket, self.today)
-    }
-
-    /// The Unix time in seconds from which on a bucket is gone; 0 for one that is kept for ever.
-    fn instant(self, bucket: Bucket) -> i64 {
-        self.retention.expiry(bucket).map_or(0, |day| day.and_time(NaiveTime::MIN).and_utc().timestamp())
-    }
+/// The Unix time in seconds from which on a bucket is gone; 0 for one that is kept for ever.
+fn expire_at(expiry: Expiry, bucket: Bucket) -> i64 {
+    expiry.retention.expiry(bucket).map_or(0, |day| day.and_time(NaiveTime::MIN).and_utc().timestamp())
 }
 
 /// A store in Redis.

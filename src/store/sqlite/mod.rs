@@ -21,7 +21,7 @@ use crate::domain::{
     calendar::Bucket,
     fold::Deltas,
     producer::{ProducerId, Seq},
-    retention::Retention,
+    retention::{Expiry, Retention},
     site::SiteId,
 };
 
@@ -38,20 +38,6 @@ pub use file::OpenError;
 pub struct Config {
     /// The file. It is made, with the directories above it, where it does not exist.
     pub path: PathBuf,
-}
-
-/// Which buckets of articles are gone, as of the moment of a call.
-#[derive(Clone, Copy, Debug)]
-struct Expiry {
-    retention: Retention,
-    /// UTC.
-    today: NaiveDate,
-}
-
-impl Expiry {
-    fn gone(self, bucket: Bucket) -> bool {
-        self.retention.expired(bucket, self.today)
-    }
 }
 
 /// One question for the reader; it sends its answer itself.
