@@ -23,7 +23,7 @@ use super::{errors::Failure, url::Url};
 /// caller however it came about, and long enough for a lost packet or two on the way to another data centre.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an answer may take. The largest apply keeps Redis busy for a tenth of this; a service that stops has four
+/// How long an answer may take. The largest apply keeps Redis busy for a tenth of this; a service that stops has three
 /// seconds for the last of them.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
