@@ -35,7 +35,9 @@ mod random;
 mod reading;
 mod redis;
 mod redis_faults;
+mod redis_idle;
 mod redis_server;
+mod redis_waiting;
 mod retaining;
 mod sqlite;
 

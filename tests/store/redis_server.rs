@@ -18,7 +18,7 @@ use chrono::Utc;
 use tempfile::TempDir;
 use truycap::{
     domain::retention::Retention,
-    store::redis::{Config, RedisStore},
+    store::redis::{Config, RedisStore, Wait},
 };
 
 use crate::Clock;
@@ -61,7 +61,12 @@ fn free_port() -> u16 {
 /// A store of any URL.
 pub(crate) fn open(url: &str, prefix: &str) -> RedisStore<Clock> {
     let clock: Clock = Utc::now;
-    RedisStore::open(Config { url: url.parse().unwrap(), prefix: prefix.parse().unwrap() }, Retention::default(), clock)
+    open_by(url, prefix, Wait::default(), clock)
+}
+
+/// A store that waits for replicas or disks, or has a clock of its own.
+pub(crate) fn open_by(url: &str, prefix: &str, wait: Wait, clock: Clock) -> RedisStore<Clock> {
+    RedisStore::open(Config { url: url.parse().unwrap(), prefix: prefix.parse().unwrap(), wait }, Retention::default(), clock)
 }
 
 impl Server {
@@ -129,6 +134,11 @@ impl Server {
     /// The URL of the port.
     pub(crate) fn tcp_url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port; 0 where it has a socket only.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// A store on this server.
