@@ -37,6 +37,8 @@ mod redis;
 mod redis_faults;
 mod redis_server;
 mod retaining;
+#[path = "../process/redis_server.rs"]
+mod server;
 mod sqlite;
 
 type Clock = fn() -> DateTime<Utc>;
