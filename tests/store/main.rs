@@ -39,6 +39,8 @@ mod redis_idle;
 mod redis_server;
 mod redis_waiting;
 mod retaining;
+#[path = "../process/redis_server.rs"]
+mod server;
 mod sqlite;
 
 type Clock = fn() -> DateTime<Utc>;

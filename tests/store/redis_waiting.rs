@@ -30,7 +30,7 @@ async fn an_apply_counts_as_done_when_a_replica_has_it() {
     let answer = store.apply(&site, MINE, 0, 1, deltas(ONE)).await;
     assert!(matches!(&answer, Err(StoreError::NotApplied(_))), "a refusal tells of it too: {answer:?}");
 
-    let mut replica = Server::start_on_port(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
+    let mut replica = Server::start_on_port(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
     let deadline = Instant::now() + Duration::from_secs(20);
     while store.figures(&site, MINE, today, &[]).await.is_err() {
         assert!(Instant::now() < deadline, "the replica has it, and it does not show");
