@@ -95,6 +95,11 @@ impl Server {
         assert!(Command::new("kill").args(["-s", signal, pid]).status().unwrap().success());
     }
 
+    /// The process id, where it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.running.as_ref()?.pid.parse().ok()
+    }
+
     fn socket(&self) -> PathBuf {
         self.dir.join("socket")
     }
