@@ -22,6 +22,7 @@ mod full;
 mod killing;
 mod load;
 mod locked;
+mod metrics;
 mod place;
 mod restoring;
 mod sharing;
