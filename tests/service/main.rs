@@ -22,6 +22,7 @@ mod full;
 mod killing;
 mod load;
 mod locked;
+mod logging;
 mod metrics;
 mod place;
 mod restoring;
