@@ -91,8 +91,8 @@ impl Server {
 
     /// Sends the server a signal, such as `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
-        let pid = &self.running.as_ref().unwrap().pid;
-        assert!(Command::new("kill").args(["-s", signal, pid]).status().unwrap().success());
+        let pid = self.pid().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
     }
 
     /// The process id, where it runs.
