@@ -37,7 +37,7 @@ pub(crate) enum Fate {
     Lost,
     /// Nothing more happens that way, and the connection stays.
     Stalled,
-    /// It arrives when [`Proxy::release`] says so.
+    /// The client's connection ends, but to Redis it arrives: when [`Proxy::release`] says so.
     Held,
 }
 
@@ -158,44 +158,46 @@ impl Shared {
     async fn connect(&self, mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        let (from_client, to_client) = client.split();
-        let (from_server, to_server) = server.split();
-        let asking = async {
-            let _ = self.ask(from_client, to_server).await;
-            // Redis hears that it is over, answers what it has heard, and then is the one to end it.
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = asking => {}
-            () = self.answer(from_server, to_client) => {}
-            () = self.reset.notified() => {
-                client.set_zero_linger()?;
-                server.set_zero_linger()?;
+        let held = {
+            let (from_client, to_client) = client.split();
+            let (from_server, to_server) = server.split();
+            tokio::select! {
+                held = self.ask(from_client, to_server) => held?,
+                () = self.answer(from_server, to_client) => return Ok(()),
+                () = self.reset.notified() => {
+                    client.set_zero_linger()?;
+                    return server.set_zero_linger();
+                }
             }
-        }
+        };
+        drop(client);
+        self.release.notified().await;
+        server.write_all(&held).await?;
+        server.shutdown().await?;
+        let mut said = Vec::new();
+        server.read_to_end(&mut said).await?;
+        self.said.lock().unwrap().extend(said);
         Ok(())
     }
 
-    async fn ask(&self, mut client: ReadHalf<'_>, mut server: WriteHalf<'_>) -> io::Result<()> {
+    /// Passes on what the client says, and ends with what is held of it.
+    async fn ask(&self, mut client: ReadHalf<'_>, mut server: WriteHalf<'_>) -> io::Result<Vec<u8>> {
         let mut part = [0; 4096];
         loop {
-            let length = client.read(&mut part).await?;
-            if length == 0 {
-                return server.shutdown().await;
-            }
+            // A client that was reset has ended too.
+            let length = client.read(&mut part).await.unwrap_or(0);
             let broken = self.broken(Way::ToRedis, length);
             let passed = broken.as_ref().map_or(length, |cut| cut.after);
             self.asked.fetch_add(passed, Ordering::Relaxed);
             server.write_all(&part[..passed]).await?;
             match broken.map(|cut| cut.fate) {
-                None => {}
-                Some(Fate::Lost) => return server.shutdown().await,
-                Some(Fate::Stalled) => return Ok(()),
-                Some(Fate::Held) => {
-                    self.release.notified().await;
-                    server.write_all(&part[passed..length]).await?;
-                }
+                None if length > 0 => continue,
+                // Redis carries out what it has heard whole, and then is the one to end it.
+                None | Some(Fate::Lost) => server.shutdown().await?,
+                Some(Fate::Stalled) => {}
+                Some(Fate::Held) => return Ok(part[passed..length].to_vec()),
             }
+            std::future::pending::<()>().await;
         }
     }
 
@@ -217,7 +219,7 @@ impl Shared {
     /// Where the wire breaks within a part of this length, if it does.
     fn broken(&self, way: Way, length: usize) -> Option<Cut> {
         let mut cut = self.cut.lock().unwrap();
-        let current = cut.as_mut().filter(|cut| cut.way == way)?;
+        let current = cut.as_mut().filter(|cut| cut.way == way && length > 0)?;
         if current.after <= length {
             return replace(&mut *cut, None);
         }

@@ -84,7 +84,7 @@ async fn visit(handle: Handle, mut random: StdRng, over: Arc<AtomicBool>, tally:
     }
 }
 
-/// Ends connections at moments and at bytes that nobody chose, and lets some requests arrive late.
+/// Ends connections at moments and at bytes that nobody chose, and lets some requests arrive after their successors.
 async fn blow(proxy: &Proxy) {
     let mut random = StdRng::seed_from_u64(1);
     let end = Instant::now() + STORM;
@@ -96,7 +96,7 @@ async fn blow(proxy: &Proxy) {
             5..9 => proxy.cut(way, random.random_range(0..3000), Fate::Lost),
             _ => {
                 proxy.cut(Way::ToRedis, random.random_range(0..3000), Fate::Held);
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(300)).await;
                 proxy.release();
             }
         }
