@@ -117,8 +117,13 @@ impl Server {
         assert!(Command::new("kill").args(["-s", signal, pid]).status().unwrap().success());
     }
 
+    /// A place in its directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     fn socket(&self) -> PathBuf {
-        self.dir.join("socket")
+        self.file("socket")
     }
 
     /// The URL of the socket.

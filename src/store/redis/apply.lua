@@ -21,14 +21,21 @@ local function failed(reply, key)
     return reply
 end
 
--- A user who may not do all of this must not do half of it. Redis before 7 cannot be asked.
+-- A user who may not do all of this must not do half of it.
+local last = KEYS[#KEYS]
 if redis.acl_check_cmd then
-    local last = KEYS[#KEYS]
     local writes = {{'HINCRBY', KEYS[2], '', 1}, {'ZINCRBY', last, 1, ''}, {'EXPIREAT', last, 0}, {'HSET', KEYS[1], '', 0}}
     for _, write in ipairs(writes) do
         if not redis.acl_check_cmd(unpack(write)) then
             return redis.error_reply('NOPERM this user may not use ' .. write[1] .. ' on the keys of this site')
         end
+    end
+else
+    -- Redis before 7 cannot be asked. But it says what it does not let a user do before it looks at what is wrong about it.
+    local wrong = {{'HINCRBY', KEYS[2], '', ''}, {'ZINCRBY', last, '', ''}, {'EXPIREAT', last, ''}, {'HSET', KEYS[1], '', '', ''}}
+    for _, write in ipairs(wrong) do
+        local reply = pcall(unpack(write))
+        if not string.find(reply.err, '^ERR ') then return reply end
     end
 end
 
