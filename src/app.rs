@@ -87,7 +87,7 @@ pub fn open_store(config: &Config) -> Result<ConfiguredStore, Failure> {
     Ok(match &config.store {
         StoreUrl::Sqlite(path) => AnyStore::Sqlite(SqliteStore::open(sqlite::Config { path: path.clone() }, config.retention, clock)?),
         StoreUrl::Redis(url) => {
-            let place = redis::Config { url: url.clone(), prefix: config.prefix.clone() };
+            let place = redis::Config { url: url.clone(), prefix: config.prefix.clone(), wait: config.wait };
             AnyStore::Redis(Box::new(RedisStore::open(place, config.retention, clock)))
         }
     })

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use truycap::{
     config::{Config, DEFAULT, StoreUrl},
     domain::retention::Retention,
+    store::redis::Wait,
 };
 
 /// Loads a file of this text under these variables, or gives the mistakes, the file's name written `FILE`.
@@ -49,13 +50,15 @@ fn origins(config: &Config, site: usize) -> Vec<&str> {
 const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
 
 /// Every key outside of sites, and a value for it that is not the built-in one.
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 17] = [
     ("demo", "false"),
     ("listen.public", "[::1]:80"),
     ("listen.admin", "0.0.0.0:81"),
     ("listen.max_connections", "7"),
     ("store.url", "sqlite:/var/lib/x.db"),
     ("store.prefix", "other:1"),
+    ("store.wait_replicas", "2"),
+    ("store.wait_aof", "true"),
     ("store.flush_interval", "1s"),
     ("journal.path", "/var/lib/j.db"),
     ("journal.retain", "6h"),
@@ -74,6 +77,7 @@ fn assert_is_all_changed(config: &Config) {
     assert_eq!(config.listen.max_connections, 7);
     assert_eq!(config.store, StoreUrl::Sqlite("/var/lib/x.db".into()));
     assert_eq!(config.prefix.to_string(), "other:1");
+    assert_eq!(config.wait, Wait { replicas: 2, aof: true });
     assert_eq!(config.recorder.flush_interval, Duration::from_secs(1));
     assert_eq!(config.journal.path, PathBuf::from("/var/lib/j.db"));
     assert_eq!(config.recorder.retain, Duration::from_secs(6 * 3600));
@@ -84,7 +88,7 @@ fn assert_is_all_changed(config: &Config) {
 
 /// A value as it is written in TOML: these keys are numbers or booleans, all others text.
 fn toml_value(key: &str, value: &str) -> String {
-    let plain = key == "demo" || key == "listen.max_connections" || key.starts_with("retention.");
+    let plain = key == "demo" || key == "listen.max_connections" || key.starts_with("retention.") || key.starts_with("store.wait_");
     if plain { value.into() } else { format!("{value:?}") }
 }
 
@@ -101,6 +105,7 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.listen.max_connections, 4096);
     assert_eq!(config.store.to_string(), "sqlite:data/truycap.db");
     assert_eq!(config.prefix.to_string(), "truycap");
+    assert_eq!(config.wait, Wait::default());
     assert_eq!(config.recorder.flush_interval, Duration::from_millis(250));
     assert_eq!(config.recorder.retain, Duration::from_secs(15 * 60));
     assert_eq!(config.journal.path, PathBuf::from("data/journal.db"));
@@ -288,6 +293,7 @@ fn the_borders_of_every_range_are_within_it() {
         ("journal.retain", ["1m", "7d"], ["59s", "7d 1s"]),
         ("journal.max_bytes", ["1MiB", "64GiB"], ["1048575", "68719476737"]),
         ("listen.max_connections", ["1", "1000000"], ["0", "1000001"]),
+        ("store.wait_replicas", ["0", "16"], ["-1", "17"]),
         ("retention.days", ["2", "1000"], ["1", "1001"]),
         ("retention.weeks", ["2", "1000"], ["1", "1001"]),
         ("retention.months", ["2", "1000"], ["1", "1001"]),

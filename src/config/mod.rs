@@ -38,6 +38,8 @@ pub struct Config {
     pub store: StoreUrl,
     /// What all keys begin with where the counters live in Redis.
     pub prefix: redis::Prefix,
+    /// What an apply waits for there.
+    pub wait: redis::Wait,
     /// The journal's file, not the store's, and its greatest size: 1 MiB to 64 GiB.
     pub journal: journal::sqlite::Config,
     /// How often counters are applied, and how long the journal keeps what was applied.

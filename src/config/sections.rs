@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use tracing::Level;
 
 use super::{Config, Listen, StoreUrl, read::Reader, sites, store_url::database};
-use crate::{domain::retention::Retention, journal::sqlite, recorder};
+use crate::{domain::retention::Retention, journal::sqlite, recorder, store::redis};
 
 /// The keys that hold tables of keys.
 pub(super) const TABLES: [&str; 5] = ["listen", "store", "journal", "retention", "log"];
@@ -18,6 +18,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let store = store(reader);
     let expected = "1 to 64 letters, digits, '.', '_', ':' or '-', such as \"truycap\"";
     let prefix = reader.read("store.prefix", expected, |given| given.text()?.parse().ok());
+    let wait = wait(reader);
     let journal = journal(reader, store.as_ref());
     let recorder = recorder(reader);
     let retention = retention(reader);
@@ -28,6 +29,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         listen: listen?,
         store: store?,
         prefix: prefix?,
+        wait: wait?,
         journal: journal?,
         recorder: recorder?,
         retention: retention?,
@@ -54,6 +56,12 @@ fn store(reader: &mut Reader<'_>) -> Option<StoreUrl> {
         Some(text) => StoreUrl::parse(text).map_err(|error| error.to_string()),
         None => Err("found no text; expected a URL such as \"sqlite:data/truycap.db\"".into()),
     })
+}
+
+fn wait(reader: &mut Reader<'_>) -> Option<redis::Wait> {
+    let replicas = number(reader, "store.wait_replicas", 0..=16, 1);
+    let aof = reader.read("store.wait_aof", "true or false", |given| given.boolean());
+    Some(redis::Wait { replicas: u8::try_from(replicas?).ok()?, aof: aof? })
 }
 
 fn journal(reader: &mut Reader<'_>, store: Option<&StoreUrl>) -> Option<sqlite::Config> {

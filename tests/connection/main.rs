@@ -9,8 +9,12 @@
 
 #[path = "../process/mod.rs"]
 mod process;
+#[expect(dead_code, reason = "tests here have servers of their own")]
 #[path = "../store/redis_server.rs"]
 mod redis_server;
+#[expect(dead_code, reason = "files are not kept here")]
+#[path = "../process/redis_server.rs"]
+mod server;
 
 mod cluster;
 mod cuts;

@@ -1,39 +1,40 @@
-//! A place with two sites, whose files can be elsewhere, and can be put back from a copy.
+//! A place whose files can be elsewhere, and can be put back from a copy.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use crate::process::Place;
+use crate::{
+    disk::{Disk, as_root},
+    process::Place,
+    sites::sites,
+};
 
-/// The sites that are counted.
-pub(crate) const SITES: [&str; 2] = ["portal", "khoa"];
-
-/// A place where these sites are counted, and views reach the store soon.
+/// A place with the built-in store.
 pub(crate) fn place() -> Place {
-    let sites = SITES.map(|id| format!("{{ id = \"{id}\", origins = [\"https://{id}.example.vn\"] }}")).join(", ");
-    let place = Place::new().with("SITES", &format!("[{sites}]")).with("STORE__FLUSH_INTERVAL", "20ms");
-    place.with_journal(place.path("journal.db")).with_store(place.path("truycap.db"))
+    let place = sites();
+    place.with_store(place.path("truycap.db"))
 }
 
 impl Place {
-    /// The same with a journal elsewhere.
-    pub(crate) fn with_journal(&self, path: impl AsRef<Path>) -> Self {
-        self.clone().with("JOURNAL__PATH", &path.as_ref().display().to_string())
-    }
-
     /// The same with a store elsewhere.
     pub(crate) fn with_store(&self, path: impl AsRef<Path>) -> Self {
         self.clone().with("STORE__URL", &format!("sqlite:{}", path.as_ref().display()))
     }
 
-    pub(crate) fn journal(&self) -> PathBuf {
-        self.environment["TRUYCAP_JOURNAL__PATH"].as_str().into()
-    }
-
     pub(crate) fn store(&self) -> PathBuf {
         self.environment["TRUYCAP_STORE__URL"].trim_start_matches("sqlite:").into()
+    }
+}
+
+impl Disk {
+    /// The same place, started where the disk is mounted.
+    pub(crate) fn visible_to(&self, mut place: Place) -> Place {
+        let user: &[&str] = if as_root() { &[] } else { &["--user", "--preserve-credentials"] };
+        let words = ["nsenter", "--target", &self.holder.id().to_string(), "--mount"].map(str::to_owned);
+        place.launcher = words.into_iter().chain(user.iter().map(|word| (*word).into())).collect();
+        place
     }
 }
 

@@ -14,8 +14,9 @@ use truycap::{
 use crate::{
     counts::{Counts, shown_fit, total},
     load::{Load, Tally, pages},
-    place::{SITES, copy_aside, place, put_back},
+    place::{copy_aside, place, put_back},
     process::{Place, Service, eventually},
+    sites::SITES,
 };
 
 /// Counts `views` on articles with this ending.

@@ -12,7 +12,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
+mod books;
 mod fakes;
+#[expect(dead_code, reason = "a server on a socket is enough here")]
+#[path = "../process/redis_server.rs"]
+mod server;
 mod world;
 
 use std::{
@@ -22,11 +26,11 @@ use std::{
     time::Duration,
 };
 
+use books::Books;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use fakes::{FakeJournal, FakeStore};
 use tokio::{
-    sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -39,7 +43,6 @@ use truycap::{
         site::{Site, SiteId},
     },
     recorder::{self, Config, Handle, Recorder},
-    store::Store,
 };
 use world::{Life, Tally, World, now, set_clock};
 
@@ -49,6 +52,9 @@ const REACH: Duration = Duration::from_secs(4);
 
 /// How many seeds a plain test run tries.
 const SEEDS: u64 = 3000;
+
+/// Of so many seeds, one is tried on a Redis: it takes that much longer.
+const ON_REDIS: u64 = 60;
 
 fn sites() -> Vec<Site> {
     let site = |id, timezone| Site { id: SiteId::parse(id).unwrap(), origins: Vec::new(), timezone };
@@ -130,13 +136,7 @@ async fn look(world: &World, handle: &Handle, instance: usize, site: &str, artic
 
 /// Everything that a store holds of a site.
 async fn rows(world: &World, site: &SiteId) -> BTreeMap<(Bucket, Option<ArticleId>), u64> {
-    let (sender, mut receiver) = mpsc::channel(10_000);
-    world.store.export(site, sender).await.unwrap();
-    let mut rows = BTreeMap::new();
-    while let Some((bucket, article, views)) = receiver.recv().await {
-        rows.insert((bucket, article), views);
-    }
-    rows
+    world.store.rows(site).await.into_iter().map(|(bucket, article, views)| ((bucket, article), views)).collect()
 }
 
 /// What a store should hold of a site: every durable view once, in each of its buckets.
@@ -223,12 +223,14 @@ async fn trouble(world: &Arc<World>, processes: &mut [Process], seconds: u64) {
     }
 }
 
-async fn simulate(seed: u64) {
+/// `books` makes the store.
+async fn simulate(seed: u64, books: fn() -> Books) {
+    // Midnights, of a year too, that no real Redis sees in its past, where buckets would have expired.
     let begin: DateTime<Utc> =
-        ["2026-12-31T16:59:50Z", "2026-11-23T03:00:00Z", "2024-02-28T16:59:55Z"][(seed % 3) as usize].parse().unwrap();
+        ["2098-12-31T16:59:50Z", "2098-11-23T03:00:00Z", "2096-02-28T16:59:55Z"][(seed % 3) as usize].parse().unwrap();
     set_clock(begin);
     let instances = 1 + (seed % 8 >= 6) as usize;
-    let world = World::new(seed, instances);
+    let world = World::new(seed, instances, books());
     let mut processes = Vec::new();
     for instance in 0..instances {
         let steps = world.random(1..400);
@@ -277,31 +279,41 @@ async fn simulate(seed: u64) {
     check(&world, &[]).await;
 }
 
-fn run(seed: u64) {
+fn run(seed: u64, books: fn() -> Books) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(simulate(seed));
+    runtime.block_on(simulate(seed, books));
 }
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().expect("a whole number"))
 }
 
-#[test]
-fn an_acknowledged_view_is_counted_exactly_once_whatever_fails() {
+/// Runs one seed in `share` of those that are asked for, or the one that is.
+fn run_all(share: u64, books: fn() -> Books) {
     if let Some(seed) = number("TRUYCAP_SIM_SEED") {
-        return run(seed);
+        return run(seed, books);
     }
-    let seeds = number("TRUYCAP_SIM_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("TRUYCAP_SIM_SEEDS").unwrap_or(SEEDS) / share;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for first in 0..threads as u64 {
             scope.spawn(move || {
                 for seed in (first..seeds).step_by(threads) {
-                    if catch_unwind(AssertUnwindSafe(|| run(seed))).is_err() {
+                    if catch_unwind(AssertUnwindSafe(|| run(seed, books))).is_err() {
                         panic!("seed {seed} failed; run it again with TRUYCAP_SIM_SEED={seed} cargo test --test simulation");
                     }
                 }
             });
         }
     });
+}
+
+#[test]
+fn an_acknowledged_view_is_counted_exactly_once_whatever_fails() {
+    run_all(1, Books::in_memory);
+}
+
+#[test]
+fn so_it_is_on_a_real_redis() {
+    run_all(ON_REDIS, Books::on_redis);
 }

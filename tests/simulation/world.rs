@@ -17,15 +17,12 @@ use truycap::{
     domain::{
         fold::{DayViews, Deltas},
         producer::{ProducerId, Seq},
-        retention::Retention,
         site::SiteId,
     },
     journal::Entry,
-    store::{
-        Store,
-        memory::{Image, MemoryStore},
-    },
 };
+
+use crate::books::{Books, Image};
 
 /// Views by site and day.
 pub(crate) type Tally = BTreeMap<(SiteId, NaiveDate), DayViews>;
@@ -100,11 +97,11 @@ impl Inner {
 
 pub(crate) struct World {
     inner: Mutex<Inner>,
-    pub(crate) store: MemoryStore<fn() -> DateTime<Utc>>,
+    pub(crate) store: Books,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, instances: usize) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, instances: usize, store: Books) -> Arc<Self> {
         let mut rng = StdRng::seed_from_u64(seed);
         let chances = Chances {
             lost_request: rng.random_range(0..20),
@@ -127,7 +124,7 @@ impl World {
             started: Tally::new(),
             acknowledged: vec![Tally::new(); instances],
         };
-        Arc::new(Self { inner: Mutex::new(inner), store: MemoryStore::new(Retention::default(), now) })
+        Arc::new(Self { inner: Mutex::new(inner), store })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -153,6 +150,10 @@ impl World {
 
     /// Keeps an image of the store, and forgets those older than `reach`.
     pub(crate) fn keep_image(&self, reach: Duration) {
+        // Where the store does not go back, nobody needs one.
+        if self.lock().chances.roll_back == 0 {
+            return;
+        }
         let image = self.store.image();
         let images = &mut self.lock().images;
         images.push_back((Instant::now(), image));

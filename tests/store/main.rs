@@ -35,8 +35,12 @@ mod random;
 mod reading;
 mod redis;
 mod redis_faults;
+mod redis_idle;
 mod redis_server;
+mod redis_waiting;
 mod retaining;
+#[path = "../process/redis_server.rs"]
+mod server;
 mod sqlite;
 
 type Clock = fn() -> DateTime<Utc>;

@@ -34,10 +34,10 @@ async fn keys_and_types_are_as_documented() {
     let base = format!("{}:{{portal}}:", harness.prefix);
     let mut keys: Vec<String> = cli(&mut raw, &format!("KEYS {}:*", harness.prefix));
     keys.sort();
-    let expected = ["articles:2099-01-01", "articles:total", "offsets", "views"].map(|name| format!("{base}{name}"));
+    let expected = ["articles:2099-01-01", "articles:total", "offsets", "offsets:seen", "views"].map(|name| format!("{base}{name}"));
     assert_eq!(keys, expected);
     let types: Vec<String> = expected.iter().map(|key| cli(&mut raw, &format!("TYPE {key}"))).collect();
-    assert_eq!(types, ["zset", "zset", "hash", "hash"]);
+    assert_eq!(types, ["zset", "zset", "hash", "zset", "hash"]);
     let of_producers: Vec<(String, String)> = cli(&mut raw, &format!("HGETALL {base}offsets"));
     assert_eq!(of_producers, [("0".repeat(31) + "1", "7".into())]);
     let mut views: Vec<(String, u64)> = cli(&mut raw, &format!("HGETALL {base}views"));
@@ -130,7 +130,7 @@ async fn scripts_that_redis_forgot_are_sent_again() {
 async fn a_user_who_may_not_do_all_of_an_apply_does_nothing_of_it() {
     let server = Server::start(&[]);
     let (site, mut raw) = (site("portal"), server.raw());
-    for command in ["hincrby", "zincrby", "expireat", "hset"] {
+    for command in ["hincrby", "zincrby", "expireat", "hdel", "hset"] {
         let () = cli(&mut raw, &format!("ACL SETUSER half on >hunter2 ~* +@all -{command}"));
         let store = open(&format!("{}?user=half&pass=hunter2", server.url()), "p");
         let answer = store.apply(&site, MINE, 0, 1, deltas(&[("2099", "", 1), ("2099", "/a", 1)])).await;

@@ -1,6 +1,7 @@
 -- Adds increments to the counters of a site and moves a producer's offset, both or neither.
 --
--- KEYS  1 the offsets (hash); 2 the views of the site (hash); from 3 on the views of articles (a sorted set for each bucket)
+-- KEYS  1 the offsets (hash); 2 the views of the site (hash); 3 the offsets of idle producers (hash);
+--       from 4 on the views of articles (a sorted set for each bucket)
 -- ARGV  1 the producer; 2 the offset it must stand at; 3 the offset it moves to
 --       4 how many buckets of the site; then for each: bucket, views
 --       then groups of sorted sets that take the same increments, in the order of KEYS:
@@ -24,25 +25,35 @@ end
 -- A user who may not do all of this must not do half of it.
 local last = KEYS[#KEYS]
 if redis.acl_check_cmd then
-    local writes = {{'HINCRBY', KEYS[2], '', 1}, {'ZINCRBY', last, 1, ''}, {'EXPIREAT', last, 0}, {'HSET', KEYS[1], '', 0}}
+    local writes = {
+        {'HINCRBY', KEYS[2], '', 1}, {'ZINCRBY', last, 1, ''}, {'EXPIREAT', last, 0},
+        {'HDEL', KEYS[3], ''}, {'HSET', KEYS[1], '', 0},
+    }
     for _, write in ipairs(writes) do
         if not redis.acl_check_cmd(unpack(write)) then
             return redis.error_reply('NOPERM this user may not use ' .. write[1] .. ' on the keys of this site')
         end
     end
 else
-    -- Redis before 7 cannot be asked. But it says what it does not let a user do before it looks at what is wrong about it.
-    local wrong = {{'HINCRBY', KEYS[2], '', ''}, {'ZINCRBY', last, '', ''}, {'EXPIREAT', last, ''}, {'HSET', KEYS[1], '', '', ''}}
-    for _, write in ipairs(wrong) do
+    -- Redis before 7 cannot be asked. But it says what it does not let a user do before it says what is wrong about it.
+    local nothing = {
+        {'HINCRBY', KEYS[2], '', ''}, {'ZINCRBY', last, '', ''}, {'EXPIREAT', last, ''},
+        {'HDEL', KEYS[3], ''}, {'HSET', KEYS[1], '', '', ''},
+    }
+    for _, write in ipairs(nothing) do
         local reply = pcall(unpack(write))
-        if not string.find(reply.err, '^ERR ') then return reply end
+        local told = type(reply) == 'table' and reply.err or 'ERR'
+        if not (string.find(told, '^ERR') or string.find(told, '^WRONGTYPE')) then return reply end
     end
 end
 
 local stored = pcall('HGET', KEYS[1], ARGV[1])
 local failure = failed(stored, KEYS[1])
 if failure then return failure end
-stored = stored or '0'
+local idle = not stored and pcall('HGET', KEYS[3], ARGV[1])
+failure = failed(idle, KEYS[3])
+if failure then return failure end
+stored = stored or idle or '0'
 if stored ~= ARGV[2] then return {0, stored} end
 
 local first_group = 5 + 2 * tonumber(ARGV[4])
@@ -57,7 +68,7 @@ for i = 5, first_group - 1, 2 do
 end
 
 -- Where even the most read article would stay below the limit, no other needs to be looked at.
-local at, key = first_group, 3
+local at, key = first_group, 4
 while at <= #ARGV do
     local sets, articles, most = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
     local first = at + 3 + sets
@@ -79,7 +90,7 @@ end
 for i = 5, first_group - 1, 2 do
     call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1])
 end
-at, key = first_group, 3
+at, key = first_group, 4
 while at <= #ARGV do
     local sets, articles = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
     local first = at + 3 + sets
@@ -94,4 +105,5 @@ while at <= #ARGV do
     at, key = last + 1, key + sets
 end
 call('HSET', KEYS[1], ARGV[1], ARGV[3])
+if idle then call('HDEL', KEYS[3], ARGV[1]) end
 return {1}

@@ -58,7 +58,7 @@ impl<'a> Increments<'a> {
     /// Adds keys and arguments to a call, in the order that the script's head states.
     pub(super) fn fill(&self, cmd: &mut Cmd, keys: &Keys, producer: ProducerId, from: Seq, to: Seq) {
         let sets: usize = self.groups.iter().map(|group| group.buckets.len()).sum();
-        cmd.arg(2 + sets).arg(keys.offsets()).arg(keys.views());
+        cmd.arg(3 + sets).arg(keys.offsets()).arg(keys.views()).arg(keys.idle());
         for (bucket, _) in self.groups.iter().flat_map(|group| &group.buckets) {
             cmd.arg(keys.articles(*bucket));
         }

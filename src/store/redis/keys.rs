@@ -2,6 +2,9 @@
 //!
 //! ```text
 //! truycap:{portal}:offsets               hash        producer → offset
+//! truycap:{portal}:offsets:idle          hash        the same, of producers that are not in use
+//! truycap:{portal}:offsets:seen          sorted set  producer → when it was last seen in use
+//! truycap:{portal}:barrier               text        empty, for a minute; where an apply waits for replicas or disks
 //! truycap:{portal}:views                 hash        bucket → views of the site
 //! truycap:{portal}:articles:2026-11-23   sorted set  article → views, for each bucket; `total` is kept for ever
 //! ```
@@ -48,6 +51,19 @@ impl Keys {
 
     pub(super) fn offsets(&self) -> String {
         format!("{}offsets", self.0)
+    }
+
+    pub(super) fn idle(&self) -> String {
+        format!("{}offsets:idle", self.0)
+    }
+
+    pub(super) fn seen(&self) -> String {
+        format!("{}offsets:seen", self.0)
+    }
+
+    /// Written where an apply waits for replicas or disks, and gone a minute later.
+    pub(super) fn barrier(&self) -> String {
+        format!("{}barrier", self.0)
     }
 
     pub(super) fn views(&self) -> String {

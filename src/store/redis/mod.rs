@@ -4,6 +4,8 @@
 //! - `connection`: one connection, and when another one is made; `errors`: what its failures mean
 //! - `script`: scripts; `apply.lua` and `top.lua` beside it
 //! - `apply`: what goes into `apply.lua` and what comes out
+//! - `barrier`: waiting for replicas and disks, where that is asked for
+//! - `idle`: producers that are no longer in use; `idle.lua` beside it
 //! - `reading`, `export`: questions
 //! - `advice`: what could be better about a server
 //!
@@ -17,7 +19,9 @@ use tokio::sync::mpsc;
 
 use self::{
     apply::Increments,
+    barrier::Barrier,
     connection::Connection,
+    idle::Idle,
     keys::Keys,
     reading::{Reading, article, decode},
     script::Script,
@@ -35,15 +39,18 @@ use crate::domain::{
 
 mod advice;
 mod apply;
+mod barrier;
 mod connection;
 mod errors;
 mod export;
+mod idle;
 mod keys;
 mod reading;
 mod script;
 mod url;
 
 pub use advice::advice;
+pub use barrier::Wait;
 pub use keys::{Prefix, PrefixError};
 pub use url::{Url, UrlError};
 
@@ -54,6 +61,8 @@ pub struct Config {
     pub url: Url,
     /// What all keys begin with. Two services that share a server and not their counters have two of them.
     pub prefix: Prefix,
+    /// What an apply waits for.
+    pub wait: Wait,
 }
 
 /// The Unix time in seconds from which on a bucket is gone; 0 for one that is kept for ever.
@@ -69,21 +78,26 @@ pub struct RedisStore<C> {
     connection: Connection,
     apply: Script,
     top: Script,
+    idle: Idle,
+    barrier: Option<Barrier>,
 }
 
 impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> RedisStore<C> {
     /// A store that connects when it is first asked: Redis may be away. `clock` tells the instant by which buckets of
     /// articles expire.
     pub fn open(config: Config, retention: Retention, clock: C) -> Self {
-        let connection = Connection::new(&config.url);
+        let (connection, barrier) = (Connection::new(&config.url), Barrier::new(config.wait, &config.url));
         let (apply, top) = (Script::new(include_str!("apply.lua")), Script::new(include_str!("top.lua")));
-        Self { prefix: config.prefix, retention, clock, connection, apply, top }
+        Self { prefix: config.prefix, retention, clock, connection, apply, top, idle: Idle::new(), barrier }
     }
 
     /// Ends the connection; all that is asked later is refused.
     #[expect(clippy::unused_async, reason = "closing is the same for all stores, and others have to wait")]
     pub async fn close(&self) {
         self.connection.close();
+        if let Some(barrier) = &self.barrier {
+            barrier.close();
+        }
     }
 
     /// What could be better about the server, a sentence each; see [`advice`].
@@ -114,23 +128,38 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
         let keys = self.keys(site);
         let increments = Increments::new(&deltas, self.expiry());
         let answer = self.apply.run(&self.connection, |cmd| increments.fill(cmd, &keys, producer, from, to)).await;
-        apply::answer(&answer.map_err(errors::Failure::of_write)?, &keys, site)
+        let applied = apply::answer(&answer.map_err(errors::Failure::of_write)?, &keys, site)?;
+        if let Some(barrier) = &self.barrier {
+            match applied {
+                Applied::Done => barrier.after_write(&keys).await?,
+                Applied::Refused(_) => barrier.before_answer(&keys).await?,
+            }
+        }
+        if applied == Applied::Done {
+            self.idle.look(&self.connection, &keys, site, producer, (self.clock)()).await;
+        }
+        Ok(applied)
     }
 
     async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
         let (keys, expiry, buckets) = (self.keys(site), self.expiry(), Figure::buckets(today));
+        if let Some(barrier) = &self.barrier {
+            barrier.before_answer(&keys).await?;
+        }
         let kept = |bucket: &Bucket| !articles.is_empty() && !expiry.gone(*bucket);
         let ids: Vec<&str> = articles.iter().map(ArticleId::as_str).collect();
         let mut reading = Reading::new();
+        let producer = producer.to_string();
         reading.ask("HGETALL", keys.offsets(), None::<&str>);
+        reading.ask("HGET", keys.idle(), &producer);
         reading.ask("HMGET", keys.views(), buckets.map(|bucket| bucket.to_string()).to_vec());
         for bucket in buckets.iter().filter(|bucket| kept(bucket)) {
             reading.ask("ZMSCORE", keys.articles(*bucket), &ids);
         }
         let mut answers = reading.run(&self.connection).await?;
 
-        let producer = producer.to_string();
         let (own, others): (Vec<_>, Vec<_>) = answers.offsets()?.into_iter().partition(|(id, _)| *id == producer);
+        let idle = answers.next::<Option<Seq>>()?;
         let of_site = answers.counts()?;
         let mut of_articles = vec![[0; 9]; articles.len()];
         for (place, _) in buckets.iter().enumerate().filter(|(_, bucket)| kept(bucket)) {
@@ -139,7 +168,7 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
             }
         }
         Ok(Snapshot {
-            offset: own.iter().map(|(_, offset)| *offset).sum(),
+            offset: own.first().map(|(_, offset)| *offset).or(idle).unwrap_or_default(),
             others: others.iter().fold(0, |sum, (_, offset)| sum.wrapping_add(*offset)),
             site: Figures::new(std::array::from_fn(|place| of_site.get(place).copied().unwrap_or_default())),
             articles: of_articles.into_iter().map(Figures::new).collect(),

@@ -7,29 +7,30 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use crate::process::Place;
-
 /// A tmpfs. A process holds it, in whose namespace it is mounted; it ends with its standard input, that is, with the test.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    holder: Child,
+    pub(crate) holder: Child,
     _input: ChildStdin,
     mount: PathBuf,
-    as_root: bool,
+}
+
+/// Whether mounting needs no namespace of users.
+pub(crate) fn as_root() -> bool {
+    fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t0\t"))
 }
 
 impl Disk {
     /// Mounts one at `mount` that holds `mebibytes`.
     pub(crate) fn new(mount: &Path, mebibytes: u32) -> Self {
         fs::create_dir(mount).unwrap();
-        let as_root = fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t0\t"));
-        let user: &[&str] = if as_root { &[] } else { &["--user", "--map-root-user"] };
+        let user: &[&str] = if as_root() { &[] } else { &["--user", "--map-root-user"] };
         let script = "mount -t tmpfs -o size=\"$1\"m tmpfs \"$2\" && echo mounted && exec cat";
         let mut holder = Command::new("unshare");
         holder.args(user).args(["--mount", "sh", "-c", script, "sh", &mebibytes.to_string()]).arg(mount);
         let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("`unshare` of util-linux is needed");
         let (input, output) = (holder.stdin.take().unwrap(), holder.stdout.take().unwrap());
-        let disk = Self { holder, _input: input, mount: mount.into(), as_root };
+        let disk = Self { holder, _input: input, mount: mount.into() };
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line).unwrap();
         assert_eq!(
@@ -40,22 +41,15 @@ impl Disk {
         disk
     }
 
-    /// The same place, started where the disk is mounted.
-    pub(crate) fn visible_to(&self, mut place: Place) -> Place {
-        let user: &[&str] = if self.as_root { &[] } else { &["--user", "--preserve-credentials"] };
-        let words = ["nsenter", "--target", &self.holder.id().to_string(), "--mount"].map(str::to_owned);
-        place.launcher = words.into_iter().chain(user.iter().map(|word| (*word).into())).collect();
-        place
-    }
-
-    fn ballast(&self) -> PathBuf {
+    /// A file on it, as processes outside of the namespace reach it; not those that look behind links, as SQLite does.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         let mount = self.mount.strip_prefix("/").unwrap();
-        Path::new("/proc").join(self.holder.id().to_string()).join("root").join(mount).join("ballast")
+        Path::new("/proc").join(self.holder.id().to_string()).join("root").join(mount).join(name)
     }
 
     /// Takes all room that is left.
     pub(crate) fn fill(&self) {
-        let mut file = File::options().append(true).create(true).open(self.ballast()).unwrap();
+        let mut file = File::options().append(true).create(true).open(self.path("ballast")).unwrap();
         let error = loop {
             if let Err(error) = file.write_all(&[b'x'; 4096]) {
                 break error;
@@ -66,7 +60,7 @@ impl Disk {
 
     /// Gives the room back.
     pub(crate) fn empty(&self) {
-        fs::remove_file(self.ballast()).unwrap();
+        fs::remove_file(self.path("ballast")).unwrap();
     }
 }
 

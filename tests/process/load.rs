@@ -11,11 +11,11 @@ use std::{
 };
 
 use crate::{
-    place::SITES,
     process::{
         client::{Answer, Client},
         eventually,
     },
+    sites::SITES,
 };
 
 /// A site, and an article of it; `""` stands for the site itself.

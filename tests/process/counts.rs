@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::{
     load::{Key, Tally},
-    place::SITES,
     process::{Place, Service},
+    sites::SITES,
 };
 
-/// What an export says: the sum of each kind of bucket, of each site and article.
-#[derive(Debug, PartialEq, Eq)]
+/// What a store holds: the sum of each kind of bucket, of each site and article.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts(BTreeMap<Key, BTreeMap<&'static str, u64>>);
 
 const KINDS: [&str; 5] = ["day", "week", "month", "year", "total"];
@@ -20,12 +20,16 @@ impl Counts {
     /// What the store holds, by `truycap export`.
     pub(crate) fn exported(place: &Place) -> Self {
         let export = place.ok(&["export"]);
-        let mut counts = Self(BTreeMap::new());
+        let mut counts = Self::default();
         for row in csv::Reader::from_reader(export.as_bytes()).deserialize() {
             let (site, article, bucket, views): (String, String, String, u64) = row.unwrap();
-            *counts.0.entry((site, article)).or_default().entry(kind(&bucket)).or_default() += views;
+            counts.add((site, article), &bucket, views);
         }
         counts
+    }
+
+    pub(crate) fn add(&mut self, key: Key, bucket: &str, views: u64) {
+        *self.0.entry(key).or_default().entry(kind(bucket)).or_default() += views;
     }
 
     /// The total of a site, or of an article of it.

@@ -1,0 +1,193 @@
+//! Where the counters of a simulated world are: the model of a store, or a real Redis.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use redis::Commands;
+use tokio::{runtime::Runtime, sync::mpsc};
+use truycap::{
+    domain::{
+        article::ArticleId,
+        fold::Deltas,
+        producer::{ProducerId, Seq},
+        retention::Retention,
+        site::SiteId,
+    },
+    store::{
+        Applied, Row, Snapshot, Store, StoreError,
+        memory::{self, MemoryStore},
+        redis::{Config, RedisStore, Wait},
+    },
+};
+
+use crate::{server::Server, world::now};
+
+/// The most rows an export of a simulated world has.
+const ROWS: usize = 10_000;
+
+type RedisClock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+pub(crate) enum Books {
+    Memory(MemoryStore<fn() -> DateTime<Utc>>),
+    Redis(OnRedis),
+}
+
+/// Everything that a store held at one moment.
+#[derive(Clone)]
+pub(crate) enum Image {
+    Memory(memory::Image),
+    /// Keys, as Redis dumps them.
+    Redis(Vec<(String, Vec<u8>)>),
+}
+
+/// Keys of its own on the server that all worlds share.
+pub(crate) struct OnRedis {
+    prefix: String,
+    store: Arc<RedisStore<RedisClock>>,
+    /// The simulated time, for threads that do not know it.
+    now: Arc<AtomicI64>,
+}
+
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(&[]))
+}
+
+/// Where real time goes on.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap())
+}
+
+impl OnRedis {
+    /// Carries out a call elsewhere, while this thread stands still and with it the simulated time: to the simulation, it
+    /// takes none.
+    fn call<T: Send + 'static, F: Future<Output = T> + Send + 'static>(&self, call: impl FnOnce(Arc<RedisStore<RedisClock>>) -> F) -> T {
+        self.now.store(now().timestamp_millis(), Ordering::SeqCst);
+        let (done, answer) = std::sync::mpsc::sync_channel(1);
+        let call = call(Arc::clone(&self.store));
+        runtime().spawn(async move { done.send(call.await) });
+        answer.recv().unwrap()
+    }
+
+    fn keys(&self) -> Vec<String> {
+        server().raw().keys(format!("{}:*", self.prefix)).unwrap()
+    }
+}
+
+impl Drop for OnRedis {
+    fn drop(&mut self) {
+        let keys = self.keys();
+        if !keys.is_empty() {
+            let () = server().raw().del(keys).unwrap();
+        }
+    }
+}
+
+impl Books {
+    pub(crate) fn in_memory() -> Self {
+        Self::Memory(MemoryStore::new(Retention::default(), now))
+    }
+
+    pub(crate) fn on_redis() -> Self {
+        static WORLDS: AtomicU64 = AtomicU64::new(0);
+        let prefix = format!("world-{}", WORLDS.fetch_add(1, Ordering::Relaxed));
+        let config = Config { url: server().url().parse().unwrap(), prefix: prefix.parse().unwrap(), wait: Wait::default() };
+        let now = Arc::new(AtomicI64::new(0));
+        let told = Arc::clone(&now);
+        let clock: RedisClock = Box::new(move || DateTime::from_timestamp_millis(told.load(Ordering::SeqCst)).unwrap());
+        // Opened where its connection will live.
+        let _guard = runtime().enter();
+        Self::Redis(OnRedis { prefix, store: Arc::new(RedisStore::open(config, Retention::default(), clock)), now })
+    }
+
+    pub(crate) async fn apply(
+        &self,
+        site: &SiteId,
+        producer: ProducerId,
+        from: Seq,
+        to: Seq,
+        deltas: Arc<Deltas>,
+    ) -> Result<Applied, StoreError> {
+        match self {
+            Self::Memory(store) => store.apply(site, producer, from, to, deltas).await,
+            Self::Redis(redis) => {
+                let site = site.clone();
+                redis.call(move |store| async move { store.apply(&site, producer, from, to, deltas).await })
+            }
+        }
+    }
+
+    pub(crate) async fn figures(
+        &self,
+        site: &SiteId,
+        producer: ProducerId,
+        today: NaiveDate,
+        articles: &[ArticleId],
+    ) -> Result<Snapshot, StoreError> {
+        match self {
+            Self::Memory(store) => store.figures(site, producer, today, articles).await,
+            Self::Redis(redis) => {
+                let (site, articles) = (site.clone(), articles.to_vec());
+                redis.call(move |store| async move { store.figures(&site, producer, today, &articles).await })
+            }
+        }
+    }
+
+    /// Everything the store holds of a site.
+    pub(crate) async fn rows(&self, site: &SiteId) -> Vec<Row> {
+        let (sender, mut receiver) = mpsc::channel(ROWS);
+        match self {
+            Self::Memory(store) => store.export(site, sender).await,
+            Self::Redis(redis) => {
+                let site = site.clone();
+                redis.call(move |store| async move { store.export(&site, sender).await })
+            }
+        }
+        .unwrap();
+        let mut rows = Vec::new();
+        while let Some(row) = receiver.recv().await {
+            rows.push(row);
+        }
+        rows
+    }
+
+    pub(crate) fn image(&self) -> Image {
+        match self {
+            Self::Memory(store) => Image::Memory(store.image()),
+            Self::Redis(redis) => {
+                let mut raw = server().raw();
+                let dump = |key: String| {
+                    let dump = redis::cmd("DUMP").arg(&key).query(&mut raw).unwrap();
+                    (key, dump)
+                };
+                Image::Redis(redis.keys().into_iter().map(dump).collect())
+            }
+        }
+    }
+
+    /// Puts the store back into an earlier state. What a Redis knew of scripts is lost as well.
+    pub(crate) fn restore(&self, image: Image) {
+        match (self, image) {
+            (Self::Memory(store), Image::Memory(image)) => store.restore(image),
+            (Self::Redis(redis), Image::Redis(image)) => {
+                let mut all = redis::pipe();
+                all.atomic().cmd("SCRIPT").arg("FLUSH").ignore();
+                for key in redis.keys() {
+                    all.del(key).ignore();
+                }
+                for (key, dump) in image {
+                    all.cmd("RESTORE").arg(key).arg(0).arg(dump).ignore();
+                }
+                let () = all.query(&mut server().raw()).unwrap();
+            }
+            _ => unreachable!("an image goes back to where it was taken"),
+        }
+    }
+}
