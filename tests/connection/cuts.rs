@@ -8,7 +8,8 @@ use truycap::store::{Applied, Store, StoreError};
 use crate::{
     RedisClient, answered, apply, figures, is_in_doubt,
     proxy::{Fate, Proxy, Way},
-    redis_server::{Server, new_prefix, open},
+    redis_server::{new_prefix, open},
+    server::Server,
     steps,
 };
 

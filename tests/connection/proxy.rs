@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::redis_server::Server;
+use crate::server::Server;
 
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

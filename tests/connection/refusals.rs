@@ -7,12 +7,7 @@ use truycap::{
     store::{Applied, Store, StoreError},
 };
 
-use crate::{
-    RedisClient, answered, apply, figures,
-    process::wait::eventually,
-    redis_server::{Server, open},
-    steps,
-};
+use crate::{RedisClient, answered, apply, figures, process::wait::eventually, redis_server::open, server::Server, steps};
 
 /// A server that is given reasons to refuse, and somebody who is logged in to it otherwise than the store.
 struct Operator {

@@ -5,7 +5,8 @@ use truycap::store::Applied;
 use crate::{
     answered, apply, is_in_doubt,
     proxy::{Fate, Proxy, Way},
-    redis_server::{Server, open},
+    redis_server::open,
+    server::Server,
     steps,
 };
 use truycap::store::Store;

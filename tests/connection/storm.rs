@@ -28,7 +28,8 @@ use truycap::{
 use crate::{
     Clock, RedisClient,
     proxy::{Fate, Proxy, Way},
-    redis_server::{Server, open},
+    redis_server::open,
+    server::Server,
 };
 
 const SITES: [&str; 3] = ["portal", "press", "shop"];

@@ -1,1 +1,1 @@
-//! x
+//! Encrypted.

@@ -41,7 +41,7 @@ pub(super) struct Refusal {
     /// The first word of the error, such as `OOM`.
     pub(super) code: String,
     /// The whole error.
-    text: String,
+    pub(super) text: String,
     /// Which command of a pipeline it was.
     index: usize,
 }
@@ -101,6 +101,11 @@ impl Refusal {
     /// Redis 6 puts an error of a script's command into an error of the script.
     fn is_wrong_type(&self) -> bool {
         self.code == "WRONGTYPE" || self.text.contains("WRONGTYPE")
+    }
+
+    /// Whether the command is not for this user, or not known to this server.
+    pub(super) fn forbids(&self) -> bool {
+        matches!(self.code.as_str(), "NOPERM" | "ERR")
     }
 
     /// What it means, in words for whoever looks after the server.
