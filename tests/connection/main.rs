@@ -7,6 +7,7 @@
 //! - `tls`: the binary, encrypted
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
+#[expect(dead_code, reason = "figures are asked of Redis itself here")]
 #[path = "../process/mod.rs"]
 mod process;
 #[expect(dead_code, reason = "tests here have servers of their own")]
@@ -15,6 +16,8 @@ mod redis_server;
 #[expect(dead_code, reason = "files are not kept here")]
 #[path = "../process/redis_server.rs"]
 mod server;
+#[path = "../process/views.rs"]
+mod views;
 
 mod cluster;
 mod cuts;
@@ -68,7 +71,6 @@ async fn figures(store: &RedisClient) -> Result<Snapshot, StoreError> {
 }
 
 /// How many steps the store holds: by its offset, and all counters say the same.
-#[track_caller]
 async fn steps(store: &RedisClient) -> Seq {
     let offset = figures(store).await.unwrap().offset;
     let counted: Vec<_> = STEP.iter().map(|(bucket, id, views)| ((*bucket).to_owned(), (*id).to_owned(), views * offset)).collect();

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    mem::replace,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -221,7 +220,7 @@ impl Shared {
         let mut cut = self.cut.lock().unwrap();
         let current = cut.as_mut().filter(|cut| cut.way == way && length > 0)?;
         if current.after <= length {
-            return replace(&mut *cut, None);
+            return cut.take();
         }
         current.after -= length;
         None
