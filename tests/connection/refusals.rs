@@ -2,6 +2,10 @@
 
 use std::{fs, thread::JoinHandle, time::Duration};
 
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use truycap::{
     domain::figures::Figure,
     store::{Applied, Store, StoreError},
@@ -238,4 +242,40 @@ async fn what_redis_puts_off_is_in_doubt_and_counted_once() {
     let again = apply(&store, 1).await;
     assert_eq!(again, Ok(if at == 1 { Applied::Done } else { Applied::Refused(2) }));
     assert_eq!(steps(&store).await, 2);
+}
+
+/// Answers as Redis 6.2 does, which puts an error of a script's command into other words: `refusal` to every script.
+async fn older(refusal: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut part = [0; 4096];
+            while let Ok(length @ 1..) = client.read(&mut part).await {
+                let asked = String::from_utf8_lossy(&part[..length]).into_owned();
+                let answer =
+                    if asked.contains("EVALSHA") { format!("-{refusal}\r\n") } else { "+OK\r\n".repeat(asked.matches('*').count()) };
+                client.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_error_within_the_error_of_a_script_is_understood() {
+    let within = [
+        ("@user_script: 41: -READONLY You can't write against a read only replica.", "this Redis is a replica", true),
+        ("ERR Error running script (call to f_5): @user_script:41: @user_script: 41: -OOM command not allowed.", "raise maxmemory", false),
+        ("@user_script: 41: The user executing the script can't run this command or subcommand", "may not do this", false),
+    ];
+    for (refusal, says, leaves) in within {
+        let store = open(&older(refusal).await, "p");
+        let answer = apply(&store, 0).await;
+        assert!(matches!(&answer, Err(StoreError::NotApplied(why)) if why.contains(says)), "{answer:?}");
+        // A replica is not asked again: the address may lead to another server by now.
+        let waits = matches!(apply(&store, 0).await, Err(StoreError::NotApplied(why)) if why.contains("waiting before another try"));
+        assert_eq!(waits, leaves, "{refusal}");
+    }
 }
