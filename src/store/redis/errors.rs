@@ -118,8 +118,8 @@ impl Refusal {
 
 /// The code of an error that a command got within a script, which Redis puts into an error of the script.
 fn code_within(text: &str) -> Option<&'static str> {
-    // Not a code, but always these words.
-    if text.contains("user executing the script can't") {
+    // No code, but these words: the first up to Redis 7.0, the second from 7.2 on.
+    if text.contains("user executing the script can't") || text.contains("ACL failure in script") {
         return Some("NOPERM");
     }
     MEANINGS.iter().map(|(code, _)| *code).find(|code| text.contains(&format!(": -{code} ")))
