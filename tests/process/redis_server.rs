@@ -100,8 +100,13 @@ impl Server {
         self.running.as_ref()?.pid.parse().ok()
     }
 
+    /// A place in its directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     fn socket(&self) -> PathBuf {
-        self.dir.join("socket")
+        self.file("socket")
     }
 
     /// The URL of the socket.
