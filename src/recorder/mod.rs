@@ -11,7 +11,7 @@
 //!
 //! - `state`: what is known of a site; a state machine without I/O
 //! - `base`: what the store said, as a part of it
-//! - `counter`: the state behind its lock, and who waits for what
+//! - `counter`: the state behind its lock, and who waits for what; `fault`: how the store fails for it
 //! - `commit`, `worker`, `query`, `trim`: the tasks
 //! - `shared`: what they share
 //!
@@ -41,6 +41,7 @@ use crate::{
 mod base;
 mod commit;
 mod counter;
+mod fault;
 mod query;
 mod shared;
 mod state;
