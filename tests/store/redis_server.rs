@@ -33,6 +33,11 @@ pub(crate) fn open(url: &str, prefix: &str) -> RedisStore<Clock> {
 }
 
 impl Server {
+    /// The URL of the port.
+    pub(crate) fn tcp_url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
     /// A store on this server.
     pub(crate) fn store(&self, prefix: &str) -> RedisStore<Clock> {
         open(&self.url(), prefix)
