@@ -101,7 +101,7 @@ fn while_redis_is_away_over_midnight_nobody_waits_and_afterwards_every_view_is_i
     all_acknowledged(&tally);
     assert!(kib < 100 << 10, "{kib} KiB");
     assert!(longest < 10 * usual + Duration::from_millis(100), "{longest:?} instead of {usual:?}");
-    assert!(tallies.iter().all(|tally| tally.slowest < Duration::from_secs(2)), "an answer took {:?}", tally.slowest);
+    assert!(tally.slowest < Duration::from_secs(2), "an answer took {:?}", tally.slowest);
 
     server.restart();
     server.wait_for("everything is in Redis after ten minutes", &tally);
