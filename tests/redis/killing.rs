@@ -44,9 +44,9 @@ fn a_redis_that_is_killed_again_and_again_has_everything_in_the_end() {
     service.settle(&place, &server, &tally);
 }
 
-#[test]
-fn both_killed_again_and_again_lose_nothing_and_count_nothing_twice() {
-    let mut server = Server::start(&LOGGING);
+/// Kills the service and a server of these options at the same time.
+fn kill_both(options: &[&str]) {
+    let mut server = Server::start(options);
     let place = place(&server);
     let load = Load::start(6, pages(12, ""), Duration::ZERO);
     let service = thread::scope(|scope| {
@@ -60,4 +60,14 @@ fn both_killed_again_and_again_lose_nothing_and_count_nothing_twice() {
     service.settle(&place, &server, &tally);
     println!("{:?}", tally.all());
     assert!(tally.all().unanswered > 0, "the kills hit nothing");
+}
+
+#[test]
+fn both_killed_again_and_again_lose_nothing_and_count_nothing_twice() {
+    kill_both(&LOGGING);
+}
+
+#[test]
+fn both_killed_again_and_again_lose_nothing_where_redis_starts_empty_each_time() {
+    kill_both(&[]);
 }
