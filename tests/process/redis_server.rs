@@ -114,11 +114,6 @@ impl Server {
         format!("redis+unix://{}", self.socket().display())
     }
 
-    /// The URL of the port.
-    pub(crate) fn tcp_url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
     /// A plain connection, as an operator has it.
     pub(crate) fn raw(&self) -> redis::Connection {
         redis::Client::open(self.url()).unwrap().get_connection().unwrap()
