@@ -5,6 +5,7 @@
 //! - `client`: what a request says of its sender: origin, prefetch, bot
 //! - `query`, `body`: what a request asks for
 //! - `respond`: how an answer is written: JSON, problems, files
+//! - `assets`: the files that pages load, compressed
 //! - `handlers`: one file per resource
 //!
 //! Handlers are generic over the body they read, so nothing here but [`serve()`] needs a socket.
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use hyper::{Request, Response, body::Bytes};
 
+mod assets;
 mod body;
 mod client;
 mod handlers;

@@ -27,6 +27,8 @@ pub(super) enum Caching {
     Second,
     /// A few moments: lists.
     TenSeconds,
+    /// So long that a page rarely asks, and no longer than a mistake in a file may live.
+    Hour,
 }
 
 impl Caching {
@@ -36,6 +38,7 @@ impl Caching {
             Self::Check => "no-cache",
             Self::Second => "public, max-age=1",
             Self::TenSeconds => "public, max-age=10",
+            Self::Hour => "public, max-age=3600",
         })
     }
 }

@@ -13,7 +13,7 @@ use hyper::{
 use tokio::time::timeout;
 
 use super::{
-    Limits, RequestBody, Responder,
+    Limits, RequestBody, Responder, assets,
     client::Sender,
     handlers::{Call, admin, demo, figures, gif, history, top, views},
     query::decode,
@@ -112,6 +112,17 @@ impl Public {
     }
 }
 
+impl Public {
+    /// What is there without any site: the script and the look of the box, and the demo where it is wanted.
+    fn page(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
+        if let Some(asset) = assets::of_portals(path) {
+            return Some(asset.answer(headers));
+        }
+        let demo = self.demo.as_ref()?;
+        if path == "/" { Some(demo.page()) } else { Some(assets::of_demo(path)?.answer(headers)) }
+    }
+}
+
 impl Responder for Public {
     async fn respond<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
         let (head, body) = request.into_parts();
@@ -119,7 +130,7 @@ impl Responder for Public {
         if let Some((id, resource)) = Resource::find(path) {
             return self.site(id, resource, &head, body).await;
         }
-        let page = self.demo.as_ref().and_then(|demo| demo.file(path)).ok_or_else(|| not_found("page", path));
+        let page = self.page(path, &head.headers).ok_or_else(|| not_found("page", path));
         page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response)
     }
 }

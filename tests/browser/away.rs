@@ -51,8 +51,8 @@ fn without_the_service_a_page_stays_as_it_was() {
 
     // The script itself stands on the service that is away.
     let mut pages = pages;
-    pages[0].2 = pages[0].2.replace("/demo.js", &format!("{origin}/demo.js"));
+    pages[0].2 = pages[0].2.replace("/counter.js", &format!("{origin}/counter.js"));
     browser.open(&serve(pages, Otherwise::Nothing));
-    browser.says("/demo.js");
+    browser.says("/counter.js");
     assert_eq!(browser.run(AS_SENT), true);
 }

@@ -13,7 +13,7 @@ fn a_page_of_another_origin_counts_nothing() {
     let service = place.start();
     let before = place.ok(&["export"]);
     let mut pages = demo(&service);
-    pages[0].2 = pages[0].2.replace("/demo.js", &format!("{}/demo.js", service.origin()));
+    pages[0].2 = pages[0].2.replace("/counter.js", &format!("{}/counter.js", service.origin()));
     let browser = Browser::start();
 
     // The script as it is: the browser asks whether it may, and it may not.

@@ -48,7 +48,7 @@ pub(crate) fn demo(service: &Service) -> Vec<Page> {
     let get = |path: &str| ureq::get(format!("{}{path}", service.origin())).call().unwrap().body_mut().read_to_string().unwrap();
     let files = [
         ("/", "text/html"),
-        ("/demo.js", "text/javascript"),
+        ("/counter.js", "text/javascript"),
         ("/demo.css", "text/css"),
         ("/widget.css", "text/css"),
         ("/demo.svg", "image/svg+xml"),

@@ -4,10 +4,10 @@ use hyper::{Response, body::Bytes};
 
 use crate::{
     domain::site::SiteId,
-    http::respond::{Body, Caching, content, html},
+    http::respond::{Body, html},
 };
 
-/// The demo page and what belongs to it.
+/// The demo page.
 #[derive(Debug)]
 pub(in crate::http) struct Demo {
     page: Bytes,
@@ -21,16 +21,8 @@ impl Demo {
         Self { page: page.into() }
     }
 
-    /// What is served at a path.
-    pub(in crate::http) fn file(&self, path: &str) -> Option<Response<Body>> {
-        let css = |text: &'static str| content("text/css; charset=utf-8", Caching::Check, text);
-        Some(match path {
-            "/" => html(self.page.clone()),
-            "/demo.css" => css(include_str!("../../../web/demo.css")),
-            "/widget.css" => css(include_str!("../../../web/widget.css")),
-            "/demo.svg" => content("image/svg+xml", Caching::Check, include_str!("../../../web/demo.svg")),
-            "/demo.js" => content("text/javascript; charset=utf-8", Caching::Check, include_str!("../../../web/demo.js")),
-            _ => return None,
-        })
+    /// The page, which counts a view of it.
+    pub(in crate::http) fn page(&self) -> Response<Body> {
+        html(self.page.clone())
     }
 }
