@@ -41,6 +41,7 @@ macro_rules! asset {
 pub(super) fn of_portals(path: &str) -> Option<Asset> {
     Some(match path {
         "/counter.js" => asset!("counter.js", "text/javascript; charset=utf-8"),
+        "/box.css" => asset!("box.css", "text/css; charset=utf-8"),
         "/widget.css" => asset!("widget.css", "text/css; charset=utf-8"),
         _ => return None,
     })

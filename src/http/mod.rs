@@ -4,6 +4,7 @@
 //! - `route`: every path and method, and what all answers have in common
 //! - `client`: what a request says of its sender: origin, prefetch, bot
 //! - `query`, `body`: what a request asks for
+//! - `language`: words and numbers for readers
 //! - `respond`: how an answer is written: JSON, problems, files
 //! - `assets`: the files that pages load, compressed
 //! - `handlers`: one file per resource
@@ -18,6 +19,7 @@ mod assets;
 mod body;
 mod client;
 mod handlers;
+mod language;
 mod query;
 mod respond;
 mod route;

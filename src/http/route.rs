@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::{
     Limits, RequestBody, Responder, assets,
     client::Sender,
-    handlers::{Call, admin, demo, figures, gif, history, top, views},
+    handlers::{Call, admin, badge, box_page, demo, figures, gif, history, top, views},
     query::decode,
     respond::{Body, Problem, options},
 };
@@ -50,6 +50,8 @@ enum Resource {
     Figures,
     Top,
     History,
+    Box,
+    Badge,
 }
 
 impl Resource {
@@ -62,6 +64,8 @@ impl Resource {
             "figures" => Self::Figures,
             "top" => Self::Top,
             "history" => Self::History,
+            "box" => Self::Box,
+            "badge.svg" => Self::Badge,
             _ => return None,
         };
         Some((site, resource))
@@ -70,7 +74,7 @@ impl Resource {
     fn allow(self) -> &'static str {
         match self {
             Self::Views => WRITE,
-            Self::Gif | Self::Figures | Self::Top | Self::History => READ,
+            Self::Gif | Self::Figures | Self::Top | Self::History | Self::Box | Self::Badge => READ,
         }
     }
 
@@ -81,6 +85,8 @@ impl Resource {
             Self::Figures => figures::answer(call).await,
             Self::Top => top::answer(call).await,
             Self::History => history::answer(call).await,
+            Self::Box => box_page::answer(call).await,
+            Self::Badge => badge::answer(call).await,
         }
     }
 }

@@ -5,7 +5,11 @@ use std::io::Read;
 use crate::server::{Answer, Options, Server, start};
 
 /// Path and `Content-Type` of what every portal loads.
-const FILES: [(&str, &str); 2] = [("/counter.js", "text/javascript; charset=utf-8"), ("/widget.css", "text/css; charset=utf-8")];
+const FILES: [(&str, &str); 3] = [
+    ("/counter.js", "text/javascript; charset=utf-8"),
+    ("/widget.css", "text/css; charset=utf-8"),
+    ("/box.css", "text/css; charset=utf-8"),
+];
 
 /// Asks for a file with `Accept-Encoding`.
 fn accepting(server: &Server, path: &str, accepted: &str) -> Answer {
