@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
 /// Those that are sent as they are; `src/http/assets.rs` says where.
-const FILES: [&str; 5] = ["counter.js", "widget.css", "box.css", "demo.css", "demo.svg"];
+const FILES: [&str; 6] = ["counter.js", "widget.css", "box.css", "demo.css", "demo.js", "demo.svg"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = env::var("OUT_DIR")?;

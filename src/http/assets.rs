@@ -51,6 +51,7 @@ pub(super) fn of_portals(path: &str) -> Option<Asset> {
 pub(super) fn of_demo(path: &str) -> Option<Asset> {
     Some(match path {
         "/demo.css" => asset!("demo.css", "text/css; charset=utf-8"),
+        "/demo.js" => asset!("demo.js", "text/javascript; charset=utf-8"),
         "/demo.svg" => asset!("demo.svg", "image/svg+xml"),
         _ => return None,
     })

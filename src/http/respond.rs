@@ -64,7 +64,7 @@ pub(super) fn json(caching: Caching, value: &impl Serialize) -> Response<Body> {
 
 /// A page, which may load nothing but what this service serves.
 pub(super) fn html(body: Bytes) -> Response<Body> {
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-src 'self'; \
                           base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
     let mut response = content("text/html; charset=utf-8", Caching::Check, body);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

@@ -125,7 +125,7 @@ impl Public {
             return Some(asset.answer(headers));
         }
         let demo = self.demo.as_ref()?;
-        if path == "/" { Some(demo.page()) } else { Some(assets::of_demo(path)?.answer(headers)) }
+        demo.page(path).or_else(|| Some(assets::of_demo(path)?.answer(headers)))
     }
 }
 

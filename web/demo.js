@@ -1,0 +1,12 @@
+// The buttons above the most-read list: each asks for another period. No more than this is needed on a portal.
+
+const list = document.querySelector('.most-read');
+const buttons = document.querySelectorAll('.periods button');
+
+for (const button of buttons) {
+  button.addEventListener('click', () => {
+    for (const other of buttons) other.setAttribute('aria-pressed', String(other === button));
+    list.dataset.truycapTop = button.value;
+    window.truycap?.fill();
+  });
+}
