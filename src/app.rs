@@ -223,7 +223,7 @@ fn listen(handle: Handle, public: TcpListener, admin: TcpListener, demo: Option<
     (Listener::spawn(public, pages, limits), Listener::spawn(admin, Admin::new(handle), Limits::default()))
 }
 
-/// Lets the demo page count where somebody on this machine opens it, whatever the port; other hosts are configured.
+/// Lets the demo portal count where somebody on this machine opens it, whatever the port; other hosts are configured.
 fn welcome_demo(sites: &mut [Site], listener: &TcpListener) {
     let (Some(site), Ok(address)) = (sites.first_mut(), listener.local_addr()) else { return };
     let port = address.port();

@@ -92,7 +92,7 @@ impl Resource {
 }
 
 impl Public {
-    /// The public interface of a recorder; with a demo page at `/` that counts for a site, or without.
+    /// The public interface of a recorder; with a demo portal at `/` that counts for a site, or without.
     #[must_use]
     pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits) -> Arc<Self> {
         let demo = demo.map(demo::Demo::new);

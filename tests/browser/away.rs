@@ -26,7 +26,7 @@ fn without_the_service_a_page_stays_as_it_was() {
     let browser = Browser::start();
 
     // The comparison itself: a page that is filled is not what was sent.
-    browser.open(&origin);
+    browser.open(&service.article_page());
     browser.shows("[data-truycap='article.total']", "1");
     assert_eq!(browser.run("document.querySelector('h1').textContent = ''; return 1"), 1);
     assert_eq!(browser.run(AS_SENT), false);

@@ -7,10 +7,10 @@ use std::{
 
 use crate::process::{Place, Service};
 
-/// The article of the demo page.
+/// An article of the demo.
 pub(crate) const ARTICLE: &str = "/tin/hoi-dua-thuyen-song-mau";
 
-/// A service that knows the figures of the demo page already: a page is filled once, and on a busy machine the first
+/// A service that knows the figures of that article already: a page is filled once, and on a busy machine the first
 /// answer may come without what the store was too slow to tell.
 pub(crate) fn service(place: &Place) -> Service {
     let service = place.start();
@@ -19,6 +19,11 @@ pub(crate) fn service(place: &Place) -> Service {
 }
 
 impl Service {
+    /// The address of the demo's article.
+    pub(crate) fn article_page(&self) -> String {
+        format!("{}{ARTICLE}", self.origin())
+    }
+
     /// The beginning of the addresses of its pages.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.public)
@@ -43,7 +48,7 @@ const UNKNOWN: &str = r#"{"counted":true,"site":null,"articles":{},"as_of":"2026
 /// A path, the type of what is there, and its text.
 pub(crate) type Page = (&'static str, &'static str, String);
 
-/// The demo page and its files, as the service has them.
+/// The page of the demo's article, which is at `/` here, and its files, as the service has them.
 pub(crate) fn demo(service: &Service) -> Vec<Page> {
     let get = |path: &str| ureq::get(format!("{}{path}", service.origin())).call().unwrap().body_mut().read_to_string().unwrap();
     let files = [
@@ -53,7 +58,7 @@ pub(crate) fn demo(service: &Service) -> Vec<Page> {
         ("/widget.css", "text/css"),
         ("/demo.svg", "image/svg+xml"),
     ];
-    files.map(|(path, kind)| (path, kind, get(path))).into()
+    files.map(|(path, kind)| (path, kind, get(if path == "/" { ARTICLE } else { path }))).into()
 }
 
 /// Serves pages until the tests end; answers with their origin.
