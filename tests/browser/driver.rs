@@ -70,6 +70,11 @@ impl Browser {
         self.post("/refresh", &json!({}));
     }
 
+    /// Goes back to the page before.
+    pub(crate) fn back(&self) {
+        self.post("/back", &json!({}));
+    }
+
     /// What a script in the page answers; a promise is waited for.
     pub(crate) fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))

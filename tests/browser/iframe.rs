@@ -2,7 +2,7 @@
 
 use crate::{
     driver::{Browser, Scripts},
-    pages::{Otherwise, serve},
+    pages::Portal,
     process::{Place, Service},
 };
 
@@ -60,9 +60,9 @@ fn a_frame_shows_the_whole_box_on_pages_of_the_service() {
 fn a_frame_on_a_foreign_page_stays_empty() {
     let place = Place::new();
     let service = counted(&place);
-    let origin = serve(vec![("/", "text/html", frame(&service))], Otherwise::Nothing);
+    let page = Portal::start().page("/", frame(&service));
     let browser = Browser::start();
-    browser.open(&origin);
+    browser.open(&page);
     browser.says("frame-ancestors");
 }
 
@@ -98,10 +98,10 @@ fn a_badge_is_a_picture_as_wide_as_its_number_on_every_page() {
     ];
     let browser = Browser::start();
     let address = |query: &str| format!("{}/v1/sites/portal/badge.svg{query}", service.origin());
-    let origin = serve(vec![("/", "text/html", "<title>x</title>".into())], Otherwise::Nothing);
+    let page = Portal::start().page("/", "<title>x</title>");
     for (query, shown, title, width) in cases {
         // On a page of somebody else, as an image.
-        browser.open(&origin);
+        browser.open(&page);
         let load = format!(
             "const image = new Image(); image.src = {:?};
              return image.decode().then(() => image.naturalWidth + ' ' + image.naturalHeight)",
