@@ -228,5 +228,9 @@ fn welcome_demo(sites: &mut [Site], listener: &TcpListener) {
     let (Some(site), Ok(address)) = (sites.first_mut(), listener.local_addr()) else { return };
     let port = address.port();
     let own = [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
-    site.origins.extend(own.iter().filter_map(|host| Origin::parse(&format!("http://{host}")).ok()));
+    for origin in own.iter().filter_map(|host| Origin::parse(&format!("http://{host}")).ok()) {
+        if !site.origins.contains(&origin) {
+            site.origins.push(origin);
+        }
+    }
 }
