@@ -58,6 +58,25 @@ fn each_time_a_page_is_shown_counts_once() {
 }
 
 #[test]
+fn a_view_that_waits_its_turn_is_sent_when_the_reader_has_left() {
+    let portal = Portal::start();
+    let place = Place::new();
+    portal.show_demo(&place.start());
+    portal.at("/never", Reply::Never);
+    let sent = |what: &str| portal.requests().iter().filter(|request| request.contains(what)).count();
+    // A browser has six connections for a host, and here they are all taken. The page is not to be kept with them.
+    let page = "<script src=/counter.js data-site=portal data-manual></script>
+        <script>for (let n = 0; n < 6; n++) fetch('/never?' + n); onunload = () => {}</script>";
+    let browser = Browser::start();
+    browser.open(&portal.page("/page", page));
+    eventually("all connections are taken", || (sent("/never") == 6).then_some(()));
+    browser.run("truycap.view('/tin/1'); return 1");
+    assert_eq!(sent("/views"), 0);
+    browser.open("about:blank");
+    eventually("the view is sent", || (sent("POST /v1/sites/portal/views") == 1).then_some(()));
+}
+
+#[test]
 fn a_page_in_charge_of_itself_counts_what_it_says() {
     let portal = Portal::start();
     let place = Place::new();

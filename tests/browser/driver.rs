@@ -1,4 +1,6 @@
-//! A browser that is told what to do through chromedriver, in the few words of WebDriver that are needed.
+//! A browser that is told what to do through chromedriver, in the few words of WebDriver that are needed. The clients
+//! there are for it would save little: what makes up this file, a driver that ends with the test, a profile of its own
+//! and the console's messages, they leave to their users, and they ask for a runtime.
 
 use std::{
     fs::{self, File},

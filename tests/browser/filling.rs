@@ -102,11 +102,13 @@ fn an_article_has_one_id_whatever_its_address_looks_like() {
         (&long, "", None),
     ];
     let mut views = 0;
-    for (path, more, _) in &cases {
+    for (path, more, article) in &cases {
         portal.page(path, service.tag(more) + FIGURES);
         browser.open(&format!("{}{path}?x=1#y", portal.origin));
         views += 1;
         browser.shows("#plain", &views.to_string());
+        // The answer names the article as the script does.
+        assert_eq!(browser.text("#own") == "–", article.is_none(), "{path}");
     }
     assert_eq!(service.site("portal")[0], 12);
     service.stop();
