@@ -4,7 +4,9 @@
 //! - `route`: every path and method, and what all answers have in common
 //! - `client`: what a request says of its sender: origin, prefetch, bot
 //! - `query`, `body`: what a request asks for
+//! - `language`: words and numbers for readers
 //! - `respond`: how an answer is written: JSON, problems, files
+//! - `assets`: the files that pages load, compressed
 //! - `failure`: what the log is told of a request that failed
 //! - `measure`: what is counted of requests and connections
 //! - `handlers`: one file per resource
@@ -17,10 +19,12 @@ use hyper::{Request, Response, body::Bytes};
 
 use crate::telemetry::metrics::Held;
 
+mod assets;
 mod body;
 mod client;
 mod failure;
 mod handlers;
+mod language;
 mod measure;
 mod query;
 mod respond;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
 
+mod assets;
 mod connections;
 mod counting;
 mod measures;
@@ -10,3 +11,4 @@ mod reading;
 mod refusals;
 mod server;
 mod sharing;
+mod showing;
