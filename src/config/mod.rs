@@ -57,7 +57,7 @@ pub struct Config {
 pub struct Listen {
     /// For browsers.
     pub public: SocketAddr,
-    /// For health; differs from `public`, unless both ask for any free port.
+    /// For health and metrics; differs from `public`, unless both ask for any free port.
     pub admin: SocketAddr,
     /// The most open connections of the public listener, 1 to 1 000 000.
     pub max_connections: usize,
