@@ -14,6 +14,7 @@ use crate::{
     domain::{retention::Retention, site::Site},
     journal, recorder,
     store::redis,
+    telemetry::logging,
 };
 
 mod env;
@@ -46,8 +47,8 @@ pub struct Config {
     pub recorder: recorder::Config,
     /// How long the buckets of articles are kept.
     pub retention: Retention,
-    /// The least serious messages that are logged.
-    pub log: tracing::Level,
+    /// What is logged, and how.
+    pub log: logging::Config,
     /// The portals, at least one, their ids all different.
     pub sites: Vec<Site>,
 }

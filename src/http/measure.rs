@@ -4,10 +4,11 @@
 
 use std::sync::OnceLock;
 
-use hyper::{Method, StatusCode};
+use hyper::{Method, Response, http::request::Parts};
 use prometheus::{Histogram, IntCounter, IntGauge};
 use tokio::time::Instant;
 
+use super::{failure, respond::Body};
 use crate::telemetry::metrics::{Held, Http};
 
 /// The methods that are told apart, and all others.
@@ -76,9 +77,11 @@ pub(super) struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// There is an answer.
-    pub(super) fn end(mut self, status: StatusCode) {
-        self.status = STATUSES.iter().position(|known| *known == status.as_str()).unwrap_or(OTHER);
+    /// There is an answer; the log is told where it is an error.
+    pub(super) fn end(mut self, head: &Parts, mut response: Response<Body>) -> Response<Body> {
+        failure::tell(self.route.name, METHODS[self.method], &head.headers, self.begun.elapsed(), &mut response);
+        self.status = STATUSES.iter().position(|known| *known == response.status().as_str()).unwrap_or(OTHER);
+        response
     }
 }
 

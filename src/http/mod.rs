@@ -5,6 +5,7 @@
 //! - `client`: what a request says of its sender: origin, prefetch, bot
 //! - `query`, `body`: what a request asks for
 //! - `respond`: how an answer is written: JSON, problems, files
+//! - `failure`: what the log is told of a request that failed
 //! - `measure`: what is counted of requests and connections
 //! - `handlers`: one file per resource
 //!
@@ -18,6 +19,7 @@ use crate::telemetry::metrics::Held;
 
 mod body;
 mod client;
+mod failure;
 mod handlers;
 mod measure;
 mod query;

@@ -133,15 +133,13 @@ impl Responder for Public {
         if let Some((id, resource)) = Resource::find(path) {
             let measured = self.measures.begin(resource.name(), &head.method);
             let response = self.site(id, resource, &head, body).await;
-            measured.end(response.status());
-            return response;
+            return measured.end(&head, response);
         }
         let page = self.demo.as_ref().and_then(|demo| demo.file(path));
         let measured = self.measures.begin(if page.is_some() { PAGE } else { NONE }, &head.method);
         let page = page.ok_or_else(|| not_found("page", path));
         let response = page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response);
-        measured.end(response.status());
-        response
+        measured.end(&head, response)
     }
 
     fn opened(&self) -> Option<Held> {
@@ -173,8 +171,7 @@ impl Responder for Admin {
             _ => Err(not_found("page", path)),
         };
         let response = answer.unwrap_or_else(Problem::into_response);
-        measured.end(response.status());
-        response
+        measured.end(&head, response)
     }
 
     fn opened(&self) -> Option<Held> {
