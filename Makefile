@@ -27,5 +27,6 @@ test: set-up ## everything that must pass before a merge
 bench: ## the load benchmark and the micro-benchmarks
 	$(CARGO) bench
 
-soak: ## the simulation over a hundred thousand schedules of faults
+soak: set-up ## a hundred thousand schedules of faults in the simulation; every alert on a real Prometheus
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
+	$(CARGO) test --test deploy -- --ignored
