@@ -24,6 +24,8 @@ More is in docs/ beside the source: cli.md, configuration.md, http-api.md, impor
 
 const AFTER_SERVE: &str = "\
 Signals:
+  SIGHUP           Read the configuration again: sites, origins, time zones, listen.max_connections and log.level are
+                   taken, without losing a view. One with a mistake is refused, and all stays as it was.
   SIGTERM, SIGINT  Finish requests, apply what waits, and end with exit code 0 within ten seconds.
 
 Examples:

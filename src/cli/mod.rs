@@ -22,7 +22,7 @@ use tracing::Level;
 
 use crate::{
     app::{self, ConfiguredStore},
-    config::{Config, StoreUrl},
+    config::{Config, Mistakes, StoreUrl},
     domain::{article::ArticleId, site::SiteId},
     telemetry::logging,
     transfer,
@@ -50,14 +50,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: impl Into
     if let Some(Command::Completions { shell }) = cli.command {
         return ended(completions(shell));
     }
-    let config = match Config::load(cli.config.as_deref(), environment) {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let load = || Config::load(cli.config.as_deref(), environment.iter().cloned());
+    let config = match load() {
         Ok(config) => config,
         Err(mistakes) => {
             complain(&format!("the configuration is wrong:\n{mistakes}"));
             return ExitCode::from(2);
         }
     };
-    ended(carry_out(cli.command.unwrap_or(Command::Serve), config))
+    ended(carry_out(cli.command.unwrap_or(Command::Serve), config, load))
 }
 
 fn ended(outcome: Result<(), Sentence>) -> ExitCode {
@@ -75,7 +77,7 @@ fn complain(sentence: &str) {
     let _ = writeln!(io::stderr(), "truycap: {sentence}");
 }
 
-fn carry_out(command: Command, config: Config) -> Result<(), Sentence> {
+fn carry_out(command: Command, config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), Sentence> {
     let serving = matches!(command, Command::Serve);
     // What other commands say is for whoever called them.
     let log = if serving { config.log } else { logging::Config { level: Level::WARN, format: logging::Format::Text } };
@@ -84,7 +86,7 @@ fn carry_out(command: Command, config: Config) -> Result<(), Sentence> {
     let runtime = builder.enable_all().build().map_err(|error| format!("cannot start: {error}"))?;
     let outcome = runtime.block_on(async {
         match command {
-            Command::Serve => serve(config).await,
+            Command::Serve => serve(config, load).await,
             Command::Import { files, json } => import(&config, &files, json).await,
             Command::Export { site } => export(&config, site.as_deref()).await,
             Command::Figures { site, article, json } => figures(&config, &site, article.as_deref(), json).await,
@@ -98,12 +100,12 @@ fn carry_out(command: Command, config: Config) -> Result<(), Sentence> {
     outcome
 }
 
-async fn serve(config: Config) -> Result<(), Sentence> {
+async fn serve(config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), Sentence> {
     // Each connection takes a descriptor; the usual soft limit is less than the connections allowed.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    app::run(config).await.map_err(|failure| failure.to_string())
+    app::run(config, load).await.map_err(|failure| failure.to_string())
 }
 
 fn completions(shell: Shell) -> Result<(), Sentence> {

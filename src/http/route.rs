@@ -102,7 +102,6 @@ impl Public {
     pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits) -> Arc<Self> {
         let demo = demo.map(demo::Demo::new);
         let metrics = &handle.metrics().http;
-        metrics.max_connections.with_label_values(&["public"]).set(i64::try_from(limits.max_connections).unwrap_or(i64::MAX));
         let measures = Measures::new(metrics, "public", Resource::ALL.map(Resource::name).into_iter().chain([PAGE]));
         Arc::new(Self { handle, measures, demo, body_read: limits.body_read, request: limits.request })
     }
@@ -112,7 +111,7 @@ impl Public {
             return shared(not_found("site", id).into_response(), &Sender::Unknown);
         };
         let sender = Sender::of(&head.headers, &counter.site);
-        let call = Call { handle: &self.handle, counter, sender: &sender, head, body_read: self.body_read };
+        let call = Call { handle: &self.handle, counter: &counter, sender: &sender, head, body_read: self.body_read };
         let answer = async {
             check_headers(&head.headers)?;
             match check_method(head, resource.allow())? {
