@@ -22,6 +22,7 @@ mod alerts;
 mod dashboard;
 mod prometheus;
 mod rules;
+mod settings;
 
 use std::path::PathBuf;
 
