@@ -3,7 +3,7 @@
 //! Start: listeners, journal, store, recorder, HTTP. So a port that is taken or a journal that is held is told before
 //! anything is written.
 //!
-//! SIGHUP: the configuration is read again, and what can change meanwhile does; see [`reload`].
+//! SIGHUP: the configuration is read again, and what can change meanwhile does; see `reload`.
 //!
 //! Stop, on SIGTERM or SIGINT: no new connections, requests under way are finished; the recorder writes and applies what
 //! it holds; store and journal are closed. The deadlines of all steps together are less than the ten seconds that

@@ -69,7 +69,7 @@ Examples:
   truycap completions zsh > ~/.zfunc/_truycap
   truycap completions fish > ~/.config/fish/completions/truycap.fish";
 
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TRUYCAP_COMMIT"), ")");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
 
 /// A visitor counter for web portals: each view is counted exactly once.
 #[derive(Debug, Parser)]

@@ -5,6 +5,7 @@
 mod connections;
 mod counting;
 mod measures;
+mod openapi;
 mod reading;
 mod refusals;
 mod server;
