@@ -97,7 +97,7 @@ fn ask_for_lists(service: &Service, prometheus: &Prometheus, alert: &str) {
 #[ignore = "takes minutes; make soak runs it"]
 fn a_redis_that_is_away_and_one_that_comes_back_empty() {
     let mut redis = Server::start_on_port(&[]);
-    let place = || sites().with("STORE__URL", &redis.tcp_url()).with("JOURNAL__MAX_BYTES", "1MiB").with("JOURNAL__RETAIN", "1m");
+    let place = || sites().with("STORE__URL", &redis.url()).with("JOURNAL__MAX_BYTES", "1MiB").with("JOURNAL__RETAIN", "1m");
     let (first, second) = (place(), place());
     let (service, other) = (first.start(), second.start());
     let prometheus = Prometheus::start(&[&service, &other], &impatient());
