@@ -7,6 +7,7 @@
 //! - `language`: words and numbers for readers
 //! - `respond`: how an answer is written: JSON, problems, files
 //! - `assets`: the files that pages load, compressed
+//! - `framing`: heads that can be understood in two ways
 //! - `failure`: what the log is told of a request that failed
 //! - `measure`: what is counted of requests and connections
 //! - `handlers`: one file per resource
@@ -23,6 +24,7 @@ mod assets;
 mod body;
 mod client;
 mod failure;
+mod framing;
 mod handlers;
 mod language;
 mod measure;

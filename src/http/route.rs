@@ -15,15 +15,13 @@ use tokio::time::timeout;
 use super::{
     Limits, RequestBody, Responder, assets,
     client::Sender,
+    framing,
     handlers::{Call, admin, badge, box_page, demo, figures, gif, history, openapi, top, views},
     measure::{Measures, NONE},
     query::decode,
     respond::{Body, Problem, options},
 };
 use crate::{domain::site::SiteId, recorder::Handle, telemetry::metrics::Held};
-
-/// The most bytes of all names and values in a request's head. The target may be longer.
-const MAX_HEADERS: usize = 16 * 1024;
 
 /// The route of pages and of what belongs to them, in metrics.
 const PAGE: &str = "page";
@@ -122,7 +120,7 @@ impl Public {
         let sender = Sender::of(&head.headers, &counter.site);
         let call = Call { handle: &self.handle, counter: &counter, sender: &sender, head, body_read: self.body_read };
         let answer = async {
-            check_headers(&head.headers)?;
+            framing::check(head)?;
             match check_method(head, resource.allow())? {
                 Asked::Options => Ok(preflight(resource.allow(), head, &sender)),
                 Asked::Answer => resource.call(call, body).await,
@@ -203,7 +201,7 @@ impl Responder for Admin {
 
 /// The answer to a request for something that is there already.
 fn plain(head: &Parts, allow: &'static str, answer: Response<Body>) -> Result<Response<Body>, Problem> {
-    check_headers(&head.headers)?;
+    framing::check(head)?;
     Ok(match check_method(head, allow)? {
         Asked::Options => options(allow),
         Asked::Answer => answer,
@@ -224,15 +222,6 @@ fn check_method(head: &Parts, allow: &'static str) -> Result<Asked, Problem> {
         method if allow.split(", ").any(|allowed| allowed == method.as_str()) => Ok(Asked::Answer),
         _ => Err(Problem::method(allow)),
     }
-}
-
-fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if bytes <= MAX_HEADERS {
-        return Ok(());
-    }
-    let detail = format!("the headers are longer than {MAX_HEADERS} bytes");
-    Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail))
 }
 
 /// Names what is missing, as far as it is not too long to be read.

@@ -12,3 +12,4 @@ mod refusals;
 mod server;
 mod sharing;
 mod showing;
+mod wire;
