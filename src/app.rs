@@ -140,6 +140,7 @@ impl Service {
         let count = config.sites.len();
         let clock: Clock = Utc::now;
         let (handle, recorder) = recorder::spawn(config.recorder, config.sites, Arc::clone(&journal), Arc::clone(&store), clock).await?;
+        handle.metrics().journal.max_bytes.set(i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX));
         let address = |listener: &TcpListener| listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
         info!(version = env!("CARGO_PKG_VERSION"), public = address(&public), admin = address(&admin), store = %config.store, sites = count, "counting");
         let limits = Limits { max_connections: config.listen.max_connections, ..Limits::default() };

@@ -8,6 +8,7 @@ use truycap::{
     config::{Config, DEFAULT, StoreUrl},
     domain::retention::Retention,
     store::redis::Wait,
+    telemetry::logging,
 };
 
 /// Loads a file of this text under these variables, or gives the mistakes, the file's name written `FILE`.
@@ -50,7 +51,7 @@ fn origins(config: &Config, site: usize) -> Vec<&str> {
 const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
 
 /// Every key outside of sites, and a value for it that is not the built-in one.
-const KEYS: [(&str, &str); 17] = [
+const KEYS: [(&str, &str); 18] = [
     ("demo", "false"),
     ("listen.public", "[::1]:80"),
     ("listen.admin", "0.0.0.0:81"),
@@ -68,6 +69,7 @@ const KEYS: [(&str, &str); 17] = [
     ("retention.months", "102"),
     ("retention.years", "103"),
     ("log.level", "debug"),
+    ("log.format", "json"),
 ];
 
 fn assert_is_all_changed(config: &Config) {
@@ -83,7 +85,7 @@ fn assert_is_all_changed(config: &Config) {
     assert_eq!(config.recorder.retain, Duration::from_secs(6 * 3600));
     assert_eq!(config.journal.max_bytes, 1 << 30);
     assert_eq!(config.retention, Retention { days: 100, weeks: 101, months: 102, years: 103 });
-    assert_eq!(config.log, tracing::Level::DEBUG);
+    assert_eq!(config.log, logging::Config { level: tracing::Level::DEBUG, format: logging::Format::Json });
 }
 
 /// A value as it is written in TOML: these keys are numbers or booleans, all others text.
@@ -111,7 +113,7 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.journal.path, PathBuf::from("data/journal.db"));
     assert_eq!(config.journal.max_bytes, 256 << 20);
     assert_eq!(config.retention, Retention::default());
-    assert_eq!(config.log, tracing::Level::INFO);
+    assert_eq!(config.log, logging::Config { level: tracing::Level::INFO, format: logging::Format::Auto });
     assert_eq!(site_ids(&config), ["portal"]);
     assert_eq!(origins(&config, 0), ["http://127.0.0.1:8080", "http://localhost:8080"]);
     assert_eq!(config.sites[0].timezone, chrono_tz::Tz::Asia__Ho_Chi_Minh);
@@ -183,14 +185,14 @@ fn every_variable_overrides_the_file() {
 #[test]
 fn the_key_in_a_variable_may_be_in_small_letters() {
     assert!(!built_in(&[("TRUYCAP_demo", "false")]).unwrap().demo);
-    assert_eq!(built_in(&[("TRUYCAP_Log__Level", "warn")]).unwrap().log, tracing::Level::WARN);
+    assert_eq!(built_in(&[("TRUYCAP_Log__Level", "warn")]).unwrap().log.level, tracing::Level::WARN);
     let mistake = env_mistake(&[("TRUYCAP_DEMO", "true"), ("TRUYCAP_demo", "false")]);
     assert_eq!(mistake, "TRUYCAP_demo: found a second variable for demo; expected either this one or TRUYCAP_DEMO");
 }
 
 #[test]
 fn a_variable_that_cures_a_value_of_the_file_is_enough() {
-    assert_eq!(load("log.level = \"loud\"", &[("TRUYCAP_LOG__LEVEL", "error")]).unwrap().log, tracing::Level::ERROR);
+    assert_eq!(load("log.level = \"loud\"", &[("TRUYCAP_LOG__LEVEL", "error")]).unwrap().log.level, tracing::Level::ERROR);
 }
 
 #[test]

@@ -105,7 +105,9 @@ fn complain(sentence: &str) {
 
 fn carry_out(command: Command, config: Config) -> Result<(), Sentence> {
     let serving = matches!(command, Command::Serve);
-    logging::init(if serving { config.log } else { Level::WARN }, io::stderr().is_terminal());
+    // What other commands say is for whoever called them.
+    let log = if serving { config.log } else { logging::Config { level: Level::WARN, format: logging::Format::Text } };
+    logging::init(log, io::stderr().is_terminal());
     let mut builder = if serving { runtime::Builder::new_multi_thread() } else { runtime::Builder::new_current_thread() };
     let runtime = builder.enable_all().build().map_err(|error| format!("cannot start: {error}"))?;
     let outcome = runtime.block_on(async {

@@ -14,6 +14,7 @@ use crate::{
     domain::{retention::Retention, site::Site},
     journal, recorder,
     store::redis,
+    telemetry::logging,
 };
 
 mod env;
@@ -46,8 +47,8 @@ pub struct Config {
     pub recorder: recorder::Config,
     /// How long the buckets of articles are kept.
     pub retention: Retention,
-    /// The least serious messages that are logged.
-    pub log: tracing::Level,
+    /// What is logged, and how.
+    pub log: logging::Config,
     /// The portals, at least one, their ids all different.
     pub sites: Vec<Site>,
 }
@@ -57,7 +58,7 @@ pub struct Config {
 pub struct Listen {
     /// For browsers.
     pub public: SocketAddr,
-    /// For health; differs from `public`, unless both ask for any free port.
+    /// For health and metrics; differs from `public`, unless both ask for any free port.
     pub admin: SocketAddr,
     /// The most open connections of the public listener, 1 to 1 000 000.
     pub max_connections: usize,

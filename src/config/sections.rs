@@ -6,7 +6,13 @@ use bytesize::ByteSize;
 use tracing::Level;
 
 use super::{Config, Listen, StoreUrl, read::Reader, sites, store_url::database};
-use crate::{domain::retention::Retention, journal::sqlite, recorder, store::redis};
+use crate::{
+    domain::retention::Retention,
+    journal::sqlite,
+    recorder,
+    store::redis,
+    telemetry::logging::{self, Format},
+};
 
 /// The keys that hold tables of keys.
 pub(super) const TABLES: [&str; 5] = ["listen", "store", "journal", "retention", "log"];
@@ -90,15 +96,22 @@ fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
     Some(Retention { days: days?, weeks: weeks?, months: months?, years: years? })
 }
 
-fn log(reader: &mut Reader<'_>) -> Option<Level> {
-    reader.read("log.level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"", |given| match given.text()? {
+fn log(reader: &mut Reader<'_>) -> Option<logging::Config> {
+    let level = reader.read("log.level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"", |given| match given.text()? {
         "error" => Some(Level::ERROR),
         "warn" => Some(Level::WARN),
         "info" => Some(Level::INFO),
         "debug" => Some(Level::DEBUG),
         "trace" => Some(Level::TRACE),
         _ => None,
-    })
+    });
+    let format = reader.read("log.format", "\"auto\", \"text\" or \"json\"", |given| match given.text()? {
+        "auto" => Some(Format::Auto),
+        "text" => Some(Format::Text),
+        "json" => Some(Format::Json),
+        _ => None,
+    });
+    Some(logging::Config { level: level?, format: format? })
 }
 
 fn number(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<u32>, example: u32) -> Option<u32> {

@@ -8,7 +8,7 @@ use hyper::{
     header::{HeaderName, HeaderValue, ORIGIN, USER_AGENT},
 };
 
-use crate::domain::site::Site;
+use crate::{domain::site::Site, recorder::Fate};
 
 /// Where the page stands that a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +38,13 @@ impl Sender {
 /// - `prefetch`: a browser loads the page before anybody asked to see it. Browsers say so in `Sec-Purpose`, before that
 ///   was agreed on in `Purpose` (Chrome, Safari) and `X-Moz` (Firefox).
 /// - `bot`: the agent's name has `bot`, `crawler`, `spider` or `slurp` in it, as those of the large search engines do.
-pub(super) fn not_a_reader(headers: &HeaderMap) -> Option<&'static str> {
+pub(super) fn not_a_reader(headers: &HeaderMap) -> Option<Fate> {
     const PURPOSES: [HeaderName; 3] =
         [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose"), HeaderName::from_static("x-moz")];
     if PURPOSES.iter().any(|name| has_word(headers, name, &["prefetch", "prerender"])) {
-        return Some("prefetch");
+        return Some(Fate::Prefetch);
     }
-    has_word(headers, &USER_AGENT, &["bot", "crawler", "spider", "slurp"]).then_some("bot")
+    has_word(headers, &USER_AGENT, &["bot", "crawler", "spider", "slurp"]).then_some(Fate::Bot)
 }
 
 /// Whether a header has one of the words in it, in capitals or not.

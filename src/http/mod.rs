@@ -5,6 +5,8 @@
 //! - `client`: what a request says of its sender: origin, prefetch, bot
 //! - `query`, `body`: what a request asks for
 //! - `respond`: how an answer is written: JSON, problems, files
+//! - `failure`: what the log is told of a request that failed
+//! - `measure`: what is counted of requests and connections
 //! - `handlers`: one file per resource
 //!
 //! Handlers are generic over the body they read, so nothing here but [`serve()`] needs a socket.
@@ -13,9 +15,13 @@ use std::time::Duration;
 
 use hyper::{Request, Response, body::Bytes};
 
+use crate::telemetry::metrics::Held;
+
 mod body;
 mod client;
+mod failure;
 mod handlers;
+mod measure;
 mod query;
 mod respond;
 mod route;
@@ -62,4 +68,9 @@ impl<B: hyper::body::Body<Data = Bytes, Error: Send> + Send + Unpin> RequestBody
 pub trait Responder: Send + Sync + 'static {
     /// Answers a request; a mistake of any kind is an answer too.
     fn respond<B: RequestBody>(&self, request: Request<B>) -> impl Future<Output = Response<Body>> + Send;
+
+    /// A connection was opened. What is answered is kept for as long as it is open.
+    fn opened(&self) -> Option<Held> {
+        None
+    }
 }

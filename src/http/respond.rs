@@ -13,6 +13,8 @@ use hyper::{
 };
 use serde::Serialize;
 
+use super::failure::Detail;
+
 /// The body of every answer: it is made whole before it is sent.
 pub type Body = Full<Bytes>;
 
@@ -127,6 +129,7 @@ impl Problem {
         let mut response = content("application/problem+json", Caching::Never, body.to_string());
         *response.status_mut() = self.status;
         response.headers_mut().extend(self.header);
+        response.extensions_mut().insert(Detail(self.detail));
         response
     }
 }

@@ -16,13 +16,17 @@ use super::{
     Limits, RequestBody, Responder,
     client::Sender,
     handlers::{Call, admin, demo, figures, gif, history, top, views},
+    measure::{Measures, NONE},
     query::decode,
     respond::{Body, Problem, options},
 };
-use crate::{domain::site::SiteId, recorder::Handle};
+use crate::{domain::site::SiteId, recorder::Handle, telemetry::metrics::Held};
 
 /// The most bytes of all names and values in a request's head. The target may be longer.
 const MAX_HEADERS: usize = 16 * 1024;
+
+/// The route of pages and of what belongs to them, in metrics.
+const PAGE: &str = "page";
 
 const READ: &str = "GET, HEAD, OPTIONS";
 const WRITE: &str = "POST, OPTIONS";
@@ -31,6 +35,7 @@ const WRITE: &str = "POST, OPTIONS";
 #[derive(Debug)]
 pub struct Public {
     handle: Handle,
+    measures: Measures,
     demo: Option<demo::Demo>,
     body_read: Duration,
     request: Duration,
@@ -40,6 +45,7 @@ pub struct Public {
 #[derive(Debug)]
 pub struct Admin {
     handle: Handle,
+    measures: Measures,
 }
 
 /// What a site has, under `/v1/sites/{site}/`.
@@ -53,18 +59,23 @@ enum Resource {
 }
 
 impl Resource {
+    const ALL: [Self; 5] = [Self::Views, Self::Gif, Self::Figures, Self::Top, Self::History];
+
     /// The site's id as it stands in a path, and what is asked of it.
     fn find(path: &str) -> Option<(&str, Self)> {
         let (site, name) = path.strip_prefix("/v1/sites/")?.split_once('/')?;
-        let resource = match name {
-            "views" => Self::Views,
-            "views.gif" => Self::Gif,
-            "figures" => Self::Figures,
-            "top" => Self::Top,
-            "history" => Self::History,
-            _ => return None,
-        };
-        Some((site, resource))
+        Some((site, Self::ALL.into_iter().find(|resource| resource.name() == name)?))
+    }
+
+    /// The end of its path, and its route in metrics.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Views => "views",
+            Self::Gif => "views.gif",
+            Self::Figures => "figures",
+            Self::Top => "top",
+            Self::History => "history",
+        }
     }
 
     fn allow(self) -> &'static str {
@@ -90,7 +101,10 @@ impl Public {
     #[must_use]
     pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits) -> Arc<Self> {
         let demo = demo.map(demo::Demo::new);
-        Arc::new(Self { handle, demo, body_read: limits.body_read, request: limits.request })
+        let metrics = &handle.metrics().http;
+        metrics.max_connections.with_label_values(&["public"]).set(i64::try_from(limits.max_connections).unwrap_or(i64::MAX));
+        let measures = Measures::new(metrics, "public", Resource::ALL.map(Resource::name).into_iter().chain([PAGE]));
+        Arc::new(Self { handle, measures, demo, body_read: limits.body_read, request: limits.request })
     }
 
     async fn site<B: RequestBody>(&self, id: &str, resource: Resource, head: &Parts, body: B) -> Response<Body> {
@@ -117,30 +131,51 @@ impl Responder for Public {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         if let Some((id, resource)) = Resource::find(path) {
-            return self.site(id, resource, &head, body).await;
+            let measured = self.measures.begin(resource.name(), &head.method);
+            let response = self.site(id, resource, &head, body).await;
+            return measured.end(&head, response);
         }
-        let page = self.demo.as_ref().and_then(|demo| demo.file(path)).ok_or_else(|| not_found("page", path));
-        page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response)
+        let page = self.demo.as_ref().and_then(|demo| demo.file(path));
+        let measured = self.measures.begin(if page.is_some() { PAGE } else { NONE }, &head.method);
+        let page = page.ok_or_else(|| not_found("page", path));
+        let response = page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response);
+        measured.end(&head, response)
+    }
+
+    fn opened(&self) -> Option<Held> {
+        Some(self.measures.opened())
     }
 }
 
 impl Admin {
+    const ROUTES: [&str; 3] = ["healthz", "readyz", "metrics"];
+
     /// The admin interface of a recorder.
     #[must_use]
     pub fn new(handle: Handle) -> Arc<Self> {
-        Arc::new(Self { handle })
+        let measures = Measures::new(&handle.metrics().http, "admin", Self::ROUTES);
+        Arc::new(Self { handle, measures })
     }
 }
 
 impl Responder for Admin {
     async fn respond<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
         let (head, _) = request.into_parts();
-        let answer = match head.uri.path() {
-            "/healthz" => plain(&head, READ, admin::health()),
-            "/readyz" => plain(&head, READ, admin::ready(&self.handle.health())),
-            path => Err(not_found("page", path)),
+        let path = head.uri.path();
+        let route = path.strip_prefix('/').unwrap_or(NONE);
+        let measured = self.measures.begin(route, &head.method);
+        let answer = match route {
+            "healthz" => plain(&head, READ, admin::health()),
+            "readyz" => plain(&head, READ, admin::ready(&self.handle.health())),
+            "metrics" => admin::metrics(&self.handle).and_then(|metrics| plain(&head, READ, metrics)),
+            _ => Err(not_found("page", path)),
         };
-        answer.unwrap_or_else(Problem::into_response)
+        let response = answer.unwrap_or_else(Problem::into_response);
+        measured.end(&head, response)
+    }
+
+    fn opened(&self) -> Option<Held> {
+        Some(self.measures.opened())
     }
 }
 

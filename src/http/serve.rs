@@ -50,6 +50,7 @@ pub async fn serve<R: Responder>(
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => report(ended),
             stream = accept(&listener, &mut backoff), if room => {
+                let held = responder.opened();
                 let responder = Arc::clone(&responder);
                 let service = service_fn(move |request: Request<Incoming>| {
                     let responder = Arc::clone(&responder);
@@ -57,6 +58,7 @@ pub async fn serve<R: Responder>(
                 });
                 let connection = graceful.watch(http.serve_connection(prepare(stream, &limits), service));
                 connections.spawn(async move {
+                    let _held = held;
                     if let Err(error) = connection.await {
                         tracing::debug!(%error, "a connection ended early");
                     }

@@ -3,9 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::NaiveDate;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
-use super::{RecordError, Shared, Stage};
+use super::{Fate, RecordError, Shared, Stage};
 use crate::{
     domain::{article::ArticleId, fold::DayViews, producer::Seq},
     journal::{Entry, Journal, JournalError},
@@ -44,6 +47,10 @@ pub(super) async fn run<J: Journal, S: Store>(
         }
         let outcome = commit(&shared, &batch).await;
         for view in batch.drain(..) {
+            if let Err(error) = outcome {
+                let fate = if error == RecordError::Full { Fate::Full } else { Fate::Unknown };
+                shared.counters[view.site].note(fate);
+            }
             // Whoever has gone away does not hear it: the view is counted all the same.
             let _ = view.done.send(outcome);
         }
@@ -58,6 +65,7 @@ async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &[View]) -> 
     let sums = sum(batch);
     let views = sums.iter().map(|((site, day), sum)| ((shared.counters[*site].site.id.clone(), *day), sum.clone()));
     let entry = Arc::new(Entry { at: (shared.clock)(), views: views.collect() });
+    let begun = Instant::now();
     let seq = match append(shared, entry).await {
         Ok(seq) => seq,
         Err(JournalError::Full(why)) => {
@@ -69,12 +77,15 @@ async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &[View]) -> 
             return Err(RecordError::Stopped);
         }
     };
+    shared.metrics.journal.commit_seconds.observe(begun.elapsed().as_secs_f64());
+    shared.metrics.journal.batch_views.observe(batch.len() as f64);
     shared.journal_room(true, "");
     for days in sums.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
         let Some(((site, _), _)) = days.first() else { continue };
         let counter = &shared.counters[*site];
+        counter.fates.add(Fate::Counted, days.iter().map(|(_, sum)| sum.views).sum());
         // All days of a batch at once: a fold that ended between them would take the entry for applied with half of it.
-        if counter.lock().state.committed(seq, days.iter().map(|((_, day), sum)| (*day, sum))) {
+        if counter.lock().committed(seq, days.iter().map(|((_, day), sum)| (*day, sum))) {
             counter.wake.notify_one();
         }
     }

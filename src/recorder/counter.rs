@@ -9,10 +9,14 @@ use std::{
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Answer, Clock, PATIENCE, state::State};
+use super::{
+    Answer, Clock, Fate, PATIENCE,
+    fate::Fates,
+    state::{Moved, State},
+};
 use crate::{
-    domain::{article::ArticleId, producer::Seq, site::Site},
-    store::{MAX_ARTICLES, Snapshot},
+    domain::{article::ArticleId, fold::DayViews, producer::Seq, site::Site},
+    store::{Applied, MAX_ARTICLES, Snapshot},
 };
 
 /// For how long the store's answer is taken as its present state: half of the second within which others' counts show.
@@ -64,6 +68,8 @@ pub struct Counter {
     pub(super) wake: Notify,
     /// Tells those who wait for figures that the store has answered, or has failed to.
     answered: Notify,
+    /// What became of the site's views.
+    pub(super) fates: Fates,
 }
 
 /// What the mutex guards.
@@ -84,6 +90,17 @@ pub(super) struct Inner {
     confirmed: Option<Instant>,
     /// Which calls of the store failed when they were made last.
     failing: Failing,
+    /// What waits for the store has waited since then, at the longest.
+    waiting: Instant,
+}
+
+/// What waits for the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lag {
+    /// How many views that are in memory.
+    pub(super) views: u64,
+    /// How long the oldest may wait; zero where nothing does.
+    pub(super) wait: Duration,
 }
 
 /// The two kinds of calls: a store may be able to read and not to write.
@@ -118,8 +135,14 @@ impl Counter {
             busy: None,
             confirmed: None,
             failing: Failing::default(),
+            waiting: Instant::now(),
         };
-        Self { site, index, inner: Mutex::new(inner), wake: Notify::new(), answered: Notify::new() }
+        Self { site, index, inner: Mutex::new(inner), wake: Notify::new(), answered: Notify::new(), fates: Fates::default() }
+    }
+
+    /// Notes what became of a view that was not counted.
+    pub fn note(&self, fate: Fate) {
+        self.fates.add(fate, 1);
     }
 
     /// Locks what is known. A panic elsewhere leaves sums that are each right or dropped, so poison is no reason to stop.
@@ -246,6 +269,39 @@ impl Inner {
         settled && !self.is_away()
     }
 
+    /// Takes in views that have become durable in entry `seq`. Answers whether these are the first that wait to be applied.
+    pub(super) fn committed<'a>(&mut self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)>) -> bool {
+        let first = self.state.committed(seq, days);
+        if first {
+            self.waiting = Instant::now();
+        }
+        first
+    }
+
+    /// Takes in the store's answer to an apply.
+    pub(super) fn applied(&mut self, answer: Applied) -> Option<Moved> {
+        self.follow(|state| state.applied(answer))
+    }
+
+    /// What waits for the store now.
+    pub(super) fn lag(&self) -> Lag {
+        let wait = if self.state.unapplied() { self.waiting.elapsed() } else { Duration::ZERO };
+        Lag { views: self.state.lag_views(), wait }
+    }
+
+    /// Takes in an answer of the store, and since when what is left has been waiting.
+    fn follow(&mut self, change: impl FnOnce(&mut State) -> Option<Moved>) -> Option<Moved> {
+        let was_folding = self.state.is_folding();
+        let moved = change(&mut self.state);
+        if moved.is_some() {
+            self.waiting = Instant::now();
+        } else if was_folding && !self.state.is_backlogged() {
+            // What is left came after the call that has just ended began.
+            self.waiting = self.confirmed.unwrap_or_else(Instant::now);
+        }
+        moved
+    }
+
     /// Takes in figures that the store was asked for at `at`, on the site's day `today`.
     pub(super) fn answered(
         &mut self,
@@ -253,8 +309,8 @@ impl Inner {
         today: NaiveDate,
         articles: &[ArticleId],
         snapshot: &Snapshot,
-    ) -> Option<super::state::Moved> {
+    ) -> Option<Moved> {
         self.checked = Some(at);
-        self.state.answered(today, articles, snapshot)
+        self.follow(|state| state.answered(today, articles, snapshot))
     }
 }

@@ -12,6 +12,7 @@
 //! - `state`: what is known of a site; a state machine without I/O
 //! - `base`: what the store said, as a part of it
 //! - `counter`: the state behind its lock, and who waits for what
+//! - `fate`, `observe`: what became of views, and the recorder in metrics
 //! - `commit`, `worker`, `query`, `trim`: the tasks
 //! - `shared`: what they share
 //!
@@ -36,11 +37,14 @@ use crate::{
     },
     journal::{Journal, JournalError},
     store::{Store, StoreError},
+    telemetry::metrics::Metrics,
 };
 
 mod base;
 mod commit;
 mod counter;
+mod fate;
+mod observe;
 mod query;
 mod shared;
 mod state;
@@ -48,6 +52,7 @@ mod trim;
 mod worker;
 
 pub use counter::Counter;
+pub use fate::Fate;
 use query::Query;
 use shared::{Shared, Status};
 
@@ -205,8 +210,14 @@ impl Handle {
         let (done, durable) = oneshot::channel();
         let view = commit::View { site: counter.index, day: counter.site.day(self.now()), article, done };
         self.views.try_send(view).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => RecordError::Busy,
-            mpsc::error::TrySendError::Closed(_) => RecordError::Stopped,
+            mpsc::error::TrySendError::Full(_) => {
+                counter.note(Fate::Busy);
+                RecordError::Busy
+            }
+            mpsc::error::TrySendError::Closed(_) => {
+                counter.note(Fate::Unknown);
+                RecordError::Stopped
+            }
         })?;
         durable.await.unwrap_or(Err(RecordError::Stopped))
     }
@@ -240,6 +251,20 @@ impl Handle {
     #[must_use]
     pub fn health(&self) -> Health {
         self.status.health()
+    }
+
+    /// What is measured; whoever serves the recorder measures there, too.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.status.metrics
+    }
+
+    /// All metrics in Prometheus' text format. The store is not asked for them.
+    ///
+    /// # Errors
+    /// Where they cannot be written, by a mistake in the program.
+    pub fn metrics_text(&self) -> prometheus::Result<String> {
+        self.metrics().text(observe::families(&self.status, self.now()))
     }
 
     /// The instant now, by the recorder's clock.

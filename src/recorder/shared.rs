@@ -22,6 +22,7 @@ use crate::{
     },
     journal::{Journal, JournalError, Usage},
     store::{Store, StoreError},
+    telemetry::metrics::Metrics,
 };
 
 /// After how long the store is asked again where it stands, of a site that has entries in the journal though nobody
@@ -45,6 +46,7 @@ pub(super) struct Status {
     /// How many sites' last calls of the store failed.
     away: AtomicUsize,
     failure: watch::Sender<Option<JournalError>>,
+    pub(super) metrics: Metrics,
 }
 
 impl Status {
@@ -69,6 +71,7 @@ impl Status {
             short: AtomicBool::new(false),
             away: AtomicUsize::new(0),
             failure: watch::Sender::new(None),
+            metrics: Metrics::new(),
         }
     }
 

@@ -172,6 +172,11 @@ impl State {
         self.folding.is_some()
     }
 
+    /// Whether more waits than what came since the last fold was made.
+    pub(super) fn is_backlogged(&self) -> bool {
+        self.folding.is_some() || !self.ready.is_empty() || self.is_behind()
+    }
+
     /// How many views in memory wait for the store.
     pub(super) fn lag_views(&self) -> u64 {
         self.folds().map(Fold::views).sum()

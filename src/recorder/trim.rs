@@ -59,6 +59,7 @@ impl Trimmer {
         let confirmed = shared.confirmed(self.deleted);
         let delete = self.follow(&confirmed, shared.take_went_back());
         let usage = shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await?;
+        shared.metrics.journal.bytes.set(i64::try_from(usage.bytes).unwrap_or(i64::MAX));
         // Before somebody has to wait for it, and before the journal seems full to who asks whether views are taken.
         if usage.room { Ok(usage) } else { shared.make_room().await }
     }

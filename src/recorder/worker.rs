@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::producer::Seq,
     journal::{Journal, JournalError},
-    store::{Store, StoreError},
+    store::{Applied, Store, StoreError},
 };
 
 /// How long a worker waits after a failure; doubled after each further one.
@@ -157,11 +157,25 @@ impl<J: Journal, S: Store> Worker<J, S> {
     async fn apply(&mut self) -> Result<bool, Trouble> {
         let Some(fold) = self.begin(|inner| inner.state.start_apply()) else { return Ok(false) };
         let (site, producer) = (&self.counter.site.id, self.shared.journal.producer());
+        let begun = Instant::now();
         let answer = self.shared.store.apply(site, producer, fold.from, fold.to, Arc::new(fold.deltas())).await;
+        self.measure(begun, &answer);
         let applied = self.end(Call::Apply, answer)?;
-        let moved = self.counter.lock().state.applied(applied);
+        let moved = self.counter.lock().applied(applied);
         self.follow(moved).await?;
         Ok(true)
+    }
+
+    fn measure(&self, begun: Instant, answer: &Result<Applied, StoreError>) {
+        let metrics = &self.shared.metrics.store;
+        metrics.apply_seconds.observe(begun.elapsed().as_secs_f64());
+        let outcome = match answer {
+            Ok(Applied::Done) => &metrics.done,
+            Ok(Applied::Refused(_)) => &metrics.refused,
+            Err(StoreError::PerhapsApplied(_)) => &metrics.unknown,
+            Err(_) => &metrics.failed,
+        };
+        outcome.inc();
     }
 
     /// Reads what is neither applied nor in memory.
@@ -175,6 +189,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
                 Err(error) => return Err(self.fail(error)),
             };
             if let Some((first, last)) = replay.missing {
+                self.shared.metrics.store.lost_entries.inc_by(last - first + 1);
                 error!(
                     site = %self.counter.site.id, first, last,
                     "the store went back further than the journal reaches: views of this site in these entries are lost to it"
@@ -191,6 +206,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
         // Until the store is first heard, the journal may have used numbers again that the store has of another copy of it.
         let known = from.map_or(self.shared.journal.head(), |_| self.shared.head());
         if to > known {
+            self.shared.metrics.store.foreign_entries.inc_by(to - known);
             error!(
                 %site, first = known + 1, last = to,
                 "the store includes entries that this journal has not: the journal is older than the store; counting goes on after them"
@@ -200,6 +216,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
             self.skip_ahead().await?;
         } else if from.is_some_and(|from| to < from) {
             self.shared.went_back(to);
+            self.shared.metrics.store.rewinds.inc();
             warn!(%site, ?from, to, "the store went back: the journal is applied again from there");
         } else {
             debug!(%site, ?from, to, "the store stands here");

@@ -1,13 +1,52 @@
-//! The log: lines of text on standard error, with instants in UTC.
+//! The log on standard error, with instants in UTC: lines for people, or JSON for machines.
 
-use std::io;
+use std::{io, sync::OnceLock};
 
 use tracing::Level;
+use tracing_subscriber::{Layer, Registry, filter::LevelFilter, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-/// Starts the log for the whole process: messages of `level` and more serious ones.
-///
-/// With `terminal`, levels are coloured. Only the first call has an effect.
-pub fn init(level: Level, terminal: bool) {
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The least serious messages that are logged.
+    pub level: Level,
+    /// What a line looks like.
+    pub format: Format,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Text for people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// The level of the log that was started, which can be changed.
+static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+
+/// Starts the log for the whole process. With `terminal`, text is coloured. Only the first call has an effect.
+pub fn init(config: Config, terminal: bool) {
+    let (level, handle) = reload::Layer::new(LevelFilter::from_level(config.level));
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match config.format {
+        Format::Json => lines.json().flatten_event(true).boxed(),
+        Format::Auto if !terminal => lines.json().flatten_event(true).boxed(),
+        Format::Auto | Format::Text => lines.with_ansi(terminal).boxed(),
+    };
     // An error says that somebody has started a log already.
-    let _ = tracing_subscriber::fmt().with_max_level(level).with_ansi(terminal).with_writer(io::stderr).try_init();
+    if tracing_subscriber::registry().with(level).with(lines).try_init().is_ok() {
+        let _ = LEVEL.set(handle);
+    }
+}
+
+/// From now on messages of this level, and more serious ones, are logged.
+pub fn set_level(level: Level) {
+    if let Some(handle) = LEVEL.get() {
+        // It fails only where the log is gone.
+        let _ = handle.modify(|filter| *filter = LevelFilter::from_level(level));
+    }
 }

@@ -4,6 +4,7 @@
 
 mod connections;
 mod counting;
+mod measures;
 mod reading;
 mod refusals;
 mod server;

@@ -20,10 +20,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Set up as the program is by itself, with free ports.
+    /// Set up as the program is by itself, with free ports and a log in text.
     pub(crate) fn new() -> Self {
         let place = Self { dir: Arc::new(TempDir::new().unwrap()), environment: BTreeMap::new(), launcher: Vec::new() };
-        place.with("LISTEN__PUBLIC", "127.0.0.1:0").with("LISTEN__ADMIN", "127.0.0.1:0")
+        place.with("LISTEN__PUBLIC", "127.0.0.1:0").with("LISTEN__ADMIN", "127.0.0.1:0").with("LOG__FORMAT", "text")
     }
 
     /// The same with another setting.

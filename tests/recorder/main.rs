@@ -6,6 +6,7 @@
 
 mod bounds;
 mod fakes;
+mod measures;
 mod reading;
 mod recovery;
 

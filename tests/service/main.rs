@@ -32,6 +32,8 @@ mod damage;
 mod full;
 mod killing;
 mod locked;
+mod logging;
+mod metrics;
 mod place;
 mod restoring;
 mod sharing;

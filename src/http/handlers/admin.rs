@@ -1,11 +1,12 @@
-//! `GET /healthz` and `GET /readyz`, for whoever watches over the process.
+//! `GET /healthz`, `GET /readyz` and `GET /metrics`, for whoever watches over the process.
 
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::{
-    http::respond::{Body, Caching, content, json},
-    recorder::Health,
+    http::respond::{Body, Caching, Problem, content, json},
+    recorder::{Handle, Health},
+    telemetry::metrics::CONTENT_TYPE,
 };
 
 /// The process works.
@@ -32,4 +33,10 @@ pub(in crate::http) fn ready(health: &Health) -> Response<Body> {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response
+}
+
+/// What is measured, for Prometheus.
+pub(in crate::http) fn metrics(handle: &Handle) -> Result<Response<Body>, Problem> {
+    let text = handle.metrics_text().map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(content(CONTENT_TYPE, Caching::Never, text))
 }

@@ -21,8 +21,11 @@ const PIXEL: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\
 pub(in crate::http) async fn answer(call: Call<'_>) -> Result<Response<Body>, Problem> {
     call.check_sender()?;
     let article = Query::of(&call.head.uri)?.article()?;
-    if call.head.method != Method::HEAD && not_a_reader(&call.head.headers).is_none() {
-        call.record(article).await?;
+    if call.head.method != Method::HEAD {
+        match not_a_reader(&call.head.headers) {
+            Some(fate) => call.counter.note(fate),
+            None => call.record(article).await?,
+        }
     }
     Ok(content("image/gif", Caching::Never, PIXEL.as_slice()))
 }

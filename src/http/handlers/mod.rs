@@ -7,7 +7,7 @@ use hyper::{StatusCode, http::request::Parts};
 use super::{client::Sender, respond::Problem};
 use crate::{
     domain::article::ArticleId,
-    recorder::{Counter, Handle, RecordError},
+    recorder::{Counter, Fate, Handle, RecordError},
     store::StoreError,
 };
 
@@ -33,7 +33,10 @@ impl Call<'_> {
     /// Refuses what a page of another site asks to count.
     fn check_sender(&self) -> Result<(), Problem> {
         match self.sender {
-            Sender::Foreign => Err(Problem::new(StatusCode::FORBIDDEN, "views of this site are not taken from pages of that origin")),
+            Sender::Foreign => {
+                self.counter.note(Fate::Foreign);
+                Err(Problem::new(StatusCode::FORBIDDEN, "views of this site are not taken from pages of that origin"))
+            }
             Sender::Own(_) | Sender::Unknown => Ok(()),
         }
     }

@@ -18,7 +18,10 @@ pub(in crate::http) async fn answer<B: RequestBody>(call: Call<'_>, body: B) -> 
     // The whole body first: a client that leaves in the middle has not asked for anything yet.
     let article = read_article(&call.head.headers, body, call.body_read).await?;
     let outcome = match not_a_reader(&call.head.headers) {
-        Some(reason) => Outcome::NotCounted(reason),
+        Some(fate) => {
+            call.counter.note(fate);
+            Outcome::NotCounted(fate.name())
+        }
         None => {
             call.record(article.clone()).await?;
             Outcome::Counted

@@ -1,0 +1,225 @@
+//! What the service counts of itself, for Prometheus.
+//!
+//! - [`Metrics`]: what is measured as it happens
+//! - [`family`]: what is read off only when somebody asks
+//! - [`Held`]: a gauge that goes down again on every way out
+//!
+//! Labels hold what is configured or built in: sites, routes, outcomes. Never an article, a path or an address.
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+    process_collector::ProcessCollector, proto::MetricFamily,
+};
+
+mod family;
+
+pub use family::{Kind, family};
+
+/// The type of the text that [`Metrics::text`] writes.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The commit that the program was built from; `unknown` where the build could not tell, `debug` in a debug build.
+pub const COMMIT: &str = env!("TRUYCAP_COMMIT");
+
+/// Seconds that an fsync or a call of the store takes.
+const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// All that is measured as it happens, in a registry of its own.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// What the journal does.
+    pub journal: Journal,
+    /// What the store does.
+    pub store: Store,
+    /// What the listeners do.
+    pub http: Http,
+}
+
+/// What the journal does.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    /// How long an entry takes to become durable.
+    pub commit_seconds: Histogram,
+    /// How many views an entry has.
+    pub batch_views: Histogram,
+    /// How many bytes entries take.
+    pub bytes: IntGauge,
+    /// How many they may take.
+    pub max_bytes: IntGauge,
+}
+
+/// What the store does.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// How long an apply takes, whatever comes of it.
+    pub apply_seconds: Histogram,
+    /// Applies that moved the offset.
+    pub done: IntCounter,
+    /// Applies that found another offset.
+    pub refused: IntCounter,
+    /// Applies that did nothing.
+    pub failed: IntCounter,
+    /// Applies whose answer was lost.
+    pub unknown: IntCounter,
+    /// How often the store stood behind what it had confirmed.
+    pub rewinds: IntCounter,
+    /// Entries that the store lost and the journal no longer had.
+    pub lost_entries: IntCounter,
+    /// Entries that the store had and the journal had not.
+    pub foreign_entries: IntCounter,
+}
+
+/// What the listeners do. Children are to be resolved once, not with each request.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// By `route`, `method` and `status`.
+    pub requests: IntCounterVec,
+    /// By `route`.
+    pub seconds: HistogramVec,
+    /// By `listener`.
+    pub in_flight: IntGaugeVec,
+    /// By `listener`.
+    pub connections: IntGaugeVec,
+    /// By `listener`.
+    pub max_connections: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Metrics of a process in which nothing has happened yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let make = Make(&registry);
+        make.register(ProcessCollector::for_self());
+        let build = make.gauges("truycap_build_info", "1, with the version and the commit of the program.", &["version", "commit"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION"), COMMIT]).set(1);
+        let (journal, store, http) = (Journal::new(&make), Store::new(&make), Http::new(&make));
+        Self { registry, journal, store, http }
+    }
+
+    /// Everything in Prometheus' text format, `more` included.
+    ///
+    /// # Errors
+    /// Where a family has nothing in it.
+    pub fn text(&self, more: impl IntoIterator<Item = MetricFamily>) -> prometheus::Result<String> {
+        let mut families = self.registry.gather();
+        families.extend(more.into_iter().filter(|family| !family.get_metric().is_empty()));
+        TextEncoder::new().encode_to_string(&families)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Journal {
+    fn new(make: &Make<'_>) -> Self {
+        let views = (0..=9).map(|power| f64::from(1_u16 << power)).collect();
+        Self {
+            commit_seconds: make.histogram("truycap_journal_commit_duration_seconds", "Time until an entry was durable.", SECONDS.to_vec()),
+            batch_views: make.histogram("truycap_journal_batch_views", "Views of an entry.", views),
+            bytes: make.gauge("truycap_journal_bytes", "Bytes in use by entries, looked at once a second."),
+            max_bytes: make.gauge("truycap_journal_max_bytes", "Bytes that entries may use: journal.max_bytes."),
+        }
+    }
+}
+
+impl Store {
+    fn new(make: &Make<'_>) -> Self {
+        let applies = make.counters("truycap_store_applies_total", "Applies, by what the store answered.", &["outcome"]);
+        let applies = |outcome| applies.with_label_values(&[outcome]);
+        Self {
+            apply_seconds: make.histogram("truycap_store_apply_duration_seconds", "Time until an apply was answered.", SECONDS.to_vec()),
+            done: applies("done"),
+            refused: applies("refused"),
+            failed: applies("failed"),
+            unknown: applies("unknown"),
+            rewinds: make.counter("truycap_store_rewinds_total", "Times that the store had lost what it had confirmed."),
+            lost_entries: make.counter(
+                "truycap_store_lost_entries_total",
+                "Entries that the store had lost and the journal no longer held; the log names them.",
+            ),
+            foreign_entries: make.counter(
+                "truycap_store_foreign_entries_total",
+                "Entries that the store included and this journal did not have: it is older than the store.",
+            ),
+        }
+    }
+}
+
+impl Http {
+    fn new(make: &Make<'_>) -> Self {
+        let seconds = HistogramOpts::new("truycap_http_request_duration_seconds", "Time from a request's head to its answer.");
+        let listener = ["listener"].as_slice();
+        Self {
+            requests: make.counters(
+                "truycap_http_requests_total",
+                "Requests that were answered or given up.",
+                &["route", "method", "status"],
+            ),
+            seconds: make.add(HistogramVec::new(seconds.buckets(SECONDS.to_vec()), &["route"])),
+            in_flight: make.gauges("truycap_http_requests_in_flight", "Requests that are being answered.", listener),
+            connections: make.gauges("truycap_http_connections", "Open connections.", listener),
+            max_connections: make.gauges("truycap_http_max_connections", "Connections that may be open: listen.max_connections.", listener),
+        }
+    }
+}
+
+/// Makes metrics and registers them.
+struct Make<'a>(&'a Registry);
+
+impl Make<'_> {
+    #[expect(clippy::expect_used, reason = "names and labels stand in this file, and every start makes them all")]
+    fn add<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        let metric = made.expect("the name of a metric is right");
+        self.register(metric.clone());
+        metric
+    }
+
+    #[expect(clippy::expect_used, reason = "as above")]
+    fn register(&self, metric: impl Collector + 'static) {
+        self.0.register(Box::new(metric)).expect("the name of a metric is new");
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.add(IntCounter::new(name, help))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.add(IntGauge::new(name, help))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
+    }
+}
+
+/// One more, until it is dropped.
+#[derive(Debug)]
+pub struct Held(IntGauge);
+
+impl Held {
+    /// One more of what a gauge counts.
+    #[must_use]
+    pub fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
