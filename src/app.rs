@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Config, StoreUrl},
     domain::site::{Origin, Site, SiteId},
-    http::{Admin, Limits, Public, Responder, serve},
+    http::{Admin, Audience, Limits, Public, Responder, TooManyWords, serve},
     journal::{
         JournalError,
         sqlite::{OpenError, SqliteJournal},
@@ -70,6 +70,9 @@ pub enum Failure {
     /// The recorder could not go on.
     #[error("{0}")]
     Recorder(#[from] recorder::Failure),
+    /// The rules about bots cannot be used.
+    #[error("{0}")]
+    Bots(#[from] TooManyWords),
     /// The system does not let the process wait for signals.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
@@ -131,6 +134,7 @@ impl Service {
     async fn start(mut config: Config) -> Result<Self, Failure> {
         let public = bind(config.listen.public).await?;
         let admin = bind(config.listen.admin).await?;
+        let audience = Audience::new(config.clients.clone(), &config.bots)?;
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
         let store = Arc::new(open_store(&config)?);
         if config.demo {
@@ -144,7 +148,7 @@ impl Service {
         let address = |listener: &TcpListener| listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
         info!(version = env!("CARGO_PKG_VERSION"), public = address(&public), admin = address(&admin), store = %config.store, sites = count, "counting");
         let limits = Limits { max_connections: config.listen.max_connections, ..Limits::default() };
-        let (public, admin) = listen(handle, public, admin, demo.as_ref(), limits);
+        let (public, admin) = listen(handle, public, admin, demo.as_ref(), limits, audience);
         let advice = tokio::spawn(log_advice(Arc::clone(&store)));
         Ok(Self { recorder, public, admin, journal, store, advice })
     }
@@ -219,8 +223,15 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| Failure::Listen { address, error })
 }
 
-fn listen(handle: Handle, public: TcpListener, admin: TcpListener, demo: Option<&SiteId>, limits: Limits) -> (Listener, Listener) {
-    let pages = Public::new(handle.clone(), demo, &limits);
+fn listen(
+    handle: Handle,
+    public: TcpListener,
+    admin: TcpListener,
+    demo: Option<&SiteId>,
+    limits: Limits,
+    audience: Audience,
+) -> (Listener, Listener) {
+    let pages = Public::new(handle.clone(), demo, &limits, audience);
     (Listener::spawn(public, pages, limits), Listener::spawn(admin, Admin::new(handle), Limits::default()))
 }
 

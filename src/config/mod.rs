@@ -5,18 +5,20 @@
 //!
 //! - `env`: from variables to keys
 //! - `read`: the layers, and how values are taken from them while mistakes are collected
-//! - `sections`, `sites`: which keys there are, and what they may say
+//! - `sections`, `audience`, `sites`: which keys there are, and what they may say
 //! - `store_url`: where the counters live
 
 use std::{ffi::OsString, fs, net::SocketAddr, path::Path};
 
 use crate::{
     domain::{retention::Retention, site::Site},
+    http::{BotRules, Clients},
     journal, recorder,
     store::redis,
     telemetry::logging,
 };
 
+mod audience;
 mod env;
 mod read;
 mod sections;
@@ -49,6 +51,10 @@ pub struct Config {
     pub retention: Retention,
     /// What is logged, and how.
     pub log: logging::Config,
+    /// How clients are told apart.
+    pub clients: Clients,
+    /// Which agents are bots.
+    pub bots: BotRules,
     /// The portals, at least one, their ids all different.
     pub sites: Vec<Site>,
 }

@@ -13,7 +13,7 @@ use hyper::{
 use tokio::time::timeout;
 
 use super::{
-    Limits, RequestBody, Responder,
+    Audience, Limits, RequestBody, Responder,
     client::Sender,
     handlers::{Call, admin, demo, figures, gif, history, top, views},
     measure::{Measures, NONE},
@@ -36,6 +36,7 @@ const WRITE: &str = "POST, OPTIONS";
 pub struct Public {
     handle: Handle,
     measures: Measures,
+    audience: Audience,
     demo: Option<demo::Demo>,
     body_read: Duration,
     request: Duration,
@@ -99,12 +100,12 @@ impl Resource {
 impl Public {
     /// The public interface of a recorder; with a demo page at `/` that counts for a site, or without.
     #[must_use]
-    pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits) -> Arc<Self> {
+    pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits, audience: Audience) -> Arc<Self> {
         let demo = demo.map(demo::Demo::new);
         let metrics = &handle.metrics().http;
         metrics.max_connections.with_label_values(&["public"]).set(i64::try_from(limits.max_connections).unwrap_or(i64::MAX));
         let measures = Measures::new(metrics, "public", Resource::ALL.map(Resource::name).into_iter().chain([PAGE]));
-        Arc::new(Self { handle, measures, demo, body_read: limits.body_read, request: limits.request })
+        Arc::new(Self { handle, measures, audience, demo, body_read: limits.body_read, request: limits.request })
     }
 
     async fn site<B: RequestBody>(&self, id: &str, resource: Resource, head: &Parts, body: B) -> Response<Body> {
@@ -112,7 +113,7 @@ impl Public {
             return shared(not_found("site", id).into_response(), &Sender::Unknown);
         };
         let sender = Sender::of(&head.headers, &counter.site);
-        let call = Call { handle: &self.handle, counter, sender: &sender, head, body_read: self.body_read };
+        let call = Call { handle: &self.handle, counter, sender: &sender, head, audience: &self.audience, body_read: self.body_read };
         let answer = async {
             check_headers(&head.headers)?;
             match check_method(head, resource.allow())? {

@@ -18,7 +18,7 @@ use super::{Clock, Config, Counter, Health, counter::Shares};
 use crate::{
     domain::{
         producer::Seq,
-        site::{Site, SiteId},
+        site::{Rules, Site, SiteId},
     },
     journal::{Journal, JournalError, Usage},
     store::{Store, StoreError},
@@ -55,7 +55,7 @@ impl Status {
         // A site that is no longer configured still gets what was acknowledged: its days are in the journal already,
         // so its time zone does not matter.
         let left = journaled.into_iter().filter(|id| !by_id.contains(id));
-        let left = left.map(|id| Site { id, origins: Vec::new(), timezone: Tz::UTC });
+        let left = left.map(|id| Site { id, origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() });
         let configured = by_id.len();
         let sites = sites.into_iter().chain(left).enumerate();
         let sites: Vec<_> = sites.collect();

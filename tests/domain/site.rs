@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use truycap::domain::{
     producer::ProducerId,
-    site::{Origin, Site, SiteId},
+    site::{Origin, Rules, Site, SiteId},
 };
 
 #[test]
@@ -126,7 +126,7 @@ fn what_is_no_origin_of_a_page_is_refused() {
 
 #[test]
 fn a_sites_day_is_its_own() {
-    let site = |timezone| Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone };
+    let site = |timezone| Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, rules: Rules::default() };
     let day = |timezone, at: &str| site(timezone).day(at.parse().unwrap()).to_string();
     assert_eq!(day(Tz::Asia__Ho_Chi_Minh, "2019-12-31T16:59:59.999Z"), "2019-12-31");
     assert_eq!(day(Tz::Asia__Ho_Chi_Minh, "2019-12-31T17:00:00Z"), "2020-01-01");

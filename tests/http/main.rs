@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
 
+mod addresses;
 mod connections;
 mod counting;
 mod measures;
+mod readers;
 mod reading;
 mod refusals;
 mod server;

@@ -4,7 +4,7 @@ use chrono::SecondsFormat;
 use hyper::Response;
 use serde::{Serialize, Serializer};
 
-use super::Call;
+use super::{Call, counting::Outcome};
 use crate::{
     domain::{article::ArticleId, figures::Figures, site::Site},
     http::{
@@ -23,20 +23,12 @@ pub(in crate::http) async fn answer(call: Call<'_>) -> Result<Response<Body>, Pr
     Ok(write(&call.counter.site, &figures, None, caching))
 }
 
-/// What became of a view.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Outcome {
-    Counted,
-    /// Not counted, and why.
-    NotCounted(&'static str),
-}
-
 /// Figures, and what became of the view that asked for them, where one did.
-pub(super) fn write(site: &Site, figures: &Answer, outcome: Option<Outcome>, caching: Caching) -> Response<Body> {
+pub(super) fn write(site: &Site, figures: &Answer, outcome: Option<&Outcome>, caching: Caching) -> Response<Body> {
     let (counted, reason) = match outcome {
         None => (None, None),
-        Some(Outcome::Counted) => (Some(true), None),
-        Some(Outcome::NotCounted(reason)) => (Some(false), Some(reason)),
+        Some(Outcome::Counted { reason, .. }) => (Some(true), *reason),
+        Some(Outcome::NotCounted(reason)) => (Some(false), Some(*reason)),
     };
     let as_of = figures.as_of.with_timezone(&site.timezone).to_rfc3339_opts(SecondsFormat::Secs, false);
     let articles = &figures.articles;
