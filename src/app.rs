@@ -27,6 +27,7 @@ use crate::{
         JournalError,
         sqlite::{OpenError, SqliteJournal},
     },
+    readers::{Readers, tend},
     recorder::{self, Clock, Handle, Recorder},
     store::{
         any::AnyStore,
@@ -122,6 +123,8 @@ struct Service {
     store: Arc<ConfiguredStore>,
     /// Ends by itself, or with the service.
     advice: JoinHandle<()>,
+    /// Looks after what is known of readers; ends with the service.
+    tending: JoinHandle<()>,
 }
 
 /// A listener's task, and how it is told to stop.
@@ -134,7 +137,8 @@ impl Service {
     async fn start(mut config: Config) -> Result<Self, Failure> {
         let public = bind(config.listen.public).await?;
         let admin = bind(config.listen.admin).await?;
-        let audience = Audience::new(config.clients.clone(), &config.bots)?;
+        let readers = Arc::new(Readers::new(matches!(config.store, StoreUrl::Redis(_))));
+        let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers))?;
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
         let store = Arc::new(open_store(&config)?);
         if config.demo {
@@ -150,7 +154,8 @@ impl Service {
         let limits = Limits { max_connections: config.listen.max_connections, ..Limits::default() };
         let (public, admin) = listen(handle, public, admin, demo.as_ref(), limits, audience);
         let advice = tokio::spawn(log_advice(Arc::clone(&store)));
-        Ok(Self { recorder, public, admin, journal, store, advice })
+        let tending = tokio::spawn(tend(readers, Arc::clone(&store), clock));
+        Ok(Self { recorder, public, admin, journal, store, advice, tending })
     }
 
     async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
@@ -173,7 +178,8 @@ impl Service {
             warn!(%site, "the store has not got this site's last views; they are in the journal, and applied at the next start");
         }
         self.advice.abort();
-        let closing = async { tokio::join!(self.admin.stop(), self.store.close(), self.advice) };
+        self.tending.abort();
+        let closing = async { tokio::join!(self.admin.stop(), self.store.close(), self.advice, self.tending) };
         if timeout(FINISH_CLOSING, closing).await.is_err() {
             warn!("the store or the admin listener was not closed in time; nothing is lost");
         }

@@ -135,7 +135,7 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.bots, BotRules::default());
     assert_eq!(site_ids(&config), ["portal"]);
     let rules = &config.sites[0].rules;
-    assert!(!rules.require_origin && rules.repeat_window.is_zero() && rules.articles.is_none());
+    assert!(!rules.require_origin && !rules.readers && rules.repeat_window.is_zero() && rules.articles.is_none());
     assert_eq!(rules.max_new_articles_per_day, 0);
     assert_eq!(origins(&config, 0), ["http://127.0.0.1:8080", "http://localhost:8080"]);
     assert_eq!(config.sites[0].timezone, chrono_tz::Tz::Asia__Ho_Chi_Minh);
@@ -176,7 +176,10 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
         comment.clear();
     }
     assert_eq!(keys, KEYS.map(|(key, _)| key.to_string()).into());
-    assert_eq!(site_keys, ["id", "origins", "timezone", "require_origin", "repeat_window", "max_new_articles_per_day", "articles"].into());
+    assert_eq!(
+        site_keys,
+        ["id", "origins", "timezone", "require_origin", "repeat_window", "max_new_articles_per_day", "articles", "readers"].into()
+    );
 }
 
 #[test]
@@ -511,14 +514,17 @@ fn bytes_that_are_not_text_matter_only_in_our_variables() {
 
 #[test]
 fn the_rules_of_a_site_are_read_and_may_be_left_out() {
-    let text = format!("{SITE}require_origin = true\nrepeat_window = \"30m\"\nmax_new_articles_per_day = 1000\narticles = \"^/tin/\"\n");
+    let text = format!(
+        "{SITE}require_origin = true\nrepeat_window = \"30m\"\nmax_new_articles_per_day = 1000\narticles = \"^/tin/\"\nreaders = true\n"
+    );
     let rules = load(&text, &[]).unwrap().sites.remove(0).rules;
-    assert!(rules.require_origin && rules.articles.unwrap().is_match("/tin/1"));
+    assert!(rules.require_origin && rules.readers && rules.articles.unwrap().is_match("/tin/1"));
     assert_eq!((rules.repeat_window, rules.max_new_articles_per_day), (Duration::from_secs(1800), 1000));
     assert_eq!(load(SITE, &[]).unwrap().sites[0].rules.repeat_window, Duration::ZERO);
     assert_eq!(load(&SITE.replace("https://a.example.vn", "null"), &[]).map(|config| origins(&config, 0) == ["null"]), Ok(true));
     for (key, value, expected) in [
         ("require_origin", "1", "found 1; expected true or false"),
+        ("readers", "\"yes\"", "found \"yes\"; expected true or false"),
         ("repeat_window", "\"25h\"", "found \"25h\"; expected a duration from 0s to 24h"),
         ("max_new_articles_per_day", "1000001", "found 1000001; expected a whole number from 0 to 1000000"),
         ("articles", "\"(\"", "found \"(\"; expected a regular expression"),

@@ -85,11 +85,16 @@ pub(super) fn rules(table: &mut Reader<'_>) -> Option<Rules> {
         true => table.read("articles", "a regular expression, such as \"^/tin/\", or \"\"", |given| pattern(given.text()?)),
         false => Some(None),
     };
+    let readers = match table.has("readers") {
+        true => table.read("readers", "true or false", |given| given.boolean()),
+        false => Some(false),
+    };
     Some(Rules {
         require_origin: require_origin?,
         repeat_window: repeat_window?,
         max_new_articles_per_day: max_new_articles_per_day?,
         articles: articles?,
+        readers: readers?,
     })
 }
 

@@ -132,6 +132,8 @@ pub struct Rules {
     pub max_new_articles_per_day: u32,
     /// What articles are called whose views are counted; without it, anything.
     pub articles: Option<Regex>,
+    /// Whether its readers are counted, and the figures say how many there are.
+    pub readers: bool,
 }
 
 impl Site {

@@ -1,6 +1,9 @@
 //! Who is a reader, and whether a view by one counts.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use hyper::{HeaderMap, header::USER_AGENT, http::request::Parts};
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{article::ArticleId, site::Site},
-    readers::{Claim, NewArticles, Repeats},
+    readers::{Claim, Estimate, Readers},
     recorder::Fate,
 };
 
@@ -25,17 +28,16 @@ pub(super) struct Peer(pub(super) IpAddr);
 pub struct Audience {
     clients: Clients,
     bots: Bots,
-    repeats: Repeats,
-    pub(super) new_articles: NewArticles,
+    pub(super) readers: Arc<Readers>,
 }
 
 impl Audience {
-    /// An audience that nobody has been seen of yet.
+    /// An audience by these rules, of which this is known.
     ///
     /// # Errors
     /// Where there are too many words about bots.
-    pub fn new(clients: Clients, bots: &BotRules) -> Result<Self, TooManyWords> {
-        Ok(Self { clients, bots: Bots::new(bots)?, repeats: Repeats::default(), new_articles: NewArticles::default() })
+    pub fn new(clients: Clients, bots: &BotRules, readers: Arc<Readers>) -> Result<Self, TooManyWords> {
+        Ok(Self { clients, bots: Bots::new(bots)?, readers })
     }
 
     /// Why a request is not a view by a reader, where it is not.
@@ -48,15 +50,25 @@ impl Audience {
         bot.then_some(Fate::Bot)
     }
 
-    /// Whether a reader's view counts. One who asks not to be tracked is not looked at, and always counts.
-    pub(super) fn claim(&self, head: &Parts, site: &Site, article: Option<&ArticleId>, now: DateTime<Utc>) -> Claim<'_> {
-        if site.rules.repeat_window.is_zero() || is_private(&head.headers) {
+    /// A reader has come: whether the view counts. One who asks not to be tracked is not looked at, and always counts.
+    pub(super) fn arrive(&self, head: &Parts, site: &Site, article: Option<&ArticleId>, now: DateTime<Utc>) -> Claim<'_> {
+        let window = site.rules.repeat_window;
+        if (window.is_zero() && !site.rules.readers) || is_private(&head.headers) {
             return Claim::Unknown;
         }
         // Requests that came over no connection are those of a test.
         let peer = head.extensions.get::<Peer>().map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.0);
         let address = self.clients.address(peer, &head.headers).octets();
         let agent = head.headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
-        self.repeats.claim(site, article, [&address, agent.get(..MAX_AGENT).unwrap_or(agent)], now)
+        let parts = [&address[..], agent.get(..MAX_AGENT).unwrap_or(agent)];
+        if site.rules.readers {
+            self.readers.visitors.saw(site, parts, now);
+        }
+        if window.is_zero() { Claim::Unknown } else { self.readers.repeats.claim(site, article, parts, now) }
+    }
+
+    /// How many readers a site has: nothing where it does not ask for it, `Some(None)` where it is not known.
+    pub(super) fn estimate(&self, site: &Site, now: DateTime<Utc>) -> Option<Option<Estimate>> {
+        site.rules.readers.then(|| self.readers.visitors.estimate(site, now))
     }
 }

@@ -4,7 +4,7 @@ use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-/// A random key. It is never shown.
+/// A random key. It is never logged.
 #[derive(Clone, Copy)]
 pub struct Key([u8; 16]);
 
@@ -20,6 +20,11 @@ impl Key {
         getrandom::fill(&mut bytes).ok().map(|()| Self(bytes))
     }
 
+    /// Its bytes, for the one place where several instances find it.
+    pub(super) fn bytes(&self) -> [u8; 16] {
+        self.0
+    }
+
     /// The reader behind an address and an agent, or whatever else the parts are.
     #[must_use]
     pub fn reader(&self, parts: &[&[u8]]) -> Reader {
@@ -31,6 +36,20 @@ impl Key {
         }
         let hash = hasher.finish128();
         Reader([hash.h1, hash.h2])
+    }
+}
+
+impl From<[u8; 16]> for Key {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Reader {
+    /// The hash as bytes.
+    pub(super) fn bytes(self) -> [u8; 16] {
+        let [high, low] = self.0;
+        (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
     }
 }
 

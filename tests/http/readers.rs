@@ -263,3 +263,57 @@ fn what_is_remembered_of_repeats_is_bounded_and_given_back() {
     repeats.forget(now() + TimeDelta::days(2));
     assert_eq!(repeats.remembered(), 0);
 }
+
+#[test]
+fn figures_tell_how_many_readers_there_are_where_the_site_asks_for_it() {
+    MINUTES_OF_READERS.store(0, SeqCst);
+    let options = behind_a_proxy(Rules { readers: true, ..Rules::default() });
+    let server = start(Options { clock: readers_later, ..options });
+    let told = || server.get("/v1/sites/portal/figures").json()["readers"].clone();
+    let view = |headers: &[&str]| server.ask("POST", VIEWS, headers, "").json()["readers"].clone();
+    assert_eq!(told(), json!({ "online": 0, "visitors_today": 0 }));
+    let (one, two) = (from("203.0.113.5"), from("203.0.113.6"));
+    assert_eq!(view(&[&one]), json!({ "online": 1, "visitors_today": 1 }));
+    assert_eq!(view(&[&one]), json!({ "online": 1, "visitors_today": 1 }));
+    assert_eq!(view(&[&two]), json!({ "online": 2, "visitors_today": 2 }));
+    // Neither machines nor those who do not want to be tracked are among them.
+    assert_eq!(view(&[&from("203.0.113.7"), "User-Agent: Googlebot"]), json!({ "online": 2, "visitors_today": 2 }));
+    assert_eq!(view(&[&from("203.0.113.7"), "DNT: 1"]), json!({ "online": 2, "visitors_today": 2 }));
+    MINUTES_OF_READERS.store(5, SeqCst);
+    assert_eq!(server.ask("GET", GIF, &[&two], "").status, 200);
+    assert_eq!(told(), json!({ "online": 2, "visitors_today": 2 }));
+    MINUTES_OF_READERS.store(6, SeqCst);
+    assert_eq!(told(), json!({ "online": 1, "visitors_today": 2 }));
+    // After midnight nobody is known any more.
+    MINUTES_OF_READERS.store(14 * 60, SeqCst);
+    assert_eq!(told(), json!({ "online": 0, "visitors_today": 0 }));
+    assert_eq!(view(&[&one]), json!({ "online": 1, "visitors_today": 1 }));
+    let other = start(Options::default());
+    assert!(other.view("/a").json().get("readers").is_none());
+    assert!(other.get("/v1/sites/portal/figures").json().get("readers").is_none());
+}
+
+static MINUTES_OF_READERS: AtomicI64 = AtomicI64::new(0);
+
+fn readers_later() -> DateTime<Utc> {
+    now() + TimeDelta::minutes(MINUTES_OF_READERS.load(SeqCst))
+}
+
+#[test]
+fn what_is_remembered_of_readers_is_bounded_and_goes_with_the_day() {
+    use truycap::{
+        domain::site::{Site, SiteId},
+        readers::{Estimate, MAX_READERS, Visitors},
+    };
+    let site =
+        Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
+    let visitors = Visitors::new(false);
+    for number in 0..MAX_READERS + 1000 {
+        visitors.saw(&site, [&number.to_le_bytes(), b"agent"], now());
+    }
+    let most = MAX_READERS as u64;
+    assert_eq!(visitors.estimate(&site, now()), Some(Estimate { online: most, visitors_today: most }));
+    visitors.forget(now() + TimeDelta::days(2));
+    visitors.saw(&site, [b"x", b"agent"], now());
+    assert_eq!(visitors.estimate(&site, now()), Some(Estimate { online: 1, visitors_today: 1 }));
+}

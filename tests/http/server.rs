@@ -34,6 +34,7 @@ use truycap::{
         Entry, Journal, JournalError, Replay, Usage,
         sqlite::{self, SqliteJournal},
     },
+    readers::Readers,
     recorder::{self, Clock, Recorder},
     store::{Applied, Row, Snapshot, Store, StoreError, memory::MemoryStore},
 };
@@ -210,7 +211,7 @@ pub(crate) fn start(options: Options) -> Server {
     let (public, admin, recorder, serving) = runtime.block_on(async {
         let (handle, recorder) = recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
         let Options { limits, demo, drain, clients, bots, .. } = options;
-        let audience = Audience::new(clients, &bots).unwrap();
+        let audience = Audience::new(clients, &bots, Arc::new(Readers::new(false))).unwrap();
         let site = SiteId::parse("portal").unwrap();
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -30,7 +30,7 @@ impl Call<'_> {
         if let Some(fate) = self.audience.not_a_reader(&self.head.headers) {
             return Ok(self.ignore(fate));
         }
-        let hold = match self.audience.claim(self.head, site, article.as_ref(), self.handle.now()) {
+        let hold = match self.audience.arrive(self.head, site, article.as_ref(), self.handle.now()) {
             Claim::Repeat => return Ok(self.ignore(Fate::Repeat)),
             Claim::First(hold) => Some(hold),
             Claim::Unknown => None,
@@ -60,7 +60,7 @@ impl Call<'_> {
             return (Some(id), None);
         }
         let day = site.day(self.handle.now());
-        let admitted = self.audience.new_articles.admit(&site.id, &id, day, usize::try_from(most).unwrap_or(usize::MAX));
+        let admitted = self.audience.readers.new_articles.admit(&site.id, &id, day, usize::try_from(most).unwrap_or(usize::MAX));
         if admitted { (Some(id), None) } else { (None, Some(LIMIT)) }
     }
 

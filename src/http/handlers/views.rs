@@ -17,5 +17,5 @@ pub(in crate::http) async fn answer<B: RequestBody>(call: Call<'_>, body: B) -> 
     // What has no buckets has no figures.
     let article = if let Outcome::Counted { article, .. } = &outcome { article } else { &article };
     let figures = call.handle.figures(call.counter, article.as_slice()).await;
-    Ok(write(&call.counter.site, &figures, Some(&outcome), Caching::Never))
+    Ok(write(&call, &figures, Some(&outcome), Caching::Never))
 }
