@@ -1,6 +1,7 @@
-//! Names the commit that the program is built from, as `TRUYCAP_COMMIT`.
+//! Names the commit that the program is built from, as `BUILD_COMMIT`. Not as `TRUYCAP_…`: cargo hands it to what it runs,
+//! where it would be taken for a key of the configuration.
 //!
-//! The variable of that name says it; without it, git is asked, where there is one. A debug build does not ask: each
+//! The variable `TRUYCAP_COMMIT` says it; without it, git is asked, where there is one. A debug build does not ask: each
 //! commit would have all of it compiled anew.
 
 use std::{env, path::Path, process::Command};
@@ -12,7 +13,7 @@ fn main() {
         Ok("debug") => given.unwrap_or_else(|| "debug".into()),
         _ => given.or_else(asked).unwrap_or_else(|| "unknown".into()),
     };
-    println!("cargo::rustc-env=TRUYCAP_COMMIT={commit}");
+    println!("cargo::rustc-env=BUILD_COMMIT={commit}");
 }
 
 /// The commit that is checked out; asked again after the next one.

@@ -96,7 +96,7 @@ fn record(criterion: &mut Criterion) {
 }
 
 async fn visit(handle: Handle, visitor: usize) {
-    let counter = handle.site("portal").unwrap();
+    let counter = &handle.site("portal").unwrap();
     for number in 0..16 {
         let article = article((visitor * 16 + number) % 1000);
         handle.record(counter, Some(article.clone())).await.unwrap();

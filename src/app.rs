@@ -3,11 +3,13 @@
 //! Start: listeners, journal, store, recorder, HTTP. So a port that is taken or a journal that is held is told before
 //! anything is written.
 //!
+//! SIGHUP: the configuration is read again, and what can change meanwhile does; see `reload`.
+//!
 //! Stop, on SIGTERM or SIGINT: no new connections, requests under way are finished; the recorder writes and applies what
 //! it holds; store and journal are closed. The deadlines of all steps together are less than the ten seconds that
 //! container engines wait. What the store could not be given in time is in the journal, and applied at the next start.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use tokio::{
@@ -20,9 +22,8 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, StoreUrl},
-    domain::site::{Origin, Site, SiteId},
-    http::{Admin, Audience, Limits, Public, Responder, TooManyWords, serve},
+    config::{Config, Mistakes, StoreUrl},
+    http::{Admin, Audience, BotsError, Limits, Public, Responder, serve},
     journal::{
         JournalError,
         sqlite::{OpenError, SqliteJournal},
@@ -35,6 +36,13 @@ use crate::{
         sqlite::{self, SqliteStore},
     },
 };
+
+mod reload;
+
+use reload::{Demo, Reload};
+
+/// The most open connections of the admin listener.
+const ADMIN_CONNECTIONS: usize = 4096;
 
 /// How long requests under way may take after the signal to stop.
 const FINISH_REQUESTS: Duration = Duration::from_secs(3);
@@ -73,7 +81,7 @@ pub enum Failure {
     Recorder(#[from] recorder::Failure),
     /// The rules about bots cannot be used.
     #[error("{0}")]
-    Bots(#[from] TooManyWords),
+    Bots(#[from] BotsError),
     /// The system does not let the process wait for signals.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
@@ -97,13 +105,14 @@ pub fn open_store(config: &Config) -> Result<ConfiguredStore, Failure> {
     })
 }
 
-/// Runs the service until it is told to stop.
+/// Runs the service until it is told to stop. `load` reads the configuration again when it is told to.
 ///
 /// # Errors
 /// Where it cannot start, or its journal fails.
-pub async fn run(config: Config) -> Result<(), Failure> {
+pub async fn run(config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(Failure::Signals)?;
     let service = Service::start(config).await?;
     let stop = async {
         tokio::select! {
@@ -111,7 +120,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
             _ = interrupt.recv() => {}
         }
     };
-    service.run_until(stop).await
+    service.run_until(stop, async || hang_up.recv().await.map(|()| load())).await
 }
 
 /// A running service.
@@ -125,6 +134,7 @@ struct Service {
     advice: JoinHandle<()>,
     /// Looks after what is known of readers; ends with the service.
     tending: JoinHandle<()>,
+    reload: Reload,
 }
 
 /// A listener's task, and how it is told to stop.
@@ -141,27 +151,34 @@ impl Service {
         let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers))?;
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
         let store = Arc::new(open_store(&config)?);
-        if config.demo {
-            welcome_demo(&mut config.sites, &public);
-        }
-        let demo = config.sites.first().filter(|_| config.demo).map(|site| site.id.clone());
+        let demo = config.sites.first().filter(|_| config.demo).map(|site| Demo::new(site.id.clone(), &public));
+        demo.iter().for_each(|demo| demo.welcome(&mut config.sites));
         let count = config.sites.len();
         let clock: Clock = Utc::now;
-        let (handle, recorder) = recorder::spawn(config.recorder, config.sites, Arc::clone(&journal), Arc::clone(&store), clock).await?;
+        let (handle, recorder) =
+            recorder::spawn(config.recorder.clone(), config.sites.clone(), Arc::clone(&journal), Arc::clone(&store), clock).await?;
         handle.metrics().journal.max_bytes.set(i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX));
         let address = |listener: &TcpListener| listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
         info!(version = env!("CARGO_PKG_VERSION"), public = address(&public), admin = address(&admin), store = %config.store, sites = count, "counting");
-        let limits = Limits { max_connections: config.listen.max_connections, ..Limits::default() };
-        let (public, admin) = listen(handle, public, admin, demo.as_ref(), limits, audience);
+        let reload = Reload::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
+        let (public, admin) = listen(handle, public, admin, &reload, audience);
         let advice = tokio::spawn(log_advice(Arc::clone(&store)));
         let tending = tokio::spawn(tend(readers, Arc::clone(&store), clock));
-        Ok(Self { recorder, public, admin, journal, store, advice, tending })
+        Ok(Self { recorder, public, admin, journal, store, advice, tending, reload })
     }
 
-    async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let failure = tokio::select! {
-            () = stop => None,
-            failure = self.recorder.failed() => Some(failure),
+    async fn run_until(
+        mut self,
+        stop: impl Future<Output = ()>,
+        mut again: impl AsyncFnMut() -> Option<Result<Config, Mistakes>>,
+    ) -> Result<(), Failure> {
+        let mut stop = pin!(stop);
+        let failure = loop {
+            tokio::select! {
+                () = &mut stop => break None,
+                failure = self.recorder.failed() => break Some(failure),
+                Some(loaded) = again() => self.reload.take(loaded, &mut self.recorder),
+            }
         };
         if let Some(failure) = failure {
             // Nothing that is still held may be written on: the next start reads the journal afresh.
@@ -195,13 +212,13 @@ impl Service {
 }
 
 impl Listener {
-    fn spawn<R: Responder>(listener: TcpListener, responder: Arc<R>, limits: Limits) -> Self {
+    fn spawn<R: Responder>(listener: TcpListener, responder: Arc<R>, max_connections: watch::Receiver<usize>) -> Self {
         let (stop, mut stopping) = watch::channel(false);
         let shutdown = async move {
             // A sender that is gone says stop as well.
             let _ = stopping.wait_for(|stop| *stop).await;
         };
-        let task = tokio::spawn(serve(listener, responder, limits, shutdown, FINISH_REQUESTS));
+        let task = tokio::spawn(serve(listener, responder, Limits::default(), max_connections, shutdown, FINISH_REQUESTS));
         Self { stop, task }
     }
 
@@ -229,22 +246,8 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| Failure::Listen { address, error })
 }
 
-fn listen(
-    handle: Handle,
-    public: TcpListener,
-    admin: TcpListener,
-    demo: Option<&SiteId>,
-    limits: Limits,
-    audience: Audience,
-) -> (Listener, Listener) {
-    let pages = Public::new(handle.clone(), demo, &limits, audience);
-    (Listener::spawn(public, pages, limits), Listener::spawn(admin, Admin::new(handle), Limits::default()))
-}
-
-/// Lets the demo page count where somebody on this machine opens it, whatever the port; other hosts are configured.
-fn welcome_demo(sites: &mut [Site], listener: &TcpListener) {
-    let (Some(site), Ok(address)) = (sites.first_mut(), listener.local_addr()) else { return };
-    let port = address.port();
-    let own = [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
-    site.origins.extend(own.iter().filter_map(|host| Origin::parse(&format!("http://{host}")).ok()));
+fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reload: &Reload, audience: Audience) -> (Listener, Listener) {
+    let pages = Public::new(handle.clone(), reload.demo(), &Limits::default(), audience);
+    let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
+    (Listener::spawn(public, pages, reload.max_connections()), Listener::spawn(admin, Admin::new(handle), admin_connections))
 }

@@ -6,71 +6,36 @@ use std::{
     collections::BTreeSet,
     ffi::OsString,
     io::{self, IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
 use chrono::Utc;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::json;
 use tokio::runtime;
 use tracing::Level;
 
 use crate::{
     app::{self, ConfiguredStore},
-    config::{Config, StoreUrl},
+    config::{Config, Mistakes, StoreUrl},
     domain::{article::ArticleId, site::SiteId},
     telemetry::logging,
     transfer,
 };
 
+mod args;
 mod check;
+mod health;
+
+use args::{Cli, Command};
 
 /// Something that did not work, in a sentence for a person.
 type Sentence = String;
-
-/// A visitor counter for web portals: each view is counted exactly once.
-#[derive(Debug, Parser)]
-#[command(name = "truycap", version)]
-struct Cli {
-    /// The configuration file; without it, and for what it does not say, the built-in configuration holds
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run the service (the same as no command)
-    Serve,
-    /// Add counts from elsewhere: CSV files with the columns site,article,period,views or site,article,bucket,views
-    ///
-    /// All files are checked before anything is added. A file that was imported before adds nothing; one whose import
-    /// broke off goes on where it stopped. The service may run meanwhile.
-    Import {
-        /// The files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-    /// Write every bucket as CSV to standard output, in a form that import reads
-    Export {
-        /// Only this site, which need not be configured any more
-        #[arg(long)]
-        site: Option<String>,
-    },
-    /// Show the nine figures of a site, or of one of its articles
-    Figures {
-        /// The site's id
-        site: String,
-        /// The article's id
-        #[arg(long)]
-        article: Option<String>,
-    },
-    /// Tell whether the configuration is right, and whether journal and store can be used
-    Check,
-}
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: impl IntoIterator<Item = (OsString, OsString)>) -> ExitCode {
@@ -82,14 +47,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: impl Into
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let config = match Config::load(cli.config.as_deref(), environment) {
+    if let Some(Command::Completions { shell }) = cli.command {
+        return ended(completions(shell));
+    }
+    let environment: Vec<_> = environment.into_iter().collect();
+    let load = || Config::load(cli.config.as_deref(), environment.iter().cloned());
+    let config = match load() {
         Ok(config) => config,
         Err(mistakes) => {
             complain(&format!("the configuration is wrong:\n{mistakes}"));
             return ExitCode::from(2);
         }
     };
-    match carry_out(cli.command.unwrap_or(Command::Serve), config) {
+    ended(carry_out(cli.command.unwrap_or(Command::Serve), config, load))
+}
+
+fn ended(outcome: Result<(), Sentence>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             complain(&sentence);
@@ -103,7 +77,7 @@ fn complain(sentence: &str) {
     let _ = writeln!(io::stderr(), "truycap: {sentence}");
 }
 
-fn carry_out(command: Command, config: Config) -> Result<(), Sentence> {
+fn carry_out(command: Command, config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), Sentence> {
     let serving = matches!(command, Command::Serve);
     // What other commands say is for whoever called them.
     let log = if serving { config.log } else { logging::Config { level: Level::WARN, format: logging::Format::Text } };
@@ -112,26 +86,35 @@ fn carry_out(command: Command, config: Config) -> Result<(), Sentence> {
     let runtime = builder.enable_all().build().map_err(|error| format!("cannot start: {error}"))?;
     let outcome = runtime.block_on(async {
         match command {
-            Command::Serve => serve(config).await,
-            Command::Import { files } => import(&config, &files).await,
+            Command::Serve => serve(config, load).await,
+            Command::Import { files, json } => import(&config, &files, json).await,
             Command::Export { site } => export(&config, site.as_deref()).await,
-            Command::Figures { site, article } => figures(&config, &site, article.as_deref()).await,
-            Command::Check => check::check(&config).await,
+            Command::Figures { site, article, json } => figures(&config, &site, article.as_deref(), json).await,
+            Command::Check { json } => check::check(&config, json).await,
+            Command::Health { json } => health::health(config.listen.admin, json),
+            // Was carried out before there was a configuration.
+            Command::Completions { .. } => Ok(()),
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-async fn serve(config: Config) -> Result<(), Sentence> {
+async fn serve(config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), Sentence> {
     // Each connection takes a descriptor; the usual soft limit is less than the connections allowed.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    app::run(config).await.map_err(|failure| failure.to_string())
+    app::run(config, load).await.map_err(|failure| failure.to_string())
 }
 
-async fn import(config: &Config, files: &[PathBuf]) -> Result<(), Sentence> {
+fn completions(shell: Shell) -> Result<(), Sentence> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "truycap", &mut script);
+    say(&String::from_utf8_lossy(&script))
+}
+
+async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Sentence> {
     let sites: BTreeSet<SiteId> = config.sites.iter().map(|site| site.id.clone()).collect();
     let bar = ProgressBar::new(0).with_style(style("{msg} {wide_bar} {bytes}/{total_bytes} {eta}"));
     let (mut checked, mut mistakes) = (Vec::with_capacity(files.len()), Vec::new());
@@ -149,11 +132,15 @@ async fn import(config: &Config, files: &[PathBuf]) -> Result<(), Sentence> {
     for (path, file) in files.iter().zip(&checked) {
         bar.set_message(format!("importing {}", path.display()));
         let outcome = transfer::import(&store, file, &bar).await.map_err(|error| format!("{}: {error}", path.display()))?;
-        bar.suspend(|| say(&format!("{}: {outcome}\n", path.display())))?;
+        bar.suspend(|| if json { say_json(&imported(path, outcome)) } else { say(&format!("{}: {outcome}\n", path.display())) })?;
     }
     bar.finish_and_clear();
     store.close().await;
     Ok(())
+}
+
+fn imported(path: &Path, outcome: transfer::Outcome) -> impl Serialize {
+    json!({ "file": path, "rows": outcome.rows, "chunks": outcome.chunks, "applied": outcome.applied })
 }
 
 async fn export(config: &Config, site: Option<&str>) -> Result<(), Sentence> {
@@ -176,16 +163,22 @@ async fn export(config: &Config, site: Option<&str>) -> Result<(), Sentence> {
     }
 }
 
-async fn figures(config: &Config, site: &str, article: Option<&str>) -> Result<(), Sentence> {
+async fn figures(config: &Config, site: &str, article: Option<&str>, json: bool) -> Result<(), Sentence> {
     let site = config.sites.iter().find(|known| known.id.as_str() == site).ok_or_else(|| {
         let known: Vec<_> = config.sites.iter().map(|site| site.id.as_str()).collect();
         format!("there is no site {site:?}; configured: {}", known.join(", "))
     })?;
     let article = article.map(ArticleId::parse).transpose().map_err(|error| error.to_string())?;
     let store = open_existing(config)?;
-    let text = transfer::figures(&store, &site.id, article.as_ref(), site.day(Utc::now())).await.map_err(|error| error.to_string())?;
+    let today = site.day(Utc::now());
+    let figures = transfer::figures(&store, &site.id, article.as_ref(), today).await.map_err(|error| error.to_string())?;
     store.close().await;
-    say(&text)
+    if json {
+        return say_json(
+            &json!({ "site": site.id.as_str(), "article": article.as_ref().map(ArticleId::as_str), "day": today.to_string(), "figures": figures }),
+        );
+    }
+    say(&transfer::as_text(&figures))
 }
 
 fn open(config: &Config) -> Result<ConfiguredStore, Sentence> {
@@ -208,6 +201,12 @@ fn say(text: &str) -> Result<(), Sentence> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
         _ => Ok(()),
     }
+}
+
+/// Writes JSON on one line to standard output.
+fn say_json(value: &impl Serialize) -> Result<(), Sentence> {
+    let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
+    say(&(text + "\n"))
 }
 
 /// A progress bar's look. It is drawn on standard error, and only on a terminal.

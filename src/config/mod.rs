@@ -86,6 +86,29 @@ impl Mistakes {
 }
 
 impl Config {
+    /// The keys that are taken at a start only, and are different in another configuration.
+    #[must_use]
+    pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        let keys = [
+            ("demo", self.demo == other.demo),
+            ("listen.public", self.listen.public == other.listen.public),
+            ("listen.admin", self.listen.admin == other.listen.admin),
+            ("store.url", self.store == other.store),
+            ("store.prefix", self.prefix == other.prefix),
+            ("store.wait_replicas", self.wait.replicas == other.wait.replicas),
+            ("store.wait_aof", self.wait.aof == other.wait.aof),
+            ("store.flush_interval", self.recorder.flush_interval == other.recorder.flush_interval),
+            ("journal.path", self.journal.path == other.journal.path),
+            ("journal.retain", self.recorder.retain == other.recorder.retain),
+            ("journal.max_bytes", self.journal.max_bytes == other.journal.max_bytes),
+            ("retention", self.retention == other.retention),
+            ("log.format", self.log.format == other.log.format),
+            ("clients", self.clients == other.clients),
+            ("bots", self.bots == other.bots),
+        ];
+        keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
+
     /// Reads the configuration: what is built in, then `file`, then those variables of `env` that begin with `TRUYCAP_`.
     ///
     /// The process's own environment is [`std::env::vars_os`].

@@ -10,7 +10,7 @@ use hyper::{HeaderMap, header::USER_AGENT, http::request::Parts};
 
 use super::{
     address::Clients,
-    bots::{BotRules, Bots, MAX_AGENT, TooManyWords},
+    bots::{BotRules, Bots, BotsError, MAX_AGENT},
     client::{is_prefetch, is_private},
 };
 use crate::{
@@ -36,7 +36,7 @@ impl Audience {
     ///
     /// # Errors
     /// Where there are too many words about bots.
-    pub fn new(clients: Clients, bots: &BotRules, readers: Arc<Readers>) -> Result<Self, TooManyWords> {
+    pub fn new(clients: Clients, bots: &BotRules, readers: Arc<Readers>) -> Result<Self, BotsError> {
         Ok(Self { clients, bots: Bots::new(bots)?, readers })
     }
 

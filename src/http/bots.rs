@@ -1,8 +1,10 @@
 //! Which agents are machines, by what they call themselves.
 //!
 //! The names are those of a public list (`crawlers/patterns.txt`, kept up to date by `scripts/update-crawlers.sh`), and a
-//! few words that machines not yet on it use of themselves. All of it is one automaton, built once.
+//! few words that machines not yet on it use of themselves. Nearly all are plain texts, and are looked for all at once: one
+//! expression for the whole list would take a thousand times as long on agents made up for it.
 
+use aho_corasick::{AhoCorasick, BuildError};
 use regex::bytes::{Regex, RegexBuilder};
 
 /// How much of a `User-Agent` is looked at, in bytes; apps on phones write up to about 800.
@@ -17,8 +19,11 @@ const PEOPLE: [&str; 3] = [r"AP3A\.240617\.008", "MetaIAB Facebook", "Fluid"];
 /// What the list calls browsers without a screen, or those that a program drives.
 const HEADLESS: [&str; 5] = ["HeadlessChrome", "PhantomJS", "Playwright", "Puppeteer", "Selenium"];
 
-/// Words of machines, in capitals or not. Phones named CUBOT have people.
-const WORDS: [&str; 7] = ["(?:^|[^u]|[^c]u)bot", "crawl", "spider", "slurp", "scrap(?:er|y|ing)", r"https?:", r"[a-z0-9]@[a-z0-9]"];
+/// Words of machines, in capitals or not.
+const WORDS: [&str; 8] = ["crawl", "spider", "slurp", "scraper", "scrapy", "scraping", "http:", "https:"];
+
+/// The same as expressions. Phones named CUBOT have people.
+const EXPRESSIONS: [&str; 2] = ["(?i)(?:^|[^u]|[^c]u)bot", "(?i)[a-z0-9]@[a-z0-9]"];
 
 /// Which agents are taken for bots beside those that are known, and which are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,46 +45,75 @@ impl Default for BotRules {
 /// Tells machines from readers.
 #[derive(Clone, Debug)]
 pub struct Bots {
-    deny: Regex,
+    /// The plain texts of the list.
+    listed: AhoCorasick,
+    /// What is on it and no plain text.
+    expressions: Regex,
+    /// Words, in capitals or not.
+    deny: AhoCorasick,
     /// What is no bot for all that.
-    allow: Option<Regex>,
+    allow: AhoCorasick,
 }
 
-/// The rules make an automaton that is too large.
+/// The rules cannot be used: there are too many words, for instance.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the words in bots.deny and bots.allow are too many")]
-pub struct TooManyWords;
+#[error("the rules about bots cannot be used: {0}")]
+pub struct BotsError(String);
 
 impl Bots {
-    /// Builds the automaton.
+    /// Prepares the rules.
     ///
     /// # Errors
-    /// Where the words are too many; a hundred of a hundred bytes are not.
-    pub fn new(rules: &BotRules) -> Result<Self, TooManyWords> {
+    /// Where there are far more words than the configuration takes.
+    pub fn new(rules: &BotRules) -> Result<Self, BotsError> {
         let is_left_out = |pattern: &&str| PEOPLE.contains(pattern) || (!rules.headless && HEADLESS.contains(pattern));
         let listed = LISTED.lines().filter(|line| !line.starts_with('#')).filter(|line| !is_left_out(line));
-        let words = WORDS.iter().map(|word| format!("(?i:{word})"));
-        let headless = rules.headless.then(|| "(?i:headless)".into());
-        let deny = listed.map(|pattern| format!("(?:{pattern})")).chain(words).chain(headless).chain(rules.deny.iter().map(literal));
-        let allow: Vec<_> = rules.allow.iter().map(literal).collect();
-        let allow = if allow.is_empty() { None } else { Some(build(allow)?) };
-        Ok(Self { deny: build(deny)?, allow })
+        let (mut texts, mut expressions) = (Vec::new(), EXPRESSIONS.map(|expression| format!("(?:{expression})")).to_vec());
+        for pattern in listed {
+            match plain(pattern) {
+                Some(text) => texts.push(text),
+                None => expressions.push(format!("(?:{pattern})")),
+            }
+        }
+        let headless = rules.headless.then_some("headless");
+        let deny = WORDS.into_iter().chain(headless).chain(rules.deny.iter().map(String::as_str));
+        let expressions = RegexBuilder::new(&expressions.join("|")).unicode(false).build();
+        Ok(Self {
+            listed: AhoCorasick::new(texts).map_err(failed)?,
+            // Over bytes: a header need not be UTF-8.
+            expressions: expressions.map_err(|error| BotsError(error.to_string()))?,
+            deny: words(deny)?,
+            allow: words(&rules.allow)?,
+        })
     }
 
     /// Whether an agent is a bot. One that does not say who it is is one: every browser does.
     #[must_use]
     pub fn is_bot(&self, agent: &[u8]) -> bool {
         let agent = agent.get(..MAX_AGENT).unwrap_or(agent).trim_ascii();
-        agent.is_empty() || (self.deny.is_match(agent) && !self.allow.as_ref().is_some_and(|allow| allow.is_match(agent)))
+        let named = || self.listed.is_match(agent) || self.deny.is_match(agent) || self.expressions.is_match(agent);
+        agent.is_empty() || (named() && !self.allow.is_match(agent))
     }
 }
 
-fn literal(word: &String) -> String {
-    format!("(?i:{})", regex::escape(word))
+/// The text that a pattern of the list stands for, if it is a plain one: only signs are escaped in it.
+fn plain(pattern: &str) -> Option<String> {
+    let mut text = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        text.push(match c {
+            '\\' => chars.next().filter(|escaped| !escaped.is_alphanumeric())?,
+            '.' | '[' | ']' | '(' | ')' | '{' | '}' | '|' | '^' | '$' | '*' | '+' | '?' => return None,
+            plain => plain,
+        });
+    }
+    Some(text)
 }
 
-/// One automaton for all patterns, over bytes: a header need not be UTF-8.
-fn build(patterns: impl IntoIterator<Item = String>) -> Result<Regex, TooManyWords> {
-    let patterns: Vec<_> = patterns.into_iter().collect();
-    RegexBuilder::new(&patterns.join("|")).unicode(false).build().map_err(|_| TooManyWords)
+fn words<T: AsRef<[u8]>>(words: impl IntoIterator<Item = T>) -> Result<AhoCorasick, BotsError> {
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words).map_err(failed)
+}
+
+fn failed(error: BuildError) -> BotsError {
+    BotsError(error.to_string())
 }

@@ -35,16 +35,14 @@ mod serve;
 
 pub use address::{Address, Clients, ProxyHeader};
 pub use audience::Audience;
-pub use bots::{BotRules, Bots, TooManyWords};
+pub use bots::{BotRules, Bots, BotsError};
 pub use respond::Body;
 pub use route::{Admin, Public};
 pub use serve::serve;
 
-/// What one client, or many, may take of the service.
+/// What one client may take of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections per listener; a further one waits in the system's backlog. At least 1.
-    pub max_connections: usize,
     /// From the opening of a connection, or the end of an answer on it, to the end of the next request's head. So it is
     /// also how long a connection may be idle.
     pub header_read: Duration,
@@ -59,7 +57,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_connections: 4096,
             header_read: Duration::from_secs(10),
             body_read: Duration::from_secs(10),
             request: Duration::from_secs(30),

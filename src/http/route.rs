@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::{
     Audience, Limits, RequestBody, Responder,
     client::Sender,
-    handlers::{Call, admin, demo, figures, gif, history, top, views},
+    handlers::{Call, admin, demo, figures, gif, history, openapi, top, views},
     measure::{Measures, NONE},
     query::decode,
     respond::{Body, Problem, options},
@@ -27,6 +27,9 @@ const MAX_HEADERS: usize = 16 * 1024;
 
 /// The route of pages and of what belongs to them, in metrics.
 const PAGE: &str = "page";
+
+/// The route of the interface's description, in metrics.
+const OPENAPI: &str = "openapi";
 
 const READ: &str = "GET, HEAD, OPTIONS";
 const WRITE: &str = "POST, OPTIONS";
@@ -103,8 +106,7 @@ impl Public {
     pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits, audience: Audience) -> Arc<Self> {
         let demo = demo.map(demo::Demo::new);
         let metrics = &handle.metrics().http;
-        metrics.max_connections.with_label_values(&["public"]).set(i64::try_from(limits.max_connections).unwrap_or(i64::MAX));
-        let measures = Measures::new(metrics, "public", Resource::ALL.map(Resource::name).into_iter().chain([PAGE]));
+        let measures = Measures::new(metrics, "public", Resource::ALL.map(Resource::name).into_iter().chain([PAGE, OPENAPI]));
         Arc::new(Self { handle, measures, audience, demo, body_read: limits.body_read, request: limits.request })
     }
 
@@ -113,7 +115,8 @@ impl Public {
             return shared(not_found("site", id).into_response(), &Sender::Unknown);
         };
         let sender = Sender::of(&head.headers, &counter.site);
-        let call = Call { handle: &self.handle, counter, sender: &sender, head, audience: &self.audience, body_read: self.body_read };
+        let call =
+            Call { handle: &self.handle, counter: &counter, sender: &sender, head, audience: &self.audience, body_read: self.body_read };
         let answer = async {
             check_headers(&head.headers)?;
             match check_method(head, resource.allow())? {
@@ -136,8 +139,11 @@ impl Responder for Public {
             let response = self.site(id, resource, &head, body).await;
             return measured.end(&head, response);
         }
-        let page = self.demo.as_ref().and_then(|demo| demo.file(path));
-        let measured = self.measures.begin(if page.is_some() { PAGE } else { NONE }, &head.method);
+        let (route, page) = match path {
+            "/v1/openapi.json" => (OPENAPI, Some(openapi::document())),
+            _ => self.demo.as_ref().and_then(|demo| demo.file(path)).map_or((NONE, None), |page| (PAGE, Some(page))),
+        };
+        let measured = self.measures.begin(route, &head.method);
         let page = page.ok_or_else(|| not_found("page", path));
         let response = page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response);
         measured.end(&head, response)

@@ -18,6 +18,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{JoinError, JoinSet},
     time::{Instant, sleep_until, timeout},
 };
@@ -30,10 +31,14 @@ const MAX_BUFFER: usize = 64 * 1024;
 
 /// Serves HTTP/1.1 on a listener until `shutdown` is ready. Then refuses new connections, lets those that are open
 /// finish the request they are at within `drain`, and drops the rest. Answers with how many were dropped.
+///
+/// Up to `max_connections` are open at once, at least 1; a further one waits in the system's backlog. Where it becomes
+/// less, those that are open stay.
 pub async fn serve<R: Responder>(
     listener: TcpListener,
     responder: Arc<R>,
     limits: Limits,
+    mut max_connections: watch::Receiver<usize>,
     shutdown: impl Future<Output = ()>,
     drain: Duration,
 ) -> usize {
@@ -44,11 +49,13 @@ pub async fn serve<R: Responder>(
     let mut backoff = Backoff::default();
     let mut shutdown = pin!(shutdown);
     loop {
-        let room = connections.len() < limits.max_connections;
+        let room = connections.len() < *max_connections.borrow_and_update();
         tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => report(ended),
+            // Where nobody can change it any more, this never happens.
+            Ok(()) = max_connections.changed() => {}
             (stream, peer) = accept(&listener, &mut backoff), if room => {
                 let held = responder.opened();
                 let responder = Arc::clone(&responder);

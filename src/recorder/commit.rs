@@ -49,7 +49,7 @@ pub(super) async fn run<J: Journal, S: Store>(
         for view in batch.drain(..) {
             if let Err(error) = outcome {
                 let fate = if error == RecordError::Full { Fate::Full } else { Fate::Unknown };
-                shared.counters[view.site].note(fate);
+                shared.sites().counters[view.site].note(fate);
             }
             // Whoever has gone away does not hear it: the view is counted all the same.
             let _ = view.done.send(outcome);
@@ -63,7 +63,9 @@ pub(super) async fn run<J: Journal, S: Store>(
 /// Makes a batch durable and takes it into the sites' states.
 async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &[View]) -> Result<(), RecordError> {
     let sums = sum(batch);
-    let views = sums.iter().map(|((site, day), sum)| ((shared.counters[*site].site.id.clone(), *day), sum.clone()));
+    // A view has its site's place from the sites as they were, and places stay.
+    let sites = shared.sites();
+    let views = sums.iter().map(|((site, day), sum)| ((sites.counters[*site].site.id.clone(), *day), sum.clone()));
     let entry = Arc::new(Entry { at: (shared.clock)(), views: views.collect() });
     let begun = Instant::now();
     let seq = match append(shared, entry).await {
@@ -82,11 +84,11 @@ async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &[View]) -> 
     shared.journal_room(true, "");
     for days in sums.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
         let Some(((site, _), _)) = days.first() else { continue };
-        let counter = &shared.counters[*site];
-        counter.fates.add(Fate::Counted, days.iter().map(|(_, sum)| sum.views).sum());
+        let counter = &sites.counters[*site];
+        counter.core.fates.add(Fate::Counted, days.iter().map(|(_, sum)| sum.views).sum());
         // All days of a batch at once: a fold that ended between them would take the entry for applied with half of it.
         if counter.lock().committed(seq, days.iter().map(|((_, day), sum)| (*day, sum))) {
-            counter.wake.notify_one();
+            counter.core.wake.notify_one();
         }
     }
     shared.set_head(seq);

@@ -2,11 +2,12 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -55,11 +56,19 @@ impl Shares {
     }
 }
 
-/// One site being counted; obtained from [`Handle::site`](super::Handle::site).
+/// One site being counted, as it is configured; obtained from [`Handle::site`](super::Handle::site).
 #[derive(Debug)]
 pub struct Counter {
     /// The site.
     pub site: Site,
+    /// Whether it is configured, and not only waited for.
+    pub(super) configured: bool,
+    pub(super) core: Arc<Core>,
+}
+
+/// What stays of a site when it is configured anew.
+#[derive(Debug)]
+pub(super) struct Core {
     /// The place in the recorder's list of sites.
     pub(super) index: usize,
     /// A plain mutex: it is held for a few look-ups and additions, never across an await.
@@ -75,6 +84,8 @@ pub struct Counter {
 /// What the mutex guards.
 #[derive(Debug)]
 pub(super) struct Inner {
+    /// The time zone in which the site's days begin.
+    timezone: Tz,
     pub(super) state: State,
     /// Articles whose figures somebody waits for.
     wanted: HashSet<ArticleId>,
@@ -124,9 +135,10 @@ pub(super) enum LookUp {
     Partly(Answer),
 }
 
-impl Counter {
-    pub(super) fn new(site: Site, index: usize, head: Seq, shares: Shares) -> Self {
+impl Core {
+    pub(super) fn new(timezone: Tz, index: usize, head: Seq, shares: Shares) -> Self {
         let inner = Inner {
+            timezone,
             state: State::new(head, shares),
             wanted: HashSet::new(),
             asked: false,
@@ -137,24 +149,36 @@ impl Counter {
             failing: Failing::default(),
             waiting: Instant::now(),
         };
-        Self { site, index, inner: Mutex::new(inner), wake: Notify::new(), answered: Notify::new(), fates: Fates::default() }
+        Self { index, inner: Mutex::new(inner), wake: Notify::new(), answered: Notify::new(), fates: Fates::default() }
+    }
+}
+
+impl Counter {
+    pub(super) fn new(site: Site, configured: bool, core: Arc<Core>) -> Self {
+        Self { site, configured, core }
+    }
+
+    /// The same site, configured anew.
+    pub(super) fn anew(&self, site: Site, configured: bool) -> Self {
+        self.lock().timezone = site.timezone;
+        Self::new(site, configured, Arc::clone(&self.core))
     }
 
     /// Notes what became of a view that was not counted.
     pub fn note(&self, fate: Fate) {
-        self.fates.add(fate, 1);
+        self.core.fates.add(fate, 1);
     }
 
     /// Locks what is known. A panic elsewhere leaves sums that are each right or dropped, so poison is no reason to stop.
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The figures of the site and of articles, waiting up to [`PATIENCE`] for the store where it must be asked.
     pub(super) async fn figures(&self, clock: Clock, articles: &[ArticleId]) -> Answer {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let mut answered = std::pin::pin!(self.answered.notified());
+            let mut answered = std::pin::pin!(self.core.answered.notified());
             // Registered before the look-up, so that an answer in between is not missed.
             answered.as_mut().enable();
             // Taken at each look: an answer that came after midnight tells nothing of the day before.
@@ -163,7 +187,7 @@ impl Counter {
                 LookUp::Done(answer) => return answer,
                 LookUp::Partly(answer) => answer,
             };
-            self.wake.notify_one();
+            self.core.wake.notify_one();
             if tokio::time::timeout_at(deadline, answered).await.is_err() {
                 return known;
             }
@@ -173,16 +197,21 @@ impl Counter {
     /// Has the store asked again, though nobody waits for the answer.
     pub(super) fn recheck(&self) {
         self.lock().asked = true;
-        self.wake.notify_one();
+        self.core.wake.notify_one();
     }
 
     /// Lets everybody who waits look again.
     pub(super) fn tell(&self) {
-        self.answered.notify_waiters();
+        self.core.answered.notify_waiters();
     }
 }
 
 impl Inner {
+    /// The site's day at an instant.
+    pub(super) fn day(&self, now: DateTime<Utc>) -> NaiveDate {
+        now.with_timezone(&self.timezone).date_naive()
+    }
+
     fn look_up(&mut self, now: DateTime<Utc>, today: NaiveDate, articles: &[ArticleId]) -> LookUp {
         let site = self.state.site(today);
         let mut known = Vec::with_capacity(articles.len());

@@ -11,14 +11,14 @@
 //!
 //! - `state`: what is known of a site; a state machine without I/O
 //! - `base`: what the store said, as a part of it
-//! - `counter`: the state behind its lock, and who waits for what
+//! - `sites`, `counter`: the sites, which may change; the state behind its lock, and who waits for what
 //! - `fate`, `observe`: what became of views, and the recorder in metrics
 //! - `commit`, `worker`, `query`, `trim`: the tasks
 //! - `shared`: what they share
 //!
 //! [`spawn`] starts the tasks; the [`Recorder`] owns them, and the [`Handle`] is what requests see.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -47,6 +47,7 @@ mod fate;
 mod observe;
 mod query;
 mod shared;
+mod sites;
 mod state;
 mod trim;
 mod worker;
@@ -154,6 +155,18 @@ pub struct Recorder {
     status: Arc<Status>,
     tasks: JoinSet<()>,
     stage: watch::Sender<Stage>,
+    starter: Starter,
+}
+
+/// Starts the worker of a site. It hides which journal and store there are, which whoever owns the recorder need not know.
+struct Starter(Box<Start>);
+
+type Start = dyn Fn(&mut JoinSet<()>, Arc<Counter>) + Send + Sync;
+
+impl fmt::Debug for Starter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Starter")
+    }
 }
 
 /// How far a shutdown has come; each stage has the one before behind it.
@@ -187,19 +200,22 @@ pub async fn spawn<J: Journal, S: Store>(
     let mut tasks = JoinSet::new();
     tasks.spawn(commit::run(Arc::clone(&shared), views_queue, now.clone()));
     tasks.spawn(query::run(Arc::clone(&shared), queries_queue, now.clone()));
-    for counter in &status.counters {
-        tasks.spawn(worker::Worker::new(Arc::clone(&shared), Arc::clone(counter)).run(now.clone()));
+    tasks.spawn(trim::run(Arc::clone(&shared), now.clone()));
+    let starter = Starter(Box::new(move |tasks, counter| {
+        tasks.spawn(worker::Worker::new(Arc::clone(&shared), counter).run(now.clone()));
+    }));
+    for counter in &status.sites().counters {
+        starter.0(&mut tasks, Arc::clone(counter));
     }
-    tasks.spawn(trim::run(shared, now));
     let handle = Handle { status: Arc::clone(&status), views, queries, clock };
-    Ok((handle, Recorder { status, tasks, stage }))
+    Ok((handle, Recorder { status, tasks, stage, starter }))
 }
 
 impl Handle {
-    /// The configured site of that id.
+    /// The configured site of that id. One that is taken out meanwhile is still counted for whoever has got it here.
     #[must_use]
-    pub fn site(&self, id: &str) -> Option<&Counter> {
-        self.status.configured(id).map(|counter| &**counter)
+    pub fn site(&self, id: &str) -> Option<Arc<Counter>> {
+        self.status.site(id)
     }
 
     /// Counts a view that was received now, and returns once it is durable.
@@ -208,7 +224,7 @@ impl Handle {
     /// Where the view could not be made durable; see [`RecordError`].
     pub async fn record(&self, counter: &Counter, article: Option<ArticleId>) -> Result<(), RecordError> {
         let (done, durable) = oneshot::channel();
-        let view = commit::View { site: counter.index, day: counter.site.day(self.now()), article, done };
+        let view = commit::View { site: counter.core.index, day: counter.site.day(self.now()), article, done };
         self.views.try_send(view).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 counter.note(Fate::Busy);
@@ -288,12 +304,20 @@ impl Recorder {
         }
     }
 
+    /// Counts these sites from now on, their origins and time zones as they are given here. What was acknowledged of
+    /// others is applied as before; one that was counted before goes on where it was.
+    pub fn configure(&mut self, sites: Vec<Site>) {
+        for counter in self.status.configure(sites) {
+            self.starter.0(&mut self.tasks, counter);
+        }
+    }
+
     /// Stops: writes what is queued, gives the store what it lacks, and joins all tasks, within `patience`.
     ///
     /// Whoever still holds a [`Handle`] gets [`RecordError::Stopped`] from now on.
     pub async fn shutdown(mut self, patience: Duration) -> Drained {
         // How many tasks end at each stage: the writer and the asker of questions, the sites' workers, the trimmer.
-        let stages = [(Stage::Writing, 2), (Stage::Applying, self.status.counters.len()), (Stage::Trimming, 1)];
+        let stages = [(Stage::Writing, 2), (Stage::Applying, self.status.sites().counters.len()), (Stage::Trimming, 1)];
         let tasks = async {
             for (stage, count) in stages {
                 self.stage.send_replace(stage);

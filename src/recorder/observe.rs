@@ -32,15 +32,17 @@ fn one(is: bool) -> f64 {
 
 /// All sites' views, and the longest wait.
 fn lag(status: &Status) -> (f64, f64) {
-    let lags = status.counters.iter().map(|counter| counter.lock().lag());
+    let sites = status.sites();
+    let lags = sites.counters.iter().map(|counter| counter.lock().lag());
     let (views, wait) = lags.fold((0, Duration::ZERO), |(views, wait), lag| (views + lag.views, wait.max(lag.wait)));
     (views as f64, wait.as_secs_f64())
 }
 
 fn fates(status: &Status) -> MetricFamily {
-    let values = status.counters.iter().flat_map(|counter| {
+    let sites = status.sites();
+    let values = sites.counters.iter().flat_map(|counter| {
         let site = counter.site.id.as_str();
-        counter.fates.each().map(move |(fate, views)| ([fate.name(), site], views as f64))
+        counter.core.fates.each().map(move |(fate, views)| ([fate.name(), site], views as f64))
     });
     family(Kind::Counter, "truycap_views_total", "Views since the start, by what became of them.", ["outcome", "site"], values)
 }
@@ -48,7 +50,8 @@ fn fates(status: &Status) -> MetricFamily {
 /// The box of each site; left out where it is not known.
 fn figures(status: &Status, now: DateTime<Utc>) -> MetricFamily {
     let known = |figures: Figures| Figure::ALL.map(|figure| (figure, figures[figure]));
-    let values = status.counters.iter().flat_map(|counter| {
+    let sites = status.sites();
+    let values = sites.counters.iter().filter(|counter| counter.configured).flat_map(|counter| {
         let today = counter.site.day(now);
         let figures = counter.lock().state.site(today);
         let site = counter.site.id.as_str();

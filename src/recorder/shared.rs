@@ -1,24 +1,22 @@
 //! What the recorder's tasks share.
 
 use std::{
-    collections::HashMap,
     ops::Deref,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use chrono_tz::Tz;
 use tokio::{sync::watch, time::Instant};
 use tracing::{error, info, warn};
 
-use super::{Clock, Config, Counter, Health, counter::Shares};
+use super::{Clock, Config, Counter, Health, sites::Sites};
 use crate::{
     domain::{
         producer::Seq,
-        site::{Rules, Site, SiteId},
+        site::{Site, SiteId},
     },
     journal::{Journal, JournalError, Usage},
     store::{Store, StoreError},
@@ -32,10 +30,9 @@ const RECHECK: Duration = Duration::from_secs(5);
 /// What is known of the recorder as a whole.
 #[derive(Debug)]
 pub(super) struct Status {
-    /// The configured sites, and those that the journal still holds views of.
-    pub(super) counters: Vec<Arc<Counter>>,
-    /// The configured ones.
-    by_id: HashMap<SiteId, Arc<Counter>>,
+    /// Replaced as a whole; held for a look-up only.
+    sites: RwLock<Arc<Sites>>,
+    apply_sums: usize,
     /// The last entry that is in the counters' states.
     head: AtomicU64,
     /// The lowest entry that a store went back to since the trimmer last looked: it may be whole again by then.
@@ -51,20 +48,9 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn new(sites: Vec<Site>, journaled: Vec<SiteId>, head: Seq, apply_sums: usize) -> Self {
-        let by_id: Vec<_> = sites.iter().map(|site| site.id.clone()).collect();
-        // A site that is no longer configured still gets what was acknowledged: its days are in the journal already,
-        // so its time zone does not matter.
-        let left = journaled.into_iter().filter(|id| !by_id.contains(id));
-        let left = left.map(|id| Site { id, origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() });
-        let configured = by_id.len();
-        let sites = sites.into_iter().chain(left).enumerate();
-        let sites: Vec<_> = sites.collect();
-        let shares = Shares::among(sites.len(), apply_sums);
-        let counters: Vec<_> = sites.into_iter().map(|(index, site)| Arc::new(Counter::new(site, index, head, shares))).collect();
-        let by_id = by_id.into_iter().zip(counters.iter().take(configured).cloned()).collect();
         Self {
-            counters,
-            by_id,
+            sites: RwLock::new(Arc::new(Sites::new(sites, journaled, head, apply_sums))),
+            apply_sums,
             head: AtomicU64::new(head),
             went_back: AtomicU64::new(Seq::MAX),
             journal_room: AtomicBool::new(true),
@@ -75,8 +61,22 @@ impl Status {
         }
     }
 
-    pub(super) fn configured(&self, id: &str) -> Option<&Arc<Counter>> {
-        self.by_id.get(id)
+    /// The sites as they are now.
+    pub(super) fn sites(&self) -> Arc<Sites> {
+        Arc::clone(&self.sites.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The configured site of that id.
+    pub(super) fn site(&self, id: &str) -> Option<Arc<Counter>> {
+        self.sites.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Counts these sites from now on; answers with those that nobody works for yet.
+    pub(super) fn configure(&self, configured: Vec<Site>) -> Vec<Arc<Counter>> {
+        let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);
+        let (next, new) = sites.configured(configured, self.head(), self.apply_sums);
+        *sites = Arc::new(next);
+        new
     }
 
     pub(super) fn head(&self) -> Seq {
@@ -138,7 +138,7 @@ impl Status {
                 warn!(%site, %error, "the store is away: views are kept in the journal");
             }
             None if self.away.fetch_sub(1, Ordering::Relaxed) == 1 => {
-                let views = self.counters.iter().map(|counter| counter.lock().state.lag_views()).sum::<u64>();
+                let views = self.sites().counters.iter().map(|counter| counter.lock().state.lag_views()).sum::<u64>();
                 info!(views, "the store is back: what waits is applied");
             }
             _ => {}
@@ -159,13 +159,13 @@ impl Status {
             let inner = counter.lock();
             inner.state.offset().is_none() || inner.state.unapplied()
         };
-        self.counters.iter().filter(waits).map(|counter| counter.site.id.clone()).collect()
+        self.sites().counters.iter().filter(waits).map(|counter| counter.site.id.clone()).collect()
     }
 
     /// Has the store asked again where it stands, for sites that nobody reads: those with entries after `deleted`, and
     /// those for which the store failed when it was last asked, or it would seem away for as long as nobody asks.
     pub(super) fn recheck(&self, deleted: Seq) {
-        for counter in &self.counters {
+        for counter in &self.sites().counters {
             let inner = counter.lock();
             let silent = inner.confirmed().is_some_and(|at| at.elapsed() >= RECHECK);
             let matters = inner.is_away() || inner.state.offset().is_some_and(|offset| offset > deleted);
@@ -178,9 +178,11 @@ impl Status {
 
     /// How far the store is.
     pub(super) fn confirmed(&self, deleted: Seq) -> Confirmed {
-        // Taken first: what is committed from here on is after it.
-        let mut confirmed = Confirmed { offsets: Vec::with_capacity(self.counters.len()), upto: self.head(), at: Some(Instant::now()) };
-        for counter in &self.counters {
+        // Taken first, also before the sites: what is committed from here on, of sites that are new as well, is after it.
+        let upto = self.head();
+        let sites = self.sites();
+        let mut confirmed = Confirmed { offsets: Vec::with_capacity(sites.counters.len()), upto, at: Some(Instant::now()) };
+        for counter in &sites.counters {
             let inner = counter.lock();
             let Some(offset) = inner.state.offset() else {
                 confirmed.upto = 0;

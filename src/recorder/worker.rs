@@ -66,7 +66,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
                     continue;
                 }
                 () = sleep_until(due) => {}
-                () = self.counter.wake.notified(), if self.pause.is_none() => {}
+                () = self.counter.core.wake.notified(), if self.pause.is_none() => {}
             }
             self.pause = None;
             match self.step().await {
@@ -127,7 +127,8 @@ impl<J: Journal, S: Store> Worker<J, S> {
     async fn ask(&mut self) -> Result<bool, Trouble> {
         let Some(articles) = self.begin(|inner| inner.next_question()) else { return Ok(false) };
         let (site, at) = (&self.counter.site, (Instant::now(), (self.shared.clock)()));
-        let today = site.day(at.1);
+        // Not by the site as it was when the worker began: the time zone may be another now.
+        let today = self.counter.lock().day(at.1);
         let answer = self.shared.store.figures(&site.id, self.shared.journal.producer(), today, &articles).await;
         let snapshot = self.end(Call::Ask, answer)?;
         let moved = self.counter.lock().answered(at, today, &articles, &snapshot);

@@ -1,22 +1,31 @@
-//! The nine numbers of a box as text.
+//! The nine numbers of a box.
 
 use chrono::NaiveDate;
 
 use crate::{
-    domain::{article::ArticleId, figures::Figure, producer::ProducerId, site::SiteId},
+    domain::{
+        article::ArticleId,
+        figures::{Figure, Figures},
+        producer::ProducerId,
+        site::SiteId,
+    },
     store::{Store, StoreError},
 };
 
-/// The figures of a site, or of one of its articles, on a day of the site's calendar: nine lines such as
-/// `total       8307145`.
+/// The figures of a site, or of one of its articles, on a day of the site's calendar.
 ///
 /// They are what the store holds; what a serving process has not applied yet is not in them.
 ///
 /// # Errors
 /// Where the store does not answer.
-pub async fn figures<S: Store>(store: &S, site: &SiteId, article: Option<&ArticleId>, today: NaiveDate) -> Result<String, StoreError> {
+pub async fn figures<S: Store>(store: &S, site: &SiteId, article: Option<&ArticleId>, today: NaiveDate) -> Result<Figures, StoreError> {
     // Nobody's offset is wanted, so any producer will do.
     let snapshot = store.figures(site, ProducerId(0), today, article.map_or(&[], std::slice::from_ref)).await?;
-    let figures = snapshot.articles.first().filter(|_| article.is_some()).copied().unwrap_or(snapshot.site);
-    Ok(Figure::ALL.map(|figure| format!("{:<12}{}\n", figure.name(), figures[figure])).concat())
+    Ok(snapshot.articles.first().filter(|_| article.is_some()).copied().unwrap_or(snapshot.site))
+}
+
+/// Nine lines such as `total       8307145`.
+#[must_use]
+pub fn as_text(figures: &Figures) -> String {
+    Figure::ALL.map(|figure| format!("{:<12}{}\n", figure.name(), figures[figure])).concat()
 }

@@ -19,5 +19,5 @@ mod rows;
 
 pub use check::{CheckError, Checked, Mistake, Mistakes, check};
 pub use export::{ExportError, export};
-pub use figures::figures;
+pub use figures::{as_text, figures};
 pub use import::{ImportError, Outcome, import};

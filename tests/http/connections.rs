@@ -8,6 +8,7 @@ use std::{
 };
 
 use hyper::{Request, Response};
+use tokio::sync::watch;
 use truycap::http::{Body, Limits, RequestBody, Responder, serve};
 
 use crate::server::{Client, Options, Server, start};
@@ -104,7 +105,8 @@ fn a_client_that_asks_and_never_reads_is_dropped() {
 
 #[test]
 fn a_connection_above_the_limit_waits_its_turn() {
-    let server = with(|limits| limits.max_connections = 2);
+    let most = watch::Sender::new(2);
+    let server = start(Options { max_connections: most.subscribe(), ..Options::default() });
     let (mut first, mut second, mut third) = (server.connect(), server.connect(), server.connect());
     for client in [&mut first, &mut second, &mut third] {
         client.request("GET", "/v1/sites/portal/figures", &[], "");
@@ -113,6 +115,12 @@ fn a_connection_above_the_limit_waits_its_turn() {
     assert!(third.is_silent(Duration::from_millis(100)));
     drop(first);
     assert_eq!(third.answer().status, 200);
+    // There is room at once where it is made.
+    let mut fourth = server.connect();
+    fourth.request("GET", "/v1/sites/portal/figures", &[], "");
+    assert!(fourth.is_silent(Duration::from_millis(100)));
+    most.send_replace(3);
+    assert_eq!(fourth.answer().status, 200);
 }
 
 /// Begins a request whose body is `{}`, and returns when the server waits for the body.
@@ -167,7 +175,7 @@ fn a_handler_that_panics_takes_only_its_own_connection_with_it() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
-    runtime.spawn(serve(listener, Arc::new(Panics), Limits::default(), std::future::pending(), SHORT));
+    runtime.spawn(serve(listener, Arc::new(Panics), Limits::default(), watch::Sender::new(9).subscribe(), std::future::pending(), SHORT));
     let (mut broken, other) = (Client::connect(address), Client::connect(address));
     broken.request("GET", "/panic", &[], "");
     assert!(broken.is_closed());

@@ -6,6 +6,7 @@ mod addresses;
 mod connections;
 mod counting;
 mod measures;
+mod openapi;
 mod readers;
 mod reading;
 mod refusals;

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     task::JoinHandle,
 };
 use truycap::{
@@ -147,6 +147,7 @@ impl Store for Counters {
 /// How a server is started; the default is what most tests want.
 pub(crate) struct Options {
     pub(crate) limits: Limits,
+    pub(crate) max_connections: watch::Receiver<usize>,
     pub(crate) demo: bool,
     pub(crate) drain: Duration,
     /// The store does not answer from the beginning, so that nothing is known of it.
@@ -164,6 +165,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            max_connections: watch::Sender::new(4096).subscribe(),
             demo: true,
             drain: Duration::from_secs(5),
             store_away: false,
@@ -210,15 +212,16 @@ pub(crate) fn start(options: Options) -> Server {
     let stop = Arc::new(Notify::new());
     let (public, admin, recorder, serving) = runtime.block_on(async {
         let (handle, recorder) = recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
-        let Options { limits, demo, drain, clients, bots, .. } = options;
+        let Options { limits, max_connections, demo, drain, clients, bots, .. } = options;
         let audience = Audience::new(clients, &bots, Arc::new(Readers::new(false))).unwrap();
         let site = SiteId::parse("portal").unwrap();
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
         let (responder, stopped) = (Public::new(handle.clone(), demo.then_some(&site), &limits, audience), stop.clone());
-        let serving = tokio::spawn(serve(public, responder, limits.clone(), async move { stopped.notified().await }, drain));
-        tokio::spawn(serve(admin, Admin::new(handle), limits, std::future::pending(), drain));
+        let serving =
+            tokio::spawn(serve(public, responder, limits.clone(), max_connections.clone(), async move { stopped.notified().await }, drain));
+        tokio::spawn(serve(admin, Admin::new(handle), limits, max_connections, std::future::pending(), drain));
         (public_address, admin_address, recorder, serving)
     });
     Server { public, admin, faults, runtime, stop, serving: Some(serving), _recorder: recorder, _dir: dir }

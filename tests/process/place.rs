@@ -17,12 +17,15 @@ pub(crate) struct Place {
     pub(crate) environment: BTreeMap<String, String>,
     /// The words of another program that starts this one, whose path and arguments follow them.
     pub(crate) launcher: Vec<String>,
+    /// What every command is told before its own arguments.
+    pub(crate) options: Vec<String>,
 }
 
 impl Place {
     /// Set up as the program is by itself, with free ports, a log in text, and readers whose browsers have no screen.
     pub(crate) fn new() -> Self {
-        let place = Self { dir: Arc::new(TempDir::new().unwrap()), environment: BTreeMap::new(), launcher: Vec::new() };
+        let place =
+            Self { dir: Arc::new(TempDir::new().unwrap()), environment: BTreeMap::new(), launcher: Vec::new(), options: Vec::new() };
         place
             .with("LISTEN__PUBLIC", "127.0.0.1:0")
             .with("LISTEN__ADMIN", "127.0.0.1:0")
@@ -49,7 +52,7 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let words: Vec<_> = self.launcher.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_truycap")]).collect();
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(arguments).current_dir(self.dir.path());
+        command.args(&words[1..]).args(&self.options).args(arguments).current_dir(self.dir.path());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRUYCAP_")) {
             command.env_remove(name);
         }

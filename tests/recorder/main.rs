@@ -60,14 +60,14 @@ impl Stage {
     }
 
     async fn record(&self, site: &str, article: Option<ArticleId>) -> Result<(), RecordError> {
-        self.handle.record(self.handle.site(site).unwrap(), article).await
+        self.handle.record(&self.handle.site(site).unwrap(), article).await
     }
 
     /// Records a view of each article, all at once.
     async fn record_all(&self, site: &'static str, articles: std::ops::Range<usize>) -> Vec<Result<(), RecordError>> {
         let record = |number| {
             let handle = self.handle.clone();
-            tokio::spawn(async move { handle.record(handle.site(site).unwrap(), Some(article(number))).await })
+            tokio::spawn(async move { handle.record(&handle.site(site).unwrap(), Some(article(number))).await })
         };
         let tasks: Vec<_> = articles.map(record).collect();
         let mut outcomes = Vec::with_capacity(tasks.len());
@@ -78,7 +78,7 @@ impl Stage {
     }
 
     async fn figures(&self, site: &str, articles: &[ArticleId]) -> Answer {
-        self.handle.figures(self.handle.site(site).unwrap(), articles).await
+        self.handle.figures(&self.handle.site(site).unwrap(), articles).await
     }
 
     /// Waits until the store holds so many views of a site.

@@ -99,7 +99,7 @@ async fn who_asks_before_midnight_is_answered_after_it() {
     stage.store.ways().delay = Duration::from_millis(40);
     let asked = stage.store.ways().asked;
     let handle = stage.handle.clone();
-    let busy = tokio::spawn(async move { handle.figures(handle.site("a").unwrap(), &[article(2)]).await });
+    let busy = tokio::spawn(async move { handle.figures(&handle.site("a").unwrap(), &[article(2)]).await });
     sleep(Duration::from_millis(20)).await;
     let answer = stage.figures("a", &[article(1), article(3)]).await;
     let site = answer.site.expect("the store was there");

@@ -147,7 +147,7 @@ async fn a_shutdown_ends_in_time_and_says_which_site_waits() {
         stage.record("a", None).await.unwrap();
         stage.journal.disk().mode = journal;
         let handle = stage.handle.clone();
-        let hanging = tokio::spawn(async move { handle.record(handle.site("a").unwrap(), None).await });
+        let hanging = tokio::spawn(async move { handle.record(&handle.site("a").unwrap(), None).await });
         sleep(Duration::from_millis(5)).await;
         let (begin, patience) = (Instant::now(), Duration::from_secs(4));
         let drained = stage.recorder.shutdown(patience).await;
@@ -156,7 +156,7 @@ async fn a_shutdown_ends_in_time_and_says_which_site_waits() {
         assert!(drained.waiting == waiting || journal == Mode::Hangs && drained.waiting == [id("a")], "{:?}", drained.waiting);
         let outcome = hanging.await.unwrap();
         assert_eq!(outcome, if journal == Mode::Hangs { Err(RecordError::Stopped) } else { Ok(()) });
-        let counter = stage.handle.site("a").unwrap();
+        let counter = &stage.handle.site("a").unwrap();
         assert_eq!(stage.handle.record(counter, None).await, Err(RecordError::Stopped), "after the end");
     }
 }

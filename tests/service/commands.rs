@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use serde_json::{Value, json};
+
 use crate::place::place;
 
 #[test]
@@ -52,11 +54,80 @@ fn help_and_version_are_told_on_standard_output() {
     let place = place();
     let help = place.run(&["--help"]);
     assert_eq!(help.code, Some(0));
-    for command in ["serve", "import", "export", "figures", "check"] {
+    let documents = include_str!("../../docs/cli.md");
+    for command in ["serve", "import", "export", "figures", "check", "health", "completions"] {
         assert!(help.out.contains(command), "{}", help.out);
+        let own = place.ok(&[command, "--help"]);
+        assert!(own.contains("Examples:") && own.contains(&format!("truycap {command}")), "{own}");
+        let section = documents.split("\n## ").find(|section| section.starts_with(&format!("truycap {command}\n"))).unwrap();
+        for option in own.split_whitespace().filter(|word| word.starts_with("--") && !["--help", "--config"].contains(word)) {
+            assert!(section.contains(option), "docs/cli.md does not know {command} {option}");
+        }
     }
+    assert!(help.out.contains("Exit codes:") && help.out.contains("Environment:"), "{}", help.out);
     let version = place.run(&["--version"]);
-    assert_eq!((version.code, version.out), (Some(0), format!("truycap {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(version.code, Some(0));
+    let commit = version.out.strip_prefix(concat!("truycap ", env!("CARGO_PKG_VERSION"), " (")).and_then(|rest| rest.strip_suffix(")\n"));
+    assert!(commit.is_some_and(|commit| !commit.is_empty()), "{}", version.out);
+}
+
+#[test]
+fn completions_are_written_for_every_shell_whatever_the_configuration() {
+    let place = place().with("LOG__LEVEL", "loud");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = place.ok(&["completions", shell]);
+        assert!(script.contains("truycap") && script.contains("figures"), "{script}");
+    }
+}
+
+#[test]
+fn health_tells_whether_the_running_service_takes_views() {
+    let place = place();
+    let service = place.start();
+    let place = place.with("LISTEN__ADMIN", &service.admin);
+    assert_eq!(place.ok(&["health"]), "ready: journal ok, store ok\n");
+    let json: Value = serde_json::from_str(&place.ok(&["health", "--json"])).unwrap();
+    assert_eq!(json, json!({ "ready": true, "journal": "ok", "store": "ok" }));
+    // On every interface, it is reached on this one.
+    let port = service.admin.rsplit(':').next().unwrap();
+    assert_eq!(place.clone().with("LISTEN__ADMIN", &format!("0.0.0.0:{port}")).run(&["health"]).code, Some(0));
+    // The other listener is no admin listener.
+    let other = place.clone().with("LISTEN__ADMIN", &service.public).with("LISTEN__PUBLIC", &service.admin).run(&["health"]);
+    assert_eq!(other.code, Some(1), "{}", other.err);
+    assert!(other.err.contains("is not a truycap"), "{}", other.err);
+    service.stop();
+    let gone = place.run(&["health"]);
+    assert_eq!(gone.code, Some(1), "{}", gone.err);
+    assert!(gone.err.contains("did not answer"), "{}", gone.err);
+    // Nothing listens on port 0.
+    assert_eq!(place.with("LISTEN__ADMIN", "127.0.0.1:0").run(&["health"]).code, Some(1));
+}
+
+#[test]
+fn health_does_not_wait_for_a_service_that_hangs() {
+    let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = place().with("LISTEN__ADMIN", &hanging.local_addr().unwrap().to_string());
+    let finished = place.run(&["health"]);
+    assert_eq!(finished.code, Some(1), "{}", finished.err);
+    assert!(finished.err.contains("did not answer"), "{}", finished.err);
+}
+
+#[test]
+fn scripts_are_answered_in_json() {
+    let place = place();
+    let parse = |text: String| serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let file = place.write("past.csv", "site,article,period,views\nportal,/1,2025,7\n");
+    let imported = parse(place.ok(&["import", "--json", &file]));
+    assert_eq!(imported, json!({ "file": file, "rows": 1, "chunks": 1, "applied": 1 }));
+    let figures = parse(place.ok(&["figures", "portal", "--article", "/1", "--json"]));
+    assert_eq!((&figures["site"], &figures["article"], &figures["figures"]["total"]), (&json!("portal"), &json!("/1"), &json!(7)));
+    let check = parse(place.ok(&["check", "--json"]));
+    assert_eq!((&check["ok"], &check["journal"]["in_use"], &check["store"]["error"]), (&json!(true), &json!(false), &Value::Null));
+    let broken = place.with_journal("/proc/nowhere/journal.db").run(&["check", "--json"]);
+    assert_eq!(broken.code, Some(1), "{}", broken.err);
+    let report = parse(broken.out);
+    assert_eq!(report["ok"], false);
+    assert!(broken.err.contains(report["journal"]["error"].as_str().unwrap()), "{report}");
 }
 
 #[test]

@@ -35,6 +35,7 @@ mod locked;
 mod logging;
 mod metrics;
 mod place;
+mod reloading;
 mod restoring;
 mod sharing;
 mod stopping;

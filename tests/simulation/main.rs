@@ -84,6 +84,11 @@ impl Process {
         Self { instance, life, handle, recorder, visitors: JoinSet::new() }
     }
 
+    /// Leaves some of the sites, or none, or all of them in the configuration.
+    fn reconfigure(&mut self, world: &World) {
+        self.recorder.configure(sites().into_iter().filter(|_| world.random(0..3) > 0).collect());
+    }
+
     fn open(&mut self, world: &Arc<World>) {
         for _ in 0..3 {
             self.visitors.spawn(visit(Arc::clone(world), self.handle.clone(), self.instance));
@@ -97,7 +102,8 @@ async fn visit(world: Arc<World>, handle: Handle, instance: usize) {
         sleep(Duration::from_millis(world.random(0..200))).await;
         let site = ["hanoi", "berlin"][usize::from(world.random(0..4) == 0)];
         let article = article(world.random(0..6));
-        let counter = handle.site(site).unwrap();
+        // It may be taken out of the configuration just now.
+        let Some(counter) = &handle.site(site) else { continue };
         let key = (counter.site.id.clone(), counter.site.day(handle.now()));
         world.lock().started.entry(key.clone()).or_default().count(article.clone());
         let outcome = handle.record(counter, article.clone()).await;
@@ -112,7 +118,7 @@ async fn visit(world: Arc<World>, handle: Handle, instance: usize) {
 /// Figures that are not stale include all that this process had acknowledged before they were asked for, and nothing
 /// that nobody had sent: each of the nine, for the day on which they were given.
 async fn look(world: &World, handle: &Handle, instance: usize, site: &str, article: Option<ArticleId>) {
-    let counter = handle.site(site).unwrap();
+    let Some(counter) = &handle.site(site) else { return };
     let least = world.lock().acknowledged[instance].clone();
     let answer = handle.figures(counter, article.as_slice()).await;
     let (most, _) = world.promised();
@@ -192,7 +198,7 @@ async fn check(world: &World, processes: &[Process]) {
 
 async fn figures_are_exact(world: &World, handle: &Handle, site: &Site) {
     let articles: Vec<_> = (1..7).filter_map(article).collect();
-    let answer = handle.figures(handle.site(site.id.as_str()).unwrap(), &articles).await;
+    let answer = handle.figures(&handle.site(site.id.as_str()).unwrap(), &articles).await;
     let (today, rows) = (site.day(now()), expected(&world.journaled(), &site.id));
     let of = |article: Option<&ArticleId>| {
         let count = |bucket| rows.get(&(bucket, article.cloned())).copied().unwrap_or(0);
@@ -215,6 +221,9 @@ async fn trouble(world: &Arc<World>, processes: &mut [Process], seconds: u64) {
                 let steps = world.random(1..400);
                 *process = Process::start(world, instance, steps).await;
                 process.open(world);
+            }
+            if world.random(0..10) == 0 {
+                process.reconfigure(world);
             }
             while let Some(ended) = process.visitors.try_join_next() {
                 ended.expect("no figure is wrong");
@@ -258,8 +267,12 @@ async fn simulate(seed: u64, books: fn() -> Books) {
     }
     for process in &mut processes {
         process.life.limit(u64::MAX);
+        process.reconfigure(&world);
     }
     sleep(Duration::from_secs(1)).await;
+    for process in &mut processes {
+        process.recorder.configure(sites());
+    }
     // Processes that have run for a while know what others counted as well as those that have just begun.
     for process in &mut processes {
         process.visitors.shutdown().await;

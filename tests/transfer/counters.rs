@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use truycap::{
     domain::retention::Retention,
     store::sqlite::{Config, SqliteStore},
-    transfer::figures,
+    transfer::{as_text, figures},
 };
 
 use crate::{Files, article, counters_of, import_file, memory, now, site, today};
@@ -38,7 +38,7 @@ async fn the_box_of_a_portal_is_four_kinds_of_rows_away() {
     let (files, store) = (Files::new(), memory());
     let outcome = import_file(&store, &files.write("past.csv", past())).await.unwrap();
     assert_eq!(outcome.to_string(), "imported 20 rows");
-    assert_eq!(figures(&store, &site("portal"), None, today()).await.unwrap(), BOX);
+    assert_eq!(as_text(&figures(&store, &site("portal"), None, today()).await.unwrap()), BOX);
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn the_embedded_store_shows_the_same_box() {
     let config = Config { path: files.0.path().join("store.db") };
     let store = SqliteStore::open(config, Retention::default(), now).unwrap();
     import_file(&store, &files.write("past.csv", past())).await.unwrap();
-    assert_eq!(figures(&store, &site("portal"), None, today()).await.unwrap(), BOX);
+    assert_eq!(as_text(&figures(&store, &site("portal"), None, today()).await.unwrap()), BOX);
     store.close().await;
 }
 
@@ -56,9 +56,9 @@ async fn the_figures_of_an_article_are_its_own() {
     let (files, store) = (Files::new(), memory());
     let text = "site,article,period,views\nportal,,2020-01-17,9\nportal,/tin/1,2020-01-17,4\nportal,/tin/1,,441\n";
     import_file(&store, &files.write("a.csv", text)).await.unwrap();
-    let known = figures(&store, &site("portal"), Some(&article("/tin/1")), today()).await.unwrap();
+    let known = as_text(&figures(&store, &site("portal"), Some(&article("/tin/1")), today()).await.unwrap());
     assert!(known.starts_with("total       445\ntoday       4\nyesterday   0\nthis_week   4\n"), "{known}");
-    let unknown = figures(&store, &site("portal"), Some(&article("/tin/2")), today()).await.unwrap();
+    let unknown = as_text(&figures(&store, &site("portal"), Some(&article("/tin/2")), today()).await.unwrap());
     assert!(unknown.lines().count() == 9 && unknown.lines().all(|line| line.ends_with(" 0")), "{unknown}");
 }
 

@@ -17,6 +17,7 @@ pub(super) mod demo;
 pub(super) mod figures;
 pub(super) mod gif;
 pub(super) mod history;
+pub(super) mod openapi;
 pub(super) mod top;
 pub(super) mod views;
 

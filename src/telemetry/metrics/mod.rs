@@ -19,7 +19,7 @@ pub use family::{Kind, family};
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The commit that the program was built from; `unknown` where the build could not tell, `debug` in a debug build.
-pub const COMMIT: &str = env!("TRUYCAP_COMMIT");
+pub const COMMIT: &str = env!("BUILD_COMMIT");
 
 /// Seconds that an fsync or a call of the store takes.
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
