@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::{Key, Readers, visitors::Errand};
+use super::{Key, Reader, Readers, visitors::Errand};
 use crate::store::{StoreError, any::AnyStore, redis::RedisStore};
 
 /// How often.
@@ -27,6 +27,7 @@ pub async fn tend<C: Fn() -> DateTime<Utc> + Send + Sync + 'static>(
             for errand in readers.visitors.errands(now) {
                 // Estimates may lose a moment; what counts is not kept waiting by them.
                 if let Err(error) = run(&readers, redis, &errand, now).await {
+                    readers.visitors.give_up(&errand.site, errand.day);
                     debug!(site = %errand.site, %error, "readers could not be counted");
                 }
             }
@@ -40,12 +41,13 @@ async fn run<C: Fn() -> DateTime<Utc> + Send + Sync + 'static>(
     errand: &Errand,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    let mut hashes: Vec<_> = errand.readers.iter().map(|reader| reader.bytes()).collect();
     if errand.needs_key {
         let Some(offer) = Key::random() else { return Ok(()) };
         let key = redis.readers_key(&errand.site, errand.day, offer.bytes()).await?;
-        readers.visitors.learn_key(&errand.site, errand.day, Key::from(key));
+        let waited = readers.visitors.learn_key(&errand.site, errand.day, Key::from(key));
+        hashes.extend(waited.into_iter().map(Reader::bytes));
     }
-    let hashes: Vec<_> = errand.readers.iter().map(|reader| reader.bytes()).collect();
     let counts = redis.count_readers(&errand.site, errand.day, errand.minute, &hashes).await?;
     readers.visitors.learn_counts(&errand.site, errand.day, counts, now);
     Ok(())

@@ -27,6 +27,9 @@ pub const MAX_READERS: usize = 200_000;
 /// The most readers of a site that wait to be sent to Redis, which is once a second. Beyond them they are left out.
 const MAX_WAITING: usize = 10_000;
 
+/// The most of them that wait for the day's key, of each site: at most about a kilobyte each.
+const MAX_NAMELESS: usize = 1000;
+
 /// A reader is online for so many minutes after the one in which it was last seen.
 const ONLINE: i64 = 5;
 
@@ -59,6 +62,8 @@ struct Room {
     key: Option<Key>,
     /// The minute in which each was last seen; of shared ones, those that Redis has not been told yet.
     seen: HashMap<Reader, i64>,
+    /// Readers that came while the key was being asked for, which is a second at most; never written anywhere.
+    nameless: Vec<[Box<[u8]>; 2]>,
     /// What is known, and since which second.
     known: Option<(i64, Estimate)>,
     /// Whether somebody has asked or come since Redis was asked.
@@ -88,7 +93,12 @@ impl Visitors {
         let room = self.room(site, now);
         let mut room = lock(&room);
         room.busy = true;
-        let Some(key) = room.key else { return };
+        let Some(key) = room.key else {
+            if self.shared && room.nameless.len() < MAX_NAMELESS {
+                room.nameless.push(parts.map(Box::from));
+            }
+            return;
+        };
         let (reader, minute) = (key.reader(&parts), minute(now));
         if let Some(seen) = room.seen.get_mut(&reader) {
             *seen = minute;
@@ -147,9 +157,19 @@ impl Visitors {
         lock(&self.sites).iter().filter_map(errand).collect()
     }
 
-    /// Redis has told the key of a site's day.
-    pub(super) fn learn_key(&self, site: &SiteId, day: NaiveDate, key: Key) {
-        self.learn(site, day, |room| room.key = Some(key));
+    /// Redis has told the key of a site's day: answers with those who waited for it.
+    pub(super) fn learn_key(&self, site: &SiteId, day: NaiveDate, key: Key) -> Vec<Reader> {
+        let mut waited = Vec::new();
+        self.learn(site, day, |room| {
+            room.key = Some(key);
+            waited.extend(room.nameless.drain(..).map(|[address, agent]| key.reader(&[&address, &agent])));
+        });
+        waited
+    }
+
+    /// Redis is away: nobody waits for it.
+    pub(super) fn give_up(&self, site: &SiteId, day: NaiveDate) {
+        self.learn(site, day, |room| room.nameless.clear());
     }
 
     /// Redis has counted.
@@ -183,7 +203,7 @@ impl Visitors {
 
     fn empty(&self, day: NaiveDate) -> Room {
         let key = if self.shared { None } else { Key::random() };
-        Room { day, key, seen: HashMap::new(), known: None, busy: false }
+        Room { day, key, seen: HashMap::new(), nameless: Vec::new(), known: None, busy: false }
     }
 
     fn emptied(&self, readers: usize) {
