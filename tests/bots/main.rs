@@ -3,6 +3,7 @@
 //! `cargo test --test bots -- --nocapture` prints recall, false positives and what a look costs.
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
+#![expect(clippy::print_stdout, reason = "what was measured is told with --nocapture")]
 
 use std::{hint::black_box, time::Instant};
 
