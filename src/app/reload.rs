@@ -34,7 +34,8 @@ impl Demo {
     /// Lets the demo page count.
     pub(super) fn welcome(&self, sites: &mut [Site]) {
         if let Some(site) = sites.iter_mut().find(|site| site.id == self.site) {
-            site.origins.extend(self.origins.iter().cloned());
+            let new = self.origins.iter().filter(|origin| !site.origins.contains(origin)).cloned().collect::<Vec<_>>();
+            site.origins.extend(new);
         }
     }
 }

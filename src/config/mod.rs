@@ -33,7 +33,7 @@ pub const DEFAULT: &str = include_str!("../../config/default.toml");
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Whether the demo page is served.
+    /// Whether the demo portal is served.
     pub demo: bool,
     /// Where the service listens.
     pub listen: Listen,

@@ -7,7 +7,9 @@
 //! - `client`: what a request says of its sender: origin, prefetch, privacy
 //! - `audience`: who is a reader, and whether a view by one counts
 //! - `query`, `body`: what a request asks for
+//! - `language`: words and numbers for readers
 //! - `respond`: how an answer is written: JSON, problems, files
+//! - `assets`: the files that pages load, compressed
 //! - `failure`: what the log is told of a request that failed
 //! - `measure`: what is counted of requests and connections
 //! - `handlers`: one file per resource
@@ -21,12 +23,14 @@ use hyper::{Request, Response, body::Bytes};
 use crate::telemetry::metrics::Held;
 
 mod address;
+mod assets;
 mod audience;
 mod body;
 mod bots;
 mod client;
 mod failure;
 mod handlers;
+mod language;
 mod measure;
 mod query;
 mod respond;

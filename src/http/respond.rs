@@ -29,6 +29,8 @@ pub(super) enum Caching {
     Second,
     /// A few moments: lists.
     TenSeconds,
+    /// So long that a page rarely asks, and no longer than a mistake in a file may live.
+    Hour,
 }
 
 impl Caching {
@@ -38,6 +40,7 @@ impl Caching {
             Self::Check => "no-cache",
             Self::Second => "public, max-age=1",
             Self::TenSeconds => "public, max-age=10",
+            Self::Hour => "public, max-age=3600",
         })
     }
 }
@@ -63,7 +66,7 @@ pub(super) fn json(caching: Caching, value: &impl Serialize) -> Response<Body> {
 
 /// A page, which may load nothing but what this service serves.
 pub(super) fn html(body: Bytes) -> Response<Body> {
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-src 'self'; \
                           base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
     let mut response = content("text/html; charset=utf-8", Caching::Check, body);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

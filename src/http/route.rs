@@ -13,9 +13,9 @@ use hyper::{
 use tokio::time::timeout;
 
 use super::{
-    Audience, Limits, RequestBody, Responder,
+    Audience, Limits, RequestBody, Responder, assets,
     client::Sender,
-    handlers::{Call, admin, demo, figures, gif, history, openapi, top, views},
+    handlers::{Call, admin, badge, box_page, demo, figures, gif, history, openapi, top, views},
     measure::{Measures, NONE},
     query::decode,
     respond::{Body, Problem, options},
@@ -60,10 +60,12 @@ enum Resource {
     Figures,
     Top,
     History,
+    Box,
+    Badge,
 }
 
 impl Resource {
-    const ALL: [Self; 5] = [Self::Views, Self::Gif, Self::Figures, Self::Top, Self::History];
+    const ALL: [Self; 7] = [Self::Views, Self::Gif, Self::Figures, Self::Top, Self::History, Self::Box, Self::Badge];
 
     /// The site's id as it stands in a path, and what is asked of it.
     fn find(path: &str) -> Option<(&str, Self)> {
@@ -79,13 +81,15 @@ impl Resource {
             Self::Figures => "figures",
             Self::Top => "top",
             Self::History => "history",
+            Self::Box => "box",
+            Self::Badge => "badge.svg",
         }
     }
 
     fn allow(self) -> &'static str {
         match self {
             Self::Views => WRITE,
-            Self::Gif | Self::Figures | Self::Top | Self::History => READ,
+            Self::Gif | Self::Figures | Self::Top | Self::History | Self::Box | Self::Badge => READ,
         }
     }
 
@@ -96,12 +100,14 @@ impl Resource {
             Self::Figures => figures::answer(call).await,
             Self::Top => top::answer(call).await,
             Self::History => history::answer(call).await,
+            Self::Box => box_page::answer(call).await,
+            Self::Badge => badge::answer(call).await,
         }
     }
 }
 
 impl Public {
-    /// The public interface of a recorder; with a demo page at `/` that counts for a site, or without.
+    /// The public interface of a recorder; with a demo portal at `/` that counts for a site, or without.
     #[must_use]
     pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits, audience: Audience) -> Arc<Self> {
         let demo = demo.map(demo::Demo::new);
@@ -130,6 +136,17 @@ impl Public {
     }
 }
 
+impl Public {
+    /// What is there without any site: the script and the look of the box, and the demo where it is wanted.
+    fn page(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
+        if let Some(asset) = assets::of_portals(path) {
+            return Some(asset.answer(headers));
+        }
+        let demo = self.demo.as_ref()?;
+        demo.page(path).or_else(|| Some(assets::of_demo(path)?.answer(headers)))
+    }
+}
+
 impl Responder for Public {
     async fn respond<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
         let (head, body) = request.into_parts();
@@ -141,7 +158,7 @@ impl Responder for Public {
         }
         let (route, page) = match path {
             "/v1/openapi.json" => (OPENAPI, Some(openapi::document())),
-            _ => self.demo.as_ref().and_then(|demo| demo.file(path)).map_or((NONE, None), |page| (PAGE, Some(page))),
+            _ => self.page(path, &head.headers).map_or((NONE, None), |page| (PAGE, Some(page))),
         };
         let measured = self.measures.begin(route, &head.method);
         let page = page.ok_or_else(|| not_found("page", path));

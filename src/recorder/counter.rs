@@ -13,11 +13,12 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     Answer, Clock, Fate, PATIENCE,
     fate::Fates,
+    fault::{Call, Failing, Fault, Turn},
     state::{Moved, State},
 };
 use crate::{
     domain::{article::ArticleId, fold::DayViews, producer::Seq, site::Site},
-    store::{Applied, MAX_ARTICLES, Snapshot},
+    store::{Applied, MAX_ARTICLES, Snapshot, StoreError},
 };
 
 /// For how long the store's answer is taken as its present state: half of the second within which others' counts show.
@@ -99,7 +100,7 @@ pub(super) struct Inner {
     busy: Option<Instant>,
     /// When the store was asked for its last answer of any kind.
     confirmed: Option<Instant>,
-    /// Which calls of the store failed when they were made last.
+    /// How calls of the store failed when they were made last.
     failing: Failing,
     /// What waits for the store has waited since then, at the longest.
     waiting: Instant,
@@ -112,19 +113,6 @@ pub(super) struct Lag {
     pub(super) views: u64,
     /// How long the oldest may wait; zero where nothing does.
     pub(super) wait: Duration,
-}
-
-/// The two kinds of calls: a store may be able to read and not to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
-    Ask,
-    Apply,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Failing {
-    ask: bool,
-    apply: bool,
 }
 
 /// What is known of figures at once.
@@ -223,14 +211,15 @@ impl Inner {
             }
         }
         self.asked = true;
-        let in_step = !self.failing.ask && !self.state.is_behind() && self.checked.is_some_and(|(at, _)| at.elapsed() <= FRESH);
+        let asking = self.failing.ask() == Fault::None;
+        let in_step = asking && !self.state.is_behind() && self.checked.is_some_and(|(at, _)| at.elapsed() <= FRESH);
         if in_step && site.is_some() && missing.is_empty() {
             return LookUp::Done(Answer { site, articles: known, as_of: now, stale: false });
         }
         let as_of = self.checked.map_or(now, |(_, at)| at);
         let answer = Answer { site, articles: known, as_of, stale: true };
         let silent = self.busy.is_some_and(|since| since.elapsed() >= PATIENCE);
-        if self.failing.ask || silent || self.wanted.len() + missing.len() > MAX_WANTED {
+        if !asking || silent || self.wanted.len() + missing.len() > MAX_WANTED {
             return LookUp::Done(answer);
         }
         self.wanted.extend(missing);
@@ -272,30 +261,23 @@ impl Inner {
 
     /// Whether the store failed lately.
     pub(super) fn is_away(&self) -> bool {
-        self.failing.ask || self.failing.apply
+        self.failing.fault() != Fault::None
     }
 
-    /// The store has answered, or failed to; answers whether it thereby is away, or back, for this site.
-    pub(super) fn end(&mut self, call: Call, worked: bool) -> bool {
+    /// The store has answered, or failed to; answers whether that changes how it is for this site.
+    pub(super) fn end<T>(&mut self, call: Call, answer: &Result<T, StoreError>) -> Option<Turn> {
         let asked = self.busy.take();
-        if worked {
+        if answer.is_ok() {
             self.confirmed = asked;
         } else {
             self.wanted.clear();
         }
-        let before = self.is_away();
-        match call {
-            Call::Ask => self.failing.ask = !worked,
-            Call::Apply => self.failing.apply = !worked,
-        }
-        self.is_away() != before
+        self.failing.turn(call, Fault::of(answer))
     }
 
-    /// An apply that failed may turn out to have worked; answers whether the store thereby is back for this site.
-    pub(super) fn settle(&mut self) -> bool {
-        let settled = self.failing.apply && !self.state.is_folding();
-        self.failing.apply &= !settled;
-        settled && !self.is_away()
+    /// An apply that failed may turn out to have worked; answers whether that changes how the store is for this site.
+    pub(super) fn settle(&mut self) -> Option<Turn> {
+        if self.state.is_folding() { None } else { self.failing.turn(Call::Apply, Fault::None) }
     }
 
     /// Takes in views that have become durable in entry `seq`. Answers whether these are the first that wait to be applied.

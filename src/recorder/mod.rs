@@ -12,6 +12,7 @@
 //! - `state`: what is known of a site; a state machine without I/O
 //! - `base`: what the store said, as a part of it
 //! - `sites`, `counter`: the sites, which may change; the state behind its lock, and who waits for what
+//! - `fault`: how the store fails for a site
 //! - `fate`, `observe`: what became of views, and the recorder in metrics
 //! - `commit`, `worker`, `query`, `trim`: the tasks
 //! - `shared`: what they share
@@ -44,6 +45,7 @@ mod base;
 mod commit;
 mod counter;
 mod fate;
+mod fault;
 mod observe;
 mod query;
 mod shared;

@@ -12,7 +12,11 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use tracing::{error, info, warn};
 
-use super::{Clock, Config, Counter, Health, sites::Sites};
+use super::{
+    Clock, Config, Counter, Health,
+    fault::{Fault, Turn},
+    sites::Sites,
+};
 use crate::{
     domain::{
         producer::Seq,
@@ -40,8 +44,10 @@ pub(super) struct Status {
     journal_room: AtomicBool,
     /// Whether applied entries had to give way before their time, which is told once.
     short: AtomicBool,
-    /// How many sites' last calls of the store failed.
+    /// For how many sites the store is away.
     away: AtomicUsize,
+    /// For how many sites somebody has to look at it.
+    lasting: AtomicUsize,
     failure: watch::Sender<Option<JournalError>>,
     pub(super) metrics: Metrics,
 }
@@ -56,6 +62,7 @@ impl Status {
             journal_room: AtomicBool::new(true),
             short: AtomicBool::new(false),
             away: AtomicUsize::new(0),
+            lasting: AtomicUsize::new(0),
             failure: watch::Sender::new(None),
             metrics: Metrics::new(),
         }
@@ -126,29 +133,48 @@ impl Status {
         }
     }
 
-    /// Notes that the store has begun or ceased to fail for a site, and logs the first and the last.
-    pub(super) fn store_turned(&self, site: &SiteId, error: Option<&StoreError>) {
-        match error {
-            // Nothing that time heals: somebody has to look at this site.
-            Some(error @ (StoreError::Corrupt(_) | StoreError::TooMany { .. })) => {
-                self.away.fetch_add(1, Ordering::Relaxed);
+    /// Notes that the store has begun or ceased to fail for a site. An outage is logged with the first site and with the
+    /// last, what concerns one site for each.
+    pub(super) fn store_turned(&self, site: &SiteId, turn: Option<Turn>, error: Option<&StoreError>) {
+        let Some((before, after)) = turn else { return };
+        let error = error.map(ToString::to_string).unwrap_or_default();
+        match after {
+            Fault::None => {}
+            Fault::Away if self.away.fetch_add(1, Ordering::Relaxed) > 0 => {}
+            Fault::Away => warn!(%site, %error, "the store is away: views are kept in the journal"),
+            Fault::Lasting => {
+                self.lasting.fetch_add(1, Ordering::Relaxed);
                 error!(%site, %error, "the store cannot take this site's views: they are kept in the journal");
             }
-            Some(error) if self.away.fetch_add(1, Ordering::Relaxed) == 0 => {
-                warn!(%site, %error, "the store is away: views are kept in the journal");
-            }
-            None if self.away.fetch_sub(1, Ordering::Relaxed) == 1 => {
-                let views = self.sites().counters.iter().map(|counter| counter.lock().state.lag_views()).sum::<u64>();
-                info!(views, "the store is back: what waits is applied");
-            }
-            _ => {}
         }
+        match before {
+            Fault::None => {}
+            Fault::Away if self.away.fetch_sub(1, Ordering::Relaxed) > 1 => {}
+            Fault::Away => {
+                let (views, unread) = self.lag();
+                info!(views, unread_entries = unread, "the store is back: what waits is applied");
+            }
+            Fault::Lasting => {
+                self.lasting.fetch_sub(1, Ordering::Relaxed);
+                if after == Fault::None {
+                    info!(%site, "the store takes this site's views again");
+                }
+            }
+        }
+    }
+
+    /// How many views wait in memory, and of how many entries in the journal it is not known yet.
+    fn lag(&self) -> (u64, u64) {
+        self.sites().counters.iter().fold((0, 0), |(views, unread), counter| {
+            let inner = counter.lock();
+            (views + inner.state.lag_views(), unread.max(inner.state.unread()))
+        })
     }
 
     pub(super) fn health(&self) -> Health {
         Health {
             journal_ok: self.journal_room.load(Ordering::Relaxed) && !self.has_failed(),
-            store_ok: self.away.load(Ordering::Relaxed) == 0,
+            store_ok: self.away.load(Ordering::Relaxed) + self.lasting.load(Ordering::Relaxed) == 0,
             head: self.head(),
         }
     }

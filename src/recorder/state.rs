@@ -182,6 +182,11 @@ impl State {
         self.folds().map(Fold::views).sum()
     }
 
+    /// In how many entries of the journal more of them may be.
+    pub(super) fn unread(&self) -> u64 {
+        if self.is_behind() { self.head - self.pending.to } else { 0 }
+    }
+
     /// What is not in the base, in its order.
     fn folds(&self) -> impl Iterator<Item = &Fold> {
         self.folding.iter().chain(&self.ready).map(|fold| &**fold).chain([&self.pending])

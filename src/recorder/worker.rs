@@ -5,11 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 use tracing::{debug, error, warn};
 
-use super::{
-    Counter, Shared, Stage,
-    counter::{Call, Inner},
-    state::Moved,
-};
+use super::{Counter, Shared, Stage, counter::Inner, fault::Call, state::Moved};
 use crate::{
     domain::producer::Seq,
     journal::{Journal, JournalError},
@@ -130,11 +126,10 @@ impl<J: Journal, S: Store> Worker<J, S> {
         // Not by the site as it was when the worker began: the time zone may be another now.
         let today = self.counter.lock().day(at.1);
         let answer = self.shared.store.figures(&site.id, self.shared.journal.producer(), today, &articles).await;
-        let snapshot = self.end(Call::Ask, answer)?;
-        let moved = self.counter.lock().answered(at, today, &articles, &snapshot);
-        if self.counter.lock().settle() {
-            self.shared.store_turned(&site.id, None);
-        }
+        // Taken in before it is told that the store is back, which tells how much waits: so its offset is known by then.
+        let moved = self.end(Call::Ask, answer, |inner, snapshot| inner.answered(at, today, &articles, &snapshot))?;
+        let settled = self.counter.lock().settle();
+        self.shared.store_turned(&site.id, settled, None);
         self.follow(moved).await?;
         Ok(true)
     }
@@ -161,7 +156,8 @@ impl<J: Journal, S: Store> Worker<J, S> {
         let begun = Instant::now();
         let answer = self.shared.store.apply(site, producer, fold.from, fold.to, Arc::new(fold.deltas())).await;
         self.measure(begun, &answer);
-        let applied = self.end(Call::Apply, answer)?;
+        // Taken in after that, for it waited up to now.
+        let applied = self.end(Call::Apply, answer, |_, applied| applied)?;
         let moved = self.counter.lock().applied(applied);
         self.follow(moved).await?;
         Ok(true)
@@ -238,12 +234,14 @@ impl<J: Journal, S: Store> Worker<J, S> {
         Some(reason)
     }
 
-    /// Ends a call of the store.
-    fn end<T>(&self, call: Call, answer: Result<T, StoreError>) -> Result<T, Trouble> {
-        if self.counter.lock().end(call, answer.is_ok()) {
-            self.shared.store_turned(&self.counter.site.id, answer.as_ref().err());
-        }
-        answer.map_err(Trouble::Away)
+    /// Ends a call of the store, and takes in what it answered.
+    fn end<T, U>(&self, call: Call, answer: Result<T, StoreError>, take: impl FnOnce(&mut Inner, T) -> U) -> Result<U, Trouble> {
+        let mut inner = self.counter.lock();
+        let turn = inner.end(call, &answer);
+        let taken = answer.map(|answer| take(&mut inner, answer));
+        drop(inner);
+        self.shared.store_turned(&self.counter.site.id, turn, taken.as_ref().err());
+        taken.map_err(Trouble::Away)
     }
 }
 

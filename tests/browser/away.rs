@@ -1,13 +1,17 @@
-//! The service is away: the page stays as it was.
+//! The service is away, or not itself: the page stays as it was.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::{
     driver::Browser,
-    pages::{Otherwise, demo, serve, service},
+    pages::{Portal, Reply, service},
     process::{Place, eventually},
 };
 
-/// Whether the page has got its answer, or has heard that there is none.
-const ANSWERED: &str = "return performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/views'))";
+/// How many requests of the script have been answered, or have failed.
+const ENDED: &str = "return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/v1/')).length";
 
 /// Whether the page is what its server sent.
 const AS_SENT: &str = "
@@ -17,42 +21,85 @@ const AS_SENT: &str = "
     const sent = new DOMParser().parseFromString(request.responseText, 'text/html');
     return sent.body.innerHTML.trim() === document.body.innerHTML.trim()";
 
+const PAGE: &str = "<!DOCTYPE html><html lang=vi><body>
+    <script async src=/counter.js data-site=portal></script>
+    <p data-truycap=total>–</p><p data-truycap=total data-digits=11>–</p><p data-truycap=article.total>–</p>
+    <p data-truycap=article.total data-article=/tin/2>–</p><div data-truycap-box>–</div>
+    <ol data-truycap-top=this_week><li>–</li></ol>";
+
+fn ok(text: impl Into<String>) -> Reply {
+    Reply::Text("200 OK", "Content-Type: application/json".into(), text.into())
+}
+
 #[test]
 fn without_the_service_a_page_stays_as_it_was() {
     let place = Place::new();
     let service = service(&place);
-    let origin = service.origin();
-    let pages = demo(&service);
+    let portal = Portal::start();
+    portal.show_demo(&service);
     let browser = Browser::start();
-
     // The comparison itself: a page that is filled is not what was sent.
-    browser.open(&origin);
+    browser.open(&service.article_page());
     browser.shows("[data-truycap='article.total']", "1");
-    assert_eq!(browser.run("document.querySelector('h1').textContent = ''; return 1"), 1);
     assert_eq!(browser.run(AS_SENT), false);
     service.process.kill();
 
-    // What the console says besides; where the answer is right, there is nothing to say.
-    let cases = [
-        (Otherwise::Nothing, Some(r#""truycap:" TypeError: Failed to fetch"#)),
-        (Otherwise::Unavailable, Some("status of 503")),
-        (Otherwise::Rubbish, Some(r#""truycap:" SyntaxError"#)),
-        (Otherwise::Unknown, None),
-    ];
-    for (otherwise, sign) in cases {
-        browser.open(&serve(pages.clone(), otherwise));
-        eventually("the end of the request", || (browser.run(ANSWERED) == true).then_some(()));
-        if let Some(sign) = sign {
-            browser.says(sign);
+    let figures = |count: &str| {
+        let names = crate::process::service::NAMES.map(|name| format!("\"{name}\":{count}"));
+        let nine = format!("{{{}}}", names.join(","));
+        format!("{{\"site\":{nine},\"articles\":{{\"/page\":{nine},\"/tin/2\":{nine}}},\"stale\":false}}")
+    };
+    let unknown = json!({ "counted": true, "site": null, "articles": {}, "stale": true }).to_string();
+    let unavailable = Reply::Text("503 Service Unavailable", "Content-Type: application/problem+json".into(), "{}".into());
+    let failed = Reply::Text("500 Internal Server Error", "Content-Type: application/json".into(), figures("5"));
+    let mut replies = vec![Reply::Nothing, unavailable, failed, ok(unknown), ok("<h1>Đang bảo trì</h1>"), ok("")];
+    replies.extend(["null", "5", "[]", "\"\"", "{}", r#"{"site":[],"articles":null}"#, r#"{"site":5,"articles":"x"}"#].map(ok));
+    replies.extend(["\"5\"", "-5", "1.5", "1e400", "9007199254740992", "{}", "[5]", "true"].map(|count| ok(figures(count))));
+    replies.push(ok("[".repeat(200_000)));
+    replies.push(ok(r#"{"articles":[{"article":5,"views":"<b>"}],"site":null}"#));
+    portal.page("/page", PAGE);
+    for reply in replies {
+        let shown = format!("{reply:.200?}");
+        portal.otherwise(reply);
+        for page in ["/page", "/"] {
+            browser.open(&format!("{}{page}", portal.origin));
+            eventually("the end of the request", || (browser.run(ENDED) != 0).then_some(()));
+            // What a script does with an answer, it does before this one gets its turn.
+            browser.run("return new Promise((done) => setTimeout(done, 20))");
+            assert_eq!(browser.run(AS_SENT), true, "{page} {shown}");
         }
-        assert_eq!(browser.run(AS_SENT), true, "{sign:?}");
-        assert_eq!(browser.text("[data-truycap='article.total']"), "–");
+        let messages = browser.messages();
+        assert!(!messages.iter().any(|(_, message)| message.contains("Uncaught")), "{shown}: {messages:?}");
     }
-
+    // The same page is filled by a right answer.
+    portal.otherwise(ok(figures("5")));
+    browser.reload();
+    browser.open(&format!("{}/page", portal.origin));
+    browser.shows("[data-truycap='article.total']", "5");
+    browser.shows("[data-digits]", "00000000005");
     // The script itself stands on the service that is away.
-    let mut pages = pages;
-    pages[0].2 = pages[0].2.replace("/demo.js", &format!("{origin}/demo.js"));
-    browser.open(&serve(pages, Otherwise::Nothing));
-    browser.says("/demo.js");
+    portal.page("/page", PAGE.replace("/counter.js", &format!("http://{}/counter.js", service.public)));
+    browser.open(&format!("{}/page", portal.origin));
+    browser.says("/counter.js");
     assert_eq!(browser.run(AS_SENT), true);
+}
+
+#[test]
+fn a_service_that_never_answers_holds_nothing_up_and_is_given_up() {
+    let place = Place::new();
+    let service = service(&place);
+    let portal = Portal::start();
+    portal.show_demo(&service);
+    portal.otherwise(Reply::Never);
+    portal.page("/page", PAGE);
+    let browser = Browser::start();
+    let begun = Instant::now();
+    browser.open(&format!("{}/page", portal.origin));
+    assert_eq!(browser.run("return performance.getEntriesByType('navigation')[0].loadEventEnd > 0"), true);
+    eventually("the request", || portal.requests().iter().any(|request| request.contains("/views")).then_some(()));
+    assert_eq!(browser.run(ENDED), 0);
+    eventually("the end of the request", || (browser.run(ENDED) == 1).then_some(()));
+    assert!(begun.elapsed() >= Duration::from_secs(9), "given up after {:?}", begun.elapsed());
+    assert_eq!(browser.run(AS_SENT), true);
+    assert!(!browser.messages().iter().any(|(_, message)| message.contains("Uncaught")));
 }

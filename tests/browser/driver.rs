@@ -1,4 +1,6 @@
-//! A browser that is told what to do through chromedriver, in the few words of WebDriver that are needed.
+//! A browser that is told what to do through chromedriver, in the few words of WebDriver that are needed. The clients
+//! there are for it would save little: what makes up this file, a driver that ends with the test, a profile of its own
+//! and the console's messages, they leave to their users, and they ask for a runtime.
 
 use std::{
     fs::{self, File},
@@ -68,6 +70,11 @@ impl Browser {
     /// Loads the page again.
     pub(crate) fn reload(&self) {
         self.post("/refresh", &json!({}));
+    }
+
+    /// Goes back to the page before.
+    pub(crate) fn back(&self) {
+        self.post("/back", &json!({}));
     }
 
     /// What a script in the page answers; a promise is waited for.

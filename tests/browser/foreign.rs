@@ -1,10 +1,6 @@
 //! Pages of another origin count nothing.
 
-use crate::{
-    driver::Browser,
-    pages::{Otherwise, demo, serve},
-    process::Place,
-};
+use crate::{driver::Browser, pages::Portal, process::Place};
 
 #[test]
 fn a_page_of_another_origin_counts_nothing() {
@@ -12,13 +8,14 @@ fn a_page_of_another_origin_counts_nothing() {
     place.ok(&["import", &place.write("past.csv", "site,article,period,views\nportal,,2019,7\n")]);
     let service = place.start();
     let before = place.ok(&["export"]);
-    let mut pages = demo(&service);
-    pages[0].2 = pages[0].2.replace("/demo.js", &format!("{}/demo.js", service.origin()));
+    let portal = Portal::start();
+    let page = portal.page("/", service.tag("") + "<p data-truycap='article.total'>–</p>");
     let browser = Browser::start();
 
-    // The script as it is: the browser asks whether it may, and it may not.
-    browser.open(&serve(pages, Otherwise::Nothing));
+    // The script as it is: the service refuses, and the script is not let see what it says.
+    browser.open(&page);
     browser.says("has been blocked by CORS policy");
+    browser.messages();
     assert_eq!(browser.text("[data-truycap='article.total']"), "–");
     // A request that a browser sends without asking: the service refuses it, and the page sees nothing of the answer.
     let views = format!("{}/v1/sites/portal/views", service.origin());

@@ -1,16 +1,19 @@
-//! Pages of somebody else: a server of files on a port of its own.
+//! A portal of somebody else: pages on a port of its own, which may also play a service that is not itself.
 
 use std::{
+    collections::HashMap,
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use crate::process::{Place, Service};
 
-/// The article of the demo page.
+/// An article of the demo.
 pub(crate) const ARTICLE: &str = "/tin/hoi-dua-thuyen-song-mau";
 
-/// A service that knows the figures of the demo page already: a page is filled once, and on a busy machine the first
+/// A service that knows the figures of that article already: a page is filled once, and on a busy machine the first
 /// answer may come without what the store was too slow to tell.
 pub(crate) fn service(place: &Place) -> Service {
     let service = place.start();
@@ -19,73 +22,139 @@ pub(crate) fn service(place: &Place) -> Service {
 }
 
 impl Service {
+    /// The address of the demo's article.
+    pub(crate) fn article_page(&self) -> String {
+        format!("{}{ARTICLE}", self.origin())
+    }
+
     /// The beginning of the addresses of its pages.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.public)
     }
+
+    /// The element that a portal pastes, with more attributes.
+    pub(crate) fn tag(&self, more: &str) -> String {
+        format!("<script async src='{}/counter.js' data-site=portal {more}></script>", self.origin())
+    }
 }
 
-/// What is answered to everything that is no file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Otherwise {
+/// How a request is answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
     /// The connection ends without an answer.
     Nothing,
-    /// 503, as a proxy before a dead service may.
-    Unavailable,
-    /// 200 and something that is not what the page expects.
-    Rubbish,
-    /// What a service says whose store is away since it started.
-    Unknown,
+    /// Nobody answers, and the connection stays.
+    Never,
+    /// The status, the lines of the header, and the body.
+    Text(&'static str, String, String),
 }
 
-const UNKNOWN: &str = r#"{"counted":true,"site":null,"articles":{},"as_of":"2026-11-23T10:00:00+07:00","stale":true}"#;
-
-/// A path, the type of what is there, and its text.
-pub(crate) type Page = (&'static str, &'static str, String);
-
-/// The demo page and its files, as the service has them.
-pub(crate) fn demo(service: &Service) -> Vec<Page> {
-    let get = |path: &str| ureq::get(format!("{}{path}", service.origin())).call().unwrap().body_mut().read_to_string().unwrap();
-    let files = [
-        ("/", "text/html"),
-        ("/demo.js", "text/javascript"),
-        ("/demo.css", "text/css"),
-        ("/widget.css", "text/css"),
-        ("/demo.svg", "image/svg+xml"),
-    ];
-    files.map(|(path, kind)| (path, kind, get(path))).into()
+#[derive(Debug)]
+struct Shared {
+    pages: Mutex<HashMap<String, Reply>>,
+    otherwise: Mutex<Reply>,
+    requests: Mutex<Vec<String>>,
 }
 
-/// Serves pages until the tests end; answers with their origin.
-pub(crate) fn serve(pages: Vec<Page>, otherwise: Otherwise) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let pages = pages.clone();
-            // A browser opens connections that it does not use: each has a thread, so that they hold up nobody.
-            std::thread::spawn(move || answer(&stream.unwrap(), &pages, otherwise));
+/// A server of pages, until the tests end.
+#[derive(Clone, Debug)]
+pub(crate) struct Portal {
+    pub(crate) origin: String,
+    shared: Arc<Shared>,
+}
+
+impl Portal {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let shared = Shared { pages: Mutex::default(), otherwise: Mutex::new(Reply::Nothing), requests: Mutex::default() };
+        let portal = Self { origin, shared: Arc::new(shared) };
+        portal.file("/favicon.ico", "image/svg+xml", "");
+        let answering = Arc::clone(&portal.shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let shared = Arc::clone(&answering);
+                // A browser opens connections that it does not use: each has a thread, so that they hold up nobody.
+                std::thread::spawn(move || answer(&stream.unwrap(), &shared));
+            }
+        });
+        portal
+    }
+
+    /// A service that takes views of these pages, and has no demo.
+    pub(crate) fn service(&self, place: &Place) -> Service {
+        place.write("truycap.toml", format!("demo = false\n[[sites]]\nid = \"portal\"\norigins = [\"{}\"]\n", self.origin));
+        let service = place.start();
+        service.site("portal");
+        service
+    }
+
+    /// From now on, what is answered at a path, whatever follows it in the query.
+    pub(crate) fn at(&self, path: &str, reply: Reply) -> String {
+        self.shared.pages.lock().unwrap().insert(path.to_owned(), reply);
+        format!("{}{path}", self.origin)
+    }
+
+    /// The same for a file.
+    pub(crate) fn file(&self, path: &str, kind: &str, text: impl Into<String>) -> String {
+        self.at(path, Reply::Text("200 OK", format!("Content-Type: {kind}; charset=utf-8"), text.into()))
+    }
+
+    /// The same for a page.
+    pub(crate) fn page(&self, path: &str, text: impl Into<String>) -> String {
+        self.file(path, "text/html", text)
+    }
+
+    /// The same for a page that allows nothing but what comes from an origin.
+    pub(crate) fn strict_page(&self, path: &str, from: &str, text: impl Into<String>) -> String {
+        let policy = format!(
+            "Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: default-src 'none'; script-src {from}; \
+             connect-src {from}; style-src {from}; require-trusted-types-for 'script'"
+        );
+        self.at(path, Reply::Text("200 OK", policy, text.into()))
+    }
+
+    /// From now on, what is answered to everything that is no file.
+    pub(crate) fn otherwise(&self, reply: Reply) {
+        *self.shared.otherwise.lock().unwrap() = reply;
+    }
+
+    /// What was asked for: methods and targets, and `Sec-Purpose` where it was sent.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// The page of the demo's article, which is at `/` here, and its files, as the service has them.
+    pub(crate) fn show_demo(&self, service: &Service) {
+        let get = |path: &str| ureq::get(format!("{}{path}", service.origin())).call().unwrap().body_mut().read_to_string().unwrap();
+        self.page("/", get(ARTICLE));
+        self.file("/demo.svg", "image/svg+xml", get("/demo.svg"));
+        self.file("/counter.js", "text/javascript", get("/counter.js"));
+        for path in ["/demo.css", "/widget.css"] {
+            self.file(path, "text/css", get(path));
         }
-    });
-    origin
+    }
 }
 
-fn answer(mut stream: &TcpStream, pages: &[Page], otherwise: Otherwise) {
+/// A path without what makes it a request.
+fn path_of(request: &str) -> &str {
+    request.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default()
+}
+
+fn answer(mut stream: &TcpStream, shared: &Shared) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let Some(request) = lines.next() else { return };
-    let path = request.split(' ').nth(1).unwrap_or_default();
-    let _ = lines.by_ref().take_while(|line| !line.is_empty()).count();
-    let page = pages.iter().find(|(own, ..)| *own == path);
-    let (status, kind, text) = match (page, otherwise) {
-        (Some((_, kind, text)), _) => ("200 OK", *kind, text.as_str()),
-        (None, Otherwise::Nothing) => return,
-        (None, Otherwise::Unavailable) => ("503 Service Unavailable", "application/problem+json", "{}"),
-        (None, Otherwise::Unknown) => ("200 OK", "application/json", UNKNOWN),
-        (None, Otherwise::Rubbish) => ("200 OK", "text/html", "<h1>Đang bảo trì</h1>"),
-    };
-    let length = text.len();
-    let _ = write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
-    );
+    let head: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    let purpose = head.iter().find(|line| line.to_ascii_lowercase().starts_with("sec-purpose")).map_or("", String::as_str);
+    shared.requests.lock().unwrap().push(format!("{} {purpose}", request.trim_end_matches(" HTTP/1.1")));
+    let page = shared.pages.lock().unwrap().get(path_of(&request)).cloned();
+    let reply = page.unwrap_or_else(|| shared.otherwise.lock().unwrap().clone());
+    match reply {
+        Reply::Nothing => {}
+        Reply::Never => std::thread::sleep(Duration::from_secs(120)),
+        Reply::Text(status, header, text) => {
+            let length = text.len();
+            let _ = write!(stream, "HTTP/1.1 {status}\r\n{header}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}");
+        }
+    }
 }

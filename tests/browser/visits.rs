@@ -1,4 +1,4 @@
-//! Visits of the demo page are counted and shown.
+//! Visits of an article are counted and shown.
 
 use crate::{
     driver::{Browser, Scripts},
@@ -14,13 +14,13 @@ fn a_visit_is_counted_and_shown_and_a_reload_is_another_one() {
     let place = Place::new();
     let service = service(&place);
     let browser = Browser::start();
-    browser.open(&service.origin());
+    browser.open(&service.article_page());
     browser.shows(TODAY, "1");
     browser.shows(VIEWS_OF_ARTICLE, "1");
     browser.reload();
     browser.shows(TODAY, "2");
     browser.shows(VIEWS_OF_ARTICLE, "2");
-    browser.open(&format!("{}/?utm_source=x#noi-dung", service.origin()));
+    browser.open(&format!("{}?utm_source=x#noi-dung", service.article_page()));
     browser.shows(TODAY, "3");
     browser.shows("[data-truycap-box] .truycap-digits", "00000000003");
     browser.shows("[data-truycap='total']", "00000000003");
@@ -40,7 +40,7 @@ fn figures_are_written_as_vietnamese_readers_expect_them() {
     place.ok(&["import", &place.write("past.csv", past)]);
     let service = service(&place);
     let browser = Browser::start();
-    browser.open(&service.origin());
+    browser.open(&service.article_page());
     browser.shows(TODAY, "1");
     assert_eq!(browser.text("[data-truycap-box] .truycap-said"), "Tổng số lượt truy cập: 8.307.145");
     assert_eq!(browser.text("[data-truycap-box] .truycap-digits"), "00008307145");
@@ -54,7 +54,7 @@ fn a_visit_without_scripts_is_counted_and_the_page_stays_as_it_was() {
     let place = Place::new();
     let service = service(&place);
     let browser = Browser::with(Scripts::Off);
-    browser.open(&service.origin());
+    browser.open(&service.article_page());
     eventually("the visit", || (service.site("portal")[0] > 0).then_some(()));
     browser.reload();
     eventually("the second visit", || (service.site("portal")[0] > 1).then_some(()));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
 
 mod addresses;
+mod assets;
 mod connections;
 mod counting;
 mod measures;
@@ -12,3 +13,4 @@ mod reading;
 mod refusals;
 mod server;
 mod sharing;
+mod showing;

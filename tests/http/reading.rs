@@ -1,4 +1,4 @@
-//! Figures, most-read lists, histories, the demo page and the admin listener.
+//! Figures, most-read lists, histories, the demo portal and the admin listener.
 
 use serde_json::{Value, json};
 
@@ -107,26 +107,54 @@ fn a_history_has_every_bucket_between_its_bounds() {
 }
 
 #[test]
-fn the_demo_page_is_there_where_it_is_wanted() {
+fn the_demo_is_there_where_it_is_wanted() {
+    const HOUR: &str = "public, max-age=3600";
     let files = [
-        ("/", "text/html; charset=utf-8"),
-        ("/widget.css", "text/css; charset=utf-8"),
-        ("/demo.css", "text/css; charset=utf-8"),
-        ("/demo.svg", "image/svg+xml"),
-        ("/demo.js", "text/javascript; charset=utf-8"),
+        ("/", "text/html; charset=utf-8", "no-cache"),
+        ("/tin/vuon-cam-vao-vu", "text/html; charset=utf-8", "no-cache"),
+        ("/demo.js", "text/javascript; charset=utf-8", HOUR),
+        ("/demo.css", "text/css; charset=utf-8", HOUR),
+        ("/demo.svg", "image/svg+xml", HOUR),
     ];
     let (with, without) = (start(Options::default()), start(Options { demo: false, ..Options::default() }));
-    for (path, kind) in files {
+    for (path, kind, caching) in files {
         let answer = with.get(path);
-        assert_eq!((answer.status, answer.header("content-type"), answer.header("cache-control")), (200, Some(kind), Some("no-cache")));
+        assert_eq!((answer.status, answer.header("content-type"), answer.header("cache-control")), (200, Some(kind), Some(caching)));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert!(!answer.body.is_empty());
         assert_eq!(with.ask("HEAD", path, &[], "").header("content-length"), answer.header("content-length"));
         assert_eq!(without.get(path).status, 404, "{path}");
     }
-    let policy = with.get("/").header("content-security-policy").unwrap().to_owned();
-    for rule in ["default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'self'"] {
-        assert!(policy.split("; ").any(|own| own == rule), "{policy}");
+    for path in ["/tin/", "/tin/vuon-cam-vao-vu/", "/tin/nope", "/index.html"] {
+        assert_eq!(with.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn the_demo_is_whole_and_needs_nothing_inline() {
+    let server = start(Options::default());
+    let home = server.get("/");
+    let links: std::collections::BTreeSet<_> =
+        home.text().split("href=\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).filter(|link| link.starts_with("/tin/")).collect();
+    assert!(links.len() >= 4, "{links:?}");
+    for path in std::iter::once("/").chain(links) {
+        let page = server.get(path);
+        assert_eq!(page.status, 200, "{path}");
+        let policy = page.header("content-security-policy").unwrap();
+        for rule in ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'self'"] {
+            assert!(policy.split("; ").any(|own| own == rule), "{policy}");
+        }
+        // Braces would be names that nothing was given for.
+        for nothing in ["<style", "style=", "onclick", "{", "}"] {
+            assert!(!page.text().contains(nothing), "{path} has {nothing}");
+        }
+        assert!(page.text().split("<script").skip(1).all(|tag| tag.contains("></script>")), "{path}");
+        for local in page.text().split([' ']).filter_map(|part| part.strip_prefix("src=\"").or_else(|| part.strip_prefix("href=\""))) {
+            let target = local.split_once('"').unwrap().0;
+            if target.starts_with('/') {
+                assert_eq!(server.ask("HEAD", target, &[], "").status, 200, "{target} on {path}");
+            }
+        }
     }
 }
 

@@ -117,8 +117,6 @@ fn places() -> Vec<Case> {
         case("GET", "/v1/sites/portal/figures/", 404, "no page"),
         case("POST", "/v1/sites/portal/views/", 404, "no page"),
         case("GET", "/v1/sites/portal", 404, "no page"),
-        case("POST", "/counter.js", 404, "no page"),
-        case("GET", "/counter.js", 404, "no page"),
         case("OPTIONS", "*", 404, "no page"),
         case("GET", long, 404, "x…"),
         case("GET", VIEWS, 405, "POST").and("allow", "POST, OPTIONS"),

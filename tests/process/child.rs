@@ -100,8 +100,12 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let output = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).output().unwrap();
+        let output = Command::new("kill").args(["-s", name, &self.id().to_string()]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
@@ -111,7 +115,7 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         // libfaketime leaves these behind where it is killed.
-        let id = self.child.id();
+        let id = self.id();
         for name in [format!("faketime_shm_{id}"), format!("sem.faketime_sem_{id}")] {
             let _ = fs::remove_file(format!("/dev/shm/{name}"));
         }

@@ -16,6 +16,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The header, in small letters.
     pub(crate) head: String,
+    /// As text, which a picture is not.
     pub(crate) body: String,
 }
 
@@ -60,7 +61,7 @@ impl Client {
         let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.split("\r\n").next()?.parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         self.stream.read_exact(&mut body)?;
-        Ok(Answer { status, head, body: String::from_utf8(body).map_err(io::Error::other)? })
+        Ok(Answer { status, head, body: String::from_utf8_lossy(&body).into_owned() })
     }
 
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {

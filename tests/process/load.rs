@@ -64,6 +64,8 @@ impl Tally {
 
     /// Both together, as sent to different instances.
     pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.refused += other.refused;
+        self.slowest = self.slowest.max(other.slowest);
         for (key, sent) in &other.sent {
             let sum = self.sent.entry(key.clone()).or_default();
             sum.acknowledged += sent.acknowledged;

@@ -91,22 +91,27 @@ impl Server {
 
     /// Sends the server a signal, such as `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
-        let pid = &self.running.as_ref().unwrap().pid;
-        assert!(Command::new("kill").args(["-s", signal, pid]).status().unwrap().success());
+        let pid = self.pid().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+    }
+
+    /// The process id, where it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.running.as_ref()?.pid.parse().ok()
+    }
+
+    /// A place in its directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
     fn socket(&self) -> PathBuf {
-        self.dir.join("socket")
+        self.file("socket")
     }
 
     /// The URL of the socket.
     pub(crate) fn url(&self) -> String {
         format!("redis+unix://{}", self.socket().display())
-    }
-
-    /// The URL of the port.
-    pub(crate) fn tcp_url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// A plain connection, as an operator has it.

@@ -25,9 +25,11 @@ pub(crate) struct Service {
 }
 
 impl Place {
-    /// Starts the service, and returns at once.
+    /// Starts the service, and returns at once. A file `truycap.toml` in its directory is its configuration.
     pub(crate) fn spawn(&self) -> Process {
-        Process::spawn(self.command(&["serve"]))
+        let file = self.path("truycap.toml");
+        let arguments = if file.exists() { vec!["serve", "--config", "truycap.toml"] } else { vec!["serve"] };
+        Process::spawn(self.command(&arguments))
     }
 
     /// Starts the service, and returns when it listens.

@@ -7,7 +7,7 @@ use truycap::{
     store::{Applied, Store, StoreError, redis::RedisStore},
 };
 
-use crate::{Clock, MINE, add, count, deltas, offset, redis_server::Server, redis_server::open, site};
+use crate::{Clock, MINE, count, deltas, offset, redis_server::Server, redis_server::open, site};
 
 /// Asks until it is answered.
 async fn answered(store: &RedisStore<Clock>) {
@@ -94,28 +94,4 @@ async fn a_server_that_falls_silent_may_have_applied_and_its_offset_tells() {
     let at = offset(&store, &portal, MINE).await;
     assert_eq!(apply(&store, 0).await, Ok(Applied::Refused(at)));
     assert_eq!((count(&store, &portal, "total", "").await, count(&store, &portal, "total", "/a").await), (at, at));
-}
-
-#[tokio::test]
-async fn a_replica_or_a_full_server_applies_nothing_until_it_can() {
-    let server = Server::start(&[]);
-    let (store, mut raw) = (server.store("p"), server.raw());
-    let mut say = |line: &str| {
-        let words: Vec<_> = line.split(' ').collect();
-        redis::cmd(words[0]).arg(&words[1..]).exec(&mut raw).unwrap();
-    };
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done));
-    say("CONFIG SET maxmemory 1");
-    is_not_applied(&apply(&store, 1).await, "raise maxmemory");
-    say("CONFIG SET maxmemory 0");
-    say("CONFIG SET min-replicas-to-write 1");
-    is_not_applied(&apply(&store, 1).await, "min-replicas-to-write");
-    say("CONFIG SET min-replicas-to-write 0");
-    say("REPLICAOF 127.0.0.1 1");
-    is_not_applied(&apply(&store, 1).await, "is a replica");
-    say("REPLICAOF NO ONE");
-    answered(&store).await;
-    assert_eq!(count(&store, &site("portal"), "total", "").await, 1);
-    assert_eq!(apply(&store, 1).await, Ok(Applied::Done));
-    add(&store, &site("other"), MINE, 0, 1, &[("total", "", 1)]).await;
 }

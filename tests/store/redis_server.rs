@@ -38,6 +38,11 @@ pub(crate) fn open_by(url: &str, prefix: &str, wait: Wait, clock: Clock) -> Redi
 }
 
 impl Server {
+    /// The URL of the port.
+    pub(crate) fn tcp_url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
     /// A store on this server.
     pub(crate) fn store(&self, prefix: &str) -> RedisStore<Clock> {
         open(&self.url(), prefix)

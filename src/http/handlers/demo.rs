@@ -1,36 +1,111 @@
-//! `GET /`: a page that shows what a portal looks like with its figures on it.
+//! The demo: a portal that does not exist, to show what one looks like with its figures on it.
+//!
+//! Its pages are put together once, from the pieces in `web/demo/`: a piece has `{name}` where something belongs.
 
 use hyper::{Response, body::Bytes};
 
 use crate::{
     domain::site::SiteId,
-    http::respond::{Body, Caching, content, html},
+    http::respond::{Body, html},
 };
 
-/// The demo page and what belongs to it.
+/// What stands for the names in a piece. The first that is given for a name is taken.
+type Fields<'a> = Vec<(&'a str, &'a str)>;
+
+macro_rules! piece {
+    ($($name:literal),+) => {
+        include_str!(concat!("../../../web/demo/", $($name),+))
+    };
+}
+
+/// An article: its path, and its file and picture in `web/demo/tin/`.
+macro_rules! article {
+    ($name:literal) => {
+        (concat!("/tin/", $name), piece!("tin/", $name, ".html"), piece!("tin/", $name, ".svg"))
+    };
+}
+
+/// All articles, the newest first.
+const ARTICLES: [(&str, &str, &str); 5] = [
+    article!("hoi-dua-thuyen-song-mau"),
+    article!("thu-vien-mo-cua-buoi-toi"),
+    article!("thu-tuc-truc-tuyen-toan-trinh"),
+    article!("lay-y-kien-cong-vien-ven-song"),
+    article!("vuon-cam-vao-vu"),
+];
+
+/// The pages of the demo, by their paths.
 #[derive(Debug)]
 pub(in crate::http) struct Demo {
-    page: Bytes,
+    pages: Vec<(&'static str, Bytes)>,
 }
 
 impl Demo {
     /// A demo whose views are counted for a site.
     pub(in crate::http) fn new(site: &SiteId) -> Self {
         // SECURITY: an id of a site holds no character that means something in HTML.
-        let page = include_str!("../../../web/demo.html").replace("{site}", site.as_str());
-        Self { page: page.into() }
+        let site = site.as_str();
+        let articles = ARTICLES.map(|article| fields(article, site));
+        let mut pages = vec![("/", home(&articles, site).into())];
+        pages.extend(articles.iter().zip(ARTICLES).map(|(own, (path, ..))| (path, story(own, &articles).into())));
+        Self { pages }
     }
 
-    /// What is served at a path.
-    pub(in crate::http) fn file(&self, path: &str) -> Option<Response<Body>> {
-        let css = |text: &'static str| content("text/css; charset=utf-8", Caching::Check, text);
-        Some(match path {
-            "/" => html(self.page.clone()),
-            "/demo.css" => css(include_str!("../../../web/demo.css")),
-            "/widget.css" => css(include_str!("../../../web/widget.css")),
-            "/demo.svg" => content("image/svg+xml", Caching::Check, include_str!("../../../web/demo.svg")),
-            "/demo.js" => content("text/javascript; charset=utf-8", Caching::Check, include_str!("../../../web/demo.js")),
-            _ => return None,
-        })
+    /// The page at a path, which counts a view of it.
+    pub(in crate::http) fn page(&self, path: &str) -> Option<Response<Body>> {
+        let (_, page) = self.pages.iter().find(|(own, _)| *own == path)?;
+        Some(html(page.clone()))
     }
+}
+
+/// What an article's file says: lines such as `title: …`, an empty line, and the text.
+fn fields<'a>((path, file, scene): (&'static str, &'static str, &'static str), site: &'a str) -> Fields<'a> {
+    let (head, text) = file.split_once("\n\n").unwrap_or((file, ""));
+    let mut fields: Fields<'_> = head.lines().filter_map(|line| line.split_once(": ")).collect();
+    fields.extend([("path", path), ("scene", scene.trim_end()), ("text", text.trim_end()), ("site", site)]);
+    fields
+}
+
+fn home(articles: &[Fields<'_>], site: &str) -> String {
+    let cards: String = articles.iter().map(|article| fill(piece!("card.html"), article)).collect();
+    let main = fill(piece!("home.html"), &vec![("cards", cards.trim_end())]);
+    let fields = vec![
+        ("title", "Trang chủ"),
+        ("lead", "Trang minh họa của truycap: một cổng thông tin có lượt xem, bài đọc nhiều và hộp thống kê truy cập."),
+        ("current", r#" aria-current="page""#),
+        // It lists articles and is none: its views are the site's alone.
+        ("counts", r#" data-article="none""#),
+        ("gif", ""),
+        ("main", main.trim_end()),
+        ("beside", piece!("most-read.html").trim_end()),
+        ("site", site),
+    ];
+    fill(piece!("shell.html"), &fields)
+}
+
+/// The page of an article. It counts under its path, so the script need not be told.
+fn story(own: &Fields<'_>, articles: &[Fields<'_>]) -> String {
+    let others = articles.iter().filter(|article| *article != own);
+    let others: String = others.map(|article| fill(piece!("other.html"), article)).collect();
+    let beside = fill(piece!("others.html"), &vec![("others", others.trim_end())]);
+    let main = fill(piece!("article.html"), own);
+    let gif = fill("?article={path}", own);
+    let mut fields: Fields<'_> =
+        vec![("current", ""), ("counts", ""), ("gif", &gif), ("main", main.trim_end()), ("beside", beside.trim_end())];
+    fields.extend(own);
+    fill(piece!("shell.html"), &fields)
+}
+
+/// A piece with what belongs into it. What is put in is not looked at again; a name that is not given stays.
+fn fill(piece: &str, fields: &Fields<'_>) -> String {
+    let mut parts = piece.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let given = part.split_once('}').and_then(|(name, rest)| Some((fields.iter().find(|(own, _)| *own == name)?.1, rest)));
+        match given {
+            Some((value, rest)) => filled = filled + value + rest,
+            None => filled = filled + "{" + part,
+        }
+    }
+    filled
 }

@@ -12,6 +12,8 @@ use crate::{
 };
 
 pub(super) mod admin;
+pub(super) mod badge;
+pub(super) mod box_page;
 mod counting;
 pub(super) mod demo;
 pub(super) mod figures;

@@ -195,7 +195,10 @@ impl Connection {
 fn reason(error: &RedisError) -> String {
     match error.kind() {
         ErrorKind::AuthenticationFailed => "it does not accept the user or the password of store.url".into(),
-        _ => error.to_string(),
+        _ => match error.to_string() {
+            text if text.contains("certificate") => format!("this system does not trust its certificate ({text})"),
+            text => text,
+        },
     }
 }
 

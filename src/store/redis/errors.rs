@@ -4,6 +4,26 @@ use redis::RedisError;
 
 use crate::store::StoreError;
 
+/// What the codes of a server's errors mean, in words for whoever looks after it.
+const MEANINGS: [(&str, &str); 15] = [
+    ("MOVED", OTHER_NODE),
+    ("ASK", OTHER_NODE),
+    ("CROSSSLOT", OTHER_NODE),
+    ("READONLY", "this Redis is a replica, which takes no writes"),
+    ("LOADING", "Redis is still loading its data"),
+    ("BUSY", "Redis is busy with somebody's script"),
+    ("OOM", "Redis has used up its memory: raise maxmemory"),
+    ("MISCONF", "Redis cannot write to its disk, and so takes no writes"),
+    ("NOREPLICAS", "Redis has fewer replicas than min-replicas-to-write asks for"),
+    ("MASTERDOWN", "this Redis is a replica that has lost its master"),
+    ("CLUSTERDOWN", "the cluster of this Redis is down"),
+    ("TRYAGAIN", "the site's keys are being moved to another node of the cluster"),
+    ("NOAUTH", "Redis asks for a password, and store.url has none"),
+    ("WRONGPASS", "Redis does not accept the user or the password of store.url"),
+    ("NOPERM", "the user of store.url may not do this"),
+];
+const OTHER_NODE: &str = "this Redis is a node of a cluster, and the site's keys are on another one";
+
 /// Why a request has no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -21,7 +41,7 @@ pub(super) struct Refusal {
     /// The first word of the error, such as `OOM`.
     pub(super) code: String,
     /// The whole error.
-    text: String,
+    pub(super) text: String,
     /// Which command of a pipeline it was.
     index: usize,
 }
@@ -35,6 +55,7 @@ impl Failure {
             (Some(errors), code) => {
                 let first = errors.first();
                 let code = first.map(|(_, error)| error.code().to_owned()).or(code).unwrap_or_default();
+                let code = code_within(&text).map_or(code, String::from);
                 Self::Refused(Refusal { code, text, index: first.map_or(0, |(index, _)| *index) })
             }
             (None, _) => Self::Lost(text),
@@ -82,26 +103,26 @@ impl Refusal {
         self.code == "WRONGTYPE" || self.text.contains("WRONGTYPE")
     }
 
+    /// Whether the command is not for this user, or not known to this server.
+    pub(super) fn forbids(&self) -> bool {
+        matches!(self.code.as_str(), "NOPERM" | "ERR")
+    }
+
     /// What it means, in words for whoever looks after the server.
     fn sentence(&self) -> String {
-        let meaning = match self.code.as_str() {
-            "MOVED" | "ASK" | "CROSSSLOT" => "this Redis is a node of a cluster, and the site's keys are on another one",
-            "READONLY" => "this Redis is a replica, which takes no writes",
-            "LOADING" => "Redis is still loading its data",
-            "BUSY" => "Redis is busy with somebody's script",
-            "OOM" => "Redis has used up its memory: raise maxmemory",
-            "MISCONF" => "Redis cannot write to its disk, and so takes no writes",
-            "NOREPLICAS" => "Redis has fewer replicas than min-replicas-to-write asks for",
-            "MASTERDOWN" => "this Redis is a replica that has lost its master",
-            "CLUSTERDOWN" => "the cluster of this Redis is down",
-            "TRYAGAIN" => "the site's keys are being moved to another node of the cluster",
-            "NOAUTH" => "Redis asks for a password, and store.url has none",
-            "WRONGPASS" => "Redis does not accept the user or the password of store.url",
-            "NOPERM" => "the user of store.url may not do this",
-            _ => "Redis refused",
-        };
+        let known = MEANINGS.iter().find(|(code, _)| *code == self.code);
+        let meaning = known.map_or("Redis refused", |(_, meaning)| meaning);
         format!("{meaning} ({})", self.text)
     }
+}
+
+/// The code of an error that a command got within a script, which Redis puts into an error of the script.
+fn code_within(text: &str) -> Option<&'static str> {
+    // No code, but these words: the first up to Redis 7.0, the second from 7.2 on.
+    if text.contains("user executing the script can't") || text.contains("ACL failure in script") {
+        return Some("NOPERM");
+    }
+    MEANINGS.iter().map(|(code, _)| *code).find(|code| text.contains(&format!(": -{code} ")))
 }
 
 /// A key that does not hold what was put there.

@@ -15,13 +15,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use redis::Value;
+use redis::{FromRedisValue, Value};
 use tokio::sync::mpsc;
 
 use self::{
     apply::Increments,
     barrier::Barrier,
     connection::Connection,
+    errors::Failure,
     idle::Idle,
     keys::Keys,
     reading::{Reading, article, decode},
@@ -108,13 +109,30 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> RedisStore<C> {
     /// # Errors
     /// Where the server cannot be asked.
     pub async fn advise(&self) -> Result<Vec<String>, StoreError> {
-        let info = self.connection.run(&redis::cmd("INFO")).await.map_err(|failure| failure.of_read(&[]))?;
-        let info: String = decode(info, "INFO")?;
-        let mut command = redis::cmd("CONFIG");
-        command.arg("GET").arg("appendfsync");
-        // Hosted servers do not let everybody see their configuration.
-        let appendfsync = self.connection.run(&command).await.ok().and_then(|value| redis::from_redis_value::<Vec<String>>(value).ok());
-        Ok(advice(&info, appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str)))
+        // Hosted servers do not let everybody see how they are set up.
+        let info: Option<String> = self.learn(&redis::cmd("INFO")).await?;
+        let appendfsync: Option<Vec<String>> = self.learn(redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await?;
+        let mut advice = advice(&info.unwrap_or_default(), appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str));
+        // The first is refused in any case, where scripts may be run because nobody knows this one.
+        for (name, script) in [("EVALSHA", "0000000000000000000000000000000000000000"), ("EVAL", "return 1")] {
+            match self.connection.run(redis::cmd(name).arg(script).arg(0)).await {
+                Err(Failure::Refused(refusal)) if refusal.forbids() => advice.push(format!(
+                    "Redis runs no scripts for the user of store.url, and without them counts nothing: allow {name} ({})",
+                    refusal.text
+                )),
+                _ => {}
+            }
+        }
+        Ok(advice)
+    }
+
+    /// What a server says about itself; `None` where that is not for this user.
+    async fn learn<T: FromRedisValue>(&self, question: &redis::Cmd) -> Result<Option<T>, StoreError> {
+        match self.connection.run(question).await {
+            Ok(value) => Ok(redis::from_redis_value(value).ok()),
+            Err(Failure::Refused(refusal)) if refusal.forbids() => Ok(None),
+            Err(failure) => Err(failure.of_read(&[])),
+        }
     }
 
     fn keys(&self, site: &SiteId) -> Keys {
@@ -131,7 +149,7 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
         let keys = self.keys(site);
         let increments = Increments::new(&deltas, self.expiry());
         let answer = self.apply.run(&self.connection, |cmd| increments.fill(cmd, &keys, producer, from, to)).await;
-        let applied = apply::answer(&answer.map_err(errors::Failure::of_write)?, &keys, site)?;
+        let applied = apply::answer(&answer.map_err(Failure::of_write)?, &keys, site)?;
         if let Some(barrier) = &self.barrier {
             match applied {
                 Applied::Done => barrier.after_write(&keys).await?,

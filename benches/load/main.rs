@@ -1,0 +1,62 @@
+//! The load benchmark: truycap on SQLite and on Redis beside a server that does nothing.
+//!
+//! ```sh
+//! make bench                          # everything
+//! cargo bench --bench load -- views   # one part: views, figures, connections, sites, articles, open, start
+//! ```
+//!
+//! `BENCH_SECONDS` (5) is how long each run is measured, and `BENCH_ROUNDS` (3) how often. The load comes
+//! from the same machine, and takes about half of it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "the tables are its result")]
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of articles and bytes are small here")]
+
+mod bare;
+mod driver;
+#[expect(dead_code, reason = "only tests need all of it")]
+#[path = "../../tests/process/redis_server.rs"]
+mod redis_server;
+mod rounds;
+mod scenarios;
+mod servers;
+mod table;
+
+type Scenario = fn(&scenarios::Bench);
+
+fn number(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |value| value.parse().expect("a whole number"))
+}
+
+fn main() {
+    // cargo adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if let [bare, address] = &arguments[..]
+        && bare == "bare"
+    {
+        return bare::serve(address.parse().expect("an address"));
+    }
+    let bench = scenarios::Bench { seconds: number("BENCH_SECONDS", 5), rounds: number("BENCH_ROUNDS", 3) as usize };
+    let all: [(&str, Scenario); 7] = [
+        ("start", scenarios::start),
+        ("views", scenarios::views),
+        ("figures", scenarios::figures),
+        ("connections", scenarios::connections),
+        ("sites", scenarios::sites),
+        ("articles", scenarios::articles),
+        ("open", scenarios::open),
+    ];
+    for name in &arguments {
+        assert!(all.iter().any(|(known, _)| known == name), "{name} is none of {:?}", all.map(|(name, _)| name));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    println!(
+        "{cores} cores; runs of {} s, {} rounds, in turns; medians of the rounds, ratios least–**median**–greatest",
+        bench.seconds, bench.rounds
+    );
+    for (name, scenario) in all {
+        if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {
+            scenario(&bench);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Pages and articles that mean harm get text, and a bounded number of requests.
+
+use serde_json::json;
+
+use crate::{
+    driver::Browser,
+    pages::Portal,
+    process::{Place, client::Client, eventually},
+};
+
+#[test]
+fn what_looks_like_markup_stays_text_and_links_stay_on_their_host() {
+    let portal = Portal::start();
+    let place = Place::new();
+    let service = portal.service(&place);
+    let ids = [
+        "/<img src=x onerror=alert(1)>",
+        "javascript:alert(1)",
+        "//evil.example/x",
+        "/\\evil.example/y",
+        "<script>alert(1)</script>",
+        "/a?b#c",
+        "__proto__",
+        "constructor",
+    ];
+    let mut client = Client::connect(&service.public).unwrap();
+    for id in ids {
+        let body = json!({ "article": id }).to_string();
+        client
+            .send(&format!(
+                "POST /v1/sites/portal/views HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            ))
+            .unwrap();
+        assert_eq!(client.answer().unwrap().status, 200);
+    }
+    eventually("the list", || {
+        let list = service.get("/v1/sites/portal/top?period=total&limit=100").json();
+        (list["articles"].as_array().unwrap().len() == ids.len()).then_some(())
+    });
+    let browser = Browser::start();
+    let spots: String =
+        ids.iter().map(|id| format!("<i data-truycap=article.total data-article=\"{}\">–</i>", id.replace('<', "&lt;"))).collect();
+    let title = "<a href='/a%3Fb%23c'>&lt;b onclick=alert(1)&gt;</a>";
+    browser.open(&portal.page(
+        "/page",
+        service.tag("data-article=none")
+            + &spots
+            + title
+            + "<ol data-truycap-top=total data-limit=100></ol><p id=end data-truycap=total>–</p>",
+    ));
+    let rows = "return [...document.querySelectorAll('ol a')].map((link) => link.textContent)";
+    let titles = eventually("the list is filled", || Some(browser.run(rows)).filter(|rows| rows[0].is_string()));
+    for id in ids {
+        let shown = match id {
+            "/a?b#c" => "<b onclick=alert(1)>",
+            // The page's objects have these anyway; whatever is shown, it is text.
+            "__proto__" | "constructor" => continue,
+            id => id,
+        };
+        assert!(titles.as_array().unwrap().contains(&json!(shown)), "{titles}");
+    }
+    assert_eq!(browser.run("return document.querySelectorAll('img, ol b, ol script, i *').length"), 0);
+    let hosts = "return [...document.querySelectorAll('ol a[href]')].map((link) => link.origin)";
+    let hosts = browser.run(hosts);
+    assert_eq!(hosts.as_array().unwrap().len(), 4);
+    assert!(hosts.as_array().unwrap().iter().all(|host| *host == *portal.origin), "{hosts}");
+    let filled = browser.run("return [...document.querySelectorAll('i')].map((i) => i.textContent)");
+    assert!(filled.as_array().unwrap()[..6].iter().all(|count| count == "1"), "{filled}");
+    assert_eq!(browser.messages(), []);
+}
+
+#[test]
+fn ten_thousand_places_take_a_bounded_number_of_requests() {
+    let portal = Portal::start();
+    let place = Place::new();
+    let service = portal.service(&place);
+    let browser = Browser::start();
+    let places: String = (0..10_000).map(|n| format!("<i data-truycap=article.total data-article=/tin/{n}>–</i>")).collect();
+    let lists = "<ol data-truycap-top=today></ol>".repeat(50) + &"<div data-truycap-box></div>".repeat(50);
+    let bad = "<i id=bad data-truycap=article.total data-article='&#10;'>–</i><i id=digits data-truycap=total data-digits=1e9>–</i>";
+    browser.open(&portal.page("/page", service.tag("data-manual") + bad + &places + &lists));
+    eventually("the script", || (browser.run("return !!window.truycap") == true).then_some(()));
+    // Returns when there is nothing more to be asked for.
+    browser.run("return truycap.view()");
+    let asked = "return ['views', 'figures', 'top'].map((name) => performance.getEntriesByType('resource')
+        .filter((entry) => new URL(entry.name).pathname.endsWith('/' + name)).length)";
+    eventually("all requests are known", || (browser.run(asked)[2].as_u64() >= Some(10)).then_some(()));
+    assert_eq!(browser.run(asked), json!([1, 10, 10]));
+    assert_eq!(browser.text("#digits").len(), 20);
+    assert_eq!(browser.text("#bad"), "–");
+    assert_eq!(browser.text("[data-article='/tin/1']"), "0");
+    assert_eq!(service.site("portal")[0], 1);
+    assert_eq!(browser.messages(), []);
+}

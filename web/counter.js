@@ -1,0 +1,124 @@
+// truycap: counts this view of the page, and fills in the figures it asks for; docs/embedding.md tells how.
+// Whatever goes wrong, the page stays as it was. What a browser gets is this without comments and needless spaces.
+(() => {
+  const { src, dataset: { site, article: given, manual } } = document.currentScript;
+  if (!site || window.truycap?.view) return; // another script counts already
+
+  // An article has one spelling; none has what the service would refuse.
+  const clean = id => {
+    try { id = decodeURIComponent(id); } catch {} // a lone % stays what it is
+    id = id.normalize().replace(/\/(index\.html)?$/, '') || '/';
+    if (!/^none$|\p{Cc}/u.test(id) && !new TextEncoder().encode(id)[256]) return id;
+  };
+  const first = () => {
+    let url = location;
+    try { url = new URL(document.querySelector('[rel=canonical]').href); } catch {}
+    return clean(given || url.pathname);
+  };
+  let article; // the one that is shown now; undefined where only the site is counted
+
+  const find = name => [...document.querySelectorAll(`[data-truycap${name}]`)];
+  const lang = () => document.documentElement.lang.slice(0, 2) || 'vi';
+  // What is no count fills nothing: not this place, and none after it.
+  const text = n => {
+    if (n >= 0 && Number.isSafeInteger(n)) return n.toLocaleString(lang());
+    throw n;
+  };
+  const zeros = (n, digits) => ''.padStart(Math.min(digits, 20) - `${n}`.length, 0);
+  // Children are elements or text, so no answer becomes markup.
+  const make = (name, of, ...all) => {
+    const made = Object.assign(document.createElement(name), of);
+    made.append(...all);
+    return made;
+  };
+
+  const labels = {
+    today: 'Hôm nay', yesterday: 'Hôm qua', this_week: 'Tuần này', last_week: 'Tuần trước',
+    this_month: 'Tháng này', last_month: 'Tháng trước', this_year: 'Năm này', last_year: 'Năm trước',
+  };
+  const box = figures => {
+    const vi = /vi/i.test(lang());
+    return make('section', { className: 'truycap-box', lang: vi ? 'vi' : 'en' },
+      make('h2', {}, vi ? 'Thống kê truy cập' : 'Visitor statistics'),
+      make('p', { className: 'truycap-total' },
+        // Eleven single digits make poor listening: a screen reader is given the number instead.
+        make('span', { className: 'truycap-said' }, vi ? 'Tổng số lượt truy cập:' : 'Total views:', ' ', text(figures.total)),
+        make('span', { className: 'truycap-digits', ariaHidden: true },
+          ...[...zeros(figures.total, 11)].map(n => make('i', {}, n)),
+          ...[...`${figures.total}`].map(n => make('b', {}, n)))),
+      make('dl', {}, ...Object.keys(labels).map(name => make('div', {},
+        make('dt', {}, vi ? labels[name] : name[0].toUpperCase() + name.slice(1).replace('_', ' ')),
+        make('dd', {}, text(figures[name]))))));
+  };
+
+  // Beside the script, not the page. A text needs no preflight; kept alive, it counts when the reader has left.
+  const ask = async (path, body) => {
+    const answer = await fetch(new URL(`v1/sites/${site}/${path}`, src),
+      { method: body && 'POST', body, keepalive: body, signal: AbortSignal.timeout?.(1e4) });
+    return answer.ok ? answer.json() : {};
+  };
+
+  // Of `article.total`, not of `total`, and of the page where no other article is named.
+  const idOf = ({ truycap, article: id = article }) => truycap[7] == '.' && id && clean(id);
+  const show = ({ site, articles }) => {
+    for (const spot of find('')) {
+      const { truycap, digits } = spot.dataset;
+      const id = idOf(spot.dataset);
+      const n = (id === false ? site : articles[id])?.[truycap.split('.').pop()];
+      if (n == null) continue; // not known just now
+      const plain = text(n);
+      // Zeros are seen, not heard.
+      spot.replaceChildren(...digits ? [make('span', { ariaHidden: true }, zeros(n, digits)), n] : [plain]);
+    }
+    if (site) find('-box').map(spot => spot.replaceChildren(box(site)));
+  };
+  const fill = async (path, body) => {
+    try {
+      const answer = await ask(path, body);
+      show(answer);
+      const ids = new Set(find('').map(spot => idOf(spot.dataset)));
+      const query = [...ids].map(id => !id || answer.articles[id] ? '' : `article=${encodeURIComponent(id)}&`).join('');
+      for (const part of (query.match(/([^&]*&){1,50}/g) ?? []).slice(0, 10)) show(await ask('figures?' + part));
+
+      for (const list of find('-top').slice(0, 10)) {
+        const { truycapTop: period, limit = 10 } = list.dataset;
+        const { articles } = await ask(`top?period=${period}&limit=${limit}`);
+        const titles = {};
+        for (const a of document.links) if (a.host == location.host) titles[clean(a.pathname)] ||= a.textContent.trim();
+        const rows = articles?.map(({ article: id, views }) => make('li', {},
+          make('a', id[0] == '/' && { href: location.origin + encodeURI(id) }, titles[id] || id), ' ',
+          make('span', { className: 'truycap-views' }, text(views))));
+        if (rows?.[0]) list.replaceChildren(...rows);
+      }
+    } catch (error) {
+      console.debug(error);
+    }
+  };
+
+  const once = (...names) => new Promise(done => names.map(name => addEventListener(name, done, true)));
+  const ready = (async () => {
+    if (document.prerendering) await once('prerenderingchange');
+    // The canonical link may be further down; but who leaves before that has seen the page too.
+    if (document.readyState == 'loading') await once('DOMContentLoaded', 'pagehide');
+  })();
+  const view = async id => {
+    await ready;
+    article = id();
+    await fill('views', JSON.stringify({ article }));
+  };
+  window.truycap = { fill: () => fill('figures'), view: id => view(id ? () => clean(id) : first) };
+  manual ?? ready.then(() => {
+    let path = location.pathname;
+    const moved = () => {
+      if (clean(path) != clean(path = location.pathname)) view(() => clean(given == 'none' ? given : path));
+    };
+    view(first);
+    addEventListener('pageshow', event => event.persisted && view(() => article)); // back from the back/forward cache
+    if (window.navigation) return navigation.addEventListener('currententrychange', moved);
+    addEventListener('popstate', moved);
+    for (const name of ['pushState', 'replaceState']) {
+      const old = history[name];
+      history[name] = (...all) => { old.apply(history, all); moved(); };
+    }
+  });
+})();
