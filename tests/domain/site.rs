@@ -58,7 +58,6 @@ fn what_is_no_origin_of_a_page_is_refused() {
         "",
         " ",
         "*",
-        "null",
         "portal",
         "portal.example.vn",
         "portal:8080",
@@ -151,4 +150,12 @@ fn a_producers_id_has_one_spelling_of_32_digits() {
     ] {
         assert!(text.parse::<ProducerId>().is_err(), "{text}");
     }
+}
+
+#[test]
+fn pages_without_an_origin_have_one_by_name() {
+    for text in ["null", "NULL"] {
+        assert_eq!(Origin::parse(text).unwrap().as_str(), "null");
+    }
+    assert!(Origin::parse("null/").is_err());
 }
