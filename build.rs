@@ -8,7 +8,6 @@
 use std::{env, error::Error, fs, io::Write, path::Path, process::Command};
 
 use brotli::{CompressorWriter, enc::BrotliEncoderParams};
-use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
 /// Those that are sent as they are; `src/http/assets.rs` says where.
@@ -62,9 +61,9 @@ fn tightened(script: &str) -> String {
 }
 
 fn gzip(plain: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(plain)?;
-    Ok(encoder.finish()?)
+    let mut compressed = Vec::new();
+    zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, plain, &mut compressed)?;
+    Ok(compressed)
 }
 
 fn brotli(plain: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {

@@ -78,13 +78,13 @@
       show(answer);
       const ids = new Set(find('').map(spot => idOf(spot.dataset)));
       const query = [...ids].map(id => !id || answer.articles[id] ? '' : `article=${encodeURIComponent(id)}&`).join('');
-      for (const part of (query.match(/([^&]*&){1,50}/g) ?? []).slice(0, 10)) show(await ask('figures?' + part));
+      for (const part of (query.match(/([^&]*&){1,50}/g) ?? []).slice(0, 10)) show({ articles: (await ask('figures?' + part)).articles });
 
       for (const list of find('-top').slice(0, 10)) {
         const { truycapTop: period, limit = 10 } = list.dataset;
         const { articles } = await ask(`top?period=${period}&limit=${limit}`);
         const titles = {};
-        for (const a of document.links) if (a.host == location.host) titles[clean(a.pathname)] ||= a.textContent.trim();
+        for (const a of document.links) if (a.host == location.host && !a.hash) titles[clean(a.pathname)] ||= a.textContent.trim();
         const rows = articles?.map(({ article: id, views }) => make('li', {},
           make('a', id[0] == '/' && { href: location.origin + encodeURI(id) }, titles[id] || id), ' ',
           make('span', { className: 'truycap-views' }, text(views))));
