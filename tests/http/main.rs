@@ -11,6 +11,7 @@ mod openapi;
 mod readers;
 mod reading;
 mod refusals;
+mod rules;
 mod server;
 mod sharing;
 mod showing;
