@@ -14,7 +14,7 @@ use truycap::{
         figures::Figures,
         fold::{DayViews, Deltas},
         retention::Retention,
-        site::{Site, SiteId},
+        site::{Rules, Site, SiteId},
     },
     journal::{
         Entry, Journal,
@@ -69,7 +69,7 @@ async fn start(place: &tempfile::TempDir) -> (Handle, Recorder) {
     let store = MemoryStore::<fn() -> DateTime<Utc>>::new(Retention::default(), clock);
     let config =
         recorder::Config { flush_interval: Duration::from_millis(250), retain: Duration::from_secs(60), apply_sums: recorder::APPLY_SUMS };
-    let site = Site { id: SiteId::parse("portal").unwrap(), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh };
+    let site = Site { id: SiteId::parse("portal").unwrap(), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
     recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), clock).await.unwrap()
 }
 

@@ -23,11 +23,12 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::{Config, Mistakes, StoreUrl},
-    http::{Admin, Limits, Public, Responder, serve},
+    http::{Admin, Audience, BotsError, Limits, Public, Responder, serve},
     journal::{
         JournalError,
         sqlite::{OpenError, SqliteJournal},
     },
+    readers::{Readers, tend},
     recorder::{self, Clock, Handle, Recorder},
     store::{
         any::AnyStore,
@@ -78,6 +79,9 @@ pub enum Failure {
     /// The recorder could not go on.
     #[error("{0}")]
     Recorder(#[from] recorder::Failure),
+    /// The rules about bots cannot be used.
+    #[error("{0}")]
+    Bots(#[from] BotsError),
     /// The system does not let the process wait for signals.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
@@ -128,6 +132,8 @@ struct Service {
     store: Arc<ConfiguredStore>,
     /// Ends by itself, or with the service.
     advice: JoinHandle<()>,
+    /// Looks after what is known of readers; ends with the service.
+    tending: JoinHandle<()>,
     reload: Reload,
 }
 
@@ -141,6 +147,8 @@ impl Service {
     async fn start(mut config: Config) -> Result<Self, Failure> {
         let public = bind(config.listen.public).await?;
         let admin = bind(config.listen.admin).await?;
+        let readers = Arc::new(Readers::new(matches!(config.store, StoreUrl::Redis(_))));
+        let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers))?;
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
         let store = Arc::new(open_store(&config)?);
         let demo = config.sites.first().filter(|_| config.demo).map(|site| Demo::new(site.id.clone(), &public));
@@ -153,9 +161,10 @@ impl Service {
         let address = |listener: &TcpListener| listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
         info!(version = env!("CARGO_PKG_VERSION"), public = address(&public), admin = address(&admin), store = %config.store, sites = count, "counting");
         let reload = Reload::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
-        let (public, admin) = listen(handle, public, admin, &reload);
+        let (public, admin) = listen(handle, public, admin, &reload, audience);
         let advice = tokio::spawn(log_advice(Arc::clone(&store)));
-        Ok(Self { recorder, public, admin, journal, store, advice, reload })
+        let tending = tokio::spawn(tend(readers, Arc::clone(&store), clock));
+        Ok(Self { recorder, public, admin, journal, store, advice, tending, reload })
     }
 
     async fn run_until(
@@ -186,7 +195,8 @@ impl Service {
             warn!(%site, "the store has not got this site's last views; they are in the journal, and applied at the next start");
         }
         self.advice.abort();
-        let closing = async { tokio::join!(self.admin.stop(), self.store.close(), self.advice) };
+        self.tending.abort();
+        let closing = async { tokio::join!(self.admin.stop(), self.store.close(), self.advice, self.tending) };
         if timeout(FINISH_CLOSING, closing).await.is_err() {
             warn!("the store or the admin listener was not closed in time; nothing is lost");
         }
@@ -236,8 +246,8 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| Failure::Listen { address, error })
 }
 
-fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reload: &Reload) -> (Listener, Listener) {
-    let pages = Public::new(handle.clone(), reload.demo(), &Limits::default());
+fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reload: &Reload, audience: Audience) -> (Listener, Listener) {
+    let pages = Public::new(handle.clone(), reload.demo(), &Limits::default(), audience);
     let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
     (Listener::spawn(public, pages, reload.max_connections()), Listener::spawn(admin, Admin::new(handle), admin_connections))
 }

@@ -19,6 +19,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod journal;
+pub mod readers;
 pub mod recorder;
 pub mod store;
 pub mod telemetry;

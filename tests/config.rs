@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use truycap::{
     config::{Config, DEFAULT, StoreUrl},
     domain::retention::Retention,
+    http::{BotRules, Clients, ProxyHeader},
     store::redis::Wait,
     telemetry::logging,
 };
@@ -51,7 +52,7 @@ fn origins(config: &Config, site: usize) -> Vec<&str> {
 const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
 
 /// Every key outside of sites, and a value for it that is not the built-in one.
-const KEYS: [(&str, &str); 18] = [
+const KEYS: [(&str, &str); 23] = [
     ("demo", "false"),
     ("listen.public", "[::1]:80"),
     ("listen.admin", "0.0.0.0:81"),
@@ -70,6 +71,11 @@ const KEYS: [(&str, &str); 18] = [
     ("retention.years", "103"),
     ("log.level", "debug"),
     ("log.format", "json"),
+    ("clients.header", "forwarded"),
+    ("clients.trusted_proxies", "10.0.0.0/8, 2001:db8::1"),
+    ("bots.deny", "Evil, x y"),
+    ("bots.allow", "Good/"),
+    ("bots.headless", "false"),
 ];
 
 fn assert_is_all_changed(config: &Config) {
@@ -86,11 +92,21 @@ fn assert_is_all_changed(config: &Config) {
     assert_eq!(config.journal.max_bytes, 1 << 30);
     assert_eq!(config.retention, Retention { days: 100, weeks: 101, months: 102, years: 103 });
     assert_eq!(config.log, logging::Config { level: tracing::Level::DEBUG, format: logging::Format::Json });
+    let networks = ["10.0.0.0/8", "2001:db8::1/128"].map(|network| network.parse().unwrap());
+    assert_eq!(config.clients, Clients { header: Some(ProxyHeader::Forwarded), trusted_proxies: networks.into() });
+    assert_eq!(config.bots, BotRules { deny: vec!["Evil".into(), "x y".into()], allow: vec!["Good/".into()], headless: false });
 }
 
-/// A value as it is written in TOML: these keys are numbers or booleans, all others text.
+/// A value as it is written in TOML: some keys are arrays of texts, numbers or booleans, all others text.
 fn toml_value(key: &str, value: &str) -> String {
-    let plain = key == "demo" || key == "listen.max_connections" || key.starts_with("retention.") || key.starts_with("store.wait_");
+    if key.starts_with("clients.trusted_") || matches!(key, "bots.deny" | "bots.allow") {
+        return format!("{:?}", value.split(", ").collect::<Vec<_>>());
+    }
+    let plain = key == "demo"
+        || key == "bots.headless"
+        || key == "listen.max_connections"
+        || key.starts_with("retention.")
+        || key.starts_with("store.wait_");
     if plain { value.into() } else { format!("{value:?}") }
 }
 
@@ -114,7 +130,13 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.journal.max_bytes, 256 << 20);
     assert_eq!(config.retention, Retention::default());
     assert_eq!(config.log, logging::Config { level: tracing::Level::INFO, format: logging::Format::Auto });
+    let networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap());
+    assert_eq!(config.clients, Clients { header: None, trusted_proxies: networks.into() });
+    assert_eq!(config.bots, BotRules::default());
     assert_eq!(site_ids(&config), ["portal"]);
+    let rules = &config.sites[0].rules;
+    assert!(!rules.require_origin && !rules.readers && rules.repeat_window.is_zero() && rules.articles.is_none());
+    assert_eq!(rules.max_new_articles_per_day, 0);
     assert_eq!(origins(&config, 0), ["http://127.0.0.1:8080", "http://localhost:8080"]);
     assert_eq!(config.sites[0].timezone, chrono_tz::Tz::Asia__Ho_Chi_Minh);
 }
@@ -154,7 +176,10 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
         comment.clear();
     }
     assert_eq!(keys, KEYS.map(|(key, _)| key.to_string()).into());
-    assert_eq!(site_keys, ["id", "origins", "timezone"].into());
+    assert_eq!(
+        site_keys,
+        ["id", "origins", "timezone", "require_origin", "repeat_window", "max_new_articles_per_day", "articles", "readers"].into()
+    );
 }
 
 #[test]
@@ -273,7 +298,7 @@ colour = "red"
 
 #[test]
 fn an_unknown_key_is_a_mistake_in_every_table() {
-    for table in ["listen", "store", "journal", "retention", "log"] {
+    for table in ["listen", "store", "journal", "retention", "log", "clients", "bots"] {
         assert!(mistake(&format!("[{table}]\ncolour = 1")).starts_with(&format!("FILE:2: {table}.colour: found an unknown key")));
         let name = format!("TRUYCAP_{}__COLOUR", table.to_uppercase());
         assert!(env_mistake(&[(&name, "1")]).starts_with(&format!("{name}: found an unknown key")));
@@ -485,4 +510,42 @@ fn bytes_that_are_not_text_matter_only_in_our_variables() {
     assert_eq!(mistakes.lines(), ["TRUYCAP_STORE__URL: found bytes that are not UTF-8; expected text"]);
     let name = OsString::from_vec(b"TRUYCAP_\xff".to_vec());
     assert!(Config::load(None, [(name, "x")]).is_err());
+}
+
+#[test]
+fn the_rules_of_a_site_are_read_and_may_be_left_out() {
+    let text = format!(
+        "{SITE}require_origin = true\nrepeat_window = \"30m\"\nmax_new_articles_per_day = 1000\narticles = \"^/tin/\"\nreaders = true\n"
+    );
+    let rules = load(&text, &[]).unwrap().sites.remove(0).rules;
+    assert!(rules.require_origin && rules.readers && rules.articles.unwrap().is_match("/tin/1"));
+    assert_eq!((rules.repeat_window, rules.max_new_articles_per_day), (Duration::from_secs(1800), 1000));
+    assert_eq!(load(SITE, &[]).unwrap().sites[0].rules.repeat_window, Duration::ZERO);
+    assert_eq!(load(&SITE.replace("https://a.example.vn", "null"), &[]).map(|config| origins(&config, 0) == ["null"]), Ok(true));
+    for (key, value, expected) in [
+        ("require_origin", "1", "found 1; expected true or false"),
+        ("readers", "\"yes\"", "found \"yes\"; expected true or false"),
+        ("repeat_window", "\"25h\"", "found \"25h\"; expected a duration from 0s to 24h"),
+        ("max_new_articles_per_day", "1000001", "found 1000001; expected a whole number from 0 to 1000000"),
+        ("articles", "\"(\"", "found \"(\"; expected a regular expression"),
+        ("articles", "\"(a{1000}){1000}\"", "found \"(a{1000}){1000}\"; expected a regular expression"),
+    ] {
+        let mistake = mistake(&format!("{SITE}{key} = {value}\n"));
+        assert!(mistake.starts_with(&format!("FILE:4: site no. 1: {key}: {expected}")), "{mistake}");
+    }
+}
+
+#[test]
+fn proxies_are_networks_and_a_header_needs_some() {
+    let mistake = env_mistake(&[("TRUYCAP_CLIENTS__HEADER", "x-real-ip"), ("TRUYCAP_CLIENTS__TRUSTED_PROXIES", "")]);
+    assert!(mistake.starts_with("TRUYCAP_CLIENTS__TRUSTED_PROXIES: found none"), "{mistake}");
+    assert!(built_in(&[("TRUYCAP_CLIENTS__TRUSTED_PROXIES", "")]).is_ok());
+    for wrong in ["[\"10.0.0.0/33\"]", "[\"localhost\"]", "[1]", "\"10.0.0.0/8\""] {
+        assert!(
+            self::mistake(&format!("clients.trusted_proxies = {wrong}")).starts_with("FILE:1: clients.trusted_proxies: found "),
+            "{wrong}"
+        );
+    }
+    assert!(self::mistake("clients.header = \"cf-connecting-ip\"").starts_with("FILE:1: clients.header: found "));
+    assert!(self::mistake("bots.deny = [\"\"]").starts_with("FILE:1: bots.deny: found an array; expected up to 100 texts"));
 }

@@ -14,13 +14,14 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Every module of the library. Two modules on one floor do not import each other; of the two that stand above the
 /// services, the command line starts the composition, never the other way round.
-const FLOORS: [(&str, u8); 10] = [
+const FLOORS: [(&str, u8); 11] = [
     ("domain", 0),
     ("telemetry", 1),
     ("journal", 1),
     ("store", 1),
     ("recorder", 2),
     ("transfer", 2),
+    ("readers", 2),
     ("http", 3),
     ("config", 4),
     ("app", 5),

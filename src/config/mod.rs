@@ -5,18 +5,20 @@
 //!
 //! - `env`: from variables to keys
 //! - `read`: the layers, and how values are taken from them while mistakes are collected
-//! - `sections`, `sites`: which keys there are, and what they may say
+//! - `sections`, `audience`, `sites`: which keys there are, and what they may say
 //! - `store_url`: where the counters live
 
 use std::{ffi::OsString, fs, net::SocketAddr, path::Path};
 
 use crate::{
     domain::{retention::Retention, site::Site},
+    http::{BotRules, Clients},
     journal, recorder,
     store::redis,
     telemetry::logging,
 };
 
+mod audience;
 mod env;
 mod read;
 mod sections;
@@ -49,6 +51,10 @@ pub struct Config {
     pub retention: Retention,
     /// What is logged, and how.
     pub log: logging::Config,
+    /// How clients are told apart.
+    pub clients: Clients,
+    /// Which agents are bots.
+    pub bots: BotRules,
     /// The portals, at least one, their ids all different.
     pub sites: Vec<Site>,
 }
@@ -89,12 +95,16 @@ impl Config {
             ("listen.admin", self.listen.admin == other.listen.admin),
             ("store.url", self.store == other.store),
             ("store.prefix", self.prefix == other.prefix),
+            ("store.wait_replicas", self.wait.replicas == other.wait.replicas),
+            ("store.wait_aof", self.wait.aof == other.wait.aof),
             ("store.flush_interval", self.recorder.flush_interval == other.recorder.flush_interval),
             ("journal.path", self.journal.path == other.journal.path),
             ("journal.retain", self.recorder.retain == other.recorder.retain),
             ("journal.max_bytes", self.journal.max_bytes == other.journal.max_bytes),
             ("retention", self.retention == other.retention),
             ("log.format", self.log.format == other.log.format),
+            ("clients", self.clients == other.clients),
+            ("bots", self.bots == other.bots),
         ];
         keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }

@@ -66,6 +66,17 @@ impl Given<'_> {
         }
     }
 
+    /// The value as an array of texts, which in a variable stand between commas.
+    pub(super) fn texts(&self) -> Option<Vec<String>> {
+        match &self.value {
+            DeValue::Array(array) => array.iter().map(|text| text.get_ref().as_str().map(str::to_owned)).collect(),
+            DeValue::String(text) if self.is_variable() => {
+                Some(text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect())
+            }
+            _ => None,
+        }
+    }
+
     fn is_variable(&self) -> bool {
         matches!(self.source, Source::Variable(_))
     }

@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use bytesize::ByteSize;
 use tracing::Level;
 
-use super::{Config, Listen, StoreUrl, read::Reader, sites, store_url::database};
+use super::{Config, Listen, StoreUrl, audience, read::Reader, sites, store_url::database};
 use crate::{
     domain::retention::Retention,
     journal::sqlite,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The keys that hold tables of keys.
-pub(super) const TABLES: [&str; 5] = ["listen", "store", "journal", "retention", "log"];
+pub(super) const TABLES: [&str; 7] = ["listen", "store", "journal", "retention", "log", "clients", "bots"];
 
 /// Takes every key. `None` where there was a mistake; none of them keeps the other keys from being looked at.
 pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
@@ -29,6 +29,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let recorder = recorder(reader);
     let retention = retention(reader);
     let log = log(reader);
+    let clients = audience::clients(reader);
+    let bots = audience::bots(reader);
     let sites = sites::sites(reader);
     Some(Config {
         demo: demo?,
@@ -40,6 +42,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         recorder: recorder?,
         retention: retention?,
         log: log?,
+        clients: clients?,
+        bots: bots?,
         sites: sites?,
     })
 }
@@ -114,12 +118,12 @@ fn log(reader: &mut Reader<'_>) -> Option<logging::Config> {
     Some(logging::Config { level: level?, format: format? })
 }
 
-fn number(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<u32>, example: u32) -> Option<u32> {
+pub(super) fn number(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<u32>, example: u32) -> Option<u32> {
     let expected = format!("a whole number from {} to {}, such as {example}", range.start(), range.end());
     reader.read(key, &expected, |given| u32::try_from(given.integer()?).ok().filter(|number| range.contains(number)))
 }
 
-fn duration(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<Duration>, expected: &str) -> Option<Duration> {
+pub(super) fn duration(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<Duration>, expected: &str) -> Option<Duration> {
     reader.read(key, &format!("a duration {expected}"), |given| {
         humantime::parse_duration(given.text()?).ok().filter(|duration| range.contains(duration))
     })

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use chrono_tz::Tz;
 use toml::Spanned;
 
-use super::read::{Reader, shown};
+use super::{
+    audience,
+    read::{Reader, shown},
+};
 use crate::domain::site::{Origin, Site, SiteId};
 
 const MOST: usize = 10_000;
@@ -47,7 +50,8 @@ fn site(table: &mut Reader<'_>, id: Option<SiteId>) -> Option<Site> {
         true => table.read("timezone", expected, |given| given.text()?.parse().ok()),
         false => Some(TIMEZONE),
     };
-    Some(Site { id: id?, origins: origins?, timezone: timezone? })
+    let rules = audience::rules(table);
+    Some(Site { id: id?, origins: origins?, timezone: timezone?, rules: rules? })
 }
 
 /// A site's origins, each once.

@@ -1,9 +1,10 @@
 //! A site: one portal that is counted.
 
-use std::{borrow::Borrow, fmt, net::Ipv6Addr, sync::Arc};
+use std::{borrow::Borrow, fmt, net::Ipv6Addr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
+use regex::Regex;
 
 /// A site's id: 1 to 64 of `a-z A-Z 0-9 . _ -`, the first a letter or digit.
 ///
@@ -66,6 +67,10 @@ impl Origin {
 
     fn normalised(text: &str) -> Option<String> {
         let text = text.to_ascii_lowercase();
+        // What browsers send for pages without an origin: files on a disk, frames in a sandbox.
+        if text == "null" {
+            return Some(text);
+        }
         let (scheme, rest) = text.split_once("://")?;
         let default_port = match scheme {
             "http" => 80,
@@ -111,6 +116,24 @@ pub struct Site {
     pub origins: Vec<Origin>,
     /// The time zone whose calendar its views belong to.
     pub timezone: Tz,
+    /// What else its views have to be.
+    pub rules: Rules,
+}
+
+/// Which views of a site count, beyond those of its own pages. The default asks for nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Whether views that do not say which page they come from are refused.
+    pub require_origin: bool,
+    /// For how long a reader counts once for an article; up to a day, and never beyond midnight. With zero every view
+    /// counts.
+    pub repeat_window: Duration,
+    /// How many articles that had no views yet may get some on one day; 0 is no limit.
+    pub max_new_articles_per_day: u32,
+    /// What articles are called whose views are counted; without it, anything.
+    pub articles: Option<Regex>,
+    /// Whether its readers are counted, and the figures say how many there are.
+    pub readers: bool,
 }
 
 impl Site {

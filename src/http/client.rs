@@ -5,10 +5,10 @@
 
 use hyper::{
     HeaderMap,
-    header::{HeaderName, HeaderValue, ORIGIN, USER_AGENT},
+    header::{HeaderName, HeaderValue, ORIGIN, REFERER},
 };
 
-use crate::{domain::site::Site, recorder::Fate};
+use crate::domain::site::{Origin, Site};
 
 /// Where the page stands that a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) enum Sender {
     Unknown,
     /// On one of the site's origins: the header as it was sent.
     Own(HeaderValue),
-    /// Elsewhere, or on a page without an origin (`null`).
+    /// Elsewhere, or on a page without an origin (`null`) of a site that has not named `null` as one of its own.
     Foreign,
 }
 
@@ -31,26 +31,42 @@ impl Sender {
             _ => Self::Foreign,
         }
     }
+
+    /// Whether the site takes views from there. A picture has no `Origin`, but its `Referer` begins with one.
+    pub(super) fn may_count(&self, headers: &HeaderMap, site: &Site) -> bool {
+        match self {
+            Self::Own(_) => true,
+            Self::Foreign => false,
+            Self::Unknown => !site.rules.require_origin || refers_to(headers, site),
+        }
+    }
 }
 
-/// Why a request is not a view by a reader, where it is not.
-///
-/// - `prefetch`: a browser loads the page before anybody asked to see it. Browsers say so in `Sec-Purpose`, before that
-///   was agreed on in `Purpose` (Chrome, Safari) and `X-Moz` (Firefox).
-/// - `bot`: the agent's name has `bot`, `crawler`, `spider` or `slurp` in it, as those of the large search engines do.
-pub(super) fn not_a_reader(headers: &HeaderMap) -> Option<Fate> {
+/// Whether the request comes from a page of the site by its `Referer`, of which only the origin is looked at.
+fn refers_to(headers: &HeaderMap, site: &Site) -> bool {
+    let referer = headers.get(REFERER).and_then(|value| value.to_str().ok());
+    let origin = referer.and_then(|url| {
+        let host = url.find("://")? + "://".len();
+        let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |end| host + end);
+        Origin::parse(&url[..end]).ok()
+    });
+    origin.is_some_and(|origin| site.origins.contains(&origin))
+}
+
+/// Whether a browser loads the page before anybody asked to see it. Browsers say so in `Sec-Purpose`, before that was
+/// agreed on in `Purpose` (Chrome, Safari) and `X-Moz` (Firefox).
+pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
     const PURPOSES: [HeaderName; 3] =
         [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose"), HeaderName::from_static("x-moz")];
-    if PURPOSES.iter().any(|name| has_word(headers, name, &["prefetch", "prerender"])) {
-        return Some(Fate::Prefetch);
-    }
-    has_word(headers, &USER_AGENT, &["bot", "crawler", "spider", "slurp"]).then_some(Fate::Bot)
+    PURPOSES.iter().flat_map(|name| headers.get_all(name)).any(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        value.windows(b"prefetch".len()).any(|word| word == b"prefetch")
+            || value.windows(b"prerender".len()).any(|word| word == b"prerender")
+    })
 }
 
-/// Whether a header has one of the words in it, in capitals or not.
-fn has_word(headers: &HeaderMap, name: &HeaderName, words: &[&str]) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-        words.iter().any(|word| value.contains(word))
-    })
+/// Whether the reader asks not to be tracked: `DNT: 1` or `Sec-GPC: 1`.
+pub(super) fn is_private(headers: &HeaderMap) -> bool {
+    const WISHES: [HeaderName; 2] = [HeaderName::from_static("dnt"), HeaderName::from_static("sec-gpc")];
+    WISHES.iter().flat_map(|name| headers.get_all(name)).any(|value| value.as_bytes().trim_ascii() == b"1")
 }

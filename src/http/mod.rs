@@ -2,7 +2,10 @@
 //!
 //! - [`serve()`]: accepts connections, holds their limits, drains them; the same for both listeners
 //! - `route`: every path and method, and what all answers have in common
-//! - `client`: what a request says of its sender: origin, prefetch, bot
+//! - `address`: whom a request comes from, behind proxies
+//! - `bots`: which agents are machines
+//! - `client`: what a request says of its sender: origin, prefetch, privacy
+//! - `audience`: who is a reader, and whether a view by one counts
 //! - `query`, `body`: what a request asks for
 //! - `language`: words and numbers for readers
 //! - `respond`: how an answer is written: JSON, problems, files
@@ -20,8 +23,11 @@ use hyper::{Request, Response, body::Bytes};
 
 use crate::telemetry::metrics::Held;
 
+mod address;
 mod assets;
+mod audience;
 mod body;
+mod bots;
 mod client;
 mod failure;
 mod framing;
@@ -33,6 +39,9 @@ mod respond;
 mod route;
 mod serve;
 
+pub use address::{Address, Clients, ProxyHeader};
+pub use audience::Audience;
+pub use bots::{BotRules, Bots, BotsError};
 pub use respond::Body;
 pub use route::{Admin, Public};
 pub use serve::serve;

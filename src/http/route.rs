@@ -13,7 +13,7 @@ use hyper::{
 use tokio::time::timeout;
 
 use super::{
-    Limits, RequestBody, Responder, assets,
+    Audience, Limits, RequestBody, Responder, assets,
     client::Sender,
     framing,
     handlers::{Call, admin, badge, box_page, demo, figures, gif, history, openapi, top, views},
@@ -37,6 +37,7 @@ const WRITE: &str = "POST, OPTIONS";
 pub struct Public {
     handle: Handle,
     measures: Measures,
+    audience: Audience,
     demo: Option<demo::Demo>,
     body_read: Duration,
     request: Duration,
@@ -106,11 +107,11 @@ impl Resource {
 impl Public {
     /// The public interface of a recorder; with a demo portal at `/` that counts for a site, or without.
     #[must_use]
-    pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits) -> Arc<Self> {
+    pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits, audience: Audience) -> Arc<Self> {
         let demo = demo.map(demo::Demo::new);
         let metrics = &handle.metrics().http;
         let measures = Measures::new(metrics, "public", Resource::ALL.map(Resource::name).into_iter().chain([PAGE, OPENAPI]));
-        Arc::new(Self { handle, measures, demo, body_read: limits.body_read, request: limits.request })
+        Arc::new(Self { handle, measures, audience, demo, body_read: limits.body_read, request: limits.request })
     }
 
     async fn site<B: RequestBody>(&self, id: &str, resource: Resource, head: &Parts, body: B) -> Response<Body> {
@@ -118,7 +119,8 @@ impl Public {
             return shared(not_found("site", id).into_response(), &Sender::Unknown);
         };
         let sender = Sender::of(&head.headers, &counter.site);
-        let call = Call { handle: &self.handle, counter: &counter, sender: &sender, head, body_read: self.body_read };
+        let call =
+            Call { handle: &self.handle, counter: &counter, sender: &sender, head, audience: &self.audience, body_read: self.body_read };
         let answer = async {
             framing::check(head)?;
             match check_method(head, resource.allow())? {

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::{Limits, Responder};
+use super::{Limits, Responder, audience::Peer};
 
 /// What a connection may buffer: the longest head, of which a list of articles in the query is the greatest part.
 const MAX_BUFFER: usize = 64 * 1024;
@@ -56,10 +56,11 @@ pub async fn serve<R: Responder>(
             Some(ended) = connections.join_next() => report(ended),
             // Where nobody can change it any more, this never happens.
             Ok(()) = max_connections.changed() => {}
-            stream = accept(&listener, &mut backoff), if room => {
+            (stream, peer) = accept(&listener, &mut backoff), if room => {
                 let held = responder.opened();
                 let responder = Arc::clone(&responder);
-                let service = service_fn(move |request: Request<Incoming>| {
+                let service = service_fn(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(peer);
                     let responder = Arc::clone(&responder);
                     async move { Ok::<_, Infallible>(responder.respond(request).await) }
                 });
@@ -137,15 +138,15 @@ impl Backoff {
 
 /// The next connection. Where none can be had, because file descriptors have run out for instance, waits ever longer
 /// between attempts: the listener stays ready, and asking it at once again would only burn the processor.
-async fn accept(listener: &TcpListener, backoff: &mut Backoff) -> TcpStream {
+async fn accept(listener: &TcpListener, backoff: &mut Backoff) -> (TcpStream, Peer) {
     loop {
         if let Some(until) = backoff.until {
             sleep_until(until).await;
         }
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 backoff.worked();
-                return stream;
+                return (stream, Peer(peer.ip()));
             }
             // The client left while it waited: nothing is wrong here.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}

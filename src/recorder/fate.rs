@@ -11,6 +11,8 @@ pub enum Fate {
     Bot,
     /// It was not counted: nobody has seen the page yet.
     Prefetch,
+    /// It was not counted: the same reader was counted for the same article a short while ago.
+    Repeat,
     /// It was refused: it came from a page of somebody else.
     Foreign,
     /// It was refused: the journal was full.
@@ -23,7 +25,8 @@ pub enum Fate {
 
 impl Fate {
     /// Each of them.
-    pub const ALL: [Self; 7] = [Self::Counted, Self::Bot, Self::Prefetch, Self::Foreign, Self::Full, Self::Busy, Self::Unknown];
+    pub const ALL: [Self; 8] =
+        [Self::Counted, Self::Bot, Self::Prefetch, Self::Repeat, Self::Foreign, Self::Full, Self::Busy, Self::Unknown];
 
     /// Its name in answers and metrics.
     #[must_use]
@@ -32,6 +35,7 @@ impl Fate {
             Self::Counted => "counted",
             Self::Bot => "bot",
             Self::Prefetch => "prefetch",
+            Self::Repeat => "repeat",
             Self::Foreign => "foreign",
             Self::Full => "full",
             Self::Busy => "busy",

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use super::counter::{Core, Counter, Shares};
 use crate::domain::{
     producer::Seq,
-    site::{Site, SiteId},
+    site::{Rules, Site, SiteId},
 };
 
 /// The sites at one moment.
@@ -28,7 +28,7 @@ impl Sites {
         // A site that is no longer configured still gets what was acknowledged: its days are in the journal already,
         // so its time zone does not matter.
         let left = journaled.into_iter().filter(|id| !known.contains(id));
-        let left: Vec<_> = left.map(|id| Site { id, origins: Vec::new(), timezone: Tz::UTC }).collect();
+        let left: Vec<_> = left.map(|id| Site { id, origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() }).collect();
         let shares = Shares::among(configured.len() + left.len(), apply_sums);
         let mut sites = Self::default();
         sites.add(configured, true, head, shares);

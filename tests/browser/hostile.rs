@@ -28,7 +28,7 @@ fn what_looks_like_markup_stays_text_and_links_stay_on_their_host() {
         let body = json!({ "article": id }).to_string();
         client
             .send(&format!(
-                "POST /v1/sites/portal/views HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
+                "POST /v1/sites/portal/views HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             ))
             .unwrap();

@@ -18,7 +18,7 @@ use truycap::{
     domain::{
         article::ArticleId,
         calendar::Bucket,
-        site::{Site, SiteId},
+        site::{Rules, Site, SiteId},
     },
     journal::sqlite::{Config as JournalConfig, SqliteJournal},
     recorder::{self, APPLY_SUMS, Config, Handle},
@@ -48,7 +48,8 @@ async fn through_a_storm_of_resets_and_cuts_every_acknowledged_view_is_counted_o
     let journal = Arc::new(SqliteJournal::open(journal).unwrap());
     let store = Arc::new(open(&proxy.url(), "p"));
     let config = Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900), apply_sums: APPLY_SUMS };
-    let sites = SITES.map(|id| Site { id: SiteId::parse(id).unwrap(), origins: Vec::new(), timezone: Tz::UTC }).to_vec();
+    let sites =
+        SITES.map(|id| Site { id: SiteId::parse(id).unwrap(), origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() }).to_vec();
     let clock: Clock = Utc::now;
     let (handle, recorder) = recorder::spawn(config, sites, Arc::clone(&journal), Arc::clone(&store), clock).await.unwrap();
 

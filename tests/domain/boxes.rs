@@ -10,7 +10,7 @@ use truycap::domain::{
     calendar::Bucket,
     figures::{Figure, Figures},
     fold::{DayViews, Deltas},
-    site::{Site, SiteId},
+    site::{Rules, Site, SiteId},
 };
 
 use crate::{
@@ -34,7 +34,7 @@ fn article(index: usize) -> ArticleId {
 
 impl Portal {
     pub(crate) fn new(timezone: Tz) -> Self {
-        let site = Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone };
+        let site = Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, rules: Rules::default() };
         Self { site, waiting: BTreeMap::new(), counters: BTreeMap::new(), model: Model::default() }
     }
 

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use truycap::domain::{
     producer::ProducerId,
-    site::{Origin, Site, SiteId},
+    site::{Origin, Rules, Site, SiteId},
 };
 
 #[test]
@@ -58,7 +58,6 @@ fn what_is_no_origin_of_a_page_is_refused() {
         "",
         " ",
         "*",
-        "null",
         "portal",
         "portal.example.vn",
         "portal:8080",
@@ -126,7 +125,7 @@ fn what_is_no_origin_of_a_page_is_refused() {
 
 #[test]
 fn a_sites_day_is_its_own() {
-    let site = |timezone| Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone };
+    let site = |timezone| Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, rules: Rules::default() };
     let day = |timezone, at: &str| site(timezone).day(at.parse().unwrap()).to_string();
     assert_eq!(day(Tz::Asia__Ho_Chi_Minh, "2019-12-31T16:59:59.999Z"), "2019-12-31");
     assert_eq!(day(Tz::Asia__Ho_Chi_Minh, "2019-12-31T17:00:00Z"), "2020-01-01");
@@ -151,4 +150,12 @@ fn a_producers_id_has_one_spelling_of_32_digits() {
     ] {
         assert!(text.parse::<ProducerId>().is_err(), "{text}");
     }
+}
+
+#[test]
+fn pages_without_an_origin_have_one_by_name() {
+    for text in ["null", "NULL"] {
+        assert_eq!(Origin::parse(text).unwrap().as_str(), "null");
+    }
+    assert!(Origin::parse("null/").is_err());
 }

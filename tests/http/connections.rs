@@ -13,7 +13,7 @@ use truycap::http::{Body, Limits, RequestBody, Responder, serve};
 
 use crate::server::{Client, Options, Server, start};
 
-const POST: &str = "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n";
+const POST: &str = "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\n";
 const SHORT: Duration = Duration::from_millis(200);
 
 fn with(change: impl FnOnce(&mut Limits)) -> Server {
@@ -27,7 +27,7 @@ fn a_head_that_does_not_end_is_not_waited_for() {
     let server = with(|limits| limits.header_read = SHORT);
     let begun = Instant::now();
     let mut client = server.connect();
-    client.send("POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nX-Slow: ");
+    client.send("POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nX-Slow: ");
     assert!(client.is_closed());
     assert!(begun.elapsed() >= SHORT);
 }

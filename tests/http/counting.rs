@@ -79,7 +79,9 @@ pub(crate) fn escape(text: &str) -> String {
 fn a_body_in_chunks_counts_once_it_is_whole() {
     let server = start(Options::default());
     let mut client = server.connect();
-    client.send(format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    client.send(format!(
+        "POST {VIEWS} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ));
     client.send("b\r\n{\"article\":\r\n");
     assert!(client.is_silent(Duration::from_millis(50)));
     assert_eq!(server.total(), 0);
@@ -92,7 +94,7 @@ fn a_client_that_vanishes_within_the_body_counts_nothing() {
     let server = start(Options::default());
     for framing in ["Content-Length: 100\r\n\r\n{}", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"] {
         let mut client = server.connect();
-        client.send(format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n{framing}"));
+        client.send(format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\n{framing}"));
         client.0.get_ref().shutdown(Shutdown::Write).unwrap();
         // To the end of what the server has to say: it is then done with the request.
         client.0.read_to_end(&mut Vec::new()).unwrap();
@@ -103,7 +105,8 @@ fn a_client_that_vanishes_within_the_body_counts_nothing() {
 #[test]
 fn a_client_is_told_to_go_on_where_it_asks_before_sending_a_body() {
     let server = start(Options::default());
-    let head = format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n");
+    let head =
+        format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n");
     let mut client = server.connect();
     client.send(format!("{head}Content-Length: 2\r\n\r\n"));
     assert_eq!(client.head().status, 100);
@@ -121,7 +124,10 @@ fn pipelined_views_count_once_each_and_are_answered_in_order() {
     let mut client = server.connect();
     let one = |i| {
         let body = format!(r#"{{"article":"/{i}"}}"#);
-        format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        format!(
+            "POST {VIEWS} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
     };
     client.send((1..=20).map(one).collect::<String>());
     for i in 1..=20 {

@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
 
+mod addresses;
 mod assets;
 mod connections;
 mod counting;
 mod measures;
 mod openapi;
+mod readers;
 mod reading;
 mod refusals;
+mod rules;
 mod server;
 mod sharing;
 mod showing;

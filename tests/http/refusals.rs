@@ -156,7 +156,7 @@ fn a_refused_request_says_why_and_counts_nothing() {
 #[test]
 fn a_body_too_long_is_refused_before_it_is_sent_and_while_it_is_sent() {
     let server = start(Options::default());
-    let head = format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\n{JSON}\r\n");
+    let head = format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\n{JSON}\r\n");
     let mut announced = server.connect();
     announced.send(format!("{head}Content-Length: 4097\r\n\r\n"));
     let mut chunked = server.connect();

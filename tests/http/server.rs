@@ -27,19 +27,23 @@ use truycap::{
         fold::Deltas,
         producer::{ProducerId, Seq},
         retention::Retention,
-        site::{Origin, Site, SiteId},
+        site::{Origin, Rules, Site, SiteId},
     },
-    http::{Admin, Limits, Public, serve},
+    http::{Admin, Audience, BotRules, Clients, Limits, Public, serve},
     journal::{
         Entry, Journal, JournalError, Replay, Usage,
         sqlite::{self, SqliteJournal},
     },
-    recorder::{self, Recorder},
+    readers::Readers,
+    recorder::{self, Clock, Recorder},
     store::{Applied, Row, Snapshot, Store, StoreError, memory::MemoryStore},
 };
 
 /// The origin of the site `portal`.
 pub(crate) const ORIGIN: &str = "https://portal.example.vn";
+
+/// What a browser calls itself.
+pub(crate) const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 
 /// A Monday, 10:00 in Hà Nội.
 pub(crate) fn now() -> DateTime<Utc> {
@@ -148,6 +152,13 @@ pub(crate) struct Options {
     pub(crate) drain: Duration,
     /// The store does not answer from the beginning, so that nothing is known of it.
     pub(crate) store_away: bool,
+    /// Those of the site.
+    pub(crate) rules: Rules,
+    pub(crate) clients: Clients,
+    pub(crate) bots: BotRules,
+    pub(crate) clock: Clock,
+    /// Whether pages without an origin belong to the site.
+    pub(crate) null_origin: bool,
 }
 
 impl Default for Options {
@@ -158,6 +169,11 @@ impl Default for Options {
             demo: true,
             drain: Duration::from_secs(5),
             store_away: false,
+            rules: Rules::default(),
+            clients: Clients::default(),
+            bots: BotRules::default(),
+            clock: now,
+            null_origin: false,
         }
     }
 }
@@ -178,26 +194,31 @@ pub(crate) struct Server {
 pub(crate) fn start(options: Options) -> Server {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let faults = Arc::new(Faults { away: options.store_away.into(), ..Faults::default() });
-    let site = Site {
+    let mut site = Site {
         id: SiteId::parse("portal").unwrap(),
         origins: vec![Origin::parse("http://127.0.0.1:8080").unwrap(), Origin::parse(ORIGIN).unwrap()],
         timezone: chrono_tz::Asia::Ho_Chi_Minh,
+        rules: options.rules.clone(),
     };
+    if options.null_origin {
+        site.origins.push(Origin::parse("null").unwrap());
+    }
     let config =
         recorder::Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900), apply_sums: recorder::APPLY_SUMS };
     let dir = TempDir::new().unwrap();
     let journal = SqliteJournal::open(sqlite::Config { path: dir.path().join("journal.db"), max_bytes: 1 << 24 }).unwrap();
     let journal = Log { faults: faults.clone(), journal };
-    let store = Counters { faults: faults.clone(), store: MemoryStore::new(Retention::default(), now) };
+    let store = Counters { faults: faults.clone(), store: MemoryStore::new(Retention::default(), options.clock) };
     let stop = Arc::new(Notify::new());
     let (public, admin, recorder, serving) = runtime.block_on(async {
-        let (handle, recorder) = recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), now).await.unwrap();
-        let Options { limits, max_connections, demo, drain, .. } = options;
+        let (handle, recorder) = recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
+        let Options { limits, max_connections, demo, drain, clients, bots, .. } = options;
+        let audience = Audience::new(clients, &bots, Arc::new(Readers::new(false))).unwrap();
         let site = SiteId::parse("portal").unwrap();
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-        let (responder, stopped) = (Public::new(handle.clone(), demo.then_some(&site), &limits), stop.clone());
+        let (responder, stopped) = (Public::new(handle.clone(), demo.then_some(&site), &limits, audience), stop.clone());
         let serving =
             tokio::spawn(serve(public, responder, limits.clone(), max_connections.clone(), async move { stopped.notified().await }, drain));
         tokio::spawn(serve(admin, Admin::new(handle), limits, max_connections, std::future::pending(), drain));
@@ -297,6 +318,9 @@ impl Client {
 
     pub(crate) fn request(&mut self, method: &str, target: &str, headers: &[&str], body: &str) {
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n");
+        if !headers.iter().any(|header| header.starts_with("User-Agent:")) {
+            head += &format!("User-Agent: {AGENT}\r\n");
+        }
         for header in headers {
             head += &format!("{header}\r\n");
         }

@@ -28,12 +28,12 @@ fn case(what: &'static str, bytes: impl Into<Vec<u8>>, answers: &[u16], counted:
 
 /// A POST of a view with further headers and a body, and the connection closed after it.
 fn post(headers: &str, body: &str) -> String {
-    format!("POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Firefox\r\nConnection: close\r\n{headers}\r\n{body}")
+    format!("POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nConnection: close\r\n{headers}\r\n{body}")
 }
 
 /// A view of the site alone with another request line or another head.
 fn line(line: &str, headers: &str) -> String {
-    format!("{line}\r\n{headers}User-Agent: Firefox\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    format!("{line}\r\n{headers}User-Agent: Mozilla/5.0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 }
 
 const VIEW: &str = "POST /v1/sites/portal/views HTTP/1.1";

@@ -65,7 +65,7 @@ impl Client {
     }
 
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
-        self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))?;
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0\r\n\r\n"))?;
         self.answer()
     }
 }

@@ -22,11 +22,15 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Set up as the program is by itself, with free ports and a log in text.
+    /// Set up as the program is by itself, with free ports, a log in text, and readers whose browsers have no screen.
     pub(crate) fn new() -> Self {
         let place =
             Self { dir: Arc::new(TempDir::new().unwrap()), environment: BTreeMap::new(), launcher: Vec::new(), options: Vec::new() };
-        place.with("LISTEN__PUBLIC", "127.0.0.1:0").with("LISTEN__ADMIN", "127.0.0.1:0").with("LOG__FORMAT", "text")
+        place
+            .with("LISTEN__PUBLIC", "127.0.0.1:0")
+            .with("LISTEN__ADMIN", "127.0.0.1:0")
+            .with("LOG__FORMAT", "text")
+            .with("BOTS__HEADLESS", "false")
     }
 
     /// The same with another setting.

@@ -13,8 +13,9 @@ use crate::process::{
 pub(crate) fn view(site: &str, article: &str) -> (String, String) {
     let body = if article.is_empty() { String::new() } else { json!({ "article": article }).to_string() };
     let length = body.len();
-    let head =
-        format!("POST /v1/sites/{site}/views HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!(
+        "POST /v1/sites/{site}/views HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
     (head, body)
 }
 

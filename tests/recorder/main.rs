@@ -20,7 +20,7 @@ use truycap::{
         article::ArticleId,
         fold::{DayViews, Deltas},
         producer::{ProducerId, Seq},
-        site::{Site, SiteId},
+        site::{Rules, Site, SiteId},
     },
     recorder::{self, APPLY_SUMS, Answer, Config, Handle, RecordError, Recorder},
     store::{Applied, Store},
@@ -52,7 +52,7 @@ impl Stage {
     }
 
     async fn of(journal: FakeJournal, store: Arc<FakeStore>, sites: &[&str]) -> Self {
-        let site = |site: &&str| Site { id: id(site), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh };
+        let site = |site: &&str| Site { id: id(site), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
         let config = Config { flush_interval: Duration::from_millis(250), retain: RETAIN, apply_sums: APPLY_SUMS };
         let sites = sites.iter().map(site).collect();
         let (handle, recorder) = recorder::spawn(config, sites, Arc::new(journal.clone()), Arc::clone(&store), now).await.unwrap();

@@ -35,6 +35,7 @@ mod locked;
 mod logging;
 mod metrics;
 mod place;
+mod readers;
 mod reloading;
 mod restoring;
 mod sharing;

@@ -102,7 +102,16 @@ fn views_are_told_by_what_became_of_them_and_the_figures_by_site() {
     let service = place.start();
     use_all(&service);
     let text = scrape(&service);
-    let outcomes = [("counted", 3.0), ("bot", 1.0), ("prefetch", 1.0), ("foreign", 1.0), ("full", 0.0), ("busy", 0.0), ("unknown", 0.0)];
+    let outcomes = [
+        ("counted", 3.0),
+        ("bot", 1.0),
+        ("prefetch", 1.0),
+        ("repeat", 0.0),
+        ("foreign", 1.0),
+        ("full", 0.0),
+        ("busy", 0.0),
+        ("unknown", 0.0),
+    ];
     for (outcome, views) in outcomes {
         assert_eq!(value(&text, &format!("truycap_views_total{{outcome=\"{outcome}\",site=\"portal\"}}")), Some(views), "{outcome}");
     }

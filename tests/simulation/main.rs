@@ -40,7 +40,7 @@ use truycap::{
         calendar::Bucket,
         figures::{Figure, Figures},
         fold::Deltas,
-        site::{Site, SiteId},
+        site::{Rules, Site, SiteId},
     },
     recorder::{self, Config, Handle, Recorder},
 };
@@ -57,7 +57,7 @@ const SEEDS: u64 = 3000;
 const ON_REDIS: u64 = 60;
 
 fn sites() -> Vec<Site> {
-    let site = |id, timezone| Site { id: SiteId::parse(id).unwrap(), origins: Vec::new(), timezone };
+    let site = |id, timezone| Site { id: SiteId::parse(id).unwrap(), origins: Vec::new(), timezone, rules: Rules::default() };
     vec![site("hanoi", Tz::Asia__Ho_Chi_Minh), site("berlin", Tz::Europe__Berlin)]
 }
 

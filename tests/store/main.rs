@@ -36,6 +36,7 @@ mod reading;
 mod redis;
 mod redis_faults;
 mod redis_idle;
+mod redis_readers;
 mod redis_server;
 mod redis_waiting;
 mod retaining;

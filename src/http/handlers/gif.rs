@@ -1,13 +1,12 @@
 //! `GET /v1/sites/{site}/views.gif`: counts a view of a page without JavaScript.
 //!
-//! The page names the article in the picture's address. Its own address, in the Referer header, is never looked at: it
-//! is cut to the origin by browsers' default policy, and what it names is not for this service to know.
+//! The page names the article in the picture's address. Of its own address, in the Referer header, at most the origin is
+//! looked at: browsers cut it to that by default, and what it names is not for this service to know.
 
 use hyper::{Method, Response};
 
 use super::Call;
 use crate::http::{
-    client::not_a_reader,
     query::Query,
     respond::{Body, Caching, Problem, content},
 };
@@ -22,10 +21,7 @@ pub(in crate::http) async fn answer(call: Call<'_>) -> Result<Response<Body>, Pr
     call.check_sender()?;
     let article = Query::of(&call.head.uri)?.article()?;
     if call.head.method != Method::HEAD {
-        match not_a_reader(&call.head.headers) {
-            Some(fate) => call.counter.note(fate),
-            None => call.record(article).await?,
-        }
+        call.count(article).await?;
     }
     Ok(content("image/gif", Caching::Never, PIXEL.as_slice()))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::{StatusCode, http::request::Parts};
 
-use super::{client::Sender, respond::Problem};
+use super::{audience::Audience, client::Sender, respond::Problem};
 use crate::{
     domain::article::ArticleId,
     recorder::{Counter, Fate, Handle, RecordError},
@@ -14,6 +14,7 @@ use crate::{
 pub(super) mod admin;
 pub(super) mod badge;
 pub(super) mod box_page;
+mod counting;
 pub(super) mod demo;
 pub(super) mod figures;
 pub(super) mod gif;
@@ -29,22 +30,25 @@ pub(super) struct Call<'a> {
     pub(super) counter: &'a Counter,
     pub(super) sender: &'a Sender,
     pub(super) head: &'a Parts,
+    pub(super) audience: &'a Audience,
     pub(super) body_read: Duration,
 }
 
 impl Call<'_> {
-    /// Refuses what a page of another site asks to count.
+    /// Refuses what a page of another site asks to count, and what comes from nowhere if the site asks for an origin.
     fn check_sender(&self) -> Result<(), Problem> {
-        match self.sender {
-            Sender::Foreign => {
-                self.counter.note(Fate::Foreign);
-                Err(Problem::new(StatusCode::FORBIDDEN, "views of this site are not taken from pages of that origin"))
-            }
-            Sender::Own(_) | Sender::Unknown => Ok(()),
+        if self.sender.may_count(&self.head.headers, &self.counter.site) {
+            return Ok(());
         }
+        self.counter.note(Fate::Foreign);
+        let detail = match self.sender {
+            Sender::Unknown => "views of this site are taken from its own pages only",
+            Sender::Foreign | Sender::Own(_) => "views of this site are not taken from pages of that origin",
+        };
+        Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
 
-    /// Counts a view.
+    /// Writes a view to the journal.
     async fn record(&self, article: Option<ArticleId>) -> Result<(), Problem> {
         self.handle.record(self.counter, article).await.map_err(|error| match error {
             RecordError::Full => Problem::unavailable("the view was not counted: the journal is full", 5),

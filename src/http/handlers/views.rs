@@ -2,14 +2,10 @@
 
 use hyper::Response;
 
-use super::{
-    Call,
-    figures::{Outcome, write},
-};
+use super::{Call, counting::Outcome, figures::write};
 use crate::http::{
     RequestBody,
     body::read_article,
-    client::not_a_reader,
     respond::{Body, Caching, Problem},
 };
 
@@ -17,16 +13,9 @@ pub(in crate::http) async fn answer<B: RequestBody>(call: Call<'_>, body: B) -> 
     call.check_sender()?;
     // The whole body first: a client that leaves in the middle has not asked for anything yet.
     let article = read_article(&call.head.headers, body, call.body_read).await?;
-    let outcome = match not_a_reader(&call.head.headers) {
-        Some(fate) => {
-            call.counter.note(fate);
-            Outcome::NotCounted(fate.name())
-        }
-        None => {
-            call.record(article.clone()).await?;
-            Outcome::Counted
-        }
-    };
+    let outcome = call.count(article.clone()).await?;
+    // What has no buckets has no figures.
+    let article = if let Outcome::Counted { article, .. } = &outcome { article } else { &article };
     let figures = call.handle.figures(call.counter, article.as_slice()).await;
-    Ok(write(&call.counter.site, &figures, Some(outcome), Caching::Never))
+    Ok(write(&call, &figures, Some(&outcome), Caching::Never))
 }

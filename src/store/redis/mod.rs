@@ -6,6 +6,7 @@
 //! - `apply`: what goes into `apply.lua` and what comes out
 //! - `barrier`: waiting for replicas and disks, where that is asked for
 //! - `idle`: producers that are no longer in use; `idle.lua` beside it
+//! - `readers`: estimates of readers
 //! - `reading`, `export`: questions
 //! - `advice`: what could be better about a server
 //!
@@ -46,6 +47,7 @@ mod errors;
 mod export;
 mod idle;
 mod keys;
+mod readers;
 mod reading;
 mod script;
 mod url;
@@ -53,6 +55,7 @@ mod url;
 pub use advice::advice;
 pub use barrier::Wait;
 pub use keys::{Prefix, PrefixError};
+pub use readers::ReaderCounts;
 pub use url::{Url, UrlError};
 
 /// Where the store is.

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Brings the list of known bots up to date: the npm package crawler-user-agents, of the version named here or given.
+# Needs npm and python3. Look at what changed, and run `cargo test --test bots` before committing it.
+set -eu
+version=${1:-1.60.0}
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+npm pack --silent "crawler-user-agents@$version" >/dev/null
+tar xzf crawler-user-agents-*.tgz
+python3 - "$root" "$version" <<'PYTHON'
+import json, sys
+
+root, version = sys.argv[1:]
+entries = json.load(open("package/crawler-user-agents.json", encoding="utf-8"))
+head = [f"# From the npm package crawler-user-agents {version}: MIT, see LICENSE beside. Made by scripts/update-crawlers.sh."]
+
+
+def write(path, lines):
+    open(f"{root}/{path}", "w", encoding="utf-8").write("\n".join(head + lines) + "\n")
+
+
+write("src/http/crawlers/patterns.txt", list(dict.fromkeys(entry["pattern"] for entry in entries)))
+write("tests/bots/crawlers.txt", sorted({text for entry in entries for text in entry["instances"] if "\n" not in text}))
+open(f"{root}/src/http/crawlers/LICENSE", "w").write(open("package/LICENSE").read())
+open(f"{root}/tests/bots/LICENSE", "w").write(open("package/LICENSE").read())
+PYTHON

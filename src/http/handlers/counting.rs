@@ -1,0 +1,72 @@
+//! What becomes of a view, whichever way it came.
+
+use super::Call;
+use crate::{
+    domain::{article::ArticleId, figures::Figure},
+    http::respond::Problem,
+    readers::Claim,
+    recorder::Fate,
+};
+
+/// What became of a view.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    /// Counted for the site, and for this article of it; or why for none of it, where one was named.
+    Counted { article: Option<ArticleId>, reason: Option<&'static str> },
+    /// Not counted, and why.
+    NotCounted(&'static str),
+}
+
+/// The article does not match the site's pattern.
+const PATTERN: &str = "article_pattern";
+
+/// The site has had as many new articles today as it may.
+const LIMIT: &str = "article_limit";
+
+impl Call<'_> {
+    /// Counts a view, if it is one by a reader and none that was counted before.
+    pub(super) async fn count(&self, article: Option<ArticleId>) -> Result<Outcome, Problem> {
+        let site = &self.counter.site;
+        if let Some(fate) = self.audience.not_a_reader(&self.head.headers) {
+            return Ok(self.ignore(fate));
+        }
+        let hold = match self.audience.arrive(self.head, site, article.as_ref(), self.handle.now()) {
+            Claim::Repeat => return Ok(self.ignore(Fate::Repeat)),
+            Claim::First(hold) => Some(hold),
+            Claim::Unknown => None,
+        };
+        let (article, reason) = self.admit(article).await;
+        self.record(article.clone()).await?;
+        if let Some(hold) = hold {
+            hold.keep();
+        }
+        Ok(Outcome::Counted { article, reason })
+    }
+
+    fn ignore(&self, fate: Fate) -> Outcome {
+        self.counter.note(fate);
+        Outcome::NotCounted(fate.name())
+    }
+
+    /// The article, if its views are to be counted; else why they are not.
+    async fn admit(&self, article: Option<ArticleId>) -> (Option<ArticleId>, Option<&'static str>) {
+        let Some(id) = article else { return (None, None) };
+        let site = &self.counter.site;
+        if site.rules.articles.as_ref().is_some_and(|pattern| !pattern.is_match(id.as_str())) {
+            return (None, Some(PATTERN));
+        }
+        let most = site.rules.max_new_articles_per_day;
+        if most == 0 || self.is_known(&id).await {
+            return (Some(id), None);
+        }
+        let day = site.day(self.handle.now());
+        let admitted = self.audience.readers.new_articles.admit(&site.id, &id, day, usize::try_from(most).unwrap_or(usize::MAX));
+        if admitted { (Some(id), None) } else { (None, Some(LIMIT)) }
+    }
+
+    /// Whether the article has views already. One of which the store cannot tell is not known.
+    async fn is_known(&self, id: &ArticleId) -> bool {
+        let figures = self.handle.figures(self.counter, std::slice::from_ref(id)).await;
+        figures.articles.first().is_some_and(|(_, figures)| figures[Figure::Total] > 0)
+    }
+}

@@ -1,0 +1,37 @@
+//! Who a reader is, by the configuration of the whole program.
+
+use serde_json::{Value, json};
+
+use crate::{
+    place::place,
+    process::{Service, eventually},
+    views::view,
+};
+
+/// What the service says to a view from an address, as a proxy on this machine tells it.
+fn from(service: &Service, address: &str) -> Value {
+    let (head, body) = view("portal", "/1");
+    let mut client = service.client();
+    client.send(&(head.replace("host: x", &format!("host: x\r\nforwarded: for=8.8.8.8, for={address}")) + &body)).unwrap();
+    client.answer().unwrap().json()
+}
+
+#[test]
+fn readers_behind_a_proxy_are_told_apart_and_counted_and_their_addresses_are_in_no_log() {
+    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", readers = true }]"#;
+    let place = place().with("SITES", site).with("CLIENTS__HEADER", "forwarded").with("BOTS__DENY", "Evil").with("LOG__LEVEL", "debug");
+    let service = place.start();
+    for (address, counted, visitors) in [("203.0.113.77", true, 1), ("203.0.113.77", false, 1), ("203.0.113.78", true, 2)] {
+        let answer = from(&service, address);
+        assert_eq!((&answer["counted"], &answer["readers"]["visitors_today"]), (&json!(counted), &json!(visitors)), "{answer}");
+    }
+    let (head, body) = view("portal", "/1");
+    let mut client = service.client();
+    client.send(&(head.replace("Mozilla/5.0", "Mozilla/5.0 evil") + &body)).unwrap();
+    assert_eq!(client.answer().unwrap().json()["reason"], "bot");
+    eventually("the counts", || (service.article("portal", "/1")[0] == 2).then_some(()));
+    let log = service.stop().err;
+    for secret in ["203.0.113", "8.8.8.8"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
