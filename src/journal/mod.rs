@@ -83,6 +83,7 @@ pub trait Journal: Send + Sync + 'static {
     /// Gives the next entry a number after `seq`, where it had not one already: a store was ahead of the journal.
     fn skip(&self, seq: Seq) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// The ids of the sites that have views after the last `upto` a trim was told; they may no longer be configured.
+    /// The ids of the sites that have views after the last `upto` a trim was told, and of those whose confirmed offset is
+    /// after the last deleted entry: a store that goes back may need them again. They may no longer be configured.
     fn sites(&self) -> impl Future<Output = Result<Vec<SiteId>, JournalError>> + Send;
 }

@@ -15,11 +15,12 @@ use crate::{
     store::{Applied, Store, StoreError},
 };
 
-/// How many rows of a site are applied together.
+/// How many rows of a site are applied together: up to five increments each, which keep Redis busy for about five
+/// milliseconds.
 ///
 /// It may never change. The offset in the store counts chunks of this size; an import that broke off and is run again by
 /// a version with another size would take rows for applied that are not, or apply them twice.
-const CHUNK: u64 = 1000;
+const CHUNK: u64 = 500;
 
 /// How long an import waits for a store that does not answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Outcome {
     /// The rows of the file.
     pub rows: u64,
-    /// The chunks these are cut into: of each site a thousand rows, and the rest.
+    /// The chunks these are cut into: of each site five hundred rows, and the rest.
     pub chunks: u64,
     /// How many of the chunks this run added; the others had been added before, or were by another run beside it.
     pub applied: u64,

@@ -5,6 +5,7 @@
 //! - `refusals`, `cluster`: what real servers answer instead of doing it
 //! - `rights`: users who may not do everything
 //! - `tls`: the binary, encrypted
+//! - `waiting`: answers that are lost where applies wait for replicas
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 #[expect(dead_code, reason = "figures are asked of Redis itself here")]
@@ -27,6 +28,7 @@ mod rights;
 mod stale;
 mod storm;
 mod tls;
+mod waiting;
 
 use std::{sync::Arc, time::Duration};
 

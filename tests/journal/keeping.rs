@@ -240,6 +240,24 @@ async fn the_sites_are_those_with_views_after_the_last_upto() {
 }
 
 #[tokio::test]
+async fn a_site_whose_applied_views_are_kept_is_one_of_the_sites() {
+    let place = Place::new();
+    let journal = place.open();
+    for id in ["a", "b"] {
+        journal.append(entry(at(0), &[(id, 1, 1, &[])])).await.unwrap();
+    }
+    // A store that goes back lacks them again, whether the site is configured or not.
+    journal.trim(vec![(site("a"), 1), (site("b"), 2)], 2, 0).await.unwrap();
+    drop(journal);
+    let journal = place.open();
+    assert_eq!(journal.sites().await.unwrap(), [site("a"), site("b")]);
+    journal.trim(vec![], 2, 1).await.unwrap();
+    assert_eq!(journal.sites().await.unwrap(), [site("b")]);
+    journal.trim(vec![], 2, 2).await.unwrap();
+    assert_eq!(journal.sites().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn a_skip_gives_the_next_entry_a_later_number() {
     let place = Place::filled(3).await;
     let journal = place.open();

@@ -31,7 +31,7 @@ use truycap::{
 use crate::{Files, Memory, checked, counters_of, exported, import_file, memory, now, site, three_sites, today};
 
 /// How many chunks [`three_sites`] makes.
-const CHUNKS: u64 = 5;
+const CHUNKS: u64 = 9;
 
 /// The journal of a serving process.
 const SERVING: ProducerId = ProducerId(7);
@@ -65,7 +65,7 @@ impl<F: Fn(u64) -> Fault> Faulty<F> {
 
 impl<F: Fn(u64) -> Fault + Send + Sync + 'static> Store for Faulty<F> {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
-        assert!(deltas.0.values().map(|bucket| bucket.articles.len() + 1).sum::<usize>() <= 5000, "a chunk is bounded");
+        assert!(deltas.0.values().map(|bucket| bucket.articles.len() + 1).sum::<usize>() <= 2500, "a chunk is bounded");
         // Lets another run of the same import come between.
         yield_now().await;
         let apply = self.applies.fetch_add(1, Ordering::Relaxed);

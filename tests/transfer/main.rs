@@ -89,8 +89,8 @@ async fn exported<S: Store>(store: &S) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Rows of three sites, one after the other and mixed, that make 3 + 1 + 1 chunks: two full ones, a rest of 500, a full
-/// one with nothing after it, and a rest of 999.
+/// Rows of three sites, one after the other and mixed, that make 5 + 2 + 2 chunks: of two sites full ones with
+/// nothing after them, of the third a full one and a rest of 499.
 fn three_sites() -> String {
     let mut text = "site,article,period,views\n".to_owned();
     for row in 0..2500 {

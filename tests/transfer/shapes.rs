@@ -101,7 +101,7 @@ async fn a_large_file_is_quick() {
     let large = check(&path, &sites(), today(), &progress).unwrap();
     assert_eq!((progress.position(), progress.length()), (path.metadata().unwrap().len(), Some(path.metadata().unwrap().len())));
     let outcome = tokio::time::timeout(Duration::from_secs(20), import(store.as_ref(), &large, &progress)).await.unwrap().unwrap();
-    assert_eq!((outcome.rows, outcome.chunks, outcome.applied), (100_000, 100, 100));
+    assert_eq!((outcome.rows, outcome.chunks, outcome.applied), (100_000, 200, 200));
     let snapshot = store.figures(&site("portal"), ProducerId(0), today(), &[]).await.unwrap();
     assert_eq!((snapshot.site[Figure::Total], snapshot.site[Figure::LastYear]), (300_000, 300_000));
     assert!(exported(store.as_ref()).await.lines().count() > 12);

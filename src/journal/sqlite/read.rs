@@ -43,9 +43,10 @@ impl File {
         Ok(replay)
     }
 
-    /// The sites that have views after the last `upto`.
+    /// The sites that have views after the last `upto`, and those with an offset after the last deleted entry.
     pub(super) fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
-        let mut sites = BTreeSet::new();
+        let kept = self.state().offsets.iter().filter(|(_, offset)| **offset > self.state().trimmed);
+        let mut sites: BTreeSet<SiteId> = kept.map(|(site, _)| site.clone()).collect();
         self.scan(self.state().upto, self.state().head, |groups, _| {
             for group in groups {
                 if !sites.contains(group.site) {

@@ -52,9 +52,14 @@ impl Barrier {
         self.connection.close();
     }
 
+    /// Something was written, or may have been.
+    pub(super) fn owe(&self) {
+        self.owing.store(true, Ordering::SeqCst);
+    }
+
     /// Waits for what was just written.
     pub(super) async fn after_write(&self, keys: &Keys) -> Result<(), StoreError> {
-        self.owing.store(true, Ordering::SeqCst);
+        self.owe();
         self.pass(keys).await.map_err(StoreError::PerhapsApplied)
     }
 

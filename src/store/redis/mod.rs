@@ -149,13 +149,16 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
         let keys = self.keys(site);
         let increments = Increments::new(&deltas, self.expiry());
         let answer = self.apply.run(&self.connection, |cmd| increments.fill(cmd, &keys, producer, from, to)).await;
-        let applied = apply::answer(&answer.map_err(Failure::of_write)?, &keys, site)?;
+        let answer = answer.map_err(Failure::of_write).and_then(|value| apply::answer(&value, &keys, site));
         if let Some(barrier) = &self.barrier {
-            match applied {
-                Applied::Done => barrier.after_write(&keys).await?,
-                Applied::Refused(_) => barrier.before_answer(&keys).await?,
+            match answer {
+                Ok(Applied::Done) => barrier.after_write(&keys).await?,
+                Ok(Applied::Refused(_)) => barrier.before_answer(&keys).await?,
+                Err(StoreError::PerhapsApplied(_)) => barrier.owe(),
+                Err(_) => {}
             }
         }
+        let applied = answer?;
         if applied == Applied::Done {
             self.idle.look(&self.connection, &keys, site, producer, (self.clock)()).await;
         }
