@@ -211,10 +211,10 @@ impl<J: Journal, S: Store> Worker<J, S> {
             // One more than the store has: what was counted meanwhile can only be applied up to an entry after its offset.
             self.skip = Some(to.saturating_add(1));
             self.skip_ahead().await?;
-        } else if from.is_some_and(|from| to < from) {
+        } else if let Some(from) = from.filter(|from| to < *from) {
             self.shared.went_back(to);
             self.shared.metrics.store.rewinds.inc();
-            warn!(%site, ?from, to, "the store went back: the journal is applied again from there");
+            warn!(%site, from, to, "the store went back: the journal is applied again from there");
         } else {
             debug!(%site, ?from, to, "the store stands here");
         }
