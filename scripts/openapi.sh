@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 version=4.32.5
-tool=target/schemathesis-$version
+tool=$PWD/target/schemathesis-$version
 if [[ ! -x $tool/bin/schemathesis ]]; then
     python3 -m venv --clear "$tool"
     "$tool/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
@@ -23,7 +23,8 @@ stop() {
 trap stop EXIT
 export TRUYCAP_LISTEN__PUBLIC=127.0.0.1:0 TRUYCAP_LISTEN__ADMIN=127.0.0.1:0 TRUYCAP_LOG__FORMAT=json
 export TRUYCAP_STORE__URL="sqlite:$place/truycap.db" TRUYCAP_JOURNAL__PATH="$place/journal.db"
-target/debug/truycap serve 2>"$place/log" &
+: >"$place/log"
+target/debug/truycap serve 2>>"$place/log" &
 service=$!
 
 # It logs the port that it got.
@@ -39,10 +40,11 @@ if [[ -z $address ]]; then
 fi
 
 # Not `positive_data_acceptance`: no schema can say that an id is at most 256 bytes long, that `from` is a bucket of the
-# kind `by`, or what a text is to be; what is wrong in these is rightly 400. Nothing is kept for the next run.
-"$tool/bin/schemathesis" run "http://$address/v1/openapi.json" \
+# kind `by`, or what a text is to be; what is wrong in these is rightly 400. What it
+# keeps for the next run goes with the place.
+(cd "$place" && "$tool/bin/schemathesis" run "http://$address/v1/openapi.json" \
     --checks all --exclude-checks positive_data_acceptance \
-    --max-examples 200 --request-timeout 10 --generation-database none --continue-on-failure
+    --max-examples 200 --request-timeout 10 --continue-on-failure)
 
 # It was not hurt: it stops in order, and has nothing to complain of.
 kill "$service"
