@@ -19,7 +19,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     config::{Config, Mistakes, StoreUrl},
@@ -182,7 +182,6 @@ impl Service {
         };
         if let Some(failure) = failure {
             // Nothing that is still held may be written on: the next start reads the journal afresh.
-            error!(error = %failure, "the service ends");
             return Err(failure.into());
         }
         info!("stopping: finishing requests");

@@ -182,6 +182,45 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
     );
 }
 
+/// The keys of a text with their values, both as they are written there. A line opens a table, is a key, or is none of it.
+fn keys_of(text: &str, table: impl Fn(&str) -> Option<&str>, key: impl Fn(&str) -> Option<(&str, String)>) -> Vec<(String, String)> {
+    let mut prefix = String::new();
+    let mut keys = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = table(line) {
+            prefix = if name == "Top level" { String::new() } else { format!("{name}.") };
+        } else if let Some((name, value)) = key(line) {
+            keys.push((prefix.clone() + name, value));
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_tables_of_the_documents_are_the_built_in_file_key_by_key() {
+    let of_the_file = keys_of(
+        DEFAULT.split_once("[[sites]]").unwrap().0,
+        |line| line.strip_prefix('[')?.strip_suffix(']'),
+        |line| line.split_once(" = ").filter(|_| !line.starts_with('#')).map(|(key, value)| (key, value.into())),
+    );
+    let text = include_str!("../docs/configuration.md");
+    let of_the_tables = keys_of(
+        text,
+        |line| line.strip_prefix("### "),
+        |line| {
+            let cells: Vec<_> = line.strip_prefix("| `")?.split(" | ").map(|cell| cell.trim_matches('`')).collect();
+            let [key, variable, default, ..] = cells[..] else { return None };
+            variable.starts_with("TRUYCAP_").then(|| (key, format!("{default}, {variable}")))
+        },
+    );
+    let of_the_file: Vec<_> = of_the_file.into_iter().map(|(key, value)| (key.clone(), format!("{value}, {}", variable(&key)))).collect();
+    assert_eq!(of_the_tables, of_the_file);
+    let sites = text.split_once("### sites").unwrap().1;
+    for key in ["id", "origins", "timezone"] {
+        assert!(sites.contains(&format!("\n| `{key}` | ")), "sites.{key}");
+    }
+}
+
 #[test]
 fn a_file_overrides_every_built_in_value() {
     let text: String = KEYS.iter().map(|(key, value)| format!("{key} = {}\n", toml_value(key, value))).collect();

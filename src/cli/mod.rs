@@ -18,7 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 use tokio::runtime;
-use tracing::Level;
+use tracing::{Level, error};
 
 use crate::{
     app::{self, ConfiguredStore},
@@ -59,7 +59,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: impl Into
             return ExitCode::from(2);
         }
     };
-    ended(carry_out(cli.command.unwrap_or(Command::Serve), config, load))
+    carry_out(cli.command.unwrap_or(Command::Serve), config, load)
 }
 
 fn ended(outcome: Result<(), Sentence>) -> ExitCode {
@@ -77,13 +77,16 @@ fn complain(sentence: &str) {
     let _ = writeln!(io::stderr(), "truycap: {sentence}");
 }
 
-fn carry_out(command: Command, config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), Sentence> {
+fn carry_out(command: Command, config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> ExitCode {
     let serving = matches!(command, Command::Serve);
     // What other commands say is for whoever called them.
     let log = if serving { config.log } else { logging::Config { level: Level::WARN, format: logging::Format::Text } };
     logging::init(log, io::stderr().is_terminal());
     let mut builder = if serving { runtime::Builder::new_multi_thread() } else { runtime::Builder::new_current_thread() };
-    let runtime = builder.enable_all().build().map_err(|error| format!("cannot start: {error}"))?;
+    let runtime = match builder.enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return ended(Err(format!("cannot start: {error}"))),
+    };
     let outcome = runtime.block_on(async {
         match command {
             Command::Serve => serve(config, load).await,
@@ -96,8 +99,16 @@ fn carry_out(command: Command, config: Config, load: impl Fn() -> Result<Config,
             Command::Completions { .. } => Ok(()),
         }
     });
+    let code = match outcome {
+        // Whoever reads the log of a service finds its end there, and in the log's form.
+        Err(error) if serving => {
+            error!(error, "the service ends");
+            ExitCode::FAILURE
+        }
+        outcome => ended(outcome),
+    };
     runtime.shutdown_timeout(Duration::from_secs(1));
-    outcome
+    code
 }
 
 async fn serve(config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), Sentence> {

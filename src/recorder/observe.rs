@@ -38,9 +38,10 @@ fn lag(status: &Status) -> (f64, f64) {
     (views as f64, wait.as_secs_f64())
 }
 
+/// Of configured sites: one that was taken out would look as if nobody read it any more.
 fn fates(status: &Status) -> MetricFamily {
     let sites = status.sites();
-    let values = sites.counters.iter().flat_map(|counter| {
+    let values = sites.counters.iter().filter(|counter| counter.configured).flat_map(|counter| {
         let site = counter.site.id.as_str();
         counter.core.fates.each().map(move |(fate, views)| ([fate.name(), site], views as f64))
     });

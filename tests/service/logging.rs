@@ -60,6 +60,18 @@ fn where_nobody_looks_each_line_is_json_and_a_failed_request_is_one_of_them() {
 }
 
 #[test]
+fn why_a_service_did_not_start_is_a_line_of_the_log_like_any_other() {
+    let place = place().with("LOG__FORMAT", "auto");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let finished = place.with("LISTEN__PUBLIC", &taken.local_addr().unwrap().to_string()).run(&["serve"]);
+    drop(taken);
+    assert_eq!(finished.code, Some(1), "{}", finished.err);
+    let line: Value = serde_json::from_str(&finished.err).unwrap_or_else(|error| panic!("{error}: {}", finished.err));
+    assert_eq!((line["level"].as_str(), line["message"].as_str()), (Some("ERROR"), Some("the service ends")));
+    assert!(line["error"].as_str().unwrap().contains("cannot listen on 127.0.0.1:"), "{line}");
+}
+
+#[test]
 fn neither_passwords_nor_visitors_are_in_the_log() {
     for (level, refused) in [("info", false), ("debug", true)] {
         let place = without_store().with("LOG__LEVEL", level);

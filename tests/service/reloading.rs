@@ -99,6 +99,21 @@ fn views_of_a_site_that_was_taken_out_are_applied_while_the_service_goes_on() {
 }
 
 #[test]
+fn a_site_that_was_taken_out_is_not_in_the_metrics_and_goes_on_there_when_it_comes_back() {
+    let (with, without) = (sites(&["portal", "khoa"]), sites(&["portal"]));
+    let place = by_file(&with);
+    let service = place.start();
+    service.count("khoa", "/1");
+    let counted = |service: &Service| value(&scrape(service), "truycap_views_total{outcome=\"counted\",site=\"khoa\"}");
+    assert_eq!(counted(&service), Some(1.0));
+    reload(&place, &service, &without);
+    assert!(!scrape(&service).contains("khoa"), "{}", scrape(&service));
+    reload(&place, &service, &with);
+    assert_eq!(counted(&service), Some(1.0));
+    service.stop();
+}
+
+#[test]
 fn a_configuration_with_a_mistake_is_refused_and_the_one_before_stays() {
     let place = by_file(&sites(&["portal"]));
     let service = place.start();
