@@ -6,12 +6,12 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::process::{Place, child::Process, eventually};
 
-const CHUNKS: i64 = 60;
+const CHUNKS: i64 = 120;
 
 /// Sixty thousand rows, no two chunks of which add the same.
 fn rows() -> String {
     let mut text = "site,article,period,views\n".to_owned();
-    for row in 0..CHUNKS * 1000 {
+    for row in 0..CHUNKS * 500 {
         let article = if row % 3 == 0 { String::new() } else { format!("/tin/{}", row % 500) };
         writeln!(text, "portal,{article},{}-{:02}-{:02},{}", 2010 + row % 10, row % 12 + 1, row % 28 + 1, row + 1).unwrap();
     }
@@ -24,7 +24,7 @@ fn undisturbed(rows: &str) -> String {
     let file = place.write("rows.csv", rows);
     assert_eq!(place.ok(&["import", &file]), format!("{file}: imported 60000 rows\n"));
     let export = place.ok(&["export"]);
-    let sum: i64 = (0..CHUNKS * 1000).filter(|row| row % 3 == 0).map(|row| row + 1).sum();
+    let sum: i64 = (0..CHUNKS * 500).filter(|row| row % 3 == 0).map(|row| row + 1).sum();
     assert!(export.contains(&format!("portal,,total,{sum}\n")), "{sum}");
     export
 }
@@ -65,7 +65,7 @@ fn an_import_that_is_killed_at_any_moment_and_run_again_counts_each_row_once() {
     }
     let left = CHUNKS - known;
     let told = place.ok(&["import", &file]);
-    assert_eq!(told, format!("{file}: imported 60000 rows: {left} of 60 chunks now, the others before\n"));
+    assert_eq!(told, format!("{file}: imported 60000 rows: {left} of {CHUNKS} chunks now, the others before\n"));
     assert!(place.ok(&["export"]) == expected, "other counters than those of one undisturbed import");
     assert_eq!(place.ok(&["import", &file]), format!("{file}: was already imported, nothing was added\n"));
 }
