@@ -20,7 +20,7 @@ Examples:
   truycap figures portal                  The box of a site.
   truycap export > views.csv              Everything, as a backup.
 
-More is in docs/ beside the source: cli.md, configuration.md, http-api.md, import-export.md, metrics.md.";
+More is in docs/ beside the source: operations.md, configuration.md, cli.md, http-api.md, import-export.md, metrics.md.";
 
 const AFTER_SERVE: &str = "\
 Signals:
