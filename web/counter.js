@@ -18,7 +18,7 @@
   let article; // the one that is shown now; undefined where only the site is counted
 
   const find = name => [...document.querySelectorAll(`[data-truycap${name}]`)];
-  const lang = () => document.documentElement.lang.slice(0, 2) || 'vi';
+  const lang = () => document.documentElement.lang.match(/^[a-z]{2}/i) ?? 'vi';
   // What is no count fills nothing: not this place, and none after it.
   const text = n => {
     if (n >= 0 && Number.isSafeInteger(n)) return n.toLocaleString(lang());
@@ -86,7 +86,7 @@
         const titles = {};
         for (const a of document.links) if (a.host == location.host && !a.hash) titles[clean(a.pathname)] ||= a.textContent.trim();
         const rows = articles?.map(({ article: id, views }) => make('li', {},
-          make('a', id[0] == '/' && { href: location.origin + encodeURI(id) }, titles[id] || id), ' ',
+          make('a', id[0] == '/' && { href: location.origin + encodeURIComponent(id).replaceAll('%2F', '/') }, titles[id] || id), ' ',
           make('span', { className: 'truycap-views' }, text(views))));
         if (rows?.[0]) list.replaceChildren(...rows);
       }

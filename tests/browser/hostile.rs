@@ -65,6 +65,8 @@ fn what_looks_like_markup_stays_text_and_links_stay_on_their_host() {
     let hosts = browser.run(hosts);
     assert_eq!(hosts.as_array().unwrap().len(), 4);
     assert!(hosts.as_array().unwrap().iter().all(|host| *host == *portal.origin), "{hosts}");
+    // What is a query or a fragment elsewhere belongs to the path of the article here.
+    assert_eq!(browser.run("return document.querySelectorAll(\"ol a[href$='/a%3Fb%23c']\").length"), 1);
     let filled = browser.run("return [...document.querySelectorAll('i')].map((i) => i.textContent)");
     assert!(filled.as_array().unwrap()[..6].iter().all(|count| count == "1"), "{filled}");
     assert_eq!(browser.messages(), []);
