@@ -45,7 +45,7 @@ pub(super) async fn run<J: Journal, S: Store>(
                 continue;
             }
         }
-        let outcome = commit(&shared, &batch).await;
+        let outcome = commit(&shared, &mut batch).await;
         for view in batch.drain(..) {
             if let Err(error) = outcome {
                 let fate = if error == RecordError::Full { Fate::Full } else { Fate::Unknown };
@@ -61,14 +61,13 @@ pub(super) async fn run<J: Journal, S: Store>(
 }
 
 /// Makes a batch durable and takes it into the sites' states.
-async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &[View]) -> Result<(), RecordError> {
-    let sums = sum(batch);
+async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &mut [View]) -> Result<(), RecordError> {
     // A view has its site's place from the sites as they were, and places stay.
     let sites = shared.sites();
-    let views = sums.iter().map(|((site, day), sum)| ((sites.counters[*site].site.id.clone(), *day), sum.clone()));
-    let entry = Arc::new(Entry { at: (shared.clock)(), views: views.collect() });
+    let sums = sum(batch).into_iter().map(|((site, day), sum)| ((sites.counters[site].site.id.clone(), day), sum));
+    let entry = Arc::new(Entry { at: (shared.clock)(), views: sums.collect() });
     let begun = Instant::now();
-    let seq = match append(shared, entry).await {
+    let seq = match append(shared, Arc::clone(&entry)).await {
         Ok(seq) => seq,
         Err(JournalError::Full(why)) => {
             shared.journal_room(false, &why);
@@ -82,12 +81,12 @@ async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &[View]) -> 
     shared.metrics.journal.commit_seconds.observe(begun.elapsed().as_secs_f64());
     shared.metrics.journal.batch_views.observe(batch.len() as f64);
     shared.journal_room(true, "");
+    let sums: Vec<_> = entry.views.iter().collect();
     for days in sums.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
-        let Some(((site, _), _)) = days.first() else { continue };
-        let counter = &sites.counters[*site];
+        let Some(counter) = days.first().and_then(|((site, _), _)| sites.find(site)) else { continue };
         counter.core.fates.add(Fate::Counted, days.iter().map(|(_, sum)| sum.views).sum());
         // All days of a batch at once: a fold that ended between them would take the entry for applied with half of it.
-        if counter.lock().committed(seq, days.iter().map(|((_, day), sum)| (*day, sum))) {
+        if counter.lock().committed(seq, days.iter().map(|((_, day), sum)| (*day, *sum))) {
             counter.core.wake.notify_one();
         }
     }
@@ -106,13 +105,11 @@ async fn append<J: Journal, S: Store>(shared: &Shared<J, S>, entry: Arc<Entry>) 
     }
 }
 
-/// The views of a batch by site and day, in that order.
-fn sum(batch: &[View]) -> Vec<((usize, NaiveDate), DayViews)> {
-    let mut sums: HashMap<(usize, NaiveDate), DayViews> = HashMap::new();
+/// The views of a batch by the place of their site, and by day.
+fn sum(batch: &mut [View]) -> HashMap<(usize, NaiveDate), DayViews> {
+    let mut sums: HashMap<_, DayViews> = HashMap::new();
     for view in batch {
-        sums.entry((view.site, view.day)).or_default().count(view.article.clone());
+        sums.entry((view.site, view.day)).or_default().count(view.article.take());
     }
-    let mut sums: Vec<_> = sums.into_iter().collect();
-    sums.sort_unstable_by_key(|(key, _)| *key);
     sums
 }

@@ -66,6 +66,11 @@ impl Sites {
         }
     }
 
+    /// The site of that id, configured or not.
+    pub(super) fn find(&self, id: &SiteId) -> Option<&Arc<Counter>> {
+        self.counters.get(*self.places.get(id)?)
+    }
+
     /// The configured site of that id.
     pub(super) fn get(&self, id: &str) -> Option<&Arc<Counter>> {
         self.counters.get(*self.places.get(id)?).filter(|counter| counter.configured)
