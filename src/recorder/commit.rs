@@ -1,10 +1,12 @@
-//! Group commit: all views that gather while an entry is being written make up the next one.
+//! Group commit: all views that gather while an entry is being written make up the next one, with those that come while
+//! there is no end of them. So the busier the service is, the less each view costs.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::NaiveDate;
 use tokio::{
     sync::{mpsc, oneshot, watch},
+    task::yield_now,
     time::Instant,
 };
 
@@ -17,6 +19,9 @@ use crate::{
 
 /// The most views of one entry, and so of what one entry adds to an apply.
 const MAX_BATCH: usize = 512;
+
+/// How long views wait for others to come, at most.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// A view on its way to the journal.
 pub(super) struct View {
@@ -45,6 +50,7 @@ pub(super) async fn run<J: Journal, S: Store>(
                 continue;
             }
         }
+        gather(&mut queue, &mut batch).await;
         let outcome = commit(&shared, &mut batch).await;
         for view in batch.drain(..) {
             if let Err(error) = outcome {
@@ -55,6 +61,24 @@ pub(super) async fn run<J: Journal, S: Store>(
             let _ = view.done.send(outcome);
         }
         if shared.has_failed() {
+            return;
+        }
+    }
+}
+
+/// Lets requests that have arrived be read, and takes the views among them into the batch, until none comes any more. On a
+/// quiet service that is at once.
+async fn gather(queue: &mut mpsc::Receiver<View>, batch: &mut Vec<View>) {
+    let begun = Instant::now();
+    loop {
+        let before = batch.len();
+        yield_now().await;
+        while batch.len() < MAX_BATCH
+            && let Ok(view) = queue.try_recv()
+        {
+            batch.push(view);
+        }
+        if batch.len() == before || begun.elapsed() >= GATHER {
             return;
         }
     }
