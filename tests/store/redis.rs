@@ -130,7 +130,7 @@ async fn scripts_that_redis_forgot_are_sent_again() {
 async fn a_user_who_may_not_do_all_of_an_apply_does_nothing_of_it() {
     let server = Server::start(&[]);
     let (site, mut raw) = (site("portal"), server.raw());
-    for command in ["hincrby", "zincrby", "expireat", "hdel", "hset"] {
+    for command in ["hincrby", "zmscore", "zadd", "expireat", "hdel", "hset"] {
         let () = cli(&mut raw, &format!("ACL SETUSER half on >hunter2 ~* +@all -{command}"));
         let store = open(&format!("{}?user=half&pass=hunter2", server.url()), "p");
         let answer = store.apply(&site, MINE, 0, 1, deltas(&[("2099", "", 1), ("2099", "/a", 1)])).await;

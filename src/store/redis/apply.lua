@@ -5,7 +5,7 @@
 -- ARGV  1 the producer; 2 the offset it must stand at; 3 the offset it moves to
 --       4 how many buckets of the site; then for each: bucket, views
 --       then groups of sorted sets that take the same increments, in the order of KEYS:
---       how many sets; how many articles; the most views of one; for each set its EXPIREAT or 0; for each article: views, article
+--       how many sets; how many articles; for each set its EXPIREAT or 0; for each article: views, article
 --
 -- Answers {1} when it is done. Otherwise nothing was changed: {0, offset} where the stored offset is another,
 -- {2, bucket or key} where a count would pass 2^53-1, {3, key} where a key does not hold what was put there.
@@ -14,6 +14,7 @@
 
 local call, pcall = redis.call, redis.pcall
 local MAX = 9007199254740991
+local CHUNK = 1000
 
 -- What to answer where a key could not be read; nil where it could.
 local function failed(reply, key)
@@ -26,7 +27,7 @@ end
 local last = KEYS[#KEYS]
 if redis.acl_check_cmd then
     local writes = {
-        {'HINCRBY', KEYS[2], '', 1}, {'ZINCRBY', last, 1, ''}, {'EXPIREAT', last, 0},
+        {'HINCRBY', KEYS[2], '', 1}, {'ZADD', last, 1, ''}, {'EXPIREAT', last, 0},
         {'HDEL', KEYS[3], ''}, {'HSET', KEYS[1], '', 0},
     }
     for _, write in ipairs(writes) do
@@ -37,7 +38,7 @@ if redis.acl_check_cmd then
 else
     -- Redis before 7 cannot be asked. But it says what it does not let a user do before it says what is wrong about it.
     local nothing = {
-        {'HINCRBY', KEYS[2], '', ''}, {'ZINCRBY', last, '', ''}, {'EXPIREAT', last, ''},
+        {'HINCRBY', KEYS[2], '', ''}, {'ZADD', last, '', ''}, {'EXPIREAT', last, ''},
         {'HDEL', KEYS[3], ''}, {'HSET', KEYS[1], '', '', ''},
     }
     for _, write in ipairs(nothing) do
@@ -67,42 +68,50 @@ for i = 5, first_group - 1, 2 do
     if tonumber(views) + tonumber(ARGV[i + 1]) > MAX then return {2, ARGV[i]} end
 end
 
--- Where even the most read article would stay below the limit, no other needs to be looked at.
+-- What ZADD writes is made here: a call for many articles costs a third less than ZINCRBY for each, and its line in the
+-- append-only file is shorter.
+local writes = {}
 local at, key = first_group, 4
 while at <= #ARGV do
-    local sets, articles, most = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local first = at + 3 + sets
-    local last = first + 2 * articles - 1
-    for k = key, key + sets - 1 do
-        local top = pcall('ZREVRANGE', KEYS[k], 0, 0, 'WITHSCORES')
-        failure = failed(top, KEYS[k])
-        if failure then return failure end
-        if tonumber(top[2] or 0) + most > MAX then
-            for i = first, last, 2 do
-                local views = tonumber(call('ZSCORE', KEYS[k], ARGV[i + 1]) or 0)
-                if views + tonumber(ARGV[i]) > MAX then return {2, KEYS[k]} end
+    local sets, articles = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+    local first = at + 2 + sets
+    -- No more at once than the stack of Lua holds.
+    for from = 0, articles - 1, CHUNK do
+        local names, views = {}, {}
+        for i = from, math.min(from + CHUNK, articles) - 1 do
+            views[#views + 1] = tonumber(ARGV[first + 2 * i])
+            names[#names + 1] = ARGV[first + 2 * i + 1]
+        end
+        for k = key, key + sets - 1 do
+            local scores = pcall('ZMSCORE', KEYS[k], unpack(names))
+            failure = failed(scores, KEYS[k])
+            if failure then return failure end
+            local write = {}
+            for i, name in ipairs(names) do
+                local sum = (scores[i] or 0) + views[i]
+                if sum > MAX then return {2, KEYS[k]} end
+                write[2 * i - 1], write[2 * i] = sum, name
             end
+            writes[#writes + 1] = {KEYS[k], write}
         end
     end
-    at, key = last + 1, key + sets
+    at, key = first + 2 * articles, key + sets
 end
 
 for i = 5, first_group - 1, 2 do
     call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1])
 end
+for _, write in ipairs(writes) do
+    call('ZADD', write[1], unpack(write[2]))
+end
 at, key = first_group, 4
 while at <= #ARGV do
     local sets, articles = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
-    local first = at + 3 + sets
-    local last = first + 2 * articles - 1
     for s = 0, sets - 1 do
-        local name, expiry = KEYS[key + s], ARGV[at + 3 + s]
-        for i = first, last, 2 do
-            call('ZINCRBY', name, ARGV[i], ARGV[i + 1])
-        end
-        if expiry ~= '0' then call('EXPIREAT', name, expiry) end
+        local expiry = ARGV[at + 2 + s]
+        if expiry ~= '0' then call('EXPIREAT', KEYS[key + s], expiry) end
     end
-    at, key = last + 1, key + sets
+    at, key = at + 2 + sets + 2 * articles, key + sets
 end
 call('HSET', KEYS[1], ARGV[1], ARGV[3])
 if idle then call('HDEL', KEYS[3], ARGV[1]) end

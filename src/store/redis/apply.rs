@@ -67,8 +67,7 @@ impl<'a> Increments<'a> {
             cmd.arg(bucket.to_string()).arg(views);
         }
         for group in &self.groups {
-            let most = group.articles.iter().map(|(_, views)| *views).max().unwrap_or_default();
-            cmd.arg(group.buckets.len()).arg(group.articles.len()).arg(most);
+            cmd.arg(group.buckets.len()).arg(group.articles.len());
             for (_, at) in &group.buckets {
                 cmd.arg(at);
             }
