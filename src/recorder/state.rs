@@ -52,6 +52,15 @@ impl Fold {
         self.days.values().map(|day| day.articles.len()).sum()
     }
 
+    /// How many it would hold with these views as well.
+    fn sums_with<'a>(&self, days: impl Iterator<Item = (NaiveDate, &'a DayViews)>) -> usize {
+        let new = days.map(|(day, views)| {
+            let known = self.days.get(&day).map(|sum| &sum.articles);
+            views.articles.keys().filter(|article| known.is_none_or(|known| !known.contains_key(*article))).count()
+        });
+        self.sums() + new.sum::<usize>()
+    }
+
     /// The number of views in the fold.
     pub(super) fn views(&self) -> u64 {
         self.days.values().map(|day| day.views).sum()
@@ -89,7 +98,7 @@ pub(super) struct State {
     offset: Option<Seq>,
     /// What is on its way to the store: it stays the same until the store's answer is known.
     folding: Option<Arc<Fold>>,
-    /// What follows it, each as large as one apply.
+    /// What follows it, each nearly as large as one apply may be.
     ready: VecDeque<Arc<Fold>>,
     /// What follows them, and grows.
     pending: Fold,
@@ -113,7 +122,7 @@ impl State {
     }
 
     /// Takes in views that have become durable in entry `seq`. Answers whether these are the first that wait to be applied.
-    pub(super) fn committed<'a>(&mut self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)>) -> bool {
+    pub(super) fn committed<'a>(&mut self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) -> bool {
         let waiting = self.unapplied();
         let complete = self.offset.is_some() && !self.is_behind();
         self.head = seq;
@@ -126,7 +135,7 @@ impl State {
             }
             Some(tail) => tail,
             None if complete && !full => {
-                self.close_pending();
+                self.make_way(days.clone());
                 &mut self.pending
             }
             None => return !waiting,
@@ -143,10 +152,16 @@ impl State {
         self.ready.iter().map(|fold| fold.sums()).sum::<usize>() + self.pending.sums() >= self.shares.sums
     }
 
-    /// Makes the pending fold ready where it is as large as one apply; the entry that made it so is in it.
-    fn close_pending(&mut self) {
+    /// Makes the pending fold ready where one apply would be too large with these views as well.
+    fn make_way<'a>(&mut self, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) {
+        let (sums, most) = (self.pending.sums(), self.shares.apply);
         // An apply that leaves the offset where it is could be repeated unnoticed.
-        if self.pending.sums() >= self.shares.apply && self.pending.to > self.pending.from {
+        if sums == 0 || self.pending.to <= self.pending.from {
+            return;
+        }
+        // Most articles of a busy site are in the fold already. They are looked up only where it may matter.
+        let at_most = sums + days.clone().map(|(_, views)| views.articles.len()).sum::<usize>();
+        if at_most > most && self.pending.sums_with(days) > most {
             let next = Fold::at(self.pending.to);
             self.ready.push_back(Arc::new(std::mem::replace(&mut self.pending, next)));
         }
@@ -217,13 +232,13 @@ impl State {
         if self.offset.is_none() || self.pending.to != after {
             return;
         }
-        self.close_pending();
+        self.make_way(replay.days.iter().map(|(day, views)| (*day, views)));
         for (day, views) in &replay.days {
             self.pending.add(*day, views);
         }
         self.pending.to = replay.to;
         let Some(tail) = self.tail.take_if(|tail| self.pending.to >= tail.from) else { return };
-        self.close_pending();
+        self.make_way(tail.days.iter().map(|(day, views)| (*day, views)));
         for (day, views) in &tail.days {
             self.pending.add(*day, views);
         }
