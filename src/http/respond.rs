@@ -57,7 +57,12 @@ pub(super) fn content(content_type: &'static str, caching: Caching, body: impl I
 
 /// An answer of 200 in JSON.
 pub(super) fn json(caching: Caching, value: &impl Serialize) -> Response<Body> {
-    match serde_json::to_vec(value) {
+    json_text(caching, serde_json::to_vec(value))
+}
+
+/// An answer of 200 in JSON that is written already.
+pub(super) fn json_text(caching: Caching, text: serde_json::Result<Vec<u8>>) -> Response<Body> {
+    match text {
         Ok(body) => content("application/json", caching, body),
         // No value of this module fails to serialise: it has names for keys, and no floats.
         Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

@@ -129,7 +129,7 @@ impl State {
         let full = self.is_full();
         let fold = match &mut self.tail {
             // A tail with a hole is no tail.
-            Some(tail) if tail.sums() >= self.shares.apply => {
+            Some(tail) if tail.sums() > 0 && tail.sums_with(days.clone()) > self.shares.apply => {
                 self.tail = None;
                 return !waiting;
             }

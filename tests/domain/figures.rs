@@ -67,4 +67,7 @@ fn figures_have_the_names_and_the_order_of_a_box() {
     let json =
         r#"{"total":9,"today":1,"yesterday":2,"this_week":3,"last_week":4,"this_month":5,"last_month":6,"this_year":7,"last_year":8}"#;
     assert_eq!(serde_json::to_string(&figures).unwrap(), json);
+    let mut written = Vec::new();
+    figures.write_json(&mut written);
+    assert_eq!(String::from_utf8(written).unwrap(), json);
 }
