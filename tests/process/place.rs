@@ -1,6 +1,15 @@
 //! A directory for the files of a test, and how the program is run in it.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
 
 use tempfile::TempDir;
 
@@ -21,13 +30,21 @@ pub(crate) struct Place {
     pub(crate) options: Vec<String>,
 }
 
+/// An address of this machine that no other test has. The port of a service that was killed may be the next one's, which
+/// would count what is still sent to the first.
+fn own_address() -> String {
+    static PLACES: AtomicU8 = AtomicU8::new(0);
+    let [low, high, ..] = std::process::id().to_le_bytes();
+    format!("127.{}.{low}.{}:0", high | 128, PLACES.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Place {
-    /// Set up as the program is by itself, with free ports, a log in text, and readers whose browsers have no screen.
+    /// Set up as the program is by itself, with free ports on an address of its own, a log in text, and readers whose browsers have no screen.
     pub(crate) fn new() -> Self {
         let place =
             Self { dir: Arc::new(TempDir::new().unwrap()), environment: BTreeMap::new(), launcher: Vec::new(), options: Vec::new() };
         place
-            .with("LISTEN__PUBLIC", "127.0.0.1:0")
+            .with("LISTEN__PUBLIC", &own_address())
             .with("LISTEN__ADMIN", "127.0.0.1:0")
             .with("LOG__FORMAT", "text")
             .with("BOTS__HEADLESS", "false")
