@@ -112,6 +112,10 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    pub(super) fn is_too_many(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
     /// A known path with a method that it has not.
     pub(super) fn method(allow: &'static str) -> Self {
         let detail = format!("this resource allows {allow}");

@@ -130,20 +130,19 @@ impl Public {
     }
 
     async fn site<B: RequestBody>(&self, id: &str, resource: Resource, head: &Parts, body: B) -> Response<Body> {
-        let asked = self.audience.let_ask(head);
         let Some(counter) = decode(id).and_then(|id| self.handle.site(&id)) else {
-            let problem = asked.err().unwrap_or_else(|| not_found("site", id));
+            let problem = self.hear(head).err().unwrap_or_else(|| not_found("site", id));
             return shared(problem.into_response(), &Sender::Unknown);
         };
-        if asked.is_err() && resource.counts(&head.method) {
-            counter.note(Fate::Limited);
-        }
         let sender = Sender::of(&head.headers, &counter.site);
         let call =
             Call { handle: &self.handle, counter: &counter, sender: &sender, head, audience: &self.audience, body_read: self.body_read };
         let answer = async {
-            asked?;
-            framing::check(head)?;
+            self.hear(head).inspect_err(|problem| {
+                if problem.is_too_many() && resource.counts(&head.method) {
+                    counter.note(Fate::Limited);
+                }
+            })?;
             match check_method(head, resource.allow())? {
                 Asked::Options => Ok(preflight(resource.allow(), head, &sender)),
                 Asked::Answer => resource.call(call, body).await,
@@ -153,9 +152,13 @@ impl Public {
         let answer = timeout(self.request, answer).await.unwrap_or_else(|_| late());
         shared(answer.unwrap_or_else(Problem::into_response), &sender)
     }
-}
 
-impl Public {
+    /// Refuses a head that can be understood in two ways, whose connection must not be kept; then who asks too often.
+    fn hear(&self, head: &Parts) -> Result<(), Problem> {
+        framing::check(head)?;
+        self.audience.let_ask(head)
+    }
+
     /// What is there without any site: the script and the look of the box, and the demo where it is wanted.
     fn page(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
         if let Some(asset) = assets::of_portals(path) {
@@ -180,7 +183,7 @@ impl Responder for Public {
             _ => self.page(path, &head.headers).map_or((NONE, None), |page| (PAGE, Some(page))),
         };
         let measured = self.measures.begin(route, &head.method);
-        let page = self.audience.let_ask(&head).and_then(|()| page.ok_or_else(|| not_found("page", path)));
+        let page = self.hear(&head).and_then(|()| page.ok_or_else(|| not_found("page", path)));
         let response = page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response);
         measured.end(&head, response)
     }
@@ -208,13 +211,13 @@ impl Responder for Admin {
         let path = head.uri.path();
         let route = path.strip_prefix('/').unwrap_or(NONE);
         let measured = self.measures.begin(route, &head.method);
-        let answer = match route {
-            "healthz" => plain(&head, READ, admin::health()),
-            "readyz" => plain(&head, READ, admin::ready(&self.handle.health())),
-            "metrics" => admin::metrics(&self.handle).and_then(|metrics| plain(&head, READ, metrics)),
+        let answer = framing::check(&head).and_then(|()| match route {
+            "healthz" => Ok(admin::health()),
+            "readyz" => Ok(admin::ready(&self.handle.health())),
+            "metrics" => admin::metrics(&self.handle),
             _ => Err(not_found("page", path)),
-        };
-        let response = answer.unwrap_or_else(Problem::into_response);
+        });
+        let response = answer.and_then(|answer| plain(&head, READ, answer)).unwrap_or_else(Problem::into_response);
         measured.end(&head, response)
     }
 
@@ -225,7 +228,6 @@ impl Responder for Admin {
 
 /// The answer to a request for something that is there already.
 fn plain(head: &Parts, allow: &'static str, answer: Response<Body>) -> Result<Response<Body>, Problem> {
-    framing::check(head)?;
     Ok(match check_method(head, allow)? {
         Asked::Options => options(allow),
         Asked::Answer => answer,

@@ -117,6 +117,12 @@ fn every_request_of_a_client_is_one_whatever_it_asks_for() {
         }
     }
     assert_eq!(server.status("GET", FIGURES, &[&from("2001:db8:1:3::3")]), 200);
+    // A head that can be understood in two ways still ends its connection.
+    for target in [VIEWS, "/v1/sites/nope/figures", "/nothing"] {
+        let mut client = server.connect();
+        client.request("POST", target, &[&one, "Transfer-Encoding: x, chunked"], "");
+        assert_eq!((client.answer().status, client.is_closed()), (400, true), "{target}");
+    }
     // Views by POST and by picture, three times each; nothing else is one.
     assert_eq!(server.metric(LIMITED), 6.0);
     assert_eq!(server.total(), 2);
