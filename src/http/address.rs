@@ -58,7 +58,7 @@ impl ProxyHeader {
 pub struct Clients {
     /// Where proxies name their client; where there is none, whoever opened the connection is the client.
     pub header: Option<ProxyHeader>,
-    /// The proxies that are believed. They are no clients, and none of the limits below is theirs.
+    /// The proxies that are believed. None of the limits below is for them.
     pub trusted_proxies: Vec<IpNet>,
     /// How often a client may ask in a second, up to 100 000; 0 is no limit. At once it may ask ten times as often.
     pub max_requests_per_second: u32,
