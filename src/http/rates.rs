@@ -44,8 +44,11 @@ impl Clock for Ticking {
     }
 }
 
-/// One bucket, or one for each key.
-type Limiter<K, S> = RateLimiter<K, S, Ticking, NoOpMiddleware<Instant>>;
+/// A bucket for each client.
+type PerClient = RateLimiter<Address, Buckets, Ticking, NoOpMiddleware<Instant>>;
+
+/// The bucket of a site.
+type Bucket = RateLimiter<NotKeyed, InMemoryState, Ticking, NoOpMiddleware<Instant>>;
 
 /// The buckets of clients, by when each is full again. One that is full is like none.
 #[derive(Debug, Default)]
@@ -55,9 +58,9 @@ struct Buckets(Mutex<HashMap<Address, Nanos>>);
 #[derive(Debug)]
 pub struct Rates {
     clock: Ticking,
-    clients: Option<Limiter<Address, Buckets>>,
+    clients: Option<PerClient>,
     /// Those of sites that count no more than so many in a second, which a new configuration may change.
-    sites: Mutex<HashMap<SiteId, (NonZeroU32, Limiter<NotKeyed, InMemoryState>)>>,
+    sites: Mutex<HashMap<SiteId, (NonZeroU32, Bucket)>>,
     log: Seldom,
 }
 
@@ -96,14 +99,14 @@ impl Rates {
     /// Where the site has more of them than it may.
     pub fn count(&self, site: &Site) -> Result<(), TooMany> {
         let Some(rate) = NonZeroU32::new(site.rules.max_views_per_second) else { return Ok(()) };
-        let check = |limiter: &Limiter<_, _>| limiter.check().map_err(|_| TooMany);
+        let check = |bucket: &Bucket| bucket.check().map_err(|_| TooMany);
         let mut sites = lock(&self.sites);
         match sites.get(&site.id) {
-            Some((known, limiter)) if *known == rate => check(limiter),
+            Some((known, bucket)) if *known == rate => check(bucket),
             _ => {
-                let limiter = RateLimiter::new(quota(rate), InMemoryState::default(), self.clock);
-                let first = check(&limiter);
-                sites.insert(site.id.clone(), (rate, limiter));
+                let bucket = RateLimiter::new(quota(rate), InMemoryState::default(), self.clock);
+                let first = check(&bucket);
+                sites.insert(site.id.clone(), (rate, bucket));
                 first
             }
         }
