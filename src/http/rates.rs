@@ -20,7 +20,7 @@ use tracing::warn;
 use super::{address::Address, seldom::Seldom};
 use crate::domain::site::{Site, SiteId};
 
-/// The most clients that have a bucket: about 35 bytes each. Beyond them, new ones are not limited.
+/// The most clients that have a bucket: up to 70 bytes each. Beyond them, new ones are not limited.
 pub const MAX_CLIENTS: usize = 100_000;
 
 /// A bucket holds what comes in so many seconds.
