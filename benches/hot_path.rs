@@ -2,11 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
-use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hint::black_box,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hyper::{
+    HeaderMap,
+    header::{HeaderName, HeaderValue},
+};
 use tokio::{runtime::Runtime, task::JoinSet};
 use truycap::{
     domain::{
@@ -16,6 +26,7 @@ use truycap::{
         retention::Retention,
         site::{Rules, Site, SiteId},
     },
+    http::{Address, Clients, ProxyHeader, Rates},
     journal::{
         Entry, Journal,
         sqlite::{Config, SqliteJournal},
@@ -49,6 +60,23 @@ fn pieces(criterion: &mut Criterion) {
     criterion.bench_function("fold 1000 articles", |bencher| {
         let views = batch(1000);
         bencher.iter(|| Deltas::from_iter([(day(), black_box(&views))]));
+    });
+}
+
+/// What a limit on clients costs each request, with 50 000 of them known.
+fn limit(criterion: &mut Criterion) {
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+    let clients = Clients { header: Some(ProxyHeader::XForwardedFor), trusted_proxies, ..Clients::default() };
+    let rates = Rates::new(100_000, Instant::now);
+    (0..50_000_u32).for_each(|number| rates.ask(|| Some(Address::of(Ipv4Addr::from(number).into()))).unwrap());
+    let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let headers = HeaderMap::from_iter([(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static("203.0.113.5"))]);
+    criterion.bench_function("let a client ask, by its address", |bencher| {
+        let other = IpAddr::from([203, 0, 113, 6]);
+        bencher.iter(|| rates.ask(|| clients.limited(black_box(other), &headers)));
+    });
+    criterion.bench_function("let a client ask, behind a proxy", |bencher| {
+        bencher.iter(|| rates.ask(|| clients.limited(black_box(peer), black_box(&headers))));
     });
 }
 
@@ -104,5 +132,5 @@ async fn visit(handle: Handle, visitor: usize) {
     }
 }
 
-criterion_group!(benches, pieces, journal, record);
+criterion_group!(benches, pieces, limit, journal, record);
 criterion_main!(benches);

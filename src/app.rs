@@ -9,7 +9,13 @@
 //! it holds; store and journal are closed. The deadlines of all steps together are less than the ten seconds that
 //! container engines wait. What the store could not be given in time is in the journal, and applied at the next start.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use tokio::{
@@ -23,7 +29,7 @@ use tracing::{info, warn};
 
 use crate::{
     config::{Config, Mistakes, StoreUrl},
-    http::{Admin, Audience, BotsError, Limits, Public, Responder, serve},
+    http::{Admin, Audience, BotsError, Limits, Public, Rates, Responder, serve},
     journal::{
         JournalError,
         sqlite::{OpenError, SqliteJournal},
@@ -132,7 +138,7 @@ struct Service {
     store: Arc<ConfiguredStore>,
     /// Ends by itself, or with the service.
     advice: JoinHandle<()>,
-    /// Looks after what is known of readers; ends with the service.
+    /// Looks after what is known of readers and clients; ends with the service.
     tending: JoinHandle<()>,
     reload: Reload,
 }
@@ -148,7 +154,8 @@ impl Service {
         let public = bind(config.listen.public).await?;
         let admin = bind(config.listen.admin).await?;
         let readers = Arc::new(Readers::new(matches!(config.store, StoreUrl::Redis(_))));
-        let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers))?;
+        let rates = Arc::new(Rates::new(config.clients.max_requests_per_second, Instant::now));
+        let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers), Arc::clone(&rates))?;
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
         let store = Arc::new(open_store(&config)?);
         let demo = config.sites.first().filter(|_| config.demo).map(|site| Demo::new(site.id.clone(), &public));
@@ -163,7 +170,10 @@ impl Service {
         let reload = Reload::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
         let (public, admin) = listen(handle, public, admin, &reload, audience);
         let advice = tokio::spawn(log_advice(Arc::clone(&store)));
-        let tending = tokio::spawn(tend(readers, Arc::clone(&store), clock));
+        let tended = Arc::clone(&store);
+        let tending = tokio::spawn(async move {
+            tokio::join!(tend(readers, tended, clock), rates.tend());
+        });
         Ok(Self { recorder, public, admin, journal, store, advice, tending, reload })
     }
 

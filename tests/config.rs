@@ -52,7 +52,7 @@ fn origins(config: &Config, site: usize) -> Vec<&str> {
 const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
 
 /// Every key outside of sites, and a value for it that is not the built-in one.
-const KEYS: [(&str, &str); 23] = [
+const KEYS: [(&str, &str); 25] = [
     ("demo", "false"),
     ("listen.public", "[::1]:80"),
     ("listen.admin", "0.0.0.0:81"),
@@ -73,6 +73,8 @@ const KEYS: [(&str, &str); 23] = [
     ("log.format", "json"),
     ("clients.header", "forwarded"),
     ("clients.trusted_proxies", "10.0.0.0/8, 2001:db8::1"),
+    ("clients.max_requests_per_second", "8"),
+    ("clients.max_connections", "9"),
     ("bots.deny", "Evil, x y"),
     ("bots.allow", "Good/"),
     ("bots.headless", "false"),
@@ -93,7 +95,9 @@ fn assert_is_all_changed(config: &Config) {
     assert_eq!(config.retention, Retention { days: 100, weeks: 101, months: 102, years: 103 });
     assert_eq!(config.log, logging::Config { level: tracing::Level::DEBUG, format: logging::Format::Json });
     let networks = ["10.0.0.0/8", "2001:db8::1/128"].map(|network| network.parse().unwrap());
-    assert_eq!(config.clients, Clients { header: Some(ProxyHeader::Forwarded), trusted_proxies: networks.into() });
+    let clients =
+        Clients { header: Some(ProxyHeader::Forwarded), trusted_proxies: networks.into(), max_requests_per_second: 8, max_connections: 9 };
+    assert_eq!(config.clients, clients);
     assert_eq!(config.bots, BotRules { deny: vec!["Evil".into(), "x y".into()], allow: vec!["Good/".into()], headless: false });
 }
 
@@ -104,7 +108,8 @@ fn toml_value(key: &str, value: &str) -> String {
     }
     let plain = key == "demo"
         || key == "bots.headless"
-        || key == "listen.max_connections"
+        || key.contains(".max_connections")
+        || key == "clients.max_requests_per_second"
         || key.starts_with("retention.")
         || key.starts_with("store.wait_");
     if plain { value.into() } else { format!("{value:?}") }
@@ -131,12 +136,13 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.retention, Retention::default());
     assert_eq!(config.log, logging::Config { level: tracing::Level::INFO, format: logging::Format::Auto });
     let networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap());
-    assert_eq!(config.clients, Clients { header: None, trusted_proxies: networks.into() });
+    let clients = Clients { header: None, trusted_proxies: networks.into(), max_requests_per_second: 100, max_connections: 256 };
+    assert_eq!(config.clients, clients);
     assert_eq!(config.bots, BotRules::default());
     assert_eq!(site_ids(&config), ["portal"]);
     let rules = &config.sites[0].rules;
     assert!(!rules.require_origin && !rules.readers && rules.repeat_window.is_zero() && rules.articles.is_none());
-    assert_eq!(rules.max_new_articles_per_day, 0);
+    assert_eq!((rules.max_new_articles_per_day, rules.max_views_per_second), (0, 0));
     assert_eq!(origins(&config, 0), ["http://127.0.0.1:8080", "http://localhost:8080"]);
     assert_eq!(config.sites[0].timezone, chrono_tz::Tz::Asia__Ho_Chi_Minh);
 }
@@ -178,7 +184,18 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
     assert_eq!(keys, KEYS.map(|(key, _)| key.to_string()).into());
     assert_eq!(
         site_keys,
-        ["id", "origins", "timezone", "require_origin", "repeat_window", "max_new_articles_per_day", "articles", "readers"].into()
+        [
+            "id",
+            "origins",
+            "timezone",
+            "require_origin",
+            "repeat_window",
+            "max_new_articles_per_day",
+            "max_views_per_second",
+            "articles",
+            "readers"
+        ]
+        .into()
     );
 }
 
@@ -359,6 +376,8 @@ fn the_borders_of_every_range_are_within_it() {
         ("journal.retain", ["1m", "7d"], ["59s", "7d 1s"]),
         ("journal.max_bytes", ["1MiB", "64GiB"], ["1048575", "68719476737"]),
         ("listen.max_connections", ["1", "1000000"], ["0", "1000001"]),
+        ("clients.max_requests_per_second", ["0", "100000"], ["-1", "100001"]),
+        ("clients.max_connections", ["0", "1000000"], ["-1", "1000001"]),
         ("store.wait_replicas", ["0", "16"], ["-1", "17"]),
         ("retention.days", ["2", "1000"], ["1", "1001"]),
         ("retention.weeks", ["2", "1000"], ["1", "1001"]),
@@ -554,18 +573,22 @@ fn bytes_that_are_not_text_matter_only_in_our_variables() {
 #[test]
 fn the_rules_of_a_site_are_read_and_may_be_left_out() {
     let text = format!(
-        "{SITE}require_origin = true\nrepeat_window = \"30m\"\nmax_new_articles_per_day = 1000\narticles = \"^/tin/\"\nreaders = true\n"
+        "{SITE}require_origin = true\nrepeat_window = \"30m\"\nmax_new_articles_per_day = 1000\nmax_views_per_second = 100000\n\
+         articles = \"^/tin/\"\nreaders = true\n"
     );
     let rules = load(&text, &[]).unwrap().sites.remove(0).rules;
     assert!(rules.require_origin && rules.readers && rules.articles.unwrap().is_match("/tin/1"));
     assert_eq!((rules.repeat_window, rules.max_new_articles_per_day), (Duration::from_secs(1800), 1000));
-    assert_eq!(load(SITE, &[]).unwrap().sites[0].rules.repeat_window, Duration::ZERO);
+    assert_eq!(rules.max_views_per_second, 100_000);
+    let rules = load(SITE, &[]).unwrap().sites.remove(0).rules;
+    assert_eq!((rules.repeat_window, rules.max_views_per_second), (Duration::ZERO, 0));
     assert_eq!(load(&SITE.replace("https://a.example.vn", "null"), &[]).map(|config| origins(&config, 0) == ["null"]), Ok(true));
     for (key, value, expected) in [
         ("require_origin", "1", "found 1; expected true or false"),
         ("readers", "\"yes\"", "found \"yes\"; expected true or false"),
         ("repeat_window", "\"25h\"", "found \"25h\"; expected a duration from 0s to 24h"),
         ("max_new_articles_per_day", "1000001", "found 1000001; expected a whole number from 0 to 1000000"),
+        ("max_views_per_second", "100001", "found 100001; expected a whole number from 0 to 100000"),
         ("articles", "\"(\"", "found \"(\"; expected a regular expression"),
         ("articles", "\"(a{1000}){1000}\"", "found \"(a{1000}){1000}\"; expected a regular expression"),
     ] {

@@ -40,7 +40,14 @@ pub(super) fn clients(reader: &mut Reader<'_>) -> Option<Clients> {
         let networks = given.texts()?.iter().map(|text| network(text)).collect::<Option<Vec<_>>>()?;
         (networks.len() <= MAX_NETWORKS).then_some(networks)
     });
-    let clients = Clients { header: header?, trusted_proxies: trusted_proxies? };
+    let max_requests_per_second = number(reader, "clients.max_requests_per_second", 0..=100_000, 100);
+    let max_connections = number(reader, "clients.max_connections", 0..=1_000_000, 256);
+    let clients = Clients {
+        header: header?,
+        trusted_proxies: trusted_proxies?,
+        max_requests_per_second: max_requests_per_second?,
+        max_connections: usize::try_from(max_connections?).ok()?,
+    };
     if clients.header.is_some() && clients.trusted_proxies.is_empty() {
         reader
             .mistake("clients.trusted_proxies", "found none, so nobody's clients.header is believed; expected the networks of the proxies");
@@ -81,6 +88,10 @@ pub(super) fn rules(table: &mut Reader<'_>) -> Option<Rules> {
         true => number(table, "max_new_articles_per_day", 0..=1_000_000, 1000),
         false => Some(0),
     };
+    let max_views_per_second = match table.has("max_views_per_second") {
+        true => number(table, "max_views_per_second", 0..=100_000, 500),
+        false => Some(0),
+    };
     let articles = match table.has("articles") {
         true => table.read("articles", "a regular expression, such as \"^/tin/\", or \"\"", |given| pattern(given.text()?)),
         false => Some(None),
@@ -93,6 +104,7 @@ pub(super) fn rules(table: &mut Reader<'_>) -> Option<Rules> {
         require_origin: require_origin?,
         repeat_window: repeat_window?,
         max_new_articles_per_day: max_new_articles_per_day?,
+        max_views_per_second: max_views_per_second?,
         articles: articles?,
         readers: readers?,
     })

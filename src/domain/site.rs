@@ -130,6 +130,8 @@ pub struct Rules {
     pub repeat_window: Duration,
     /// How many articles that had no views yet may get some on one day; 0 is no limit.
     pub max_new_articles_per_day: u32,
+    /// How many views are counted in a second, up to 100 000; 0 is no limit. At once it may be ten times as many.
+    pub max_views_per_second: u32,
     /// What articles are called whose views are counted; without it, anything.
     pub articles: Option<Regex>,
     /// Whether its readers are counted, and the figures say how many there are.

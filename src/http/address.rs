@@ -58,8 +58,12 @@ impl ProxyHeader {
 pub struct Clients {
     /// Where proxies name their client; where there is none, whoever opened the connection is the client.
     pub header: Option<ProxyHeader>,
-    /// The proxies that are believed.
+    /// The proxies that are believed. None of the limits below is for them.
     pub trusted_proxies: Vec<IpNet>,
+    /// How often a client may ask in a second, up to 100 000; 0 is no limit. At once it may ask ten times as often.
+    pub max_requests_per_second: u32,
+    /// How many connections a client may hold open, up to 1 000 000; 0 is no limit.
+    pub max_connections: usize,
 }
 
 impl Clients {
@@ -69,10 +73,27 @@ impl Clients {
     /// says cannot be read, the proxy itself is taken for the client.
     #[must_use]
     pub fn address(&self, peer: IpAddr, headers: &HeaderMap) -> Address {
+        Address::of(self.farthest(peer, headers))
+    }
+
+    /// The client of such a request, if it is one whose requests are limited: not where a trusted proxy names nobody, for
+    /// everybody behind it would be limited together.
+    #[must_use]
+    pub fn limited(&self, peer: IpAddr, headers: &HeaderMap) -> Option<Address> {
+        self.stranger(self.farthest(peer, headers))
+    }
+
+    /// What stands for an address that is not a trusted proxy's.
+    #[must_use]
+    pub fn stranger(&self, address: IpAddr) -> Option<Address> {
+        (!self.trusts(address.to_canonical())).then(|| Address::of(address))
+    }
+
+    fn farthest(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
-        let Some(header) = self.header else { return Address::of(client) };
+        let Some(header) = self.header else { return client };
         if !self.trusts(client) {
-            return Address::of(client);
+            return client;
         }
         let lines = headers.get_all(header.name()).iter().rev();
         // A line that is no text is one entry that names nobody.
@@ -84,7 +105,7 @@ impl Clients {
                 break;
             }
         }
-        Address::of(client)
+        client
     }
 
     fn trusts(&self, address: IpAddr) -> bool {

@@ -12,6 +12,8 @@ use super::{
     address::Clients,
     bots::{BotRules, Bots, BotsError, MAX_AGENT},
     client::{is_prefetch, is_private},
+    rates::{Rates, TooMany},
+    respond::Problem,
 };
 use crate::{
     domain::{article::ArticleId, site::Site},
@@ -26,9 +28,10 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// What is known of readers, and of those who are none.
 #[derive(Debug)]
 pub struct Audience {
-    clients: Clients,
+    pub(super) clients: Clients,
     bots: Bots,
     pub(super) readers: Arc<Readers>,
+    rates: Arc<Rates>,
 }
 
 impl Audience {
@@ -36,8 +39,20 @@ impl Audience {
     ///
     /// # Errors
     /// Where there are too many words about bots.
-    pub fn new(clients: Clients, bots: &BotRules, readers: Arc<Readers>) -> Result<Self, BotsError> {
-        Ok(Self { clients, bots: Bots::new(bots)?, readers })
+    pub fn new(clients: Clients, bots: &BotRules, readers: Arc<Readers>, rates: Arc<Rates>) -> Result<Self, BotsError> {
+        Ok(Self { clients, bots: Bots::new(bots)?, readers, rates })
+    }
+
+    /// Refuses a client that asks too often.
+    pub(super) fn let_ask(&self, head: &Parts) -> Result<(), Problem> {
+        let client = || self.clients.limited(peer(head), &head.headers);
+        self.rates.ask(client).map_err(|TooMany| Problem::too_many("this client asks too often"))
+    }
+
+    /// Refuses a view where its site has too many at the moment.
+    pub(super) fn let_count(&self, site: &Site) -> Result<(), Problem> {
+        let detail = "the view was not counted: the site has too many at the moment";
+        self.rates.count(site).map_err(|TooMany| Problem::too_many(detail))
     }
 
     /// Why a request is not a view by a reader, where it is not.
@@ -56,9 +71,7 @@ impl Audience {
         if (window.is_zero() && !site.rules.readers) || is_private(&head.headers) {
             return Claim::Unknown;
         }
-        // Requests that came over no connection are those of a test.
-        let peer = head.extensions.get::<Peer>().map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.0);
-        let address = self.clients.address(peer, &head.headers).octets();
+        let address = self.clients.address(peer(head), &head.headers).octets();
         let agent = head.headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
         let parts = [&address[..], agent.get(..MAX_AGENT).unwrap_or(agent)];
         if site.rules.readers {
@@ -71,4 +84,9 @@ impl Audience {
     pub(super) fn estimate(&self, site: &Site, now: DateTime<Utc>) -> Option<Option<Estimate>> {
         site.rules.readers.then(|| self.readers.visitors.estimate(site, now))
     }
+}
+
+/// Who opened the connection of a request. One that came over none is that of a test.
+fn peer(head: &Parts) -> IpAddr {
+    head.extensions.get::<Peer>().map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.0)
 }

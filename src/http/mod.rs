@@ -9,6 +9,9 @@
 //! - `query`, `body`: what a request asks for
 //! - `language`: words and numbers for readers
 //! - `respond`: how an answer is written: JSON, problems, files
+//! - `rates`: how often clients may ask, and how often a site counts
+//! - `places`: which client holds how many connections
+//! - `seldom`: what is logged once in a while
 //! - `assets`: the files that pages load, compressed
 //! - `framing`: heads that can be understood in two ways
 //! - `failure`: what the log is told of a request that failed
@@ -17,7 +20,7 @@
 //!
 //! Handlers are generic over the body they read, so nothing here but [`serve()`] needs a socket.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use hyper::{Request, Response, body::Bytes};
 
@@ -34,14 +37,18 @@ mod framing;
 mod handlers;
 mod language;
 mod measure;
+mod places;
 mod query;
+mod rates;
 mod respond;
 mod route;
+mod seldom;
 mod serve;
 
 pub use address::{Address, Clients, ProxyHeader};
 pub use audience::Audience;
 pub use bots::{BotRules, Bots, BotsError};
+pub use rates::{MAX_CLIENTS, Rates, Ticks, TooMany};
 pub use respond::Body;
 pub use route::{Admin, Public};
 pub use serve::serve;
@@ -81,8 +88,15 @@ pub trait Responder: Send + Sync + 'static {
     /// Answers a request; a mistake of any kind is an answer too.
     fn respond<B: RequestBody>(&self, request: Request<B>) -> impl Future<Output = Response<Body>> + Send;
 
-    /// A connection was opened. What is answered is kept for as long as it is open.
-    fn opened(&self) -> Option<Held> {
-        None
+    /// A connection was opened. What is answered is kept for as long as it is open; with `None` it is closed at once.
+    fn opened(&self, _peer: IpAddr) -> Option<Opened> {
+        Some(Opened::default())
     }
+}
+
+/// What an open connection holds: it goes down in a gauge, and gives back its client's place, on every way out.
+#[derive(Debug, Default)]
+pub struct Opened {
+    _gauge: Option<Held>,
+    _place: Option<places::Place>,
 }

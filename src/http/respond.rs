@@ -112,6 +112,15 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, retry_after.into())
     }
 
+    /// More than is taken from one client or for one site; a second later there is room for the next.
+    pub(super) fn too_many(detail: &'static str) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    pub(super) fn is_too_many(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
     /// A known path with a method that it has not.
     pub(super) fn method(allow: &'static str) -> Self {
         let detail = format!("this resource allows {allow}");

@@ -1,6 +1,6 @@
 //! Every path and method of the two listeners, and what all their answers have in common.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
@@ -13,15 +13,19 @@ use hyper::{
 use tokio::time::timeout;
 
 use super::{
-    Audience, Limits, RequestBody, Responder, assets,
+    Audience, Limits, Opened, RequestBody, Responder, assets,
     client::Sender,
     framing,
     handlers::{Call, admin, badge, box_page, demo, figures, gif, history, openapi, top, views},
     measure::{Measures, NONE},
+    places::Places,
     query::decode,
     respond::{Body, Problem, options},
 };
-use crate::{domain::site::SiteId, recorder::Handle, telemetry::metrics::Held};
+use crate::{
+    domain::site::SiteId,
+    recorder::{Fate, Handle},
+};
 
 /// The route of pages and of what belongs to them, in metrics.
 const PAGE: &str = "page";
@@ -38,6 +42,7 @@ pub struct Public {
     handle: Handle,
     measures: Measures,
     audience: Audience,
+    places: Arc<Places>,
     demo: Option<demo::Demo>,
     body_read: Duration,
     request: Duration,
@@ -91,6 +96,15 @@ impl Resource {
         }
     }
 
+    /// Whether a request with this method would be a view.
+    fn counts(self, method: &Method) -> bool {
+        match self {
+            Self::Views => method == Method::POST,
+            Self::Gif => method == Method::GET,
+            Self::Figures | Self::Top | Self::History | Self::Box | Self::Badge => false,
+        }
+    }
+
     async fn call<B: RequestBody>(self, call: Call<'_>, body: B) -> Result<Response<Body>, Problem> {
         match self {
             Self::Views => views::answer(call, body).await,
@@ -111,18 +125,24 @@ impl Public {
         let demo = demo.map(demo::Demo::new);
         let metrics = &handle.metrics().http;
         let measures = Measures::new(metrics, "public", Resource::ALL.map(Resource::name).into_iter().chain([PAGE, OPENAPI]));
-        Arc::new(Self { handle, measures, audience, demo, body_read: limits.body_read, request: limits.request })
+        let places = Places::new(audience.clients.max_connections, metrics.refused_connections.with_label_values(&["public"]));
+        Arc::new(Self { handle, measures, audience, places, demo, body_read: limits.body_read, request: limits.request })
     }
 
     async fn site<B: RequestBody>(&self, id: &str, resource: Resource, head: &Parts, body: B) -> Response<Body> {
         let Some(counter) = decode(id).and_then(|id| self.handle.site(&id)) else {
-            return shared(not_found("site", id).into_response(), &Sender::Unknown);
+            let problem = self.hear(head).err().unwrap_or_else(|| not_found("site", id));
+            return shared(problem.into_response(), &Sender::Unknown);
         };
         let sender = Sender::of(&head.headers, &counter.site);
         let call =
             Call { handle: &self.handle, counter: &counter, sender: &sender, head, audience: &self.audience, body_read: self.body_read };
         let answer = async {
-            framing::check(head)?;
+            self.hear(head).inspect_err(|problem| {
+                if problem.is_too_many() && resource.counts(&head.method) {
+                    counter.note(Fate::Limited);
+                }
+            })?;
             match check_method(head, resource.allow())? {
                 Asked::Options => Ok(preflight(resource.allow(), head, &sender)),
                 Asked::Answer => resource.call(call, body).await,
@@ -132,9 +152,13 @@ impl Public {
         let answer = timeout(self.request, answer).await.unwrap_or_else(|_| late());
         shared(answer.unwrap_or_else(Problem::into_response), &sender)
     }
-}
 
-impl Public {
+    /// Refuses a head that can be understood in two ways, whose connection must not be kept; then who asks too often.
+    fn hear(&self, head: &Parts) -> Result<(), Problem> {
+        framing::check(head)?;
+        self.audience.let_ask(head)
+    }
+
     /// What is there without any site: the script and the look of the box, and the demo where it is wanted.
     fn page(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
         if let Some(asset) = assets::of_portals(path) {
@@ -159,13 +183,14 @@ impl Responder for Public {
             _ => self.page(path, &head.headers).map_or((NONE, None), |page| (PAGE, Some(page))),
         };
         let measured = self.measures.begin(route, &head.method);
-        let page = page.ok_or_else(|| not_found("page", path));
+        let page = self.hear(&head).and_then(|()| page.ok_or_else(|| not_found("page", path)));
         let response = page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response);
         measured.end(&head, response)
     }
 
-    fn opened(&self) -> Option<Held> {
-        Some(self.measures.opened())
+    fn opened(&self, peer: IpAddr) -> Option<Opened> {
+        let place = self.places.take(self.audience.clients.stranger(peer)).ok()?;
+        Some(Opened { _gauge: Some(self.measures.opened()), _place: place })
     }
 }
 
@@ -186,24 +211,23 @@ impl Responder for Admin {
         let path = head.uri.path();
         let route = path.strip_prefix('/').unwrap_or(NONE);
         let measured = self.measures.begin(route, &head.method);
-        let answer = match route {
-            "healthz" => plain(&head, READ, admin::health()),
-            "readyz" => plain(&head, READ, admin::ready(&self.handle.health())),
-            "metrics" => admin::metrics(&self.handle).and_then(|metrics| plain(&head, READ, metrics)),
+        let answer = framing::check(&head).and_then(|()| match route {
+            "healthz" => Ok(admin::health()),
+            "readyz" => Ok(admin::ready(&self.handle.health())),
+            "metrics" => admin::metrics(&self.handle),
             _ => Err(not_found("page", path)),
-        };
-        let response = answer.unwrap_or_else(Problem::into_response);
+        });
+        let response = answer.and_then(|answer| plain(&head, READ, answer)).unwrap_or_else(Problem::into_response);
         measured.end(&head, response)
     }
 
-    fn opened(&self) -> Option<Held> {
-        Some(self.measures.opened())
+    fn opened(&self, _peer: IpAddr) -> Option<Opened> {
+        Some(Opened { _gauge: Some(self.measures.opened()), _place: None })
     }
 }
 
 /// The answer to a request for something that is there already.
 fn plain(head: &Parts, allow: &'static str, answer: Response<Body>) -> Result<Response<Body>, Problem> {
-    framing::check(head)?;
     Ok(match check_method(head, allow)? {
         Asked::Options => options(allow),
         Asked::Answer => answer,

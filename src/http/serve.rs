@@ -57,7 +57,8 @@ pub async fn serve<R: Responder>(
             // Where nobody can change it any more, this never happens.
             Ok(()) = max_connections.changed() => {}
             (stream, peer) = accept(&listener, &mut backoff), if room => {
-                let held = responder.opened();
+                // One that is refused is closed by being dropped.
+                let Some(held) = responder.opened(peer.0) else { continue };
                 let responder = Arc::clone(&responder);
                 let service = service_fn(move |mut request: Request<Incoming>| {
                     request.extensions_mut().insert(peer);

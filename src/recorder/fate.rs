@@ -15,6 +15,8 @@ pub enum Fate {
     Repeat,
     /// It was refused: it came from a page of somebody else.
     Foreign,
+    /// It was refused: its client asked too often, or its site had too many.
+    Limited,
     /// It was refused: the journal was full.
     Full,
     /// It was refused: too many waited to be written.
@@ -25,8 +27,8 @@ pub enum Fate {
 
 impl Fate {
     /// Each of them.
-    pub const ALL: [Self; 8] =
-        [Self::Counted, Self::Bot, Self::Prefetch, Self::Repeat, Self::Foreign, Self::Full, Self::Busy, Self::Unknown];
+    pub const ALL: [Self; 9] =
+        [Self::Counted, Self::Bot, Self::Prefetch, Self::Repeat, Self::Foreign, Self::Limited, Self::Full, Self::Busy, Self::Unknown];
 
     /// Its name in answers and metrics.
     #[must_use]
@@ -37,6 +39,7 @@ impl Fate {
             Self::Prefetch => "prefetch",
             Self::Repeat => "repeat",
             Self::Foreign => "foreign",
+            Self::Limited => "rate_limited",
             Self::Full => "full",
             Self::Busy => "busy",
             Self::Unknown => "unknown",

@@ -22,7 +22,8 @@ fn found(header: ProxyHeader, peer: &str, lines: &[&[u8]]) -> Address {
         ProxyHeader::Forwarded => "forwarded",
         ProxyHeader::XRealIp => "x-real-ip",
     };
-    let clients = Clients { header: Some(header), trusted_proxies: TRUSTED.iter().map(|network| network.parse().unwrap()).collect() };
+    let trusted_proxies = TRUSTED.iter().map(|network| network.parse().unwrap()).collect();
+    let clients = Clients { header: Some(header), trusted_proxies, ..Clients::default() };
     let mut headers = HeaderMap::new();
     for line in lines {
         headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(line).unwrap());
@@ -146,7 +147,7 @@ fn a_line_that_is_no_text_names_nobody() {
 fn without_a_header_the_peer_is_the_client() {
     let mut headers = HeaderMap::new();
     headers.insert("x-forwarded-for", HeaderValue::from_static("203.0.113.5"));
-    let clients = Clients { header: None, trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()] };
+    let clients = Clients { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Clients::default() };
     assert!(clients.address(LOCAL.parse().unwrap(), &headers) == address(LOCAL));
 }
 

@@ -6,6 +6,7 @@ mod addresses;
 mod assets;
 mod connections;
 mod counting;
+mod limits;
 mod measures;
 mod openapi;
 mod readers;

@@ -8,7 +8,7 @@ use crate::server::{Client, Options, Server, start, wait_for};
 
 impl Server {
     /// The value of a metric; 0 where it is not told.
-    fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let mut client = Client::connect(self.admin);
         client.request("GET", "/metrics", &[], "");
         let text = client.answer();

@@ -19,7 +19,8 @@ const GIF: &str = "/v1/sites/portal/views.gif";
 
 /// A server whose clients come through a proxy on this machine.
 fn behind_a_proxy(rules: Rules) -> Options {
-    let clients = Clients { header: Some(ProxyHeader::XForwardedFor), trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()] };
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let clients = Clients { header: Some(ProxyHeader::XForwardedFor), trusted_proxies, ..Clients::default() };
     Options { rules, clients, ..Options::default() }
 }
 

@@ -29,7 +29,7 @@ use truycap::{
         retention::Retention,
         site::{Origin, Rules, Site, SiteId},
     },
-    http::{Admin, Audience, BotRules, Clients, Limits, Public, serve},
+    http::{Admin, Audience, BotRules, Clients, Limits, Public, Rates, Ticks, serve},
     journal::{
         Entry, Journal, JournalError, Replay, Usage,
         sqlite::{self, SqliteJournal},
@@ -157,6 +157,8 @@ pub(crate) struct Options {
     pub(crate) clients: Clients,
     pub(crate) bots: BotRules,
     pub(crate) clock: Clock,
+    /// By which buckets fill up.
+    pub(crate) ticks: Ticks,
     /// Whether pages without an origin belong to the site.
     pub(crate) null_origin: bool,
 }
@@ -173,6 +175,7 @@ impl Default for Options {
             clients: Clients::default(),
             bots: BotRules::default(),
             clock: now,
+            ticks: Instant::now,
             null_origin: false,
         }
     }
@@ -212,8 +215,9 @@ pub(crate) fn start(options: Options) -> Server {
     let stop = Arc::new(Notify::new());
     let (public, admin, recorder, serving) = runtime.block_on(async {
         let (handle, recorder) = recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
-        let Options { limits, max_connections, demo, drain, clients, bots, .. } = options;
-        let audience = Audience::new(clients, &bots, Arc::new(Readers::new(false))).unwrap();
+        let Options { limits, max_connections, demo, drain, clients, bots, ticks, .. } = options;
+        let rates = Arc::new(Rates::new(clients.max_requests_per_second, ticks));
+        let audience = Audience::new(clients, &bots, Arc::new(Readers::new(false)), rates).unwrap();
         let site = SiteId::parse("portal").unwrap();
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();

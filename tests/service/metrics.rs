@@ -108,6 +108,7 @@ fn views_are_told_by_what_became_of_them_and_the_figures_by_site() {
         ("prefetch", 1.0),
         ("repeat", 0.0),
         ("foreign", 1.0),
+        ("rate_limited", 0.0),
         ("full", 0.0),
         ("busy", 0.0),
         ("unknown", 0.0),

@@ -35,6 +35,8 @@ impl Call<'_> {
             Claim::First(hold) => Some(hold),
             Claim::Unknown => None,
         };
+        // What is held is let go where it is refused here, or below.
+        self.audience.let_count(site).inspect_err(|_| self.counter.note(Fate::Limited))?;
         let (article, reason) = self.admit(article).await;
         self.record(article.clone()).await?;
         if let Some(hold) = hold {

@@ -83,6 +83,8 @@ pub struct Http {
     pub connections: IntGaugeVec,
     /// By `listener`.
     pub max_connections: IntGaugeVec,
+    /// By `listener`.
+    pub refused_connections: IntCounterVec,
 }
 
 impl Metrics {
@@ -164,6 +166,11 @@ impl Http {
             in_flight: make.gauges("truycap_http_requests_in_flight", "Requests that are being answered.", listener),
             connections: make.gauges("truycap_http_connections", "Open connections.", listener),
             max_connections: make.gauges("truycap_http_max_connections", "Connections that may be open: listen.max_connections.", listener),
+            refused_connections: make.counters(
+                "truycap_http_refused_connections_total",
+                "Connections that were closed at once, for their client had clients.max_connections.",
+                listener,
+            ),
         }
     }
 }
