@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run set-up check test bench bench-memory soak
+.PHONY: help run set-up check test bench bench-memory bench-instructions soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,11 +26,14 @@ test: set-up ## everything that must pass before a merge
 
 bench: ## the load benchmark and the micro-benchmarks
 	@bash scripts/set-up.sh redis-server:redis-server
-	$(CARGO) bench
+	$(CARGO) bench --bench load --bench hot_path
 
 bench-memory: ## what articles take in the stores, and the process in memory
 	@bash scripts/set-up.sh redis-server:redis-server
 	$(CARGO) bench --bench load -- memory
+
+bench-instructions: ## how many instructions a view takes, under valgrind
+	@bash scripts/instructions.sh
 
 soak: set-up ## what takes long: the simulation over a hundred thousand schedules, many more kills, every alert, the interface against its document
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
