@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run set-up check test bench bench-memory bench-instructions soak
+.PHONY: help run set-up check test bench bench-memory bench-instructions profile soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ bench-memory: ## what articles take in the stores, and the process in memory
 
 bench-instructions: ## how many instructions a view takes, under valgrind
 	@bash scripts/instructions.sh
+
+profile: ## where the time goes under load, as flame graphs
+	@bash scripts/profile.sh
 
 soak: set-up ## what takes long: the simulation over a hundred thousand schedules, many more kills, every alert, the interface against its document
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation

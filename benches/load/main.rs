@@ -48,8 +48,8 @@ fn main() {
         rounds: number("BENCH_ROUNDS", 3) as usize,
         articles: number("BENCH_ARTICLES", 1_000_000) as usize,
     };
-    // The last one only where it is asked for.
-    let all: [(&str, Scenario); 8] = [
+    // The last two only where they are asked for.
+    let all: [(&str, Scenario); 9] = [
         ("start", scenarios::start),
         ("views", scenarios::views),
         ("figures", scenarios::figures),
@@ -58,6 +58,7 @@ fn main() {
         ("articles", scenarios::articles),
         ("open", scenarios::open),
         ("memory", memory::memory),
+        ("profile", scenarios::profile),
     ];
     for name in &arguments {
         assert!(all.iter().any(|(known, _)| known == name), "{name} is none of {:?}", all.map(|(name, _)| name));
@@ -67,7 +68,7 @@ fn main() {
         "{cores} cores; runs of {} s, {} rounds, in turns; medians of the rounds, ratios least–**median**–greatest",
         bench.seconds, bench.rounds
     );
-    let usual = all.iter().take(all.len() - 1).filter(|_| arguments.is_empty());
+    let usual = all.iter().take(all.len() - 2).filter(|_| arguments.is_empty());
     let wanted = all.iter().filter(|(name, _)| arguments.iter().any(|argument| argument == name));
     usual.chain(wanted).for_each(|(_, scenario)| scenario(&bench));
 }

@@ -1,5 +1,7 @@
 //! What is measured.
 
+use std::{path::Path, process::Command};
+
 use super::{
     requests::{Kind, Load},
     rounds::{Lane, turns},
@@ -107,5 +109,20 @@ pub(crate) fn start(bench: &Bench) {
     for subject in OURS {
         let (times, memory) = starts(bench, subject);
         println!("| {} | {} | {} |", subject.name(), table::spread_text(times, 0), table::spread_text(memory, 1));
+    }
+}
+
+/// Records where the processor time goes, with `perf`; see `scripts/profile.sh`.
+pub(crate) fn profile(bench: &Bench) {
+    for subject in OURS {
+        let server = Server::start(subject, 1);
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{subject:?}.perf").to_lowercase());
+        let mut perf = Command::new("perf");
+        perf.args(["record", "--quiet", "--event", "cpu-clock", "--freq", "997", "-g", "--output"]).arg(&file);
+        perf.args(["--pid", &server.pid().to_string()]);
+        let mut perf = perf.args(["--", "sleep", &(bench.seconds + 1).to_string()]).spawn().expect("perf is installed");
+        Lane::new(subject.name(), &server, bench.load(Kind::Views, 64)).run();
+        assert!(perf.wait().expect("it ends").success(), "perf may record");
+        println!("{}", file.display());
     }
 }
