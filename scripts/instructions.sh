@@ -11,6 +11,4 @@ bash scripts/set-up.sh valgrind:valgrind
 version=$("$cargo" pkgid gungraun | sed 's/.*[#@]//')
 tool=$PWD/target/gungraun-$version
 [[ -x $tool/bin/gungraun-runner ]] || "$cargo" install --quiet --locked --root "$tool" --version "$version" gungraun-runner
-# Symbols are what callgrind finds the benchmarks by. The release's own optimisations stay.
-GUNGRAUN_RUNNER=$tool/bin/gungraun-runner CARGO_PROFILE_BENCH_STRIP=false CARGO_PROFILE_BENCH_DEBUG=1 \
-    "$cargo" bench --bench instructions -- "$@"
+GUNGRAUN_RUNNER=$tool/bin/gungraun-runner "$cargo" bench --bench instructions -- "$@"

@@ -120,11 +120,10 @@ async fn connection(address: SocketAddr, load: Load, number: usize, begin: Insta
         receive(&mut stream, &mut answer).await;
         outcome.all += 1;
         let now = Instant::now();
-        // By when the answer came, so that each second of the time has its own answers. In an open loop, by when the
-        // request was due: those that the server was late with must not be missing.
-        let moment = if step.is_some() { from } else { now };
-        if moment >= begin && moment < end {
-            outcome.answers += 1;
+        // A second's answers are those that came in it, its latencies those of what was due in it: what the server was
+        // late with must not be missing.
+        outcome.answers += u64::from(now >= begin && now < end);
+        if from >= begin {
             outcome.latency.saturating_record(u64::try_from((now - from).as_micros()).unwrap_or(u64::MAX).max(1));
         }
     }

@@ -58,12 +58,13 @@ impl<'a> Lane<'a> {
     }
 
     pub(crate) fn run(&mut self) {
-        let mut begin = None;
-        let mut end = None;
+        let (mut begin, mut end) = (None, None);
         // What counting the work takes is not a part of what is measured.
-        let outcome = driver::run(self.server.place.address, self.load, || match begin {
-            None => begin = Some((self.server.work(), self.server.cost())),
-            Some(_) => {
+        let outcome = driver::run(self.server.place.address, self.load, || {
+            if begin.is_none() {
+                let work = self.server.work();
+                begin = Some((work, self.server.cost()));
+            } else {
                 let cost = self.server.cost();
                 end = Some((self.server.work(), cost));
             }
@@ -71,25 +72,24 @@ impl<'a> Lane<'a> {
         if self.load.kind == Kind::Views {
             self.server.acknowledged.set(self.server.acknowledged.get() + outcome.all);
         }
-        let ((before, paid), (after, to_pay)) = begin.zip(end).expect("measuring begins and ends");
-        self.runs.push(run(&outcome, (before, after), (paid, to_pay), self.server.memory()));
+        let (begin, end) = begin.zip(end).expect("measuring begins and ends");
+        self.runs.push(run(&outcome, begin, end, self.server.memory()));
     }
 }
 
-fn run(outcome: &driver::Outcome, work: (Work, Work), cost: (Cost, Cost), memory: u64) -> Run {
-    let quantile = |of: f64| outcome.latency.value_at_quantile(of) as f64;
-    let (before, after) = cost;
-    let elapsed = (after.at - before.at).as_secs_f64();
+fn run(outcome: &driver::Outcome, begin: (Work, Cost), end: (Work, Cost), memory: u64) -> Run {
+    let (work, cost) = ((begin.0, end.0), (begin.1, end.1));
+    let elapsed = (cost.1.at - cost.0.at).as_secs_f64();
     let per_second = outcome.per_second();
     // By rates, for the moments of reading `/proc` are not quite those between which answers are counted.
     let each = |seconds: f64| seconds * 1e6 / elapsed / per_second;
-    let redis = after.redis.zip(before.redis).map(|(after, before)| after - before);
-    let (server, driver) = (after.server - before.server, after.driver - before.driver);
-    let processors = after.processors.all - before.processors.all;
-    let idle = (after.processors.idle - before.processors.idle) / processors;
+    let quantile = |of: f64| outcome.latency.value_at_quantile(of) as f64;
+    let (server, driver) = (cost.1.server - cost.0.server, cost.1.driver - cost.0.driver);
+    let redis = cost.1.redis.zip(cost.0.redis).map(|(after, before)| after - before);
+    let processors = cost.1.processors.all - cost.0.processors.all;
+    let idle = (cost.1.processors.idle - cost.0.processors.idle) / processors;
     let measured = (server + driver + redis.unwrap_or_default()) / processors;
-    let (done, to_do) = (work.1, work.0);
-    let (commits, worked) = (done.commits - to_do.commits, (done.at - to_do.at).as_secs_f64());
+    let commits = work.1.commits - work.0.commits;
     Run {
         per_second,
         p50: quantile(0.5),
@@ -99,9 +99,9 @@ fn run(outcome: &driver::Outcome, work: (Work, Work), cost: (Cost, Cost), memory
         redis: redis.map(each),
         driver: each(driver),
         driver_busy: driver / elapsed / driver::threads() as f64,
-        batch: if commits > 0.0 { (done.views - to_do.views) / commits } else { 0.0 },
-        entries: commits / worked,
-        flushes: after.flushes.zip(before.flushes).map(|(after, before)| (after - before) / elapsed),
+        batch: if commits > 0.0 { (work.1.views - work.0.views) / commits } else { 0.0 },
+        entries: commits / (work.1.at - work.0.at).as_secs_f64(),
+        flushes: cost.1.flushes.zip(cost.0.flushes).map(|(after, before)| (after - before) / elapsed),
         idle,
         others: (1.0 - idle - measured).max(0.0),
         memory: memory as f64,

@@ -57,9 +57,10 @@ pub(crate) fn figures(bench: &Bench) {
 
 pub(crate) fn connections(bench: &Bench) {
     for subject in ALL {
-        let server = Server::start(subject, 1);
-        let lane = |connections| Lane::new(format!("{connections} connections"), &server, bench.load(Kind::Views, connections));
-        bench.compare(&format!("Views by connections, {}", subject.name()), &mut [16, 64, 128, 512].map(lane));
+        let servers = [16, 64, 128, 512].map(|connections| (connections, Server::start(subject, 1)));
+        let lane = |(connections, server)| Lane::new(format!("{connections} connections"), server, bench.load(Kind::Views, connections));
+        let mut lanes = servers.each_ref().map(|(connections, server)| lane((*connections, server)));
+        bench.compare(&format!("Views by connections, {}", subject.name()), &mut lanes);
     }
 }
 
