@@ -68,7 +68,7 @@ pub(crate) fn sites(bench: &Bench) {
     for subject in OURS {
         let servers = [1, 1000].map(|sites| (sites, Server::start(subject, sites)));
         let load = |sites| Load { sites, ..bench.load(Kind::Views, 64) };
-        let mut lanes = servers.each_ref().map(|(sites, server)| Lane::new(format!("{sites} sites"), server, load(*sites)));
+        let mut lanes = servers.each_ref().map(|(sites, server)| Lane::new(format!("sites: {sites}"), server, load(*sites)));
         bench.compare(&format!("Views by sites, {}, 1000 articles each", subject.name()), &mut lanes);
     }
 }
