@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run set-up check test bench soak
+.PHONY: help run set-up check test bench bench-memory bench-instructions profile soak
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## serve on 127.0.0.1:8080 with the built-in configuration
 	$(CARGO) run --release
@@ -25,7 +25,18 @@ test: set-up ## everything that must pass before a merge
 	$(CARGO) test
 
 bench: ## the load benchmark and the micro-benchmarks
-	$(CARGO) bench
+	@bash scripts/set-up.sh redis-server:redis-server
+	$(CARGO) bench --bench load --bench hot_path
+
+bench-memory: ## what articles take in the stores, and the process in memory
+	@bash scripts/set-up.sh redis-server:redis-server
+	$(CARGO) bench --bench load -- memory
+
+bench-instructions: ## how many instructions a view takes, under valgrind
+	@bash scripts/instructions.sh
+
+profile: ## where the time goes under load, as flame graphs
+	@bash scripts/profile.sh
 
 soak: set-up ## what takes long: the simulation over a hundred thousand schedules, many more kills, every alert, the interface against its document
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the programs that the tests start, on Debian and its kin; quick and offline where all of them are there.
+# Given other programs, as `perf:linux-perf`, it installs those instead.
 #
 # The tests start their own servers on free ports, so none should be left running here. Debian's packages of servers
 # start them and enable them at boot. SYSTEMD_OFFLINE makes systemctl, and RUNLEVEL=1 the older init scripts, pass over
@@ -15,6 +16,7 @@ needs=(
     prometheus:prometheus
     faketime:faketime
 )
+(($# == 0)) || needs=("$@")
 services=(redis-server prometheus)
 
 missing=()
@@ -22,11 +24,11 @@ for need in "${needs[@]}"; do
     command -v "${need%%:*}" >/dev/null || missing+=("${need#*:}")
 done
 # The library has no program of its own; the multiarch folder is the machine's.
-compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || missing+=(libfaketime)
+(($#)) || compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || missing+=(libfaketime)
 ((${#missing[@]})) || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "The tests need ${missing[*]} (named as Debian's packages): please install them." >&2
+    echo "These are needed: ${missing[*]} (named as Debian's packages): please install them." >&2
     exit 1
 fi
 as_root() {

@@ -2,7 +2,8 @@
 //! (closed loop), or by a timetable that knows nothing of answers (open loop).
 //!
 //! In an open loop a request's time begins when it was due, not when it could be sent, so that a pause of the server is
-//! paid for by all that should have been sent meanwhile.
+//! paid for by all that should have been sent meanwhile. A timer is good for a millisecond, which is more than an answer
+//! takes: so the last of the wait is spent asking for the time, and the generator's threads are always busy then.
 
 use std::{
     net::SocketAddr,
@@ -11,47 +12,21 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rand_distr::{Distribution, Zipf};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep_until, timeout},
+    task::{JoinSet, yield_now},
+    time::{sleep_until, timeout_at},
 };
+
+use super::requests::{Load, Requests};
 
 /// How long nothing is measured after the load has begun.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// A connection that waits longer for an answer has failed.
+/// How long after the end an answer may come; a connection that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The digits of an article's number in a request, the same for all so that a body's length is.
-const DIGITS: usize = 7;
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Views,
-    Figures,
-}
-
-/// What a server is put under.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Load {
-    pub(crate) kind: Kind,
-    pub(crate) connections: usize,
-    pub(crate) sites: usize,
-    pub(crate) articles: usize,
-    /// Whether few articles have most of the views; else all have as many.
-    pub(crate) zipf: bool,
-    pub(crate) seconds: u64,
-    /// Requests per second of an open loop; a closed loop where there is none.
-    pub(crate) rate: Option<f64>,
-}
-
-impl Load {
-    pub(crate) fn new(kind: Kind, connections: usize, seconds: u64) -> Self {
-        Self { kind, connections, sites: 1, articles: 1000, zipf: false, seconds, rate: None }
-    }
-}
+/// A timer may be late by so much.
+const TIMER: Duration = Duration::from_millis(2);
 
 /// What came of it.
 pub(crate) struct Outcome {
@@ -65,127 +40,103 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    fn new(elapsed: f64) -> Self {
+        Self { answers: 0, all: 0, latency: Histogram::new_with_bounds(1, 60_000_000, 3).expect("bounds in order"), elapsed }
+    }
+
     pub(crate) fn per_second(&self) -> f64 {
         self.answers as f64 / self.elapsed
     }
-}
 
-/// The name of a site of the load.
-pub(crate) fn site(number: usize) -> String {
-    format!("site-{number:04}")
-}
-
-/// Draws sites and articles, and writes requests about them.
-struct Requests {
-    load: Load,
-    zipf: Zipf<f64>,
-    rng: StdRng,
-    buffer: Vec<u8>,
-}
-
-impl Requests {
-    fn new(load: Load, seed: u64) -> Self {
-        let zipf = Zipf::new(load.articles as f64, 1.0).expect("there are articles");
-        Self { load, zipf, rng: StdRng::seed_from_u64(seed), buffer: Vec::with_capacity(512) }
-    }
-
-    fn next(&mut self) -> &[u8] {
-        let Load { sites, articles, .. } = self.load;
-        let site = site(if sites == 1 { 0 } else { self.rng.random_range(0..sites) });
-        let number = if self.load.zipf { self.zipf.sample(&mut self.rng) as usize - 1 } else { self.rng.random_range(0..articles) };
-        let article = format!("/tin/{number:0DIGITS$}");
-        self.buffer.clear();
-        let head =
-            "Host: 127.0.0.1\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\nAccept: */*\r\n";
-        let request = match self.load.kind {
-            Kind::Views => {
-                let body = format!(r#"{{"article":"{article}"}}"#);
-                let length = body.len();
-                format!("POST /v1/sites/{site}/views HTTP/1.1\r\n{head}Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}")
-            }
-            Kind::Figures => format!("GET /v1/sites/{site}/figures?article={article} HTTP/1.1\r\n{head}\r\n"),
-        };
-        self.buffer.extend_from_slice(request.as_bytes());
-        &self.buffer
+    fn add(&mut self, part: &Self) {
+        self.answers += part.answers;
+        self.all += part.all;
+        self.latency.add(&part.latency).expect("the same bounds");
     }
 }
 
-/// Loads a server, from as many threads as half of the machine has.
-///
-/// `measuring` is called when measuring begins and when it ends.
-pub(crate) fn run(address: SocketAddr, load: Load, measuring: impl Fn() + Sync) -> Outcome {
-    let threads = (thread::available_parallelism().map_or(2, std::num::NonZero::get) / 2).clamp(1, load.connections);
+/// The threads of the generator: half of the machine.
+pub(crate) fn threads() -> usize {
+    (thread::available_parallelism().map_or(2, std::num::NonZero::get) / 2).max(1)
+}
+
+/// Loads a server. `measuring` is called when measuring begins and when it ends.
+pub(crate) fn run(address: SocketAddr, load: Load, mut measuring: impl FnMut()) -> Outcome {
+    let threads = threads().min(load.connections);
     let begin = Instant::now() + WARM_UP;
     let end = begin + Duration::from_secs(load.seconds);
-    let parts = thread::scope(|scope| {
+    let mut outcome = Outcome::new(load.seconds as f64);
+    thread::scope(|scope| {
         let drivers: Vec<_> = (0..threads)
             .map(|thread| {
                 let connections = (thread..load.connections).step_by(threads).collect::<Vec<_>>();
                 scope.spawn(move || drive(address, load, &connections, begin, end))
             })
             .collect();
-        thread::sleep(begin.saturating_duration_since(Instant::now()));
-        measuring();
-        thread::sleep(end.saturating_duration_since(Instant::now()));
-        measuring();
-        drivers.into_iter().map(|driver| driver.join().expect("no connection failed")).collect::<Vec<_>>()
+        for moment in [begin, end] {
+            thread::sleep(moment.saturating_duration_since(Instant::now()));
+            measuring();
+        }
+        drivers.into_iter().for_each(|driver| outcome.add(&driver.join().expect("no connection failed")));
     });
-    let mut outcome = Outcome { answers: 0, all: 0, latency: histogram(), elapsed: load.seconds as f64 };
-    for (all, latency) in parts {
-        outcome.all += all;
-        outcome.answers += latency.len();
-        outcome.latency.add(latency).expect("the same bounds");
-    }
     outcome
 }
 
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000, 3).expect("bounds in order")
-}
-
 /// Drives some of the connections from this thread.
-fn drive(address: SocketAddr, load: Load, connections: &[usize], begin: Instant, end: Instant) -> (u64, Histogram<u64>) {
+fn drive(address: SocketAddr, load: Load, connections: &[usize], begin: Instant, end: Instant) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let tasks: Vec<_> = connections.iter().map(|number| tokio::spawn(connection(address, load, *number, begin, end))).collect();
-        let (mut all, mut latency) = (0, histogram());
-        for task in tasks {
-            let (answers, part) = task.await.expect("no connection failed");
-            all += answers;
-            latency.add(part).expect("the same bounds");
+        let mut tasks: JoinSet<_> = connections.iter().map(|number| connection(address, load, *number, begin, end)).collect();
+        let mut outcome = Outcome::new(load.seconds as f64);
+        while let Some(part) = timeout_at((end + PATIENCE).into(), tasks.join_next()).await.expect("the server answers in time") {
+            outcome.add(&part.expect("no connection failed"));
         }
-        (all, latency)
+        outcome
     })
 }
 
-async fn connection(address: SocketAddr, load: Load, number: usize, begin: Instant, end: Instant) -> (u64, Histogram<u64>) {
+async fn connection(address: SocketAddr, load: Load, number: usize, begin: Instant, end: Instant) -> Outcome {
     let mut stream = TcpStream::connect(address).await.expect("the server listens");
     stream.set_nodelay(true).expect("a TCP socket");
     let mut requests = Requests::new(load, number as u64);
-    let mut latency = histogram();
+    let mut outcome = Outcome::new(load.seconds as f64);
     let mut answer = Vec::with_capacity(4096);
-    let mut all = 0;
     // Connections of an open loop take turns.
     let step = load.rate.map(|rate| Duration::from_secs_f64(load.connections as f64 / rate));
     let mut due = Instant::now() + step.unwrap_or_default().mul_f64(number as f64 / load.connections as f64);
     loop {
-        let from = if step.is_some() {
-            sleep_until(due.into()).await;
-            due
+        let from = if let Some(step) = step {
+            wait(due).await;
+            let from = due;
+            due += step;
+            from
         } else {
             Instant::now()
         };
         if from >= end {
-            return (all, latency);
+            return outcome;
         }
         stream.write_all(requests.next()).await.expect("the server reads");
-        timeout(PATIENCE, receive(&mut stream, &mut answer)).await.expect("the server answers in time");
-        all += 1;
+        receive(&mut stream, &mut answer).await;
+        outcome.all += 1;
         let now = Instant::now();
-        if from >= begin && now <= end {
-            latency.saturating_record(u64::try_from((now - from).as_micros()).unwrap_or(u64::MAX).max(1));
+        // A second's answers are those that came in it, its latencies those of what was due in it: what the server was
+        // late with must not be missing.
+        outcome.answers += u64::from(now >= begin && now < end);
+        if from >= begin {
+            outcome.latency.saturating_record(u64::try_from((now - from).as_micros()).unwrap_or(u64::MAX).max(1));
         }
-        due += step.unwrap_or_default();
+    }
+}
+
+async fn wait(due: Instant) {
+    if let Some(early) = due.checked_sub(TIMER)
+        && Instant::now() < early
+    {
+        sleep_until(early.into()).await;
+    }
+    while Instant::now() < due {
+        yield_now().await;
     }
 }
 

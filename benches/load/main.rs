@@ -1,12 +1,15 @@
 //! The load benchmark: truycap on SQLite and on Redis beside a server that does nothing.
 //!
 //! ```sh
-//! make bench                          # everything
-//! cargo bench --bench load -- views   # one part: views, figures, connections, sites, articles, open, start
+//! make bench                          # everything that takes time
+//! make bench-memory                   # and that takes room: the part `memory`
+//! cargo bench --bench load -- views   # one part: start, views, figures, connections, sites, articles, open, memory
 //! ```
 //!
-//! `BENCH_SECONDS` (5) is how long each run is measured, and `BENCH_ROUNDS` (3) how often. The load comes
-//! from the same machine, and takes about half of it.
+//! `BENCH_SECONDS` (5) is how long each run is measured, `BENCH_ROUNDS` (3) how often, and `BENCH_ARTICLES` (1 000 000) how
+//! many articles a large portal has. The load comes from the same machine, and takes up to half of it.
+//!
+//! docs/performance.md says what the columns mean.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the tables are its result")]
@@ -14,9 +17,13 @@
 
 mod bare;
 mod driver;
+mod machine;
+mod memory;
+mod place;
 #[expect(dead_code, reason = "only tests need all of it")]
 #[path = "../../tests/process/redis_server.rs"]
 mod redis_server;
+mod requests;
 mod rounds;
 mod scenarios;
 mod servers;
@@ -36,8 +43,13 @@ fn main() {
     {
         return bare::serve(address.parse().expect("an address"));
     }
-    let bench = scenarios::Bench { seconds: number("BENCH_SECONDS", 5), rounds: number("BENCH_ROUNDS", 3) as usize };
-    let all: [(&str, Scenario); 7] = [
+    let bench = scenarios::Bench {
+        seconds: number("BENCH_SECONDS", 5),
+        rounds: number("BENCH_ROUNDS", 3) as usize,
+        articles: number("BENCH_ARTICLES", 1_000_000) as usize,
+    };
+    // The last two only where they are asked for.
+    let all: [(&str, Scenario); 9] = [
         ("start", scenarios::start),
         ("views", scenarios::views),
         ("figures", scenarios::figures),
@@ -45,6 +57,8 @@ fn main() {
         ("sites", scenarios::sites),
         ("articles", scenarios::articles),
         ("open", scenarios::open),
+        ("memory", memory::memory),
+        ("profile", scenarios::profile),
     ];
     for name in &arguments {
         assert!(all.iter().any(|(known, _)| known == name), "{name} is none of {:?}", all.map(|(name, _)| name));
@@ -54,9 +68,7 @@ fn main() {
         "{cores} cores; runs of {} s, {} rounds, in turns; medians of the rounds, ratios least–**median**–greatest",
         bench.seconds, bench.rounds
     );
-    for (name, scenario) in all {
-        if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {
-            scenario(&bench);
-        }
-    }
+    let usual = all.iter().take(all.len() - 2).filter(|_| arguments.is_empty());
+    let wanted = all.iter().filter(|(name, _)| arguments.iter().any(|argument| argument == name));
+    usual.chain(wanted).for_each(|(_, scenario)| scenario(&bench));
 }

@@ -1,10 +1,9 @@
 //! Measuring servers in turns, A B C A B C …, so that whatever else the machine does falls on all of them alike.
 
-use std::sync::Mutex;
-
 use super::{
-    driver::{self, Kind, Load},
-    servers::{Server, Subject, Usage},
+    driver,
+    requests::{Kind, Load},
+    servers::{Cost, Server, Work},
     table,
 };
 
@@ -16,13 +15,28 @@ pub(crate) struct Run {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
-    /// Microseconds of processor time for each request, of the server and of Redis.
+    /// Microseconds of processor time for each request, of the server, of Redis and of the load generator.
     pub(crate) cpu: f64,
     pub(crate) redis: Option<f64>,
+    pub(crate) driver: f64,
+    /// How much of its threads' time the generator used; 1 is all of it.
+    pub(crate) driver_busy: f64,
     /// Views in one entry of the journal.
     pub(crate) batch: f64,
-    pub(crate) fsyncs: f64,
+    /// Per second: entries of the journal, each of which is an fsync, and flushes of the disk, whoever caused them.
+    pub(crate) entries: f64,
+    pub(crate) flushes: Option<f64>,
+    /// Shares of all processors: idle, and used by none of those that are measured.
+    pub(crate) idle: f64,
+    pub(crate) others: f64,
     pub(crate) memory: f64,
+}
+
+impl Run {
+    /// The processor time that a request costs a portal.
+    pub(crate) fn cost(&self) -> f64 {
+        self.cpu + self.redis.unwrap_or_default()
+    }
 }
 
 /// A server under a load, and what came of each round.
@@ -31,13 +45,11 @@ pub(crate) struct Lane<'a> {
     pub(crate) server: &'a Server,
     pub(crate) load: Load,
     pub(crate) runs: Vec<Run>,
-    /// The views that were acknowledged.
-    acknowledged: u64,
 }
 
 impl<'a> Lane<'a> {
     pub(crate) fn new(label: impl Into<String>, server: &'a Server, load: Load) -> Self {
-        Self { label: label.into(), server, load, runs: Vec::new(), acknowledged: 0 }
+        Self { label: label.into(), server, load, runs: Vec::new() }
     }
 
     /// The middle one of what was measured.
@@ -45,35 +57,54 @@ impl<'a> Lane<'a> {
         table::spread(self.runs.iter().map(of).collect()).1
     }
 
-    /// What was acknowledged is counted, or the rest is worth nothing.
-    pub(crate) fn check(&self) {
-        if self.server.subject != Subject::Bare {
-            assert_eq!(self.server.counted(self.load.sites), self.acknowledged, "{}", self.label);
-        }
-    }
-
-    fn run(&mut self) {
-        let usage: Mutex<Vec<Usage>> = Mutex::default();
-        let outcome = driver::run(self.server.address, self.load, || usage.lock().expect("no panic").push(self.server.usage()));
-        let usage = usage.into_inner().expect("no panic");
-        let [before, after] = usage[..] else { unreachable!("measuring begins once and ends once") };
-        let per_request = |seconds: f64| seconds * 1e6 / outcome.answers as f64;
-        let commits = after.commits - before.commits;
-        let quantile = |of: f64| outcome.latency.value_at_quantile(of) as f64;
-        self.runs.push(Run {
-            per_second: outcome.per_second(),
-            p50: quantile(0.5),
-            p99: quantile(0.99),
-            p999: quantile(0.999),
-            cpu: per_request(after.server - before.server),
-            redis: after.redis.zip(before.redis).map(|(after, before)| per_request(after - before)),
-            batch: if commits > 0.0 { (after.views - before.views) / commits } else { 0.0 },
-            fsyncs: commits / outcome.elapsed,
-            memory: self.server.memory() as f64,
+    pub(crate) fn run(&mut self) {
+        let (mut begin, mut end) = (None, None);
+        // What counting the work takes is not a part of what is measured.
+        let outcome = driver::run(self.server.place.address, self.load, || {
+            if begin.is_none() {
+                let work = self.server.work();
+                begin = Some((work, self.server.cost()));
+            } else {
+                let cost = self.server.cost();
+                end = Some((self.server.work(), cost));
+            }
         });
         if self.load.kind == Kind::Views {
-            self.acknowledged += outcome.all;
+            self.server.acknowledged.set(self.server.acknowledged.get() + outcome.all);
         }
+        let (begin, end) = begin.zip(end).expect("measuring begins and ends");
+        self.runs.push(run(&outcome, begin, end, self.server.memory()));
+    }
+}
+
+fn run(outcome: &driver::Outcome, begin: (Work, Cost), end: (Work, Cost), memory: u64) -> Run {
+    let (work, cost) = ((begin.0, end.0), (begin.1, end.1));
+    let elapsed = (cost.1.at - cost.0.at).as_secs_f64();
+    let per_second = outcome.per_second();
+    // By rates, for the moments of reading `/proc` are not quite those between which answers are counted.
+    let each = |seconds: f64| seconds * 1e6 / elapsed / per_second;
+    let quantile = |of: f64| outcome.latency.value_at_quantile(of) as f64;
+    let (server, driver) = (cost.1.server - cost.0.server, cost.1.driver - cost.0.driver);
+    let redis = cost.1.redis.zip(cost.0.redis).map(|(after, before)| after - before);
+    let processors = cost.1.processors.all - cost.0.processors.all;
+    let idle = (cost.1.processors.idle - cost.0.processors.idle) / processors;
+    let measured = (server + driver + redis.unwrap_or_default()) / processors;
+    let commits = work.1.commits - work.0.commits;
+    Run {
+        per_second,
+        p50: quantile(0.5),
+        p99: quantile(0.99),
+        p999: quantile(0.999),
+        cpu: each(server),
+        redis: redis.map(each),
+        driver: each(driver),
+        driver_busy: driver / elapsed / driver::threads() as f64,
+        batch: if commits > 0.0 { (work.1.views - work.0.views) / commits } else { 0.0 },
+        entries: commits / (work.1.at - work.0.at).as_secs_f64(),
+        flushes: cost.1.flushes.zip(cost.0.flushes).map(|(after, before)| (after - before) / elapsed),
+        idle,
+        others: (1.0 - idle - measured).max(0.0),
+        memory: memory as f64,
     }
 }
 

@@ -1,7 +1,9 @@
 //! What is measured.
 
+use std::{path::Path, process::Command};
+
 use super::{
-    driver::{Kind, Load},
+    requests::{Kind, Load},
     rounds::{Lane, turns},
     servers::{Server, Subject},
     table,
@@ -11,21 +13,24 @@ use super::{
 pub(crate) struct Bench {
     pub(crate) seconds: u64,
     pub(crate) rounds: usize,
+    /// The articles of a large portal.
+    pub(crate) articles: usize,
 }
 
 const ALL: [Subject; 3] = [Subject::Bare, Subject::Sqlite, Subject::Redis];
-const OURS: [Subject; 2] = [Subject::Sqlite, Subject::Redis];
-const MIB: f64 = 1_048_576.0;
+pub(crate) const OURS: [Subject; 2] = [Subject::Sqlite, Subject::Redis];
+pub(crate) const MIB: f64 = 1_048_576.0;
 
 impl Bench {
-    fn load(&self, kind: Kind, connections: usize) -> Load {
+    pub(crate) fn load(&self, kind: Kind, connections: usize) -> Load {
         Load::new(kind, connections, self.seconds)
     }
 
-    /// Runs lanes that share servers, and prints their table.
+    /// Runs lanes, sees that their servers count right, and prints their table.
     fn compare(&self, title: &str, lanes: &mut [Lane<'_>]) {
         turns(lanes, self.rounds);
         table::print(title, lanes);
+        lanes.iter().for_each(|lane| lane.server.check());
     }
 
     /// All three servers under the same load, from fresh ones.
@@ -33,9 +38,6 @@ impl Bench {
         let servers = ALL.map(|subject| Server::start(subject, load.sites));
         let mut lanes = servers.each_ref().map(|server| Lane::new(server.subject.name(), server, load));
         self.compare(title, &mut lanes);
-        if load.kind == Kind::Views {
-            lanes.iter().for_each(Lane::check);
-        }
     }
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn figures(bench: &Bench) {
 }
 
 pub(crate) fn connections(bench: &Bench) {
-    for subject in OURS {
+    for subject in ALL {
         let servers = [16, 64, 128, 512].map(|connections| (connections, Server::start(subject, 1)));
         let lane = |(connections, server)| Lane::new(format!("{connections} connections"), server, bench.load(Kind::Views, connections));
         let mut lanes = servers.each_ref().map(|(connections, server)| lane((*connections, server)));
@@ -66,21 +68,22 @@ pub(crate) fn sites(bench: &Bench) {
     for subject in OURS {
         let servers = [1, 1000].map(|sites| (sites, Server::start(subject, sites)));
         let load = |sites| Load { sites, ..bench.load(Kind::Views, 64) };
-        let mut lanes = servers.each_ref().map(|(sites, server)| Lane::new(format!("{sites} sites"), server, load(*sites)));
+        let mut lanes = servers.each_ref().map(|(sites, server)| Lane::new(format!("sites: {sites}"), server, load(*sites)));
         bench.compare(&format!("Views by sites, {}, 1000 articles each", subject.name()), &mut lanes);
-        lanes.iter().for_each(Lane::check);
     }
 }
 
+/// The store has had all articles before.
 pub(crate) fn articles(bench: &Bench) {
     for subject in OURS {
-        let shapes = [(1000, false), (1_000_000, false), (1_000_000, true)].map(|shape| (shape, Server::start(subject, 1)));
-        let mut lanes = shapes.each_ref().map(|((articles, zipf), server)| {
-            let load = Load { articles: *articles, zipf: *zipf, ..bench.load(Kind::Views, 64) };
-            Lane::new(format!("{articles} articles, {}", if *zipf { "Zipf" } else { "uniform" }), server, load)
-        });
+        let (few, many) = (Server::start(subject, 1), Server::with_articles(subject, bench.articles));
+        let lane = |server, articles, zipf| {
+            let load = Load { articles, zipf, ..bench.load(Kind::Views, 64) };
+            Lane::new(format!("{articles} articles, {}", if zipf { "Zipf" } else { "uniform" }), server, load)
+        };
+        let mut lanes =
+            [lane(&few, 1000, false), lane(&few, 1000, true), lane(&many, bench.articles, false), lane(&many, bench.articles, true)];
         bench.compare(&format!("Views by articles, {}", subject.name()), &mut lanes);
-        lanes.iter().for_each(Lane::check);
     }
 }
 
@@ -88,7 +91,7 @@ pub(crate) fn articles(bench: &Bench) {
 pub(crate) fn open(bench: &Bench) {
     let servers = ALL.map(|subject| Server::start(subject, 1));
     let mut peak = servers.each_ref().map(|server| Lane::new(server.subject.name(), server, bench.load(Kind::Views, 128)));
-    turns(&mut peak, 1);
+    turns(&mut peak, bench.rounds);
     let mut lanes = peak.each_ref().map(|lane| {
         let rate = Some(lane.median(|run| run.per_second) / 2.0);
         Lane::new(lane.label.clone(), lane.server, Load { rate, ..lane.load })
@@ -96,14 +99,31 @@ pub(crate) fn open(bench: &Bench) {
     bench.compare("Views at half of the peak rate, open loop, 128 connections", &mut lanes);
 }
 
+/// Milliseconds to the first answer, and resident memory in MiB after it, of several starts.
+pub(crate) fn starts(bench: &Bench, subject: Subject) -> (Vec<f64>, Vec<f64>) {
+    let servers = (0..bench.rounds.max(5)).map(|_| Server::start(subject, 1));
+    servers.map(|server| (server.started.as_secs_f64() * 1e3, server.memory() as f64 / MIB)).unzip()
+}
+
 pub(crate) fn start(bench: &Bench) {
-    println!(
-        "\n### From the start to the first answer, and resident memory when idle\n\n| | ms, least | median | greatest | RSS MiB |\n|---|--:|--:|--:|--:|"
-    );
+    println!("\n### From the start to the first answer, and resident memory when idle\n\n| | ms | RSS MiB |\n|---|--:|--:|");
     for subject in OURS {
-        let servers: Vec<_> = (0..bench.rounds.max(5)).map(|_| Server::start(subject, 1)).collect();
-        let (least, middle, greatest) = table::spread(servers.iter().map(|server| server.started.as_secs_f64() * 1e3).collect());
-        let memory = table::spread(servers.iter().map(|server| server.memory() as f64 / MIB).collect()).1;
-        println!("| {} | {least:.0} | {middle:.0} | {greatest:.0} | {memory:.1} |", subject.name());
+        let (times, memory) = starts(bench, subject);
+        println!("| {} | {} | {} |", subject.name(), table::spread_text(times, 0), table::spread_text(memory, 1));
+    }
+}
+
+/// Records where the processor time goes, with `perf`; see `scripts/profile.sh`.
+pub(crate) fn profile(bench: &Bench) {
+    for subject in OURS {
+        let server = Server::start(subject, 1);
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{subject:?}.perf").to_lowercase());
+        let mut perf = Command::new("perf");
+        perf.args(["record", "--quiet", "--event", "cpu-clock", "--freq", "997", "-g", "--output"]).arg(&file);
+        perf.args(["--pid", &server.pid().to_string()]);
+        let mut perf = perf.args(["--", "sleep", &(bench.seconds + 1).to_string()]).spawn().expect("perf is installed");
+        Lane::new(subject.name(), &server, bench.load(Kind::Views, 64)).run();
+        assert!(perf.wait().expect("it ends").success(), "perf may record");
+        println!("{}", file.display());
     }
 }

@@ -68,12 +68,13 @@ fn a_frame_on_a_foreign_page_stays_empty() {
 
 #[test]
 fn a_frame_on_a_page_of_the_site_shows_the_box() {
-    let place = Place::new();
+    // That can be reached by a name, too.
+    let place = Place::new().with("LISTEN__PUBLIC", "127.0.0.1:0");
     let service = counted(&place);
     // The other one of the site's origins, at a file, which has no policy of its own. A script there cannot look into
     // the frame; it learns that nothing was refused.
     let browser = Browser::start();
-    browser.open(&format!("http://localhost:{}/widget.css", service.public.rsplit_once(':').unwrap().1));
+    browser.open(&format!("{}/widget.css", service.origin().replace("127.0.0.1", "localhost"));
     let shown = format!(
         "document.body.innerHTML = {:?};
          return new Promise((done) => document.querySelector('iframe').addEventListener('load', done)).then(() => 'loaded')",
