@@ -15,4 +15,5 @@ mod rules;
 mod server;
 mod sharing;
 mod showing;
+mod vanishing;
 mod wire;
