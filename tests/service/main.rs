@@ -24,6 +24,8 @@ mod process;
 mod sites;
 #[path = "../process/together.rs"]
 mod together;
+#[path = "../process/traces.rs"]
+mod traces;
 #[path = "../process/views.rs"]
 mod views;
 
