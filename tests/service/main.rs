@@ -29,6 +29,7 @@ mod traces;
 #[path = "../process/views.rs"]
 mod views;
 
+mod burst;
 mod commands;
 mod damage;
 mod full;
