@@ -87,6 +87,8 @@ fn a_reader_who_leaves_before_the_answer_and_comes_again_counts_once_in_the_wind
                 }
             }
             wait_for("each to be counted once", || server.total() == CLIENTS);
+            let repeats = server.metric("truycap_views_total{outcome=\"repeat\",site=\"portal\"}");
+            assert!(!stuck || repeats == CLIENTS as f64, "way {way}: {repeats}");
         }
     }
 }
