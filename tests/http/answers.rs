@@ -64,8 +64,31 @@ const UNKEYED: [&str; 32] = [
 
 /// What only somebody knows who sees the service from inside.
 const INSIDE: [&str; 25] = [
-    "a test says so", "::", ".rs", "src/", "/tmp", "/root", "/home", "/work", "127.0.0.1", "redis", "Redis", "sqlite", "SQL", "SELECT",
-    "INSERT", ".db", "struct ", "enum ", "Err(", "os error", "panicked", "thread '", "tokio", "hyper", "serde",
+    "a test says so",
+    "::",
+    ".rs",
+    "src/",
+    "/tmp",
+    "/root",
+    "/home",
+    "/work",
+    "127.0.0.1",
+    "redis",
+    "Redis",
+    "sqlite",
+    "SQL",
+    "SELECT",
+    "INSERT",
+    ".db",
+    "struct ",
+    "enum ",
+    "Err(",
+    "os error",
+    "panicked",
+    "thread '",
+    "tokio",
+    "hyper",
+    "serde",
 ];
 
 /// Nothing of an error is for those inside only.

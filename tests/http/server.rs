@@ -212,7 +212,8 @@ pub(crate) fn start(options: Options) -> Server {
     let store = Counters { faults: faults.clone(), store: MemoryStore::new(Retention::default(), options.clock) };
     let stop = Arc::new(Notify::new());
     let (public, admin, recorder, serving) = runtime.block_on(async {
-        let (handle, recorder) = recorder::spawn(config, vec![site, khoa], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
+        let (handle, recorder) =
+            recorder::spawn(config, vec![site, khoa], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
         let Options { limits, max_connections, demo, drain, clients, bots, .. } = options;
         let audience = Audience::new(clients, &bots, Arc::new(Readers::new(false))).unwrap();
         let site = SiteId::parse("portal").unwrap();

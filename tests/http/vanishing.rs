@@ -15,11 +15,8 @@ const VIEWS: &str = "/v1/sites/portal/views";
 const CLIENTS: u64 = 10;
 
 /// The ways to leave.
-const WAYS: [fn(Client); 3] = [
-    |client| client.0.get_ref().shutdown(Shutdown::Write).unwrap(),
-    |client| client.0.get_ref().shutdown(Shutdown::Both).unwrap(),
-    drop,
-];
+const WAYS: [fn(Client); 3] =
+    [|client| client.0.get_ref().shutdown(Shutdown::Write).unwrap(), |client| client.0.get_ref().shutdown(Shutdown::Both).unwrap(), drop];
 
 /// A view, and more of them behind it where there are `several`.
 fn send(server: &Server, several: usize, header: &str) -> Client {
