@@ -19,7 +19,7 @@ use std::{
 
 use chrono::Utc;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinHandle,
@@ -49,6 +49,11 @@ use reload::{Demo, Reload};
 
 /// The most open connections of the admin listener.
 const ADMIN_CONNECTIONS: usize = 4096;
+
+/// How many connections the system keeps for a listener that has not accepted them yet; it may allow fewer. Beyond them a
+/// client hears nothing, and tries again after a second. The usual 128 are full within the time that a busy processor takes
+/// to come back to us.
+const BACKLOG: u32 = 4096;
 
 /// How long requests under way may take after the signal to stop.
 const FINISH_REQUESTS: Duration = Duration::from_secs(3);
@@ -151,8 +156,8 @@ struct Listener {
 
 impl Service {
     async fn start(mut config: Config) -> Result<Self, Failure> {
-        let public = bind(config.listen.public).await?;
-        let admin = bind(config.listen.admin).await?;
+        let public = bind(config.listen.public)?;
+        let admin = bind(config.listen.admin)?;
         let readers = Arc::new(Readers::new(matches!(config.store, StoreUrl::Redis(_))));
         let rates = Arc::new(Rates::new(config.clients.max_requests_per_second, Instant::now));
         let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers), Arc::clone(&rates))?;
@@ -251,8 +256,15 @@ async fn log_advice(store: Arc<ConfiguredStore>) {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| Failure::Listen { address, error })
+fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // After a restart, connections of the process before may still be on their way out.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| Failure::Listen { address, error })
 }
 
 fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reload: &Reload, audience: Audience) -> (Listener, Listener) {

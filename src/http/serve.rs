@@ -63,7 +63,8 @@ pub async fn serve<R: Responder>(
                 let service = service_fn(move |mut request: Request<Incoming>| {
                     request.extensions_mut().insert(peer);
                     let responder = Arc::clone(&responder);
-                    async move { Ok::<_, Infallible>(responder.respond(request).await) }
+                    // Boxed, so that a connection on which nothing is asked has no room for an answer under way.
+                    Box::pin(async move { Ok::<_, Infallible>(responder.respond(request).await) })
                 });
                 let connection = graceful.watch(http.serve_connection(prepare(stream, &limits), service));
                 connections.spawn(async move {

@@ -9,6 +9,9 @@
 //! - `visitors`: how many readers there are
 //! - `tend`: what has to be done about all that from time to time
 
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+
 mod articles;
 mod key;
 mod repeats;
@@ -38,4 +41,9 @@ impl Readers {
     pub fn new(shared: bool) -> Self {
         Self { repeats: Repeats::default(), new_articles: NewArticles::default(), visitors: Visitors::new(shared) }
     }
+}
+
+/// Whether a day has ended where its readers are: what is known of them ends with it.
+fn is_over(day: NaiveDate, timezone: Tz, now: DateTime<Utc>) -> bool {
+    day < now.with_timezone(&timezone).date_naive()
 }

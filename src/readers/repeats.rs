@@ -10,8 +10,9 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 
-use super::{Key, Reader};
+use super::{Key, Reader, is_over};
 use crate::domain::{
     article::ArticleId,
     site::{Site, SiteId},
@@ -31,6 +32,7 @@ pub struct Repeats {
 #[derive(Debug)]
 struct Memory {
     day: NaiveDate,
+    timezone: Tz,
     key: Key,
     /// The second in which a reader was counted for an article.
     counted: HashMap<Reader, i64>,
@@ -41,7 +43,7 @@ struct Memory {
 /// What is known of a view.
 #[derive(Debug)]
 pub enum Claim<'a> {
-    /// It counts. It is remembered if it is [kept](Hold::keep).
+    /// It counts. It is remembered where it is [kept](Hold::keep).
     First(Hold<'a>),
     /// The same reader has been counted for the same article within the window.
     Repeat,
@@ -54,8 +56,9 @@ pub enum Claim<'a> {
 #[derive(Debug)]
 pub struct Hold<'a> {
     repeats: &'a Repeats,
-    memory: Option<Arc<Mutex<Memory>>>,
+    memory: Arc<Mutex<Memory>>,
     view: Reader,
+    kept: bool,
 }
 
 impl Repeats {
@@ -64,7 +67,7 @@ impl Repeats {
     pub fn claim(&self, site: &Site, article: Option<&ArticleId>, parts: [&[u8]; 2], now: DateTime<Utc>) -> Claim<'_> {
         let Some(memory) = self.memory(site, now) else { return Claim::Unknown };
         let mut inner = lock(&memory);
-        self.renew(&mut inner, site.day(now));
+        self.renew(&mut inner, site, now);
         let [address, agent] = parts;
         let article = article.map_or(&[][..], |article| article.as_str().as_bytes());
         let view = inner.key.reader(&[address, agent, article]);
@@ -80,15 +83,15 @@ impl Repeats {
         inner.counted.insert(view, now.timestamp());
         inner.order.push_back((now.timestamp(), view));
         drop(inner);
-        Claim::First(Hold { repeats: self, memory: Some(memory), view })
+        Claim::First(Hold { repeats: self, memory, view, kept: false })
     }
 
-    /// Forgets what belongs to a day that is over on every clock of the earth, also of sites that nobody reads.
+    /// Forgets what belongs to a day that is over, also of sites that nobody reads.
     pub fn forget(&self, now: DateTime<Utc>) {
-        let oldest = (now - chrono::TimeDelta::hours(12)).date_naive();
         self.lock().retain(|_, memory| {
             let inner = lock(memory);
-            let over = inner.day < oldest;
+            // What a request has at hand is left for the next time.
+            let over = is_over(inner.day, inner.timezone, now) && Arc::strong_count(memory) == 1;
             if over {
                 self.remembered.fetch_sub(inner.order.len(), Relaxed);
             }
@@ -107,20 +110,19 @@ impl Repeats {
         if let Some(memory) = sites.get(&site.id) {
             return Some(Arc::clone(memory));
         }
-        let memory = Memory { day: site.day(now), key: Key::random()?, counted: HashMap::new(), order: VecDeque::new() };
-        let memory = Arc::new(Mutex::new(memory));
+        let memory = Arc::new(Mutex::new(Memory::new(site, now)?));
         sites.insert(site.id.clone(), Arc::clone(&memory));
         Some(memory)
     }
 
     /// On a new day nobody is known any more.
-    fn renew(&self, memory: &mut Memory, day: NaiveDate) {
-        if memory.day == day {
+    fn renew(&self, memory: &mut Memory, site: &Site, now: DateTime<Utc>) {
+        if memory.day == site.day(now) {
             return;
         }
-        let Some(key) = Key::random() else { return };
+        let Some(new) = Memory::new(site, now) else { return };
         self.remembered.fetch_sub(memory.order.len(), Relaxed);
-        *memory = Memory { day, key, counted: HashMap::new(), order: VecDeque::new() };
+        *memory = new;
     }
 
     /// Forgets what is older than the window.
@@ -141,17 +143,32 @@ impl Repeats {
     }
 }
 
+impl Memory {
+    /// Nobody is known; `None` where the system has no randomness to give.
+    fn new(site: &Site, now: DateTime<Utc>) -> Option<Self> {
+        let (day, timezone) = (site.day(now), site.timezone);
+        Some(Self { day, timezone, key: Key::random()?, counted: HashMap::new(), order: VecDeque::new() })
+    }
+}
+
 impl Hold<'_> {
-    /// The view is counted: it is remembered.
-    pub fn keep(mut self) {
-        self.memory = None;
+    /// The view is counted, or may be: it is remembered.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    /// The view is not counted after all.
+    pub fn give_up(&mut self) {
+        self.kept = false;
     }
 }
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        let Some(memory) = self.memory.take() else { return };
-        let mut inner = lock(&memory);
+        if self.kept {
+            return;
+        }
+        let mut inner = lock(&self.memory);
         inner.counted.remove(&self.view);
         // The last one, as a rule: what is taken back over and over must not fill the memory.
         if inner.order.back().is_some_and(|(_, view)| *view == self.view) {

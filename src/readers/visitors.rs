@@ -12,9 +12,10 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::{Key, Reader};
+use super::{Key, Reader, is_over};
 use crate::{
     domain::site::{Site, SiteId},
     store::redis::ReaderCounts,
@@ -58,6 +59,7 @@ pub struct Visitors {
 #[derive(Debug)]
 struct Room {
     day: NaiveDate,
+    timezone: Tz,
     /// Without it nobody can be told apart: where Redis has it, it has to be asked for first.
     key: Option<Key>,
     /// The minute in which each was last seen; of shared ones, those that Redis has not been told yet.
@@ -131,14 +133,14 @@ impl Visitors {
         room.known.map(|(_, estimate)| estimate)
     }
 
-    /// Forgets days that are over on every clock of the earth, also of sites that nobody reads.
+    /// Forgets days that are over, also of sites that nobody reads.
     pub fn forget(&self, now: DateTime<Utc>) {
-        let oldest = (now - chrono::TimeDelta::hours(12)).date_naive();
         lock(&self.sites).retain(|_, room| {
-            let mut room = lock(room);
-            let over = room.day < oldest;
+            let inner = lock(room);
+            // What a request has at hand is left for the next time.
+            let over = is_over(inner.day, inner.timezone, now) && Arc::strong_count(room) == 1;
             if over {
-                self.emptied(room.seen.drain().count());
+                self.emptied(inner.seen.len());
             }
             !over
         });
@@ -191,19 +193,20 @@ impl Visitors {
     /// The readers of a site today: on a new day nobody is known any more.
     fn room(&self, site: &Site, now: DateTime<Utc>) -> Arc<Mutex<Room>> {
         let day = site.day(now);
-        let room = Arc::clone(lock(&self.sites).entry(site.id.clone()).or_insert_with(|| Arc::new(Mutex::new(self.empty(day)))));
+        let empty = || Arc::new(Mutex::new(self.empty(site, day)));
+        let room = Arc::clone(lock(&self.sites).entry(site.id.clone()).or_insert_with(empty));
         let mut inner = lock(&room);
         if inner.day != day {
             self.emptied(inner.seen.len());
-            *inner = self.empty(day);
+            *inner = self.empty(site, day);
         }
         drop(inner);
         room
     }
 
-    fn empty(&self, day: NaiveDate) -> Room {
+    fn empty(&self, site: &Site, day: NaiveDate) -> Room {
         let key = if self.shared { None } else { Key::random() };
-        Room { day, key, seen: HashMap::new(), nameless: Vec::new(), known: None, busy: false }
+        Room { day, timezone: site.timezone, key, seen: HashMap::new(), nameless: Vec::new(), known: None, busy: false }
     }
 
     fn emptied(&self, readers: usize) {

@@ -221,14 +221,15 @@ impl Handle {
         self.status.site(id)
     }
 
-    /// Counts a view that was received now, and returns once it is durable.
+    /// Counts a view that was received now. What is returned is ready once the view is durable; the view is on its way
+    /// from now on, also where nobody waits for that.
     ///
     /// # Errors
     /// Where the view could not be made durable; see [`RecordError`].
-    pub async fn record(&self, counter: &Counter, article: Option<ArticleId>) -> Result<(), RecordError> {
+    pub fn record(&self, counter: &Counter, article: Option<ArticleId>) -> impl Future<Output = Result<(), RecordError>> + use<> {
         let (done, durable) = oneshot::channel();
         let view = commit::View { site: counter.core.index, day: counter.site.day(self.now()), article, done };
-        self.views.try_send(view).map_err(|error| match error {
+        let queued = self.views.try_send(view).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 counter.note(Fate::Busy);
                 RecordError::Busy
@@ -237,8 +238,11 @@ impl Handle {
                 counter.note(Fate::Unknown);
                 RecordError::Stopped
             }
-        })?;
-        durable.await.unwrap_or(Err(RecordError::Stopped))
+        });
+        async move {
+            queued?;
+            durable.await.unwrap_or(Err(RecordError::Stopped))
+        }
     }
 
     /// The figures of a site and of articles of it, everything this process has acknowledged included.

@@ -1,6 +1,6 @@
 //! Users who may not do everything.
 
-use truycap::store::{Applied, Store};
+use truycap::store::{Applied, Store, redis::ReaderCounts};
 
 use crate::{apply, figures, redis_server::open, server::Server, site, steps};
 
@@ -17,9 +17,24 @@ fn with_user(options: &[&str], rights: &str) -> (Server, String) {
     (server, url)
 }
 
+/// What the operator's handbook names one by one.
+fn handbook() -> String {
+    let text = include_str!("../../docs/operations.md");
+    let (_, rights) = text.split_once("resetchannels ").unwrap();
+    let (rights, _) = rights.split_once("TRUYCAP_").unwrap();
+    let words = rights.split_whitespace().filter(|word| *word != "\\").map(|word| word.trim_matches('\''));
+    ["~p:*"].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+}
+
 #[tokio::test]
 async fn a_user_with_the_rights_that_the_documents_name_may_do_everything() {
-    let (server, url) = with_user(&["--appendonly", "yes"], RIGHTS);
+    for rights in [RIGHTS.to_owned(), handbook()] {
+        may_do_everything(&rights).await;
+    }
+}
+
+async fn may_do_everything(rights: &str) {
+    let (server, url) = with_user(&["--appendonly", "yes"], rights);
     let store = open(&url, "p");
     for from in 0..3 {
         assert_eq!(apply(&store, from).await, Ok(Applied::Done));
@@ -28,6 +43,9 @@ async fn a_user_with_the_rights_that_the_documents_name_may_do_everything() {
     assert_eq!(figures(&store).await.unwrap(), figures(&server.store("p")).await.unwrap());
     assert_eq!(store.top(&site(), "total".parse().unwrap(), 1).await.unwrap().len(), 1);
     assert_eq!(store.history(&site(), None, &["total".parse().unwrap()]).await, Ok(vec![9]));
+    let today = "2026-11-23".parse().unwrap();
+    assert_eq!(store.readers_key(&site(), today, [1; 16]).await, Ok([1; 16]));
+    assert_eq!(store.count_readers(&site(), today, 1, &[[1; 16]]).await, Ok(ReaderCounts { online: 1, today: 1 }));
     assert_eq!(store.advise().await, Ok(vec![]));
     // Nobody else's keys.
     let elsewhere = apply(&open(&url, "q"), 0).await;

@@ -88,6 +88,22 @@ fn a_body_that_does_not_end_is_not_waited_for() {
 }
 
 #[test]
+fn a_body_that_trickles_in_is_not_waited_for() {
+    let server = with(|limits| limits.body_read = SHORT);
+    let mut client = server.connect();
+    client.send(format!("{POST}Content-Length: 4000\r\n\r\n"));
+    let begun = Instant::now();
+    while client.is_silent(Duration::from_millis(10)) {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the body is still waited for");
+        // Once it is no longer waited for, there is nobody to take it.
+        let _ = client.try_send(" ");
+    }
+    assert_eq!(client.answer().status, 408);
+    assert!(begun.elapsed() >= SHORT);
+    assert_eq!(server.total(), 0);
+}
+
+#[test]
 fn a_client_that_asks_and_never_reads_is_dropped() {
     let server = with(|limits| limits.write = SHORT);
     let mut client = server.connect();

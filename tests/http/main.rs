@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
 
 mod addresses;
+mod answers;
 mod assets;
 mod connections;
 mod counting;
@@ -16,4 +17,5 @@ mod rules;
 mod server;
 mod sharing;
 mod showing;
+mod vanishing;
 mod wire;

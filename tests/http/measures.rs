@@ -18,8 +18,8 @@ impl Server {
 }
 
 const BEGIN: &str = "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n{";
-const IN_FLIGHT: &str = "truycap_http_requests_in_flight{listener=\"public\"}";
-const CONNECTIONS: &str = "truycap_http_connections{listener=\"public\"}";
+pub(crate) const IN_FLIGHT: &str = "truycap_http_requests_in_flight{listener=\"public\"}";
+pub(crate) const CONNECTIONS: &str = "truycap_http_connections{listener=\"public\"}";
 
 fn requests(method: &str, status: &str) -> String {
     format!("truycap_http_requests_total{{method=\"{method}\",route=\"views\",status=\"{status}\"}}")

@@ -24,7 +24,7 @@ fn behind_a_proxy(rules: Rules) -> Options {
     Options { rules, clients, ..Options::default() }
 }
 
-fn once_in(window: &str) -> Options {
+pub(crate) fn once_in(window: &str) -> Options {
     behind_a_proxy(Rules { repeat_window: humantime::parse_duration(window).unwrap(), ..Rules::default() })
 }
 
@@ -40,7 +40,7 @@ impl Server {
     }
 }
 
-fn from(address: &str) -> String {
+pub(crate) fn from(address: &str) -> String {
     format!("X-Forwarded-For: {address}")
 }
 
@@ -164,7 +164,7 @@ fn what_is_remembered_of_repeats_is_bounded_and_given_back() {
     let site = Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh, rules };
     let repeats = Repeats::default();
     let view = |number: usize, at| match repeats.claim(&site, None, [&number.to_le_bytes(), b"agent"], at) {
-        Claim::First(hold) => {
+        Claim::First(mut hold) => {
             hold.keep();
             "first"
         }
@@ -180,11 +180,19 @@ fn what_is_remembered_of_repeats_is_bounded_and_given_back() {
     assert_eq!(repeats.remembered(), MAX_REMEMBERED);
     assert_eq!(view(MAX_REMEMBERED, now() + TimeDelta::minutes(30)), "first");
     assert_eq!(repeats.remembered(), 1);
-    // What is taken back leaves nothing, and a day that is over goes also where nobody reads any more.
+    // What is taken back leaves nothing.
     drop(repeats.claim(&site, None, [b"x", b""], now() + TimeDelta::minutes(31)));
     assert_eq!(repeats.remembered(), 1);
-    repeats.forget(now() + TimeDelta::days(2));
+    // A day goes with the midnight of the site, also where nobody reads any more; what is under way then goes after that.
+    let midnight = now() + TimeDelta::hours(14);
+    repeats.forget(midnight - TimeDelta::seconds(1));
+    assert_eq!(repeats.remembered(), 1);
+    let under_way = repeats.claim(&site, None, [b"x", b""], midnight - TimeDelta::seconds(1));
+    repeats.forget(midnight);
+    drop(under_way);
+    repeats.forget(midnight);
     assert_eq!(repeats.remembered(), 0);
+    assert_eq!(view(0, midnight), "first");
 }
 
 #[test]
@@ -236,7 +244,11 @@ fn what_is_remembered_of_readers_is_bounded_and_goes_with_the_day() {
     }
     let most = MAX_READERS as u64;
     assert_eq!(visitors.estimate(&site, now()), Some(Estimate { online: most, visitors_today: most }));
-    visitors.forget(now() + TimeDelta::days(2));
-    visitors.saw(&site, [b"x", b"agent"], now());
-    assert_eq!(visitors.estimate(&site, now()), Some(Estimate { online: 1, visitors_today: 1 }));
+    // The day goes with the midnight of the site, and makes room for readers of others.
+    let khoa = Site { id: SiteId::parse("khoa").unwrap(), ..site.clone() };
+    for (hours, expected) in [(13, 0), (14, 1)] {
+        visitors.forget(now() + TimeDelta::hours(hours));
+        visitors.saw(&khoa, [b"x", b"agent"], now());
+        assert_eq!(visitors.estimate(&khoa, now()).unwrap().visitors_today, expected, "{hours}");
+    }
 }

@@ -6,11 +6,11 @@ const JSON: &str = "Content-Type: application/json";
 const VIEWS: &str = "/v1/sites/portal/views";
 
 /// A request, and what is answered to it.
-struct Case {
-    method: &'static str,
-    target: String,
-    headers: Vec<&'static str>,
-    body: String,
+pub(crate) struct Case {
+    pub(crate) method: &'static str,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<&'static str>,
+    pub(crate) body: String,
     status: u16,
     /// A piece of the detail.
     detail: &'static str,
@@ -128,11 +128,15 @@ fn places() -> Vec<Case> {
     ]
 }
 
+pub(crate) fn all() -> Vec<Case> {
+    [bodies(), queries(), places()].into_iter().flatten().collect()
+}
+
 #[test]
 fn a_refused_request_says_why_and_counts_nothing() {
     let server = start(Options::default());
     server.view("/a");
-    for case in bodies().into_iter().chain(queries()).chain(places()) {
+    for case in all() {
         let Case { method, target, headers, body, status, detail, header } = case;
         let shown = format!("{method} {} {headers:?} {body}", &target[..target.len().min(100)]);
         let answer = server.ask(method, &target, &headers, &body);

@@ -193,7 +193,7 @@ pub(crate) struct Server {
     _dir: TempDir,
 }
 
-/// A server with one site, `portal`, in which nothing has been counted.
+/// A server with the site `portal`, and `khoa` beside it, in which nothing has been counted.
 pub(crate) fn start(options: Options) -> Server {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let faults = Arc::new(Faults { away: options.store_away.into(), ..Faults::default() });
@@ -203,6 +203,7 @@ pub(crate) fn start(options: Options) -> Server {
         timezone: chrono_tz::Asia::Ho_Chi_Minh,
         rules: options.rules.clone(),
     };
+    let khoa = Site { id: SiteId::parse("khoa").unwrap(), ..site.clone() };
     if options.null_origin {
         site.origins.push(Origin::parse("null").unwrap());
     }
@@ -214,7 +215,8 @@ pub(crate) fn start(options: Options) -> Server {
     let store = Counters { faults: faults.clone(), store: MemoryStore::new(Retention::default(), options.clock) };
     let stop = Arc::new(Notify::new());
     let (public, admin, recorder, serving) = runtime.block_on(async {
-        let (handle, recorder) = recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
+        let (handle, recorder) =
+            recorder::spawn(config, vec![site, khoa], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
         let Options { limits, max_connections, demo, drain, clients, bots, ticks, .. } = options;
         let rates = Arc::new(Rates::new(clients.max_requests_per_second, ticks));
         let audience = Audience::new(clients, &bots, Arc::new(Readers::new(false)), rates).unwrap();

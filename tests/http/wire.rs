@@ -1,5 +1,5 @@
-//! Bytes that no browser sends: what is answered, that each view is counted once or not at all, and that whoever comes next
-//! notices nothing.
+//! Bytes that no browser sends: what is answered, that each view is counted once or not at all, that nothing else is
+//! counted, and that whoever comes next notices nothing.
 
 use std::{
     io::{Read, Write},
@@ -7,7 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::server::{Options, Server, start};
+use serde_json::{Value, json};
+
+use crate::{
+    answers::tells_nothing,
+    server::{Options, Server, start, wait_for},
+};
 
 /// What is sent on a connection of its own, which is then closed for writing where it `ends`.
 struct Case {
@@ -106,6 +111,7 @@ fn bodies() -> Vec<Case> {
     let json = "Content-Type: application/json\r\n";
     let sized = |length: &str, body: &str| post(&format!("{json}Content-Length: {length}\r\n"), body);
     let chunked = |body: &str| post(&format!("{json}Transfer-Encoding: chunked\r\n"), body);
+    let chunked_by = |coding: &str| post(&format!("{json}Transfer-Encoding: {coding}\r\n"), "2\r\n{}\r\n0\r\n\r\n");
     let both = sized("2\r\nTransfer-Encoding: chunked", "2\r\n{}\r\n0\r\n\r\n").replace("Connection: close\r\n", "");
     let deep = "[".repeat(4000);
     vec![
@@ -116,6 +122,7 @@ fn bodies() -> Vec<Case> {
         case("a length beyond what is taken", sized("1000000000000", "{}"), &[413], 0),
         case("two lengths", sized("2\r\nContent-Length: 3", "{} "), REFUSED, 0),
         case("two lengths in one line", sized("2, 3", "{} "), REFUSED, 0),
+        case("the same length twice", sized("2\r\nContent-Length: 2", "{}"), &[200], 1),
         // Whoever is before us may have gone by the length: what follows is nobody's request.
         case("a length and chunks, and a view after them", both + &line(VIEW, HOST), &[200], 1),
         case("chunks", chunked("1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"), &[200], 1),
@@ -125,6 +132,12 @@ fn bodies() -> Vec<Case> {
         case("a chunk that is longer than it says", chunked("1\r\n{}\r\n0\r\n\r\n"), REFUSED, 0),
         case("chunks without end", chunked(&format!("400\r\n{}\r\n", "x".repeat(1024)).repeat(8)), &[413], 0),
         case("an encoding that nobody knows", post(&format!("{json}Transfer-Encoding: gzip, chunked\r\n"), "0\r\n\r\n"), REFUSED, 0),
+        case("chunked twice", chunked_by("chunked\r\nTransfer-Encoding: chunked"), REFUSED, 0),
+        case("an encoding that looks like chunks", chunked_by("xchunked"), REFUSED, 0),
+        case("chunks with a tab before their name", chunked_by("\x0bchunked"), REFUSED, 0),
+        case("a chunk with an extension without end", chunked(&format!("2;{}", "x".repeat(40_000))), REFUSED, 0),
+        case("trailers without end", chunked(&format!("2\r\n{{}}\r\n0\r\n{}", "X: 1\r\n".repeat(8000))), REFUSED, 0),
+        case("chunks of the first version", chunked("2\r\n{}\r\n0\r\n\r\n").replace("HTTP/1.1", "HTTP/1.0"), REFUSED, 0),
         case("chunked, but not at the end", post(&format!("{json}Transfer-Encoding: chunked, gzip\r\n"), "0\r\n\r\n"), REFUSED, 0),
         case("a body that is shorter than it says", sized("200", "{"), REFUSED, 0).ending(),
         case("brackets", sized("4000", &deep), &[400], 0),
@@ -156,6 +169,9 @@ fn several() -> Vec<Case> {
             1,
         ),
         case("a view and one that is cut off", format!("{open}POST /v1/sites/portal/views HT"), &[200], 1).ending(),
+        case("a view in the body of a picture", with_body(&line("GET /v1/sites/portal/views.gif HTTP/1.1", HOST), &last), &[200], 1),
+        case("a view in the body of a refusal", with_body(&last.replace("portal", "nowhere"), &last), &[404], 0),
+        case("an article by a body that nobody reads", with_body(&line("GET /v1/sites/portal/figures HTTP/1.1", HOST), "{}"), &[200], 0),
         case(
             "a request in the body of another",
             post("Content-Type: text/plain\r\nContent-Length: 40\r\n", &format!("{:40}", "POST /v1/sites/portal/views HTTP/1.1")),
@@ -163,6 +179,11 @@ fn several() -> Vec<Case> {
             0,
         ),
     ]
+}
+
+/// A request without a body, and now with one.
+fn with_body(request: &str, body: &str) -> String {
+    request.replace("Content-Length: 0", &format!("Content-Length: {}", body.len())) + body
 }
 
 impl Case {
@@ -182,26 +203,38 @@ impl Case {
         // A reset after the answer is as good as a close.
         let _ = stream.read_to_end(&mut answer);
         let answer = String::from_utf8_lossy(&answer).into_owned();
+        tells_nothing(self.what, &answer);
         answer.match_indices("HTTP/1.").map(|(at, line)| answer[at + line.len() + 2..][..3].parse().unwrap()).collect()
     }
 }
 
+/// What nobody has sent a view of: another site, and all articles but the good one.
+fn others(server: &Server) -> [Value; 2] {
+    let khoa = server.get("/v1/sites/khoa/figures").json()["site"]["total"].clone();
+    [khoa, server.get("/v1/sites/portal/top?period=total&limit=100").json()["articles"].clone()]
+}
+
 #[test]
-fn whatever_the_bytes_the_next_view_is_answered_as_usual() {
+fn whatever_the_bytes_the_next_view_is_answered_as_usual_and_nothing_else_is_counted() {
     let server = start(Options::default());
     let cases: Vec<_> = [lines(), heads(), bodies(), several()].into_iter().flatten().collect();
     assert!(cases.len() >= 40);
     let mut wrong = Vec::new();
-    for case in &cases {
-        let before = server.total();
+    let mut before = 0;
+    for (number, case) in (1..).zip(&cases) {
         let answers = case.run(&server);
         let begun = Instant::now();
-        assert_eq!(server.view("/good").status, 200, "after {}", case.what);
-        assert!(begun.elapsed() < Duration::from_secs(5), "after {}", case.what);
-        let counted = server.total() - before - 1;
+        let good = server.view("/good").json();
+        assert!(begun.elapsed() < Duration::from_secs(2), "after {}: {:?}", case.what, begun.elapsed());
+        assert_eq!((&good["counted"], &good["articles"]["/good"]["total"]), (&json!(true), &json!(number)), "after {}", case.what);
+        let total = good["site"]["total"].as_u64().unwrap();
+        let counted = total - before - 1;
+        before = total;
         if answers != case.answers || counted != case.counted {
             wrong.push(format!("{}: answered {answers:?}, not {:?}; counted {counted}, not {}", case.what, case.answers, case.counted));
         }
+        let expected = [json!(0), json!([{ "article": "/good", "views": number }])];
+        wait_for(&format!("nothing else to be counted after {}", case.what), || others(&server) == expected);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

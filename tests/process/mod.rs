@@ -7,7 +7,8 @@
 //! - `service`: a process that serves, and its figures
 //!
 //! Beside this module lie those that not every target needs, each to be taken in by its own path: `views` sends views,
-//! `clock` steps the time that a place has, `redis_server` starts servers, `disk` mounts a small one. For tests with
+//! `clock` steps the time that a place has, `redis_server` starts servers, `disk` mounts a small one, `traces`
+//! looks for what is left of visitors. For tests with
 //! faults: `sites` are what is counted, `load` sends many views, `counts` compares, `kill` and `together` do what is
 //! done on every store.
 

@@ -29,6 +29,8 @@ mod redis_server;
 mod sites;
 #[path = "../process/together.rs"]
 mod together;
+#[path = "../process/traces.rs"]
+mod traces;
 #[path = "../process/views.rs"]
 mod views;
 
@@ -40,6 +42,7 @@ mod killing;
 mod losing;
 mod moving;
 mod promoted;
+mod readers;
 mod refusing;
 mod setup;
 mod sharing;

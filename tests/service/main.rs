@@ -24,9 +24,12 @@ mod process;
 mod sites;
 #[path = "../process/together.rs"]
 mod together;
+#[path = "../process/traces.rs"]
+mod traces;
 #[path = "../process/views.rs"]
 mod views;
 
+mod burst;
 mod commands;
 mod damage;
 mod full;

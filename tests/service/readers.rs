@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     place::place,
     process::{Service, eventually},
+    traces::{AGENT, VISITORS, files_with},
     views::view,
 };
 
@@ -32,6 +33,37 @@ fn readers_behind_a_proxy_are_told_apart_and_counted_and_their_addresses_are_in_
     eventually("the counts", || (service.article("portal", "/1")[0] == 2).then_some(()));
     let log = service.stop().err;
     for secret in ["203.0.113", "8.8.8.8"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn nothing_of_visitors_is_in_the_log_or_in_a_file() {
+    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", readers = true, max_new_articles_per_day = 5 }]"#;
+    let place = place().with("SITES", site).with("CLIENTS__HEADER", "forwarded");
+    let service = place.start();
+    for (visitor, _) in VISITORS {
+        let (head, body) = view("portal", "/tin/duoc-dem");
+        let named = format!("host: x\r\nforwarded: for=\"[{visitor}]\"").replace("[203.0.113.77]", "203.0.113.77");
+        let mut client = service.client();
+        client.send(&(head.replace("host: x", &named).replace("Mozilla/5.0", AGENT) + &body)).unwrap();
+        assert!(client.answer().unwrap().counted());
+    }
+    eventually("the readers", || (service.answer("portal", &[])["readers"]["visitors_today"] == 2).then_some(()));
+    service.process.signal("HUP");
+    eventually("the configuration is read again", || service.process.log().contains("configuration").then_some(()));
+    // As it lies on the disk while the service runs, and after it has stopped.
+    let dir = place.path("");
+    let nothing_is_left = || {
+        for traces in VISITORS.map(|(_, traces)| traces).into_iter().chain([&[AGENT.as_bytes()][..]]).flatten() {
+            assert_eq!(files_with(&dir, traces), [""; 0], "{}", traces.escape_ascii());
+        }
+    };
+    nothing_is_left();
+    assert_ne!(files_with(&dir, b"/tin/duoc-dem"), [""; 0]);
+    let log = service.stop().err;
+    nothing_is_left();
+    for secret in ["203.0.113", "2001:db8", AGENT] {
         assert!(!log.contains(secret), "{log}");
     }
 }

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use truycap::{
     domain::site::{Rules, Site},
     readers::{Estimate, Readers, tend},
-    store::{StoreError, any::AnyStore},
+    store::{Store, StoreError, any::AnyStore},
 };
 
 use crate::{
@@ -129,4 +129,28 @@ async fn a_redis_that_is_away_leaves_nothing_known_and_nothing_waiting() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(readers.visitors.estimate(&portal(), now()), None);
     tending.abort();
+}
+
+#[tokio::test]
+async fn a_redis_that_is_silent_keeps_no_addresses_of_many_sites_waiting() {
+    let server = Server::start(&[]);
+    let store = Arc::new(AnyStore::Redis(Box::new(server.store("truycap"))));
+    store.ping().await.unwrap();
+    server.signal("STOP");
+    let readers = Arc::new(Readers::new(true));
+    for number in 0..50 {
+        let site = Site { id: site(&format!("portal-{number}")), ..portal() };
+        readers.visitors.saw(&site, [b"address", b"agent"], now());
+    }
+    // As it is told to those who debug: there is no other way to see it.
+    let waiting = || format!("{:?}", readers.visitors).matches("nameless: [[").count();
+    assert_eq!(waiting(), 50);
+    let tending = tokio::spawn(tend(Arc::clone(&readers), store, now));
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while waiting() > 0 {
+        assert!(Instant::now() < deadline, "{} are still waiting", waiting());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tending.abort();
+    server.signal("CONT");
 }

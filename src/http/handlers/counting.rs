@@ -4,7 +4,7 @@ use super::Call;
 use crate::{
     domain::{article::ArticleId, figures::Figure},
     http::respond::Problem,
-    readers::Claim,
+    readers::{Claim, Hold},
     recorder::Fate,
 };
 
@@ -30,7 +30,7 @@ impl Call<'_> {
         if let Some(fate) = self.audience.not_a_reader(&self.head.headers) {
             return Ok(self.ignore(fate));
         }
-        let hold = match self.audience.arrive(self.head, site, article.as_ref(), self.handle.now()) {
+        let mut hold = match self.audience.arrive(self.head, site, article.as_ref(), self.handle.now()) {
             Claim::Repeat => return Ok(self.ignore(Fate::Repeat)),
             Claim::First(hold) => Some(hold),
             Claim::Unknown => None,
@@ -38,9 +38,12 @@ impl Call<'_> {
         // What is held is let go where it is refused here, or below.
         self.audience.let_count(site).inspect_err(|_| self.counter.note(Fate::Limited))?;
         let (article, reason) = self.admit(article).await;
-        self.record(article.clone()).await?;
-        if let Some(hold) = hold {
-            hold.keep();
+        let written = self.record(article.clone());
+        // Whoever leaves from here on has been counted, and must not count again by leaving each time.
+        hold.iter_mut().for_each(Hold::keep);
+        if let Err(problem) = written.await {
+            hold.iter_mut().for_each(Hold::give_up);
+            return Err(problem);
         }
         Ok(Outcome::Counted { article, reason })
     }

@@ -48,13 +48,16 @@ impl Call<'_> {
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
 
-    /// Writes a view to the journal.
-    async fn record(&self, article: Option<ArticleId>) -> Result<(), Problem> {
-        self.handle.record(self.counter, article).await.map_err(|error| match error {
-            RecordError::Full => Problem::unavailable("the view was not counted: the journal is full", 5),
-            RecordError::Busy => Problem::unavailable("the view was not counted: too many wait to be written", 1),
-            RecordError::Stopped => Problem::unavailable("the view was not acknowledged: the service is stopping", 1),
-        })
+    /// Sends a view on its way to the journal, where it is when what is returned is ready.
+    fn record(&self, article: Option<ArticleId>) -> impl Future<Output = Result<(), Problem>> + use<> {
+        let written = self.handle.record(self.counter, article);
+        async move {
+            written.await.map_err(|error| match error {
+                RecordError::Full => Problem::unavailable("the view was not counted: the journal is full", 5),
+                RecordError::Busy => Problem::unavailable("the view was not counted: too many wait to be written", 1),
+                RecordError::Stopped => Problem::unavailable("the view was not acknowledged: the service is stopping", 1),
+            })
+        }
     }
 }
 
