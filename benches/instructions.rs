@@ -30,7 +30,7 @@ use truycap::{
         retention::Retention,
         site::{Rules, Site, SiteId},
     },
-    http::{Audience, BotRules, Bots, Clients, Limits, Public, Responder},
+    http::{Audience, BotRules, Bots, Clients, Limits, Public, Rates, Responder},
     journal::{Entry, Journal, JournalError, Replay, Usage, sqlite::encoding::Body},
     readers::Readers,
     recorder::{self, Handle, Recorder},
@@ -117,7 +117,8 @@ impl Service {
         let store = MemoryStore::<fn() -> DateTime<Utc>>::new(Retention::default(), now);
         let spawned = recorder::spawn(config, vec![site], Arc::new(Forgetful::default()), Arc::new(store), now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
-        let audience = Audience::new(Clients::default(), &BotRules::default(), Arc::new(Readers::new(false))).unwrap();
+        let rates = Arc::new(Rates::new(0, std::time::Instant::now));
+        let audience = Audience::new(Clients::default(), &BotRules::default(), Arc::new(Readers::new(false)), rates).unwrap();
         let public = Public::new(handle.clone(), None, &Limits::default(), audience);
         Self { runtime, handle, public, _recorder: recorder }
     }
