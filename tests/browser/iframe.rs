@@ -74,7 +74,7 @@ fn a_frame_on_a_page_of_the_site_shows_the_box() {
     // The other one of the site's origins, at a file, which has no policy of its own. A script there cannot look into
     // the frame; it learns that nothing was refused.
     let browser = Browser::start();
-    browser.open(&format!("{}/widget.css", service.origin().replace("127.0.0.1", "localhost"));
+    browser.open(&format!("{}/widget.css", service.origin().replace("127.0.0.1", "localhost")));
     let shown = format!(
         "document.body.innerHTML = {:?};
          return new Promise((done) => document.querySelector('iframe').addEventListener('load', done)).then(() => 'loaded')",
