@@ -1,0 +1,61 @@
+//! Files to import.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use bolero::check;
+use chrono::NaiveDate;
+use indicatif::ProgressBar;
+use tempfile::TempDir;
+use truycap::{
+    domain::{retention::Retention, site::SiteId},
+    store::memory::MemoryStore,
+    transfer::{CheckError, Checked, check as read, export, import},
+};
+
+use crate::{memory::now, panics};
+
+fn sites() -> BTreeSet<SiteId> {
+    ["portal", "press"].map(|id| SiteId::parse(id).unwrap()).into()
+}
+
+fn today() -> NaiveDate {
+    now().date_naive()
+}
+
+/// What a store holds after an import into it, as CSV.
+async fn counters(checked: &Checked) -> Vec<u8> {
+    let store = MemoryStore::new(Retention::default(), now);
+    import(&store, checked, &ProgressBar::hidden()).await.unwrap();
+    let (mut out, sites) = (Vec::new(), sites().into_iter().collect::<Vec<_>>());
+    export(&store, &sites, &mut out, &ProgressBar::hidden()).await.unwrap();
+    out
+}
+
+fn checked(path: &Path, bytes: &[u8]) -> Result<Checked, CheckError> {
+    fs::write(path, bytes).unwrap();
+    read(path, &sites(), today(), &ProgressBar::hidden())
+}
+
+#[test]
+fn a_file_is_imported_as_it_stands_or_its_mistakes_have_their_lines() {
+    let (dir, runtime) = (TempDir::new().unwrap(), panics::runtime());
+    let path = dir.path().join("a.csv");
+    check!(name = "csv").with_iterations(1000).for_each(|bytes: &[u8]| {
+        let checked_once = match checked(&path, bytes) {
+            Ok(checked) => checked,
+            Err(CheckError::Mistakes { mistakes, .. }) => {
+                let lines = bytes.split(|byte| *byte == b'\n').count() as u64;
+                assert!((1..=100).contains(&mistakes.named.len()));
+                assert!(mistakes.named.is_sorted_by_key(|mistake| mistake.line));
+                assert!(mistakes.named.iter().all(|mistake| (1..=lines).contains(&mistake.line) && !mistake.what.is_empty()));
+                return;
+            }
+            Err(other) => panic!("{other}"),
+        };
+        panics::block_on(&runtime, async {
+            let exported = counters(&checked_once).await;
+            let again = checked(&path, &exported).unwrap();
+            assert_eq!(String::from_utf8(counters(&again).await), String::from_utf8(exported));
+        });
+    });
+}
