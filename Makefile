@@ -27,8 +27,9 @@ test: set-up ## everything that must pass before a merge
 bench: ## the load benchmark and the micro-benchmarks
 	$(CARGO) bench
 
-soak: set-up ## what takes long: the simulation over a hundred thousand schedules, many more kills, every alert, the interface against its document
+soak: set-up ## what takes long: the simulation over a hundred thousand schedules, many more kills, every alert, the interface against its document, a fuzzer on what comes from outside
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test redis
 	$(CARGO) test --test deploy -- --ignored
 	bash scripts/openapi.sh
+	bash scripts/fuzz.sh
