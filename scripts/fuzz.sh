@@ -2,20 +2,23 @@
 # Lets libFuzzer look for inputs that break what tests/fuzz promises, each target for so many seconds: 60, or the first
 # argument. It goes by the code that an input reaches, beginning with the corpus in the repository.
 #
-# The flags are those of cargo-bolero, for the stable compiler; it would build every other test as well. libFuzzer comes
-# with bolero's sources and takes a C++ compiler. What it finds is kept in target/fuzz/corpus, and what fails in
-# target/fuzz/failed-*: once mended, such a file belongs into tests/fuzz/__fuzz__/NAME/corpus.
+# The stable compiler takes the flags. They are those of cargo-bolero, which would build every other test as well, and
+# could not link the program. libFuzzer comes with bolero's sources and takes a C++ compiler. What it finds is kept in
+# target/fuzz/corpus, and what fails in target/fuzz/failed-*: once mended, such a file belongs into
+# tests/fuzz/__fuzz__/NAME/corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 flags=(
-    --cfg fuzzing_libfuzzer
+    --cfg fuzzing --cfg fuzzing_libfuzzer
     -Ccodegen-units=1
     -Cpasses=sancov-module
     -Cllvm-args=-sanitizer-coverage-level=4
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
     -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares
+    # cargo builds the program beside every test. It is not run here, and has no libFuzzer to count for it.
+    -Clink-arg=-Wl,--unresolved-symbols=ignore-all
 )
 export RUSTFLAGS="${flags[*]}" CARGO_INCREMENTAL=0
 # With a target named, the flags are not for build scripts.
