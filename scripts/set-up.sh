@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests start or are built with, on Debian and its kin; quick and offline where all of them are there.
+# Installs the programs that the tests start or are built with, on Debian and its kin; quick and offline where all of
+# them are there.
 #
 # The tests start their own servers on free ports, so none should be left running here. Debian's packages of servers
 # start them and enable them at boot. SYSTEMD_OFFLINE makes systemctl, and RUNLEVEL=1 the older init scripts, pass over
