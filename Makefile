@@ -38,9 +38,10 @@ bench-instructions: ## how many instructions a view takes, under valgrind
 profile: ## where the time goes under load, as flame graphs
 	@bash scripts/profile.sh
 
-soak: set-up ## what takes long: the simulation over a hundred thousand schedules, many more kills, what memory is taken by crowds, every alert, the interface against its document
+soak: set-up ## what takes long: the simulation over a hundred thousand schedules, many more kills, what memory is taken by crowds, every alert, the interface against its document, a fuzzer on what comes from outside
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test redis
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test memory -- --nocapture --test-threads 1
 	$(CARGO) test --test deploy -- --ignored
 	bash scripts/openapi.sh
+	bash scripts/fuzz.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests start, on Debian and its kin; quick and offline where all of them are there.
+# Installs the programs that the tests start or are built with, on Debian and its kin; quick and offline where all of
+# them are there.
 # Given other programs, as `perf:linux-perf`, it installs those instead.
 #
 # The tests start their own servers on free ports, so none should be left running here. Debian's packages of servers
@@ -15,6 +16,7 @@ needs=(
     chromedriver:chromium-driver
     prometheus:prometheus
     faketime:faketime
+    c++:g++
 )
 (($# == 0)) || needs=("$@")
 services=(redis-server prometheus)

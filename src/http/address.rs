@@ -38,12 +38,13 @@ impl ProxyHeader {
     }
 
     /// The address in an entry; `None` where it names none: `unknown`, a made-up name, garbage.
-    fn address(self, entry: &str) -> Option<IpAddr> {
+    fn address(self, entry: &[u8]) -> Option<IpAddr> {
+        let text = |bytes| str::from_utf8(bytes).ok();
         match self {
-            Self::XForwardedFor | Self::XRealIp => node(entry),
+            Self::XForwardedFor | Self::XRealIp => node(text(entry)?),
             Self::Forwarded => {
-                let mut named = split_from_the_end(entry, ';').filter_map(|pair| {
-                    let (name, value) = pair.split_once('=')?;
+                let mut named = split_from_the_end(entry, b';').filter_map(|pair| {
+                    let (name, value) = text(pair)?.split_once('=')?;
                     name.trim().eq_ignore_ascii_case("for").then_some(value.trim())
                 });
                 let (value, None) = (named.next()?, named.next()) else { return None };
@@ -96,8 +97,8 @@ impl Clients {
             return client;
         }
         let lines = headers.get_all(header.name()).iter().rev();
-        // A line that is no text is one entry that names nobody.
-        let entries = lines.flat_map(|line| split_from_the_end(line.to_str().unwrap_or("?"), ','));
+        // Bytes and not text: what a client wrote may be none, and a proxy's entry on the same line counts all the same.
+        let entries = lines.flat_map(|line| split_from_the_end(line.as_bytes(), b','));
         for entry in entries.filter(|entry| !entry.is_empty()).take(MAX_ENTRIES) {
             let Some(address) = header.address(entry) else { break };
             client = address.to_canonical();
@@ -168,25 +169,30 @@ fn is_port(text: &str) -> bool {
 /// The parts of a text between separators outside of quotes, the last one first, trimmed.
 ///
 /// From the end, so that a quote which a client opened and never closed does not swallow what a proxy appended.
-fn split_from_the_end(text: &str, separator: char) -> impl Iterator<Item = &str> {
+fn split_from_the_end(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
         let mut quoted = false;
-        let cut = text.char_indices().rev().find(|&(at, c)| {
-            quoted ^= c == '"' && !text[..at].ends_with('\\');
-            c == separator && !quoted
+        let cut = text.iter().enumerate().rev().find(|&(at, byte)| {
+            quoted ^= *byte == b'"' && !is_escaped(&text[..at]);
+            *byte == separator && !quoted
         });
         let part = match cut {
             Some((at, _)) => {
                 rest = Some(&text[..at]);
-                &text[at + separator.len_utf8()..]
+                &text[at + 1..]
             }
             None => {
                 rest = None;
                 text
             }
         };
-        Some(part.trim())
+        Some(part.trim_ascii())
     })
+}
+
+/// Whether a quote after this text is a part of what is quoted. Of two backslashes, one is quoted by the other.
+fn is_escaped(before: &[u8]) -> bool {
+    before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }

@@ -112,6 +112,9 @@ fn forwarded_is_read_after_its_rfc_and_from_its_end() {
             (LOCAL, &["for=\", for=203.0.113.5"], "203.0.113.5"),
             (LOCAL, &["for=\"8.8.8.8, for=\"203.0.113.5\""], "203.0.113.5"),
             (LOCAL, &["for=8.8.8.8;host=\"x\\\", for=203.0.113.5"], "203.0.113.5"),
+            // Nor does a quote that seems to be escaped within what the proxy quoted: here a host of one backslash.
+            (LOCAL, &["for=8.8.8.8;x=\", for=203.0.113.5;host=\"\\\\\""], "203.0.113.5"),
+            (LOCAL, &["for=203.0.113.5;host=\"\\\", for=8.8.8.8, \\\"\""], "203.0.113.5"),
             // Nobody, or somebody who is not told.
             (LOCAL, &["for=unknown"], LOCAL),
             (LOCAL, &["for=203.0.113.5, for=_gazonk, for=10.1.2.3"], "10.1.2.3"),
@@ -138,8 +141,10 @@ fn x_real_ip_is_one_address() {
 }
 
 #[test]
-fn a_line_that_is_no_text_names_nobody() {
+fn an_entry_that_is_no_text_names_nobody_and_those_after_it_count() {
     assert!(found(ProxyHeader::XForwardedFor, LOCAL, &[b"203.0.113.5, \xff"]) == address(LOCAL));
+    assert!(found(ProxyHeader::XForwardedFor, LOCAL, &[b"\xff, 203.0.113.5"]) == address("203.0.113.5"));
+    assert!(found(ProxyHeader::Forwarded, LOCAL, &[b"for=\"\xff, for=203.0.113.5"]) == address("203.0.113.5"));
     assert!(found(ProxyHeader::XForwardedFor, LOCAL, &[b"203.0.113.5, \xff", b"203.0.113.6"]) == address("203.0.113.6"));
 }
 

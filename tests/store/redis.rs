@@ -100,6 +100,26 @@ async fn a_count_that_is_no_number_is_named_and_nothing_is_left_behind() {
 }
 
 #[tokio::test]
+async fn a_count_beyond_the_greatest_is_damage_and_is_shown_to_nobody() {
+    for views in ["9007199254740992", "18446744073709551615"] {
+        let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
+        let (store, base) = (harness.store(), format!("{}:{{portal}}:", harness.prefix));
+        let is_damage =
+            |answer: StoreError, name: &str| assert!(matches!(&answer, StoreError::Corrupt(why) if why.contains(name)), "{answer:?}");
+        let () = cli(&mut raw, &format!("HSET {base}views total {views}"));
+        is_damage(store.figures(&site, MINE, day("2099-01-01"), &[]).await.unwrap_err(), "views");
+        is_damage(store.history(&site, None, &[bucket("total")]).await.unwrap_err(), "views");
+        is_damage(export(store, &site).await.unwrap_err(), "views");
+        let () = cli(&mut raw, &format!("DEL {base}views"));
+        let () = cli(&mut raw, &format!("ZADD {base}articles:total {views} /a"));
+        is_damage(store.figures(&site, MINE, day("2099-01-01"), &[article("/a")]).await.unwrap_err(), "articles");
+        is_damage(store.history(&site, Some(&article("/a")), &[bucket("total")]).await.unwrap_err(), "articles");
+        is_damage(store.top(&site, bucket("total"), 1).await.unwrap_err(), "articles");
+        is_damage(export(store, &site).await.unwrap_err(), "articles");
+    }
+}
+
+#[tokio::test]
 async fn an_offset_that_is_no_number_is_damage() {
     let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
     let () = cli(&mut raw, &format!("HSET {}:{{portal}}:offsets {MINE} x", harness.prefix));

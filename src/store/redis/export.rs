@@ -9,7 +9,7 @@ use super::{
     Expiry,
     connection::Connection,
     keys::Keys,
-    reading::{article, decode},
+    reading::{article, count, decode},
 };
 use crate::{
     domain::{article::ArticleId, calendar::Bucket},
@@ -28,7 +28,7 @@ pub(super) async fn export(connection: &Connection, keys: &Keys, expiry: Expiry,
     let mut buckets: BTreeMap<String, (Bucket, u64)> = BTreeMap::new();
     for (name, views) in of_site {
         let bucket = name.parse().map_err(|_| StoreError::Corrupt(format!("{}: {name:?} is no bucket", keys.views())))?;
-        buckets.insert(name, (bucket, views));
+        buckets.insert(name, (bucket, count(views, &keys.views())?));
     }
     for bucket in with_articles(connection, keys).await?.into_iter().filter(|bucket| !expiry.gone(*bucket)) {
         buckets.entry(bucket.to_string()).or_insert((bucket, 0));
@@ -71,7 +71,7 @@ async fn articles(connection: &Connection, keys: &Keys, bucket: Bucket) -> Resul
         scan.arg(&key).arg(cursor).arg("COUNT").arg(STEP);
         let (next, found): (u64, Vec<(String, u64)>) = ask(connection, &scan, &key).await?;
         for (id, views) in found {
-            articles.insert(article(&id, &key)?, views);
+            articles.insert(article(&id, &key)?, count(views, &key)?);
         }
         if next == 0 {
             return Ok(articles);

@@ -25,7 +25,7 @@ use self::{
     errors::Failure,
     idle::Idle,
     keys::Keys,
-    reading::{Reading, article, decode},
+    reading::{Reading, article, count, decode},
     script::Script,
 };
 use super::{Applied, Row, Snapshot, Store, StoreError};
@@ -184,10 +184,10 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
 
         let (own, others): (Vec<_>, Vec<_>) = answers.offsets()?.into_iter().partition(|(id, _)| *id == producer);
         let idle = answers.next::<Option<Seq>>()?;
-        let of_site = answers.counts()?;
+        let of_site = answers.counts(buckets.len())?;
         let mut of_articles = vec![[0; 9]; articles.len()];
         for (place, _) in buckets.iter().enumerate().filter(|(_, bucket)| kept(bucket)) {
-            for (counts, views) in of_articles.iter_mut().zip(answers.counts()?) {
+            for (counts, views) in of_articles.iter_mut().zip(answers.counts(ids.len())?) {
                 counts[place] = views;
             }
         }
@@ -212,7 +212,8 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
         let answer = self.top.run(&self.connection, fill).await;
         let value: Value = answer.map_err(|failure| failure.of_read(std::slice::from_ref(&key)))?;
         let found: Vec<(String, u64)> = decode(value, &key)?;
-        let mut top = found.into_iter().map(|(id, views)| Ok((article(&id, &key)?, views))).collect::<Result<Vec<_>, StoreError>>()?;
+        let top = found.into_iter().map(|(id, views)| Ok((article(&id, &key)?, count(views, &key)?)));
+        let mut top = top.collect::<Result<Vec<_>, StoreError>>()?;
         top.retain(|(_, views)| *views > 0);
         top.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
         top.truncate(limit);
@@ -228,14 +229,13 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
         let mut reading = Reading::new();
         let Some(article) = article else {
             reading.ask("HMGET", keys.views(), buckets.iter().map(Bucket::to_string).collect::<Vec<_>>());
-            return reading.run(&self.connection).await?.counts();
+            return reading.run(&self.connection).await?.counts(buckets.len());
         };
         for bucket in buckets.iter().filter(|bucket| kept(bucket)) {
             reading.ask("ZSCORE", keys.articles(*bucket), article.as_str());
         }
         let mut answers = reading.run(&self.connection).await?;
-        let count = |bucket| if kept(bucket) { Ok(answers.next::<Option<u64>>()?.unwrap_or_default()) } else { Ok(0) };
-        buckets.iter().map(count).collect()
+        buckets.iter().map(|bucket| if kept(bucket) { answers.count() } else { Ok(0) }).collect()
     }
 
     /// Not of one moment while others write: each bucket is read when the export comes to it.

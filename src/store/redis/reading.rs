@@ -6,7 +6,7 @@ use redis::{FromRedisValue, Pipeline, ToRedisArgs, Value};
 
 use super::{connection::Connection, errors::wrong_type};
 use crate::{
-    domain::{article::ArticleId, producer::Seq},
+    domain::{MAX_COUNT, article::ArticleId, producer::Seq},
     store::StoreError,
 };
 
@@ -41,13 +41,28 @@ pub(super) struct Answers(vec::IntoIter<(Value, String)>);
 
 impl Answers {
     pub(super) fn next<T: FromRedisValue>(&mut self) -> Result<T, StoreError> {
-        let (value, key) = self.0.next().ok_or_else(|| StoreError::NotApplied("Redis left an answer out".into()))?;
+        let (value, key) = self.take()?;
         decode(value, &key)
     }
 
-    /// Counters; 0 where there is none.
-    pub(super) fn counts(&mut self) -> Result<Vec<u64>, StoreError> {
-        Ok(self.next::<Vec<Option<u64>>>()?.into_iter().map(Option::unwrap_or_default).collect())
+    fn take(&mut self) -> Result<(Value, String), StoreError> {
+        self.0.next().ok_or_else(|| StoreError::NotApplied("Redis left an answer out".into()))
+    }
+
+    /// As many counters as were asked for; 0 where there is none.
+    pub(super) fn counts(&mut self, asked: usize) -> Result<Vec<u64>, StoreError> {
+        let (value, key) = self.take()?;
+        let counts: Vec<Option<u64>> = decode(value, &key)?;
+        if counts.len() != asked {
+            return Err(wrong_type(&key));
+        }
+        counts.into_iter().map(|views| count(views.unwrap_or_default(), &key)).collect()
+    }
+
+    /// One counter; 0 where there is none.
+    pub(super) fn count(&mut self) -> Result<u64, StoreError> {
+        let (value, key) = self.take()?;
+        count(decode::<Option<u64>>(value, &key)?.unwrap_or_default(), &key)
     }
 
     /// The offsets of all producers, by their ids.
@@ -59,6 +74,11 @@ impl Answers {
 /// A value that a key held.
 pub(super) fn decode<T: FromRedisValue>(value: Value, key: &str) -> Result<T, StoreError> {
     redis::from_redis_value(value).map_err(|_| wrong_type(key))
+}
+
+/// A counter that a key held. None of ours is greater than [`MAX_COUNT`], and sums of such ones do not overflow.
+pub(super) fn count(views: u64, key: &str) -> Result<u64, StoreError> {
+    if views <= MAX_COUNT { Ok(views) } else { Err(wrong_type(key)) }
 }
 
 /// An article that a key held.

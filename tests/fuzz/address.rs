@@ -1,0 +1,69 @@
+//! Headers in which proxies name their client, with what a client wrote before them.
+
+use std::net::IpAddr;
+
+use bolero::check;
+use hyper::{
+    HeaderMap,
+    header::{HeaderName, HeaderValue},
+};
+use truycap::http::{Address, Clients, ProxyHeader};
+
+const PROXY: &str = "127.0.0.1";
+const CLIENT: &str = "203.0.113.5";
+const HEADERS: [(ProxyHeader, &str); 3] =
+    [(ProxyHeader::XForwardedFor, "x-forwarded-for"), (ProxyHeader::Forwarded, "forwarded"), (ProxyHeader::XRealIp, "x-real-ip")];
+
+/// What trusted proxies append for a client, who chose the `host`.
+fn appended(header: ProxyHeader, host: &str) -> Vec<String> {
+    match header {
+        ProxyHeader::XRealIp => vec![CLIENT.into()],
+        ProxyHeader::XForwardedFor => vec![CLIENT.into(), format!("{CLIENT}:4711"), format!("{CLIENT}, 10.1.2.3")],
+        ProxyHeader::Forwarded => {
+            let quoted = host.replace('\\', "\\\\").replace('"', "\\\"");
+            vec![
+                format!("for={CLIENT}"),
+                format!("for=\"{CLIENT}:4711\";proto=https, for=10.1.2.3"),
+                format!("for={CLIENT};host=\"{quoted}\""),
+                format!("host=\"{quoted}\";for={CLIENT};by=\"[2001:db8::1]\""),
+            ]
+        }
+    }
+}
+
+fn headers(name: &str, lines: &[Vec<u8>]) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        // What is no value of a header does not get as far as this.
+        headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(line).ok()?);
+    }
+    Some(headers)
+}
+
+/// An input is the lines that the client writes, the last of which is also the `Host` that it names.
+#[test]
+fn nothing_that_a_client_writes_changes_its_address() {
+    let of = |text: &str| Address::of(text.parse::<IpAddr>().unwrap());
+    let stranger: IpAddr = "198.51.100.7".parse().unwrap();
+    check!(name = "address").with_iterations(2000).for_each(|bytes: &[u8]| {
+        let lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        let last = lines.last().unwrap();
+        let host = String::from_utf8_lossy(last);
+        for (header, name) in HEADERS {
+            let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()];
+            let clients = Clients { header: Some(header), trusted_proxies };
+            let Some(written) = headers(name, &lines) else { continue };
+            assert!(clients.address(stranger, &written) == Address::of(stranger), "{name}: a stranger was believed");
+            let _ = clients.address(PROXY.parse().unwrap(), &written);
+            for entry in appended(header, &host) {
+                let on_its_own = [&lines[..], &[entry.clone().into_bytes()]].concat();
+                let mut on_the_last_line = lines.clone();
+                *on_the_last_line.last_mut().unwrap() = [last, ", ".as_bytes(), entry.as_bytes()].concat();
+                for lines in [on_its_own, on_the_last_line] {
+                    let Some(headers) = headers(name, &lines) else { continue };
+                    assert!(clients.address(PROXY.parse().unwrap(), &headers) == of(CLIENT), "{name}: {:?}", headers.get_all(name));
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,63 @@
+//! Configurations: files, and variables.
+
+use std::fs;
+
+use bolero::check;
+use tempfile::TempDir;
+use truycap::config::{Config, Mistakes};
+
+const PASSWORD: &str = "hunter2";
+
+/// What may stand before the rest of a file where somebody writes a URL with a password, rightly or not.
+const BEGINNINGS: [&str; 8] = [
+    "[store]\nurl = \"redis://truycap:hunter2@",
+    "[store]\nurl = 'redis://truycap:hunter2@",
+    "[store]\nurl = redis://truycap:hunter2@",
+    "[store]\nurl = \"\"\"hunter2",
+    "[store]\nurl = [\"redis://truycap:hunter2@",
+    "[store]\nredis://truycap:hunter2@",
+    "store.url = \"sqlserver://hunter2",
+    "store = \"redis://truycap:hunter2@",
+];
+
+fn look(loaded: Result<Config, Mistakes>) {
+    match loaded {
+        Ok(config) => {
+            assert!(!format!("{config:?} {}", config.store).contains(PASSWORD));
+            assert!(!config.sites.is_empty());
+            assert!(config.listen.public != config.listen.admin || config.listen.public.port() == 0);
+        }
+        Err(mistakes) => {
+            assert!(!mistakes.lines().is_empty());
+            for line in mistakes.lines() {
+                assert!(!line.is_empty() && !line.contains(PASSWORD), "{line}");
+            }
+        }
+    }
+}
+
+/// An input is the rest of a file, and also a whole one.
+#[test]
+fn a_configuration_is_loaded_or_its_mistakes_are_told_without_a_password() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("truycap.toml");
+    let none: [(&str, &str); 0] = [];
+    check!(name = "config").with_iterations(300).for_each(|bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        if text.contains(PASSWORD) {
+            return;
+        }
+        fs::write(&path, bytes).unwrap();
+        if let Err(mistakes) = Config::load(Some(&path), none) {
+            assert!(!mistakes.lines().is_empty());
+        }
+        for beginning in BEGINNINGS {
+            fs::write(&path, format!("{beginning}{text}")).unwrap();
+            look(Config::load(Some(&path), none));
+        }
+        let url = format!("redis://truycap:{PASSWORD}@{text}");
+        for variable in [("TRUYCAP_STORE__URL", url.as_str()), ("TRUYCAP_SITES", &text), ("TRUYCAP_BOTS__DENY", &text)] {
+            look(Config::load(None, [variable]));
+        }
+    });
+}

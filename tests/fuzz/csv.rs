@@ -1,0 +1,74 @@
+//! Files to import.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use bolero::check;
+use chrono::NaiveDate;
+use indicatif::ProgressBar;
+use tempfile::TempDir;
+use truycap::{
+    domain::{retention::Retention, site::SiteId},
+    store::memory::MemoryStore,
+    transfer::{CheckError, Checked, Mistakes, check as read, export, import},
+};
+
+use crate::{memory::now, panics};
+
+fn sites() -> BTreeSet<SiteId> {
+    ["portal", "press"].map(|id| SiteId::parse(id).unwrap()).into()
+}
+
+fn today() -> NaiveDate {
+    now().date_naive()
+}
+
+/// What a store holds after an import into it, as CSV.
+async fn counters(checked: &Checked) -> Vec<u8> {
+    let store = MemoryStore::new(Retention::default(), now);
+    import(&store, checked, &ProgressBar::hidden()).await.unwrap();
+    let (mut out, sites) = (Vec::new(), sites().into_iter().collect::<Vec<_>>());
+    export(&store, &sites, &mut out, &ProgressBar::hidden()).await.unwrap();
+    out
+}
+
+fn checked(path: &Path, bytes: &[u8]) -> Result<Checked, CheckError> {
+    fs::write(path, bytes).unwrap();
+    read(path, &sites(), today(), &ProgressBar::hidden())
+}
+
+/// What is wrong with a line is wrong with it alone, and nothing else. Only sums are made over several of them.
+fn each_line_speaks_for_itself(path: &Path, lines: &[&[u8]], mistakes: &Mistakes) {
+    let Some(header) = lines.iter().position(|line| !matches!(line, [] | [b'\r'])) else { return };
+    let is_wrong = |at: usize| mistakes.named.iter().any(|mistake| mistake.line == at as u64 + 1);
+    if is_wrong(header) || mistakes.more > 0 || mistakes.named.iter().any(|mistake| mistake.what.contains("sum up")) {
+        return;
+    }
+    for (at, line) in lines.iter().enumerate().skip(header + 1).take(8) {
+        let alone = checked(path, &[lines[header], *line].join(&b"\n"[..]));
+        assert_eq!(alone.is_err(), is_wrong(at), "line {}", at + 1);
+    }
+}
+
+#[test]
+fn a_file_is_imported_as_it_stands_or_its_mistakes_have_their_lines() {
+    let (dir, runtime) = (TempDir::new().unwrap(), panics::runtime());
+    let path = dir.path().join("a.csv");
+    check!(name = "csv").with_iterations(1000).for_each(|bytes: &[u8]| {
+        let checked_once = match checked(&path, bytes) {
+            Ok(checked) => checked,
+            Err(CheckError::Mistakes { mistakes, .. }) => {
+                let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+                assert!((1..=100).contains(&mistakes.named.len()));
+                assert!(mistakes.named.is_sorted_by_key(|mistake| mistake.line));
+                assert!(mistakes.named.iter().all(|mistake| (1..=lines.len() as u64).contains(&mistake.line) && !mistake.what.is_empty()));
+                return each_line_speaks_for_itself(&path, &lines, &mistakes);
+            }
+            Err(other) => panic!("{other}"),
+        };
+        panics::block_on(&runtime, async {
+            let exported = counters(&checked_once).await;
+            let again = checked(&path, &exported).unwrap();
+            assert_eq!(String::from_utf8(counters(&again).await), String::from_utf8(exported));
+        });
+    });
+}

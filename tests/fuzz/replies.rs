@@ -1,0 +1,171 @@
+//! What a Redis answers.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bolero::check;
+use chrono::{DateTime, Utc};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+    sync::mpsc,
+};
+use truycap::{
+    domain::{
+        MAX_COUNT,
+        article::ArticleId,
+        calendar::Bucket,
+        figures::{Figure, Figures},
+        fold::Deltas,
+        producer::ProducerId,
+        retention::Retention,
+        site::SiteId,
+    },
+    store::{
+        Applied, Store, StoreError,
+        redis::{Config, RedisStore, Wait},
+    },
+};
+
+use crate::{memory::now, panics};
+
+/// The longest answer that a question waits for, and some time for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// A command as clients write them: its first word, or nothing at the end.
+async fn command(stream: &mut BufReader<UnixStream>) -> Option<String> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.ok()?;
+    let parts: usize = line.trim_end().strip_prefix('*')?.parse().unwrap();
+    let mut first = None;
+    for _ in 0..parts {
+        line.clear();
+        stream.read_line(&mut line).await.ok()?;
+        let length: usize = line.trim_end().strip_prefix('$')?.parse().unwrap();
+        let mut word = vec![0; length + 2];
+        stream.read_exact(&mut word).await.ok()?;
+        first.get_or_insert_with(|| String::from_utf8_lossy(&word[..length]).into_owned());
+    }
+    first
+}
+
+/// A Redis that lets everybody in, answers the first question, or transaction, with `reply`, and closes. So nothing is
+/// ever waited for.
+async fn serve(listener: &UnixListener, reply: &[u8]) -> ! {
+    loop {
+        let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+        let mut in_transaction = false;
+        while let Some(command) = command(&mut stream).await {
+            let answer = match command.as_str() {
+                "CLIENT" | "SELECT" => &b"+OK\r\n"[..],
+                "PING" => b"+PONG\r\n",
+                "MULTI" => {
+                    in_transaction = true;
+                    b"+OK\r\n"
+                }
+                "EXEC" => break,
+                _ if in_transaction => b"+QUEUED\r\n",
+                _ => break,
+            };
+            let _ = stream.write_all(answer).await;
+        }
+        let _ = stream.write_all(reply).await;
+    }
+}
+
+type Redis = RedisStore<fn() -> DateTime<Utc>>;
+
+fn open(socket: &Path) -> Redis {
+    let url = format!("redis+unix://{}", socket.display()).parse().unwrap();
+    RedisStore::open(Config { url, prefix: "truycap".parse().unwrap(), wait: Wait::default() }, Retention::default(), now)
+}
+
+fn is_count(views: &u64) -> bool {
+    *views <= MAX_COUNT
+}
+
+fn are_counts(figures: &Figures) -> bool {
+    Figure::ALL.iter().all(|figure| is_count(&figures[*figure]))
+}
+
+/// A question changes nothing, so it is never in doubt.
+fn of_question(error: &StoreError) -> bool {
+    matches!(error, StoreError::NotApplied(_) | StoreError::Corrupt(_))
+}
+
+fn holds<T>(answer: Result<T, StoreError>, promise: impl FnOnce(&T) -> bool) -> bool {
+    match answer {
+        Ok(answer) => promise(&answer),
+        Err(error) => of_question(&error),
+    }
+}
+
+/// Asks what the letter stands for. Whether the answer is what it may be.
+async fn ask(store: &Redis, letter: u8) -> bool {
+    let (site, producer, today) = (SiteId::parse("portal").unwrap(), ProducerId(1), now().date_naive());
+    let articles = ["/a", "/b"].map(|id| ArticleId::parse(id).unwrap());
+    let buckets = ["2026-11-22", "2026-11-23", "total"].map(|text| text.parse::<Bucket>().unwrap());
+    match letter {
+        b'a' => {
+            let mut deltas = Deltas::default();
+            deltas.add(Bucket::Total, None, 1);
+            match store.apply(&site, producer, 4, 5, Arc::new(deltas)).await {
+                Ok(Applied::Done | Applied::Refused(_)) => true,
+                Err(StoreError::TooMany { site: of, .. }) => of == site,
+                Err(_) => true,
+            }
+        }
+        b't' => holds(store.top(&site, Bucket::Total, 3).await, |top| {
+            top.len() <= 3 && top.is_sorted_by_key(|(_, views)| std::cmp::Reverse(*views)) && top.iter().all(|(_, views)| is_count(views))
+        }),
+        b'h' => holds(store.history(&site, None, &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
+        b'i' => holds(store.history(&site, Some(&articles[0]), &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
+        b'e' => {
+            let (sender, mut rows) = mpsc::channel(16);
+            let counts = async {
+                let mut counts = true;
+                while let Some((_, _, views)) = rows.recv().await {
+                    counts &= is_count(&views);
+                }
+                counts
+            };
+            let (told, counts) = tokio::join!(store.export(&site, sender), counts);
+            counts && holds(told, |()| true)
+        }
+        b'k' => holds(store.readers_key(&site, today, [1; 16]).await, |_| true),
+        b'r' => holds(store.count_readers(&site, today, 29_923_380, &[[2; 16]]).await, |_| true),
+        b's' => holds(store.advise().await, |advice| advice.iter().all(|line| !line.is_empty())),
+        _ => holds(store.figures(&site, producer, today, &articles).await, |snapshot| {
+            are_counts(&snapshot.site) && snapshot.articles.len() == 2 && snapshot.articles.iter().all(are_counts)
+        }),
+    }
+}
+
+/// An input is a letter that stands for a question, the rest of a line for people, and the reply.
+#[test]
+fn whatever_redis_answers_is_an_answer_or_an_error_in_time() {
+    let (dir, runtime) = (TempDir::new().unwrap(), panics::runtime());
+    let socket = dir.path().join("redis");
+    let listener = {
+        let _within = runtime.enter();
+        UnixListener::bind(&socket).unwrap()
+    };
+    check!(name = "replies").with_iterations(300).for_each(|bytes: &[u8]| {
+        let line = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1);
+        let (question, reply) = bytes.split_at(line);
+        let begun = Instant::now();
+        let held = panics::block_on(&runtime, async {
+            let store = open(&socket);
+            tokio::select! {
+                held = ask(&store, question.first().copied().unwrap_or_default()) => held,
+                never = serve(&listener, reply) => never,
+            }
+        });
+        assert!(held, "an answer that may not be");
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    });
+}
