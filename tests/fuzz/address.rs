@@ -51,7 +51,7 @@ fn nothing_that_a_client_writes_changes_its_address() {
         let host = String::from_utf8_lossy(last);
         for (header, name) in HEADERS {
             let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()];
-            let clients = Clients { header: Some(header), trusted_proxies };
+            let clients = Clients { header: Some(header), trusted_proxies, ..Clients::default() };
             let Some(written) = headers(name, &lines) else { continue };
             assert!(clients.address(stranger, &written) == Address::of(stranger), "{name}: a stranger was believed");
             let _ = clients.address(PROXY.parse().unwrap(), &written);
