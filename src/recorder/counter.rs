@@ -164,14 +164,21 @@ impl Counter {
 
     /// The figures of the site and of articles, waiting up to [`PATIENCE`] for the store where it must be asked.
     pub(super) async fn figures(&self, clock: Clock, articles: &[ArticleId]) -> Answer {
+        // Taken at each look: an answer that came after midnight tells nothing of the day before.
+        let look = || {
+            let now = clock();
+            self.lock().look_up(now, self.site.day(now), articles)
+        };
+        // Nearly always nobody has to wait.
+        if let LookUp::Done(answer) = look() {
+            return answer;
+        }
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut answered = std::pin::pin!(self.core.answered.notified());
             // Registered before the look-up, so that an answer in between is not missed.
             answered.as_mut().enable();
-            // Taken at each look: an answer that came after midnight tells nothing of the day before.
-            let now = clock();
-            let known = match self.lock().look_up(now, self.site.day(now), articles) {
+            let known = match look() {
                 LookUp::Done(answer) => return answer,
                 LookUp::Partly(answer) => answer,
             };
