@@ -124,7 +124,7 @@ impl Service {
     }
 
     fn respond(&self, request: Request<Full<Bytes>>) {
-        let response = self.runtime.block_on(self.public.respond(request));
+        let response = self.runtime.block_on(self.public.respond(std::net::Ipv4Addr::LOCALHOST.into(), request));
         assert_eq!(black_box(response).status(), 200);
     }
 

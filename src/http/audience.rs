@@ -1,12 +1,9 @@
 //! Who is a reader, and whether a view by one counts.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use hyper::{HeaderMap, header::USER_AGENT, http::request::Parts};
+use hyper::{HeaderMap, header::USER_AGENT};
 
 use super::{
     address::Clients,
@@ -20,10 +17,6 @@ use crate::{
     readers::{Claim, Estimate, Readers},
     recorder::Fate,
 };
-
-/// Who opened a connection; put beside each request on it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) IpAddr);
 
 /// What is known of readers, and of those who are none.
 #[derive(Debug)]
@@ -44,8 +37,8 @@ impl Audience {
     }
 
     /// Refuses a client that asks too often.
-    pub(super) fn let_ask(&self, head: &Parts) -> Result<(), Problem> {
-        let client = || self.clients.limited(peer(head), &head.headers);
+    pub(super) fn let_ask(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), Problem> {
+        let client = || self.clients.limited(peer, headers);
         self.rates.ask(client).map_err(|TooMany| Problem::too_many("this client asks too often"))
     }
 
@@ -66,13 +59,20 @@ impl Audience {
     }
 
     /// A reader has come: whether the view counts. One who asks not to be tracked is not looked at, and always counts.
-    pub(super) fn arrive(&self, head: &Parts, site: &Site, article: Option<&ArticleId>, now: DateTime<Utc>) -> Claim<'_> {
+    pub(super) fn arrive(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        site: &Site,
+        article: Option<&ArticleId>,
+        now: DateTime<Utc>,
+    ) -> Claim<'_> {
         let window = site.rules.repeat_window;
-        if (window.is_zero() && !site.rules.readers) || is_private(&head.headers) {
+        if (window.is_zero() && !site.rules.readers) || is_private(headers) {
             return Claim::Unknown;
         }
-        let address = self.clients.address(peer(head), &head.headers).octets();
-        let agent = head.headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
+        let address = self.clients.address(peer, headers).octets();
+        let agent = headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
         let parts = [&address[..], agent.get(..MAX_AGENT).unwrap_or(agent)];
         if site.rules.readers {
             self.readers.visitors.saw(site, parts, now);
@@ -84,9 +84,4 @@ impl Audience {
     pub(super) fn estimate(&self, site: &Site, now: DateTime<Utc>) -> Option<Option<Estimate>> {
         site.rules.readers.then(|| self.readers.visitors.estimate(site, now))
     }
-}
-
-/// Who opened the connection of a request. One that came over none is that of a test.
-fn peer(head: &Parts) -> IpAddr {
-    head.extensions.get::<Peer>().map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.0)
 }

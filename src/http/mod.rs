@@ -85,8 +85,8 @@ impl<B: hyper::body::Body<Data = Bytes, Error: Send> + Send + Unpin> RequestBody
 
 /// What answers the requests of a listener.
 pub trait Responder: Send + Sync + 'static {
-    /// Answers a request; a mistake of any kind is an answer too.
-    fn respond<B: RequestBody>(&self, request: Request<B>) -> impl Future<Output = Response<Body>> + Send;
+    /// Answers a request over a connection from `peer`; a mistake of any kind is an answer too.
+    fn respond<B: RequestBody>(&self, peer: IpAddr, request: Request<B>) -> impl Future<Output = Response<Body>> + Send;
 
     /// A connection was opened. What is answered is kept for as long as it is open; with `None` it is closed at once.
     fn opened(&self, _peer: IpAddr) -> Option<Opened> {

@@ -129,16 +129,23 @@ impl Public {
         Arc::new(Self { handle, measures, audience, places, demo, body_read: limits.body_read, request: limits.request })
     }
 
-    async fn site<B: RequestBody>(&self, id: &str, resource: Resource, head: &Parts, body: B) -> Response<Body> {
+    async fn site<B: RequestBody>(&self, id: &str, resource: Resource, peer: IpAddr, head: &Parts, body: B) -> Response<Body> {
         let Some(counter) = decode(id).and_then(|id| self.handle.site(&id)) else {
-            let problem = self.hear(head).err().unwrap_or_else(|| not_found("site", id));
+            let problem = self.hear(peer, head).err().unwrap_or_else(|| not_found("site", id));
             return shared(problem.into_response(), &Sender::Unknown);
         };
         let sender = Sender::of(&head.headers, &counter.site);
-        let call =
-            Call { handle: &self.handle, counter: &counter, sender: &sender, head, audience: &self.audience, body_read: self.body_read };
+        let call = Call {
+            handle: &self.handle,
+            counter: &counter,
+            sender: &sender,
+            peer,
+            head,
+            audience: &self.audience,
+            body_read: self.body_read,
+        };
         let answer = async {
-            self.hear(head).inspect_err(|problem| {
+            self.hear(peer, head).inspect_err(|problem| {
                 if problem.is_too_many() && resource.counts(&head.method) {
                     counter.note(Fate::Limited);
                 }
@@ -154,9 +161,9 @@ impl Public {
     }
 
     /// Refuses a head that can be understood in two ways, whose connection must not be kept; then who asks too often.
-    fn hear(&self, head: &Parts) -> Result<(), Problem> {
+    fn hear(&self, peer: IpAddr, head: &Parts) -> Result<(), Problem> {
         framing::check(head)?;
-        self.audience.let_ask(head)
+        self.audience.let_ask(peer, &head.headers)
     }
 
     /// What is there without any site: the script and the look of the box, and the demo where it is wanted.
@@ -170,12 +177,12 @@ impl Public {
 }
 
 impl Responder for Public {
-    async fn respond<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
+    async fn respond<B: RequestBody>(&self, peer: IpAddr, request: Request<B>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         if let Some((id, resource)) = Resource::find(path) {
             let measured = self.measures.begin(resource.name(), &head.method);
-            let response = self.site(id, resource, &head, body).await;
+            let response = self.site(id, resource, peer, &head, body).await;
             return measured.end(&head, response);
         }
         let (route, page) = match path {
@@ -183,7 +190,7 @@ impl Responder for Public {
             _ => self.page(path, &head.headers).map_or((NONE, None), |page| (PAGE, Some(page))),
         };
         let measured = self.measures.begin(route, &head.method);
-        let page = self.hear(&head).and_then(|()| page.ok_or_else(|| not_found("page", path)));
+        let page = self.hear(peer, &head).and_then(|()| page.ok_or_else(|| not_found("page", path)));
         let response = page.and_then(|page| plain(&head, READ, page)).unwrap_or_else(Problem::into_response);
         measured.end(&head, response)
     }
@@ -206,7 +213,7 @@ impl Admin {
 }
 
 impl Responder for Admin {
-    async fn respond<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
+    async fn respond<B: RequestBody>(&self, _peer: IpAddr, request: Request<B>) -> Response<Body> {
         let (head, _) = request.into_parts();
         let path = head.uri.path();
         let route = path.strip_prefix('/').unwrap_or(NONE);

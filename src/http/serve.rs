@@ -6,6 +6,7 @@
 use std::{
     convert::Infallible,
     io,
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
@@ -24,7 +25,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::{Limits, Responder, audience::Peer};
+use super::{Limits, Responder};
 
 /// What a connection may buffer: the longest head, of which a list of articles in the query is the greatest part.
 const MAX_BUFFER: usize = 64 * 1024;
@@ -58,13 +59,12 @@ pub async fn serve<R: Responder>(
             Ok(()) = max_connections.changed() => {}
             (stream, peer) = accept(&listener, &mut backoff), if room => {
                 // One that is refused is closed by being dropped.
-                let Some(held) = responder.opened(peer.0) else { continue };
+                let Some(held) = responder.opened(peer) else { continue };
                 let responder = Arc::clone(&responder);
-                let service = service_fn(move |mut request: Request<Incoming>| {
-                    request.extensions_mut().insert(peer);
+                let service = service_fn(move |request: Request<Incoming>| {
                     let responder = Arc::clone(&responder);
                     // Boxed, so that a connection on which nothing is asked has no room for an answer under way.
-                    Box::pin(async move { Ok::<_, Infallible>(responder.respond(request).await) })
+                    Box::pin(async move { Ok::<_, Infallible>(responder.respond(peer, request).await) })
                 });
                 let connection = graceful.watch(http.serve_connection(prepare(stream, &limits), service));
                 connections.spawn(async move {
@@ -140,7 +140,7 @@ impl Backoff {
 
 /// The next connection. Where none can be had, because file descriptors have run out for instance, waits ever longer
 /// between attempts: the listener stays ready, and asking it at once again would only burn the processor.
-async fn accept(listener: &TcpListener, backoff: &mut Backoff) -> (TcpStream, Peer) {
+async fn accept(listener: &TcpListener, backoff: &mut Backoff) -> (TcpStream, IpAddr) {
     loop {
         if let Some(until) = backoff.until {
             sleep_until(until).await;
@@ -148,7 +148,7 @@ async fn accept(listener: &TcpListener, backoff: &mut Backoff) -> (TcpStream, Pe
         match listener.accept().await {
             Ok((stream, peer)) => {
                 backoff.worked();
-                return (stream, Peer(peer.ip()));
+                return (stream, peer.ip());
             }
             // The client left while it waited: nothing is wrong here.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}

@@ -1,6 +1,6 @@
 //! What is sent on a connection to the public listener.
 
-use std::{cell::RefCell, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{cell::RefCell, convert::Infallible, net::Ipv4Addr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bolero::check;
 use hyper::{Method, Request, body::Incoming, server::conn::http1, service::service_fn};
@@ -90,7 +90,7 @@ impl Service {
         let asked = RefCell::new(Vec::new());
         let service = service_fn(|request: Request<Incoming>| {
             asked.borrow_mut().push(request.method().clone());
-            async { Ok::<_, Infallible>(self.public.respond(request).await) }
+            async { Ok::<_, Infallible>(self.public.respond(Ipv4Addr::LOCALHOST.into(), request).await) }
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10)).max_buf_size(64 * 1024).half_close(true);

@@ -2,7 +2,7 @@
 
 use std::{
     io::{ErrorKind, Read, Seek},
-    net::TcpStream,
+    net::{IpAddr, TcpStream},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -180,7 +180,7 @@ fn a_request_that_is_late_when_the_service_stops_is_dropped_and_reported() {
 struct Panics;
 
 impl Responder for Panics {
-    async fn respond<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
+    async fn respond<B: RequestBody>(&self, _peer: IpAddr, request: Request<B>) -> Response<Body> {
         assert_ne!(request.uri().path(), "/panic", "a test wants it so");
         Response::new(Body::default())
     }

@@ -1,6 +1,6 @@
 //! One file per resource.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use hyper::{StatusCode, http::request::Parts};
 
@@ -29,6 +29,8 @@ pub(super) struct Call<'a> {
     pub(super) handle: &'a Handle,
     pub(super) counter: &'a Counter,
     pub(super) sender: &'a Sender,
+    /// Who opened the connection.
+    pub(super) peer: IpAddr,
     pub(super) head: &'a Parts,
     pub(super) audience: &'a Audience,
     pub(super) body_read: Duration,
