@@ -84,10 +84,13 @@ impl Clients {
         self.stranger(self.farthest(peer, headers))
     }
 
-    /// What stands for an address that is not a trusted proxy's.
+    /// What stands for an address that is not a trusted proxy's. Where no header is named, one of a private network may be
+    /// a proxy that nobody has thought of, before a container for instance, and all readers come from it.
     #[must_use]
     pub fn stranger(&self, address: IpAddr) -> Option<Address> {
-        (!self.trusts(address.to_canonical())).then(|| Address::of(address))
+        let address = address.to_canonical();
+        let proxy = self.trusts(address) || (self.header.is_none() && is_private(address));
+        (!proxy).then(|| Address::of(address))
     }
 
     fn farthest(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
@@ -141,6 +144,14 @@ impl Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Address(…)")
+    }
+}
+
+/// Whether an address is of a network that is not a part of the internet, by RFC 1918 and RFC 4193.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private(),
+        IpAddr::V6(address) => address.is_unique_local(),
     }
 }
 

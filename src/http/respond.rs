@@ -65,7 +65,7 @@ pub(super) fn json_text(caching: Caching, text: serde_json::Result<Vec<u8>>) -> 
     match text {
         Ok(body) => content("application/json", caching, body),
         // No value of this module fails to serialise: it has names for keys, and no floats.
-        Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written").into_response(),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
 /// The most views of one entry, and so of what one entry adds to an apply.
 const MAX_BATCH: usize = 512;
 
-/// How long views wait for others to come, at most.
+/// After how long views wait for no others to come.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// A view on its way to the journal.
@@ -107,7 +107,11 @@ async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &mut [View])
     shared.journal_room(true, "");
     let sums: Vec<_> = entry.views.iter().collect();
     for days in sums.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
-        let Some(counter) = days.first().and_then(|((site, _), _)| sites.find(site)) else { continue };
+        let Some(counter) = days.first().and_then(|((site, _), _)| sites.find(site)) else {
+            // Sites stay, so this cannot be. If it were, the next start would read the entry from the journal.
+            shared.fail(JournalError::Failed(format!("entry {seq} is of a site that is not known")));
+            return Err(RecordError::Stopped);
+        };
         counter.core.fates.add(Fate::Counted, days.iter().map(|(_, sum)| sum.views).sum());
         // All days of a batch at once: a fold that ended between them would take the entry for applied with half of it.
         if counter.lock().committed(seq, days.iter().map(|((_, day), sum)| (*day, *sum))) {

@@ -41,7 +41,7 @@ pub(super) struct Shares {
     pub(super) articles: usize,
     /// Sums (of an article on a day) that wait for the store.
     pub(super) sums: usize,
-    /// Sums after which what waits is enough for one apply. The same for all.
+    /// The most sums of one apply. The same for all.
     pub(super) apply: usize,
 }
 

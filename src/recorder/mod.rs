@@ -63,8 +63,8 @@ use shared::{Shared, Status};
 pub const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The usual [`Config::apply_sums`]. Each sum is five increments of less than a microsecond: Redis, which does nothing
-/// else meanwhile, is busy for up to about five milliseconds. As fewer articles than that have most views of a busy site,
-/// one apply takes what came since the last one, and costs no more where there are more views.
+/// else meanwhile, is busy for up to about five milliseconds. Most views of a busy site are of fewer articles than that, so
+/// one apply takes all that came since the last one, and costs no more the more of them there are.
 pub const APPLY_SUMS: usize = 1024;
 
 /// The most views that may wait to be written.
@@ -83,7 +83,8 @@ pub struct Config {
     pub flush_interval: Duration,
     /// How long applied entries stay in the journal, so that a store that went back can be made whole.
     pub retain: Duration,
-    /// The most sums (of an article on a day) of one apply, where no single entry has more; [`APPLY_SUMS`] outside of tests.
+    /// The most sums (of an article on a day) of one apply; [`APPLY_SUMS`] outside of tests. More are in one only where a
+    /// single entry has more, or where a store is ahead of its journal at the start.
     pub apply_sums: usize,
 }
 

@@ -6,8 +6,8 @@
 //!                           offset          folding.to
 //! ```
 //!
-//! Figures = base (what the store says up to the offset) + folding + ready + pending. A fold that has grown to the size
-//! of one apply is ready, and the next entry begins another. An apply that worked moves `folding`
+//! Figures = base (what the store says up to the offset) + folding + ready + pending. A fold that would be too large for
+//! one apply with the next entry is ready, and that entry begins another. An apply that worked moves `folding`
 //! into the base, so the sum never jumps. Where the store stands elsewhere than remembered, everything is dropped and
 //! read again: the base from the store, the rest from the journal.
 
@@ -52,13 +52,19 @@ impl Fold {
         self.days.values().map(|day| day.articles.len()).sum()
     }
 
-    /// How many it would hold with these views as well.
-    fn sums_with<'a>(&self, days: impl Iterator<Item = (NaiveDate, &'a DayViews)>) -> usize {
+    /// Whether it would hold more than so many with these views as well, where it holds some.
+    fn would_pass<'a>(&self, most: usize, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) -> bool {
+        let sums = self.sums();
+        // Most articles of a busy site are in it already. They are looked up only where it may matter.
+        let at_most = sums + days.clone().map(|(_, views)| views.articles.len()).sum::<usize>();
+        if sums == 0 || at_most <= most {
+            return false;
+        }
         let new = days.map(|(day, views)| {
             let known = self.days.get(&day).map(|sum| &sum.articles);
             views.articles.keys().filter(|article| known.is_none_or(|known| !known.contains_key(*article))).count()
         });
-        self.sums() + new.sum::<usize>()
+        sums + new.sum::<usize>() > most
     }
 
     /// The number of views in the fold.
@@ -129,7 +135,7 @@ impl State {
         let full = self.is_full();
         let fold = match &mut self.tail {
             // A tail with a hole is no tail.
-            Some(tail) if tail.sums() > 0 && tail.sums_with(days.clone()) > self.shares.apply => {
+            Some(tail) if tail.would_pass(self.shares.apply, days.clone()) => {
                 self.tail = None;
                 return !waiting;
             }
@@ -154,14 +160,8 @@ impl State {
 
     /// Makes the pending fold ready where one apply would be too large with these views as well.
     fn make_way<'a>(&mut self, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) {
-        let (sums, most) = (self.pending.sums(), self.shares.apply);
         // An apply that leaves the offset where it is could be repeated unnoticed.
-        if sums == 0 || self.pending.to <= self.pending.from {
-            return;
-        }
-        // Most articles of a busy site are in the fold already. They are looked up only where it may matter.
-        let at_most = sums + days.clone().map(|(_, views)| views.articles.len()).sum::<usize>();
-        if at_most > most && self.pending.sums_with(days) > most {
+        if self.pending.to > self.pending.from && self.pending.would_pass(self.shares.apply, days) {
             let next = Fold::at(self.pending.to);
             self.ready.push_back(Arc::new(std::mem::replace(&mut self.pending, next)));
         }
@@ -219,8 +219,10 @@ impl State {
 
     /// Begins to read the journal: the entries after the first seq, up to the second one.
     pub(super) fn start_reading(&mut self) -> Option<(Seq, Seq)> {
-        // Where memory is full, some of it is applied before more is read into it.
-        if !self.is_behind() || self.is_full() {
+        // Where memory is full, some of it is applied before more is read into it. What does not reach beyond the offset
+        // cannot be applied: of a store that was ahead of the journal, all is read that came before it was heard.
+        let stuck = self.pending.to <= self.pending.from;
+        if !self.is_behind() || (self.is_full() && !stuck) {
             return None;
         }
         let tail = self.tail.get_or_insert_with(|| Fold::at(self.head));

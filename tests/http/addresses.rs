@@ -164,3 +164,15 @@ fn a_household_is_one_client_and_nobody_reads_its_address() {
     assert!(address("203.0.113.5") != address("203.0.113.6"));
     assert_eq!(format!("{:?}", address("203.0.113.5")), "Address(…)");
 }
+
+#[test]
+fn who_may_be_a_proxy_that_nobody_named_is_not_limited() {
+    let limited = |header, address: &str| Clients { header, ..Clients::default() }.stranger(address.parse().unwrap()).is_some();
+    for address in ["10.0.3.1", "172.17.0.1", "192.168.1.1", "::ffff:172.17.0.1", "fd00::1"] {
+        assert!(!limited(None, address), "{address}");
+        assert!(limited(Some(ProxyHeader::XForwardedFor), address), "{address}");
+    }
+    for address in ["203.0.113.7", "172.32.0.1", "2001:db8::1"] {
+        assert!(limited(None, address), "{address}");
+    }
+}

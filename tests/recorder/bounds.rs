@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use truycap::domain::figures::Figure;
 
 use crate::{
-    RecordError, Stage, article,
-    fakes::{FakeJournal, FakeStore, Mode, set_clock},
+    APPLY_SUMS, RecordError, Stage, apply, article,
+    fakes::{FakeJournal, FakeStore, Mode, PRODUCER, set_clock},
 };
 
 #[tokio::test(start_paused = true)]
@@ -36,11 +36,61 @@ async fn a_store_that_is_long_away_does_not_fill_the_memory_and_gets_everything(
     }
     stage.store.ways().mode = Mode::Works;
     stage.stored_becomes("a", 150_000, Duration::from_secs(30)).await;
-    assert!(stage.store.ways().largest <= 110_000, "{}", stage.store.ways().largest);
+    assert!(stage.store.ways().largest <= APPLY_SUMS, "{}", stage.store.ways().largest);
     let some: Vec<_> = (0..150_000).step_by(1500).map(article).collect();
     let answer = stage.figures("a", &some).await;
     assert!(!answer.stale && answer.articles.len() == 100);
     assert!(answer.articles.iter().all(|(_, figures)| figures[Figure::Total] == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_is_no_larger_than_it_may_be_whatever_comes_between_two_of_them() {
+    let stage = Stage::new().await;
+    stage.record("a", None).await.unwrap();
+    stage.stored_becomes("a", 1, Duration::from_secs(1)).await;
+    for round in 0..20 {
+        let first = round * 700;
+        assert!(stage.record_all("a", first..first + 1500).await.iter().all(Result::is_ok));
+    }
+    stage.stored_becomes("a", 30_001, Duration::from_secs(30)).await;
+    let largest = stage.store.ways().largest;
+    assert!((APPLY_SUMS - 512..=APPLY_SUMS).contains(&largest), "{largest}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_ahead_of_the_journal_gets_all_that_came_before_it_was_heard_however_much_that_is() {
+    set_clock("2026-11-23T05:00:00Z");
+    // So many that the share of each is small.
+    let names: Vec<_> = (0..300).map(|number| format!("s{number}")).collect();
+    let sites: Vec<_> = names.iter().map(String::as_str).chain(["a"]).collect();
+    let store = Arc::new(FakeStore::new());
+    apply(&store, "a", PRODUCER, (0, 10_000), None).await;
+    store.ways().mode = Mode::Fails;
+    let stage = Stage::of(FakeJournal::default(), store, &sites).await;
+    for first in [0, 3000] {
+        assert!(stage.record_all("a", first..first + 3000).await.iter().all(Result::is_ok));
+    }
+    stage.store.ways().mode = Mode::Works;
+    stage.stored_becomes("a", 6001, Duration::from_secs(30)).await;
+    stage.record("a", None).await.unwrap();
+    stage.stored_becomes("a", 6002, Duration::from_secs(2)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn views_that_are_there_together_share_an_entry_and_one_that_is_alone_waits_for_nobody() {
+    let stage = Stage::new().await;
+    let entries = || stage.journal.disk().entries.len();
+    // Twice, for the first of them come while nothing is known.
+    for before in [0, 1] {
+        assert!(stage.record_all("a", 0..512).await.iter().all(Result::is_ok));
+        assert_eq!(entries(), before + 1);
+    }
+    assert!(stage.record_all("a", 0..513).await.iter().all(Result::is_ok));
+    assert_eq!(entries(), 4);
+    let begun = Instant::now();
+    stage.record("a", None).await.unwrap();
+    // What the fake takes to write.
+    assert_eq!(begun.elapsed(), Duration::from_millis(1));
 }
 
 #[tokio::test(start_paused = true)]

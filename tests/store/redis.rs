@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redis::{Connection, FromRedisValue};
 use truycap::{
-    domain::{producer::ProducerId, retention::Retention},
+    domain::{MAX_COUNT, producer::ProducerId, retention::Retention},
     store::{
         Applied, Store, StoreError,
         redis::{Url, advice},
@@ -212,6 +212,23 @@ async fn an_export_finds_what_it_takes_many_steps_to_find() {
     let exported = export(harness.store(), &site).await.unwrap();
     assert!(exported.is_sorted());
     assert_eq!((exported.len(), exported.iter().map(|row| row.2).sum::<u64>()), (5000, 5000 * 5001 / 2));
+}
+
+#[tokio::test]
+async fn an_apply_of_more_articles_than_a_step_of_the_script_adds_to_each_or_to_none() {
+    let (harness, site) = (Redis::start().await, site("portal"));
+    let names: Vec<_> = (0..2500).map(|i| format!("/{i:04}")).collect();
+    let rows = |views| names.iter().map(|name| ("total", name.as_str(), views)).collect::<Vec<_>>();
+    add(harness.store(), &site, MINE, 0, 1, &rows(3)).await;
+    add(harness.store(), &site, MINE, 1, 2, &rows(4)).await;
+    let views = async || export(harness.store(), &site).await.unwrap().iter().map(|row| row.2).collect::<Vec<_>>();
+    assert_eq!(views().await, vec![7; 2500]);
+    // The last one of all is in the last step.
+    let mut much = rows(1);
+    much[2499].2 = MAX_COUNT;
+    let answer = harness.store().apply(&site, MINE, 2, 3, deltas(&much)).await;
+    assert!(matches!(answer, Err(StoreError::TooMany { .. })), "{answer:?}");
+    assert_eq!(views().await, vec![7; 2500]);
 }
 
 #[tokio::test]

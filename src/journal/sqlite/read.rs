@@ -17,7 +17,7 @@ use crate::{
 /// What one call reads at most, unless one entry alone is larger.
 const READ_ENTRIES: usize = 1024;
 const READ_BYTES: usize = 4 << 20;
-/// Sums of an article on a day: about what one apply takes.
+/// Sums of an article on a day. With those of the last entry they are within one apply.
 const READ_SUMS: usize = 400;
 
 impl File {
