@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep},
+};
 use truycap::domain::figures::Figure;
 
 use crate::{
@@ -87,6 +90,14 @@ async fn views_that_are_there_together_share_an_entry_and_one_that_is_alone_wait
     }
     assert!(stage.record_all("a", 0..513).await.iter().all(Result::is_ok));
     assert_eq!(entries(), 4);
+    // One whose request was there, and had only not been read yet.
+    let late = async {
+        yield_now().await;
+        stage.record("a", None).await
+    };
+    let (first, second) = tokio::join!(stage.record("a", None), late);
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(entries(), 5);
     let begun = Instant::now();
     stage.record("a", None).await.unwrap();
     // What the fake takes to write.
