@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - `state`: what is known of a site; a state machine without I/O
-//! - `base`: what the store said, as a part of it
+//! - `base`, `fold`: what the store said, and what it is to be told, as parts of it
 //! - `sites`, `counter`: the sites, which may change; the state behind its lock, and who waits for what
 //! - `fault`: how the store fails for a site
 //! - `fate`, `observe`: what became of views, and the recorder in metrics
@@ -46,6 +46,7 @@ mod commit;
 mod counter;
 mod fate;
 mod fault;
+mod fold;
 mod observe;
 mod query;
 mod shared;
