@@ -115,15 +115,23 @@ pub(crate) fn start(bench: &Bench) {
 
 /// Records where the processor time goes, with `perf`; see `scripts/profile.sh`.
 pub(crate) fn profile(bench: &Bench) {
+    let usual = bench.load(Kind::Views, 64);
+    let loads = [("", usual), ("-sites", Load { sites: 1000, ..usual }), ("-articles", Load { articles: bench.articles, ..usual })];
     for subject in OURS {
-        let server = Server::start(subject, 1);
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{subject:?}.perf").to_lowercase());
-        let mut perf = Command::new("perf");
-        perf.args(["record", "--quiet", "--event", "cpu-clock", "--freq", "997", "-g", "--output"]).arg(&file);
-        perf.args(["--pid", &server.pid().to_string()]);
-        let mut perf = perf.args(["--", "sleep", &(bench.seconds + 1).to_string()]).spawn().expect("perf is installed");
-        Lane::new(subject.name(), &server, bench.load(Kind::Views, 64)).run();
-        assert!(perf.wait().expect("it ends").success(), "perf may record");
-        println!("{}", file.display());
+        for (suffix, load) in loads {
+            let server = if load.articles == usual.articles {
+                Server::start(subject, load.sites)
+            } else {
+                Server::with_articles(subject, load.articles)
+            };
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{subject:?}{suffix}.perf").to_lowercase());
+            let mut perf = Command::new("perf");
+            perf.args(["record", "--quiet", "--event", "cpu-clock", "--freq", "997", "-g", "--output"]).arg(&file);
+            perf.args(["--pid", &server.pid().to_string()]);
+            let mut perf = perf.args(["--", "sleep", &(bench.seconds + 1).to_string()]).spawn().expect("perf is installed");
+            Lane::new(subject.name(), &server, load).run();
+            assert!(perf.wait().expect("it ends").success(), "perf may record");
+            println!("{}", file.display());
+        }
     }
 }
