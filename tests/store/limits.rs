@@ -49,13 +49,15 @@ async fn an_increment_of_any_size_is_refused_past_the_greatest_count<H: Harness>
 }
 
 async fn an_apply_that_is_refused_does_not_spoil_others<H: Harness>() {
-    let (harness, site, other) = (H::start().await, site("portal"), site("other"));
+    let (harness, site, other, full_too) = (H::start().await, site("portal"), site("other"), site("full"));
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("total", "", MAX_COUNT)]).await;
+    add(store, &full_too, MINE, 0, 1, &[("total", "/a", MAX_COUNT)]).await;
     // Waiting together, so that a store that commits in batches has them in one.
     let one = || deltas(&[("2099", "", 1), ("2099", "/a", 1)]);
     let full = deltas(&[("2099", "", 1), ("2099", "/a", 1), ("total", "", 1)]);
-    let (first, behind, refused, second, third) = tokio::join!(
+    let (refused_too, first, behind, refused, second, third) = tokio::join!(
+        store.apply(&full_too, MINE, 1, 2, deltas(&[("2099", "", 1), ("total", "/a", 1)])),
         store.apply(&other, MINE, 0, 1, one()),
         store.apply(&other, THEIRS, 5, 6, one()),
         store.apply(&site, MINE, 1, 2, full),
@@ -64,11 +66,12 @@ async fn an_apply_that_is_refused_does_not_spoil_others<H: Harness>() {
     );
     assert_eq!((first, second, third), (Ok(Applied::Done), Ok(Applied::Done), Ok(Applied::Done)));
     assert_eq!(behind, Ok(Applied::Refused(0)));
-    assert!(matches!(refused, Err(StoreError::TooMany { .. })));
-    for (site, id, views) in [(&site, "", 1), (&site, "/a", 1), (&other, "", 2), (&other, "/a", 2)] {
+    assert_eq!(refused, Err(StoreError::TooMany { site: site.clone(), bucket: bucket("total") }));
+    assert_eq!(refused_too, Err(StoreError::TooMany { site: full_too.clone(), bucket: bucket("total") }));
+    for (site, id, views) in [(&site, "", 1), (&site, "/a", 1), (&other, "", 2), (&other, "/a", 2), (&full_too, "", 0)] {
         assert_eq!(count(store, site, "2099", id).await, views, "{site} {id}");
     }
-    assert_eq!(offset(store, &site, MINE).await, 1);
+    assert_eq!((offset(store, &site, MINE).await, offset(store, &full_too, MINE).await), (1, 1));
 }
 
 async fn ids_with_awkward_bytes_come_back_as_they_are<H: Harness>() {
