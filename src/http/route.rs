@@ -144,7 +144,8 @@ impl Public {
             audience: &self.audience,
             body_read: self.body_read,
         };
-        let answer = async {
+        // In one expression: what has a name has a place of its own in the future, also after it was moved.
+        let answer = timeout(self.request, async {
             self.hear(peer, head).inspect_err(|problem| {
                 if problem.is_too_many() && resource.counts(&head.method) {
                     counter.note(Fate::Limited);
@@ -154,9 +155,9 @@ impl Public {
                 Asked::Options => Ok(preflight(resource.allow(), head, &sender)),
                 Asked::Answer => resource.call(call, body).await,
             }
-        };
-        let late = || Err(Problem::unavailable("the service is too slow at the moment", 1));
-        let answer = timeout(self.request, answer).await.unwrap_or_else(|_| late());
+        })
+        .await
+        .unwrap_or_else(|_| Err(Problem::unavailable("the service is too slow at the moment", 1)));
         shared(answer.unwrap_or_else(Problem::into_response), &sender)
     }
 
