@@ -169,10 +169,17 @@ fn asked(request: fn() -> Request<Full<Bytes>>) -> Asked {
     (service, request())
 }
 
-/// The rules about bots, and an agent. They were used before, for the first time is another matter.
-fn bots(agent: &str) -> (Bots, &str) {
-    let bots = Bots::new(&BotRules::default()).unwrap();
+/// The rules about bots, and an agent that was seen before.
+fn known(agent: &str) -> (Bots, &str) {
+    let (bots, agent) = unknown(agent);
     assert_eq!(bots.is_bot(agent.as_bytes()), agent == CRAWLER);
+    (bots, agent)
+}
+
+/// The same, and one that was not. But the rules were used before, for the first time is another matter.
+fn unknown(agent: &str) -> (Bots, &str) {
+    let bots = Bots::new(&BotRules::default()).unwrap();
+    assert_eq!(bots.is_bot(format!("{agent}x").as_bytes()), agent == CRAWLER);
     (bots, agent)
 }
 
@@ -191,8 +198,9 @@ fn read_an_article_id(text: &str) -> ArticleId {
 }
 
 #[library_benchmark]
-#[bench::browser(bots(BROWSER))]
-#[bench::crawler(bots(CRAWLER))]
+#[bench::browser(unknown(BROWSER))]
+#[bench::crawler(unknown(CRAWLER))]
+#[bench::browser_seen_before(known(BROWSER))]
 fn look_for_a_bot((bots, agent): (Bots, &str)) -> (Bots, bool) {
     let is_bot = bots.is_bot(black_box(agent.as_bytes()));
     (bots, black_box(is_bot))

@@ -4,11 +4,17 @@
 //! few words that machines not yet on it use of themselves. Nearly all are plain texts, and are looked for all at once: one
 //! expression for the whole list would take a thousand times as long on agents made up for it.
 
+use std::sync::Arc;
+
 use aho_corasick::{AhoCorasick, BuildError};
+use quick_cache::sync::Cache;
 use regex::bytes::{Regex, RegexBuilder};
 
 /// How much of a `User-Agent` is looked at, in bytes; apps on phones write up to about 800.
 pub(super) const MAX_AGENT: usize = 1024;
+
+/// How many agents are known. They take [`MAX_AGENT`] at most, and a tenth of that as a rule.
+const KNOWN: usize = 1000;
 
 const LISTED: &str = include_str!("crawlers/patterns.txt");
 
@@ -53,6 +59,8 @@ pub struct Bots {
     deny: AhoCorasick,
     /// What is no bot for all that.
     allow: AhoCorasick,
+    /// What was found of agents that were seen lately. Most readers have one of a few hundred browsers.
+    known: Arc<Cache<Box<[u8]>, bool>>,
 }
 
 /// The rules cannot be used: there are too many words, for instance.
@@ -84,6 +92,7 @@ impl Bots {
             expressions: expressions.map_err(|error| BotsError(error.to_string()))?,
             deny: words(deny)?,
             allow: words(&rules.allow)?,
+            known: Arc::new(Cache::new(KNOWN)),
         })
     }
 
@@ -91,8 +100,13 @@ impl Bots {
     #[must_use]
     pub fn is_bot(&self, agent: &[u8]) -> bool {
         let agent = agent.get(..MAX_AGENT).unwrap_or(agent).trim_ascii();
-        let named = || self.listed.is_match(agent) || self.deny.is_match(agent) || self.expressions.is_match(agent);
-        agent.is_empty() || (named() && !self.allow.is_match(agent))
+        if let Some(known) = self.known.get(agent) {
+            return known;
+        }
+        let named = self.listed.is_match(agent) || self.deny.is_match(agent) || self.expressions.is_match(agent);
+        let bot = agent.is_empty() || (named && !self.allow.is_match(agent));
+        self.known.insert(agent.into(), bot);
+        bot
     }
 }
 
