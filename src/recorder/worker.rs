@@ -114,6 +114,8 @@ impl<J: Journal, S: Store> Worker<J, S> {
                 break;
             }
             any = true;
+            // Whoever waits for figures need not wait for all of them.
+            self.ask().await?;
         }
         self.flush_at = Instant::now() + self.shared.config.flush_interval;
         Ok(any)
@@ -131,6 +133,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
         let settled = self.counter.lock().settle();
         self.shared.store_turned(&site.id, settled, None);
         self.follow(moved).await?;
+        self.counter.tell();
         Ok(true)
     }
 

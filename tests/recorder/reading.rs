@@ -9,7 +9,7 @@ use truycap::{
 };
 
 use crate::{
-    RETAIN, Stage, apply, article,
+    APPLY_SUMS, RETAIN, Stage, apply, article,
     fakes::{Mode, set_clock},
 };
 
@@ -27,6 +27,25 @@ async fn a_view_is_in_the_figures_at_once_and_in_the_store_soon_though_nobody_re
     sleep(Duration::from_secs(2)).await;
     stage.record("b", None).await.unwrap();
     stage.stored_becomes("b", 1, Duration::from_millis(300)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_while_much_is_applied_waits_for_one_apply_and_not_for_all() {
+    let stage = Stage::new().await;
+    stage.record("a", None).await.unwrap();
+    stage.stored_becomes("a", 1, Duration::from_secs(1)).await;
+    let call = Duration::from_millis(80);
+    stage.store.ways().delay = call;
+    let views = 6 * APPLY_SUMS;
+    assert!(stage.record_all("a", 0..views).await.iter().all(Result::is_ok));
+    sleep(Duration::from_millis(300)).await;
+    let stored = stage.store.stored("a").await;
+    let begun = Instant::now();
+    // Nobody has asked for this one before.
+    let answer = stage.figures("a", &[article(views)]).await;
+    assert!(!answer.stale && answer.articles.len() == 1, "{answer:?}");
+    assert!(begun.elapsed() <= 2 * call, "{:?}", begun.elapsed());
+    assert!((1..views as u64).contains(&stored), "{stored}: some are applied, and not all");
 }
 
 #[tokio::test(start_paused = true)]
