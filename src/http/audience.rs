@@ -65,7 +65,7 @@ impl Audience {
         headers: &HeaderMap,
         site: &Site,
         article: Option<&ArticleId>,
-        now: DateTime<Utc>,
+        now: impl FnOnce() -> DateTime<Utc>,
     ) -> Claim<'_> {
         let window = site.rules.repeat_window;
         if (window.is_zero() && !site.rules.readers) || is_private(headers) {
@@ -74,6 +74,7 @@ impl Audience {
         let address = self.clients.address(peer, headers).octets();
         let agent = headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
         let parts = [&address[..], agent.get(..MAX_AGENT).unwrap_or(agent)];
+        let now = now();
         if site.rules.readers {
             self.readers.visitors.saw(site, parts, now);
         }
@@ -81,7 +82,7 @@ impl Audience {
     }
 
     /// How many readers a site has: nothing where it does not ask for it, `Some(None)` where it is not known.
-    pub(super) fn estimate(&self, site: &Site, now: DateTime<Utc>) -> Option<Option<Estimate>> {
-        site.rules.readers.then(|| self.readers.visitors.estimate(site, now))
+    pub(super) fn estimate(&self, site: &Site, now: impl FnOnce() -> DateTime<Utc>) -> Option<Option<Estimate>> {
+        site.rules.readers.then(|| self.readers.visitors.estimate(site, now()))
     }
 }

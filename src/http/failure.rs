@@ -8,13 +8,13 @@ use std::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{HeaderName, HeaderValue},
 };
+use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::respond::Body;
@@ -29,7 +29,7 @@ const MAX_ID: usize = 64;
 pub(super) struct Detail(pub(super) Cow<'static, str>);
 
 /// Logs a request whose answer is an error, and puts the request's id into the answer.
-pub(super) fn tell(route: &str, method: &str, headers: &HeaderMap, took: Duration, response: &mut Response<Body>) {
+pub(super) fn tell(route: &str, method: &str, headers: &HeaderMap, begun: Instant, response: &mut Response<Body>) {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return;
@@ -37,7 +37,7 @@ pub(super) fn tell(route: &str, method: &str, headers: &HeaderMap, took: Duratio
     let id = given(headers).unwrap_or_else(made);
     let request_id = id.to_str().unwrap_or_default();
     let detail = response.extensions().get::<Detail>().map_or("", |detail| &detail.0);
-    let (code, ms) = (status.as_u16(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    let (code, ms) = (status.as_u16(), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
     if status.is_client_error() {
         debug!(request_id, method, route, status = code, ms, detail, "a request was refused");
     } else if status == StatusCode::SERVICE_UNAVAILABLE {

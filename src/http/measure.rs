@@ -79,7 +79,7 @@ pub(super) struct Measured<'a> {
 impl Measured<'_> {
     /// There is an answer; the log is told where it is an error.
     pub(super) fn end(mut self, head: &Parts, mut response: Response<Body>) -> Response<Body> {
-        failure::tell(self.route.name, METHODS[self.method], &head.headers, self.begun.elapsed(), &mut response);
+        failure::tell(self.route.name, METHODS[self.method], &head.headers, self.begun, &mut response);
         self.status = STATUSES.iter().position(|known| *known == response.status().as_str()).unwrap_or(OTHER);
         response
     }

@@ -30,7 +30,7 @@ impl Call<'_> {
         if let Some(fate) = self.audience.not_a_reader(&self.head.headers) {
             return Ok(self.ignore(fate));
         }
-        let mut hold = match self.audience.arrive(self.peer, &self.head.headers, site, article.as_ref(), self.handle.now()) {
+        let mut hold = match self.audience.arrive(self.peer, &self.head.headers, site, article.as_ref(), || self.handle.now()) {
             Claim::Repeat => return Ok(self.ignore(Fate::Repeat)),
             Claim::First(hold) => Some(hold),
             Claim::Unknown => None,

@@ -36,7 +36,7 @@ pub(super) fn write(call: &Call<'_>, figures: &Answer, outcome: Option<&Outcome>
         Some(Outcome::NotCounted(reason)) => (Some(false), Some(*reason)),
     };
     let site = &call.counter.site;
-    let readers = call.audience.estimate(site, call.handle.now());
+    let readers = call.audience.estimate(site, || call.handle.now());
     let as_of = figures.as_of.with_timezone(&site.timezone).to_rfc3339_opts(SecondsFormat::Secs, false);
     json_text(caching, Written { counted, reason, figures, readers, as_of }.to_json())
 }
