@@ -64,12 +64,15 @@ pub(crate) fn connections(bench: &Bench) {
     }
 }
 
+/// As many counters on a thousand sites as on one, and a thousand times as many.
 pub(crate) fn sites(bench: &Bench) {
     for subject in OURS {
-        let servers = [1, 1000].map(|sites| (sites, Server::start(subject, sites)));
-        let load = |sites| Load { sites, ..bench.load(Kind::Views, 64) };
-        let mut lanes = servers.each_ref().map(|(sites, server)| Lane::new(format!("sites: {sites}"), server, load(*sites)));
-        bench.compare(&format!("Views by sites, {}, 1000 articles each", subject.name()), &mut lanes);
+        let servers = [(1, 1000), (1000, 1), (1000, 1000)].map(|spread| (spread, Server::start(subject, spread.0)));
+        let mut lanes = servers.each_ref().map(|((sites, articles), server)| {
+            let load = Load { sites: *sites, articles: *articles, ..bench.load(Kind::Views, 64) };
+            Lane::new(format!("sites: {sites}, articles of each: {articles}"), server, load)
+        });
+        bench.compare(&format!("Views by sites, {}", subject.name()), &mut lanes);
     }
 }
 
