@@ -69,6 +69,11 @@ impl Base {
         self.young.insert(article, seen);
     }
 
+    /// The sum of the other producers' offsets that all of it includes.
+    pub(super) fn others(&self) -> u64 {
+        self.others
+    }
+
     /// Whether anything is known.
     pub(super) fn is_known(&self) -> bool {
         self.site.is_some()

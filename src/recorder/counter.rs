@@ -27,6 +27,10 @@ const FRESH: Duration = Duration::from_millis(500);
 /// How old an answer may become before the store is asked again while somebody is reading: nobody has to wait then.
 const REFRESH: Duration = Duration::from_millis(250);
 
+/// The same while views wait whose apply will tell, as the last one did, that nobody else has counted. Late enough for
+/// the apply to come first at the usual interval, and early enough for an answer before the known one is too old.
+const REFRESH_BUSY: Duration = Duration::from_millis(400);
+
 /// After how long articles are asked for again even where nobody seems to have counted: somebody may have repaired the
 /// store by hand.
 const DISTRUST: Duration = Duration::from_secs(60);
@@ -94,6 +98,8 @@ pub(super) struct Inner {
     asked: bool,
     /// When the store was asked for the answer that is known: by both clocks.
     checked: Option<(Instant, DateTime<Utc>)>,
+    /// Whether the last apply told that nobody else has counted.
+    alone: bool,
     /// When articles were last forgotten out of distrust.
     trusted: Instant,
     /// Since when the store owes an answer.
@@ -131,6 +137,7 @@ impl Core {
             wanted: HashSet::new(),
             asked: false,
             checked: None,
+            alone: false,
             trusted: Instant::now(),
             busy: None,
             confirmed: None,
@@ -235,11 +242,12 @@ impl Inner {
 
     /// The articles to ask the store for now; `None` where it need not be asked.
     pub(super) fn next_question(&mut self) -> Option<Vec<ArticleId>> {
-        let old = !self.state.is_known() || self.checked.is_none_or(|(at, _)| at.elapsed() >= REFRESH);
+        let distrusted = self.trusted.elapsed() >= DISTRUST;
+        let old = distrusted || !self.state.is_known() || self.checked.is_none_or(|(at, _)| at.elapsed() >= self.refresh());
         if self.wanted.is_empty() && self.state.offset().is_some() && !(self.asked && old) {
             return None;
         }
-        if self.trusted.elapsed() >= DISTRUST {
+        if distrusted {
             self.state.forget_articles();
             self.trusted = Instant::now();
         }
@@ -253,7 +261,11 @@ impl Inner {
 
     /// When the store should be asked again, where somebody is reading.
     pub(super) fn refresh_at(&self) -> Option<Instant> {
-        self.asked.then(|| self.checked.map_or_else(Instant::now, |(at, _)| at + REFRESH))
+        self.asked.then(|| self.checked.map_or_else(Instant::now, |(at, _)| at + self.refresh()))
+    }
+
+    fn refresh(&self) -> Duration {
+        if self.alone && self.state.unapplied() { REFRESH_BUSY } else { REFRESH }
     }
 
     /// When the store last confirmed where it stands.
@@ -296,9 +308,16 @@ impl Inner {
         first
     }
 
-    /// Takes in the store's answer to an apply.
-    pub(super) fn applied(&mut self, answer: Applied) -> Option<Moved> {
-        self.follow(|state| state.applied(answer))
+    /// Takes in the store's answer to an apply that was begun at `at`. Where it tells that nobody else has counted, the
+    /// store need not be asked for that as well.
+    pub(super) fn applied(&mut self, at: (Instant, DateTime<Utc>), answer: Applied) -> Option<Moved> {
+        let moved = self.follow(|state| state.applied(answer));
+        let known = self.failing.ask() == Fault::None && self.state.site(self.day(at.1)).is_some();
+        self.alone = known && matches!(answer, Applied::Done(others) if self.state.is_alone(others));
+        if self.alone {
+            self.checked = Some(at);
+        }
+        moved
     }
 
     /// What waits for the store now.

@@ -201,7 +201,7 @@ impl State {
     pub(super) fn applied(&mut self, answer: Applied) -> Option<Moved> {
         let folding = self.folding.as_ref()?;
         match answer {
-            Applied::Done => self.stand_at(folding.to),
+            Applied::Done(_) => self.stand_at(folding.to),
             Applied::Refused(offset) => self.stand_at(offset),
         }
     }
@@ -232,6 +232,12 @@ impl State {
         let pending = Fold { from: offset, to: read, days: BTreeMap::new() };
         *self = Self { offset: Some(offset), pending, head: self.head, ..Self::new(self.opened, self.shares) };
         Some(moved)
+    }
+
+    /// Whether nobody else has counted since the store told figures, where it has: then they are its present state, up to
+    /// the offset.
+    pub(super) fn is_alone(&self, others: u64) -> bool {
+        self.base.is_known() && self.base.others() == others
     }
 
     /// Whether the store has told figures since it stands where it does.

@@ -156,12 +156,12 @@ impl<J: Journal, S: Store> Worker<J, S> {
     async fn apply(&mut self) -> Result<bool, Trouble> {
         let Some(fold) = self.begin(|inner| inner.state.start_apply()) else { return Ok(false) };
         let (site, producer) = (&self.counter.site.id, self.shared.journal.producer());
-        let begun = Instant::now();
+        let at @ (begun, _) = (Instant::now(), (self.shared.clock)());
         let answer = self.shared.store.apply(site, producer, fold.from, fold.to, Arc::new(fold.deltas())).await;
         self.measure(begun, &answer);
         // Taken in after that, for it waited up to now.
         let applied = self.end(Call::Apply, answer, |_, applied| applied)?;
-        let moved = self.counter.lock().applied(applied);
+        let moved = self.counter.lock().applied(at, applied);
         self.follow(moved).await?;
         Ok(true)
     }
@@ -170,7 +170,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
         let metrics = &self.shared.metrics.store;
         metrics.apply_seconds.observe(begun.elapsed().as_secs_f64());
         let outcome = match answer {
-            Ok(Applied::Done) => &metrics.done,
+            Ok(Applied::Done(_)) => &metrics.done,
             Ok(Applied::Refused(_)) => &metrics.refused,
             Err(StoreError::PerhapsApplied(_)) => &metrics.unknown,
             Err(_) => &metrics.failed,

@@ -34,6 +34,12 @@ struct SiteState {
     views: BTreeMap<(Bucket, Option<ArticleId>), u64>,
 }
 
+impl SiteState {
+    fn others(&self, producer: ProducerId) -> u64 {
+        self.offsets.iter().filter(|(id, _)| **id != producer).map(|(_, offset)| offset).sum()
+    }
+}
+
 /// A store in memory.
 #[derive(Debug)]
 pub struct MemoryStore<C> {
@@ -105,8 +111,9 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> MemoryStore<C> {
             }
         }
         state.offsets.insert(producer, to);
+        let others = state.others(producer);
         image.0.insert(site.clone(), state);
-        Ok(Applied::Done)
+        Ok(Applied::Done(others))
     }
 }
 
@@ -120,7 +127,7 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for MemoryStore<C> 
         let figures = |article| Figures::new(Figure::buckets(today).map(|bucket| self.count(&state, bucket, article)));
         Ok(Snapshot {
             offset: state.offsets.get(&producer).copied().unwrap_or_default(),
-            others: state.offsets.iter().filter(|(id, _)| **id != producer).map(|(_, offset)| offset).sum(),
+            others: state.others(producer),
             site: figures(None),
             articles: articles.iter().map(|article| figures(Some(article))).collect(),
         })

@@ -35,8 +35,8 @@ pub const MAX_ARTICLES: usize = 1000;
 /// What became of an `apply`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// Counters and offset moved together.
-    Done,
+    /// Counters and offset moved together. The sum of all other producers' offsets, as in [`Snapshot::others`].
+    Done(u64),
     /// Nothing changed: the stored offset, which is not `from`.
     Refused(Seq),
 }

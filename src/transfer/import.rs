@@ -181,7 +181,7 @@ impl<S: Store> Run<'_, S> {
         let mut perhaps = false;
         loop {
             match self.store.apply(site, self.file.producer, to - 1, to, Arc::clone(&deltas)).await {
-                Ok(Applied::Done) => {
+                Ok(Applied::Done(_)) => {
                     part.offset = to;
                     self.applied += 1;
                 }

@@ -49,13 +49,13 @@ async fn a_node_counts_once_it_has_all_slots() {
     is_refused(&figures(&store).await, "the cluster of this Redis is down");
     has_all_slots(&server);
     for from in 0..3 {
-        assert_eq!(apply(&store, from).await, Ok(Applied::Done));
+        assert_eq!(apply(&store, from).await, Ok(Applied::Done(0)));
     }
     assert_eq!(steps(&store).await, 3);
     assert_eq!(store.top(&crate::site(), "total".parse().unwrap(), 9).await.unwrap().len(), 2);
     // By the braces in their keys, the keys of each site are in one slot, and the sites in slots of their own.
     for site in ["press", "shop", "a.b-c"] {
-        assert_eq!(count(&store, site, 0, "2099").await, Ok(Applied::Done), "{site}");
+        assert_eq!(count(&store, site, 0, "2099").await, Ok(Applied::Done(0)), "{site}");
         let history = store.history(&SiteId::parse(site).unwrap(), None, &["2099".parse().unwrap()]).await;
         assert_eq!(history, Ok(vec![1]), "{site}");
     }
@@ -74,7 +74,7 @@ async fn what_another_node_has_or_is_to_have_is_not_applied() {
     });
     let store = server.store("p");
     for from in 0..2 {
-        assert_eq!(count(&store, "portal", from, "2099").await, Ok(Applied::Done));
+        assert_eq!(count(&store, "portal", from, "2099").await, Ok(Applied::Done(0)));
     }
 
     // The slot of a site moves: some of its keys are still here, and one that is not may be on its way.
@@ -83,7 +83,7 @@ async fn what_another_node_has_or_is_to_have_is_not_applied() {
     is_refused(&count(&store, "portal", 2, "2098").await, "are being moved to another node");
     is_refused(&count(&server.store("new"), "portal", 0, "2099").await, "is a node of a cluster");
     let () = say(&server, &format!("CLUSTER SETSLOT {slot} STABLE"));
-    assert_eq!(count(&store, "portal", 2, "2098").await, Ok(Applied::Done));
+    assert_eq!(count(&store, "portal", 2, "2098").await, Ok(Applied::Done(0)));
 
     // The slot of another site is elsewhere.
     let slot: u16 = say(&server, "CLUSTER KEYSLOT press");
@@ -94,8 +94,8 @@ async fn what_another_node_has_or_is_to_have_is_not_applied() {
     let press = SiteId::parse("press").unwrap();
     is_refused(&store.figures(&press, MINE, "2099-01-01".parse().unwrap(), &[]).await, "is a node of a cluster");
     let there = other.store("p");
-    assert_eq!(answered("the other node takes it", async || count(&there, "press", 0, "2099").await).await, Applied::Done);
-    assert_eq!(count(&store, "portal", 3, "2099").await, Ok(Applied::Done));
+    assert_eq!(answered("the other node takes it", async || count(&there, "press", 0, "2099").await).await, Applied::Done(0));
+    assert_eq!(count(&store, "portal", 3, "2099").await, Ok(Applied::Done(0)));
     let counted = store.history(&crate::site(), None, &["2099".parse().unwrap(), "2098".parse().unwrap()]).await;
     assert_eq!(counted, Ok(vec![3, 1]));
 }

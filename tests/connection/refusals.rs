@@ -205,7 +205,7 @@ async fn refuses(Cause { name, begin, says, answers, end }: &Cause) {
     let mut operator = Operator { raw: server.raw(), server, busy: None };
     operator.say("ACL SETUSER counter on >hunter2 ~* &* +@all");
     let store = open(&operator.server.tcp_url().replace("redis://", "redis://counter:hunter2@"), "p");
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done), "{name}");
+    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)), "{name}");
 
     begin(&mut operator);
     refused(name, says, async || apply(&store, 1).await.map(drop)).await;
@@ -221,7 +221,7 @@ async fn refuses(Cause { name, begin, says, answers, end }: &Cause) {
 
     answered(name, async || store.ping().await).await;
     assert_eq!(steps(&store).await, 1, "{name}");
-    assert_eq!(answered(name, async || apply(&store, 1).await).await, Applied::Done, "{name}");
+    assert_eq!(answered(name, async || apply(&store, 1).await).await, Applied::Done(0), "{name}");
     assert_eq!(apply(&store, 1).await, Ok(Applied::Refused(2)), "{name}");
     assert_eq!(steps(&store).await, 2, "{name}");
 }
@@ -231,7 +231,7 @@ async fn refuses(Cause { name, begin, says, answers, end }: &Cause) {
 async fn what_redis_puts_off_is_in_doubt_and_counted_once() {
     let server = Server::start(&[]);
     let (store, mut raw): (RedisClient, _) = (server.store("p"), server.raw());
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done));
+    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
     words("CLIENT PAUSE 60000 WRITE").exec(&mut raw).unwrap();
     let answer = apply(&store, 1).await;
     assert!(crate::is_in_doubt(&answer), "{answer:?}");
@@ -240,7 +240,7 @@ async fn what_redis_puts_off_is_in_doubt_and_counted_once() {
     let at = steps(&store).await;
     assert!((1..=2).contains(&at), "{at}");
     let again = apply(&store, 1).await;
-    assert_eq!(again, Ok(if at == 1 { Applied::Done } else { Applied::Refused(2) }));
+    assert_eq!(again, Ok(if at == 1 { Applied::Done(0) } else { Applied::Refused(2) }));
     assert_eq!(steps(&store).await, 2);
 }
 

@@ -37,7 +37,7 @@ async fn may_do_everything(rights: &str) {
     let (server, url) = with_user(&["--appendonly", "yes"], rights);
     let store = open(&url, "p");
     for from in 0..3 {
-        assert_eq!(apply(&store, from).await, Ok(Applied::Done));
+        assert_eq!(apply(&store, from).await, Ok(Applied::Done(0)));
     }
     assert_eq!(steps(&store).await, 3);
     assert_eq!(figures(&store).await.unwrap(), figures(&server.store("p")).await.unwrap());
@@ -78,5 +78,5 @@ async fn a_server_that_tells_nothing_about_itself_can_be_used() {
     let (_server, url) = with_user(&[], "~* +@all -info -config");
     let store = open(&url, "p");
     assert_eq!(store.advise().await, Ok(vec![]));
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done));
+    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
 }

@@ -18,7 +18,7 @@ async fn an_apply_whose_answer_was_lost_is_not_told_of_before_a_replica_has_it()
     let (proxy, straight) = (Proxy::to(&master).await, master.store("p"));
     let store = open_by(&proxy.url(), "p", Wait { replicas: 1, aof: false }, Utc::now);
     answered("the replica is there", async || figures(&store).await).await;
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done));
+    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
 
     replica.kill();
     proxy.cut(Way::FromRedis, 0, Fate::Lost);

@@ -114,7 +114,7 @@ async fn ask(store: &Redis, letter: u8) -> bool {
             let mut deltas = Deltas::default();
             deltas.add(Bucket::Total, None, 1);
             match store.apply(&site, producer, 4, 5, Arc::new(deltas)).await {
-                Ok(Applied::Done | Applied::Refused(_)) => true,
+                Ok(Applied::Done(_) | Applied::Refused(_)) => true,
                 Err(StoreError::TooMany { site: of, .. }) => of == site,
                 Err(_) => true,
             }

@@ -169,6 +169,8 @@ pub(crate) struct Ways {
     /// The most articles that one apply had.
     pub(crate) largest: usize,
     pub(crate) asked: usize,
+    /// Whether it applies, and answers no question.
+    pub(crate) mute: bool,
 }
 
 pub(crate) struct FakeStore {
@@ -211,6 +213,9 @@ impl Store for FakeStore {
     async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
         self.ways().asked += 1;
         self.reach().await?;
+        if self.ways().mute {
+            return Err(StoreError::NotApplied("as told".into()));
+        }
         self.memory.figures(site, producer, today, articles).await
     }
 

@@ -82,6 +82,68 @@ async fn what_others_count_shows_within_a_second_while_own_views_go_on() {
     }
 }
 
+/// Views and readers for so long. Answers how often readers were told that their figures are stale.
+async fn busy(stage: &Stage, seconds: u64) -> usize {
+    let mut stale = 0;
+    for _ in 0..seconds * 10 {
+        stage.record("a", Some(article(3))).await.unwrap();
+        stale += usize::from(stage.figures("a", &[article(1), article(2), article(3)]).await.stale);
+        sleep(Duration::from_millis(100)).await;
+    }
+    stale
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_tells_with_each_apply_that_nobody_else_counts_is_not_asked() {
+    let stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    let before = stage.store.ways().asked;
+    assert_eq!(busy(&stage, 20).await, 0);
+    assert_eq!(stage.store.ways().asked, before);
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(1))).await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    assert_eq!(total(&stage.figures("a", &[article(1)]).await.articles), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_applies_and_cannot_be_asked_is_asked_until_it_can() {
+    let stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    stage.store.ways().mute = true;
+    // Nobody has asked for this one before.
+    assert!(stage.figures("a", &[article(9)]).await.stale);
+    assert!(busy(&stage, 3).await > 0);
+    stage.store.ways().mute = false;
+    busy(&stage, 2).await;
+    assert_eq!(busy(&stage, 1).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_whose_day_goes_back_with_its_time_zone_is_asked_for_again() {
+    let mut stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    let mut site = stage.handle.site("a").unwrap().site.clone();
+    site.timezone = chrono_tz::America::Los_Angeles;
+    stage.recorder.configure(vec![site]);
+    busy(&stage, 1).await;
+    assert_eq!(busy(&stage, 1).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_repaired_by_hand_shows_within_a_minute_while_own_views_go_on() {
+    let stage = Stage::new().await;
+    busy(&stage, 1).await;
+    sleep(Duration::from_secs(1)).await;
+    let before = stage.store.memory.image();
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(1))).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(total(&stage.figures("a", &[article(1)]).await.articles), [1]);
+    stage.store.memory.restore(before);
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(2))).await;
+    busy(&stage, 61).await;
+    assert_eq!(total(&stage.figures("a", &[article(1), article(2)]).await.articles), [0, 1]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_repaired_by_hand_shows_within_a_minute() {
     let stage = Stage::new().await;

@@ -9,6 +9,7 @@ use crate::{Harness, MINE, THEIRS, add, count, deltas, offset, on_every_store, s
 
 on_every_store! {
     an_apply_from_the_offset_moves_counters_and_offset
+    an_apply_tells_as_figures_do_how_far_the_others_are
     an_apply_whose_reply_was_lost_is_not_counted_twice
     a_stale_copy_that_arrives_late_changes_nothing
     an_apply_from_behind_or_ahead_changes_nothing
@@ -32,11 +33,23 @@ async fn an_apply_from_the_offset_moves_counters_and_offset<H: Harness>() {
     assert_eq!(count(store, &site, "total", "/a").await, 7);
 }
 
+async fn an_apply_tells_as_figures_do_how_far_the_others_are<H: Harness>() {
+    let (harness, site) = (H::start().await, site("portal"));
+    let store = harness.store();
+    let one = || deltas(&[("total", "", 1)]);
+    for (producer, from, to, others) in [(MINE, 0, 3, 0), (THEIRS, 0, 5, 3), (MINE, 3, 4, 5), (ProducerId(9), 0, 7, 9), (THEIRS, 5, 6, 11)]
+    {
+        assert_eq!(store.apply(&site, producer, from, to, one()).await, Ok(Applied::Done(others)));
+        let snapshot = store.figures(&site, producer, "2026-11-23".parse().unwrap(), &[]).await.unwrap();
+        assert_eq!((snapshot.offset, snapshot.others), (to, others));
+    }
+}
+
 async fn an_apply_whose_reply_was_lost_is_not_counted_twice<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     let views = deltas(&[("total", "", 5), ("total", "/a", 5)]);
-    assert_eq!(store.apply(&site, MINE, 0, 3, views.clone()).await, Ok(Applied::Done));
+    assert_eq!(store.apply(&site, MINE, 0, 3, views.clone()).await, Ok(Applied::Done(0)));
     assert_eq!(store.apply(&site, MINE, 0, 3, views).await, Ok(Applied::Refused(3)));
     assert_eq!(count(store, &site, "total", "").await, 5);
     assert_eq!(count(store, &site, "total", "/a").await, 5);
@@ -72,8 +85,8 @@ async fn of_two_applies_from_the_same_offset_exactly_one_wins<H: Harness>() {
         let answers = tokio::join!(store.apply(&site, MINE, from, from + 2, one), store.apply(&site, MINE, from, from + 2, two));
         let refused = Ok(Applied::Refused(from + 2));
         let before = count(store, &site, "total", "").await;
-        let one_won = answers == (Ok(Applied::Done), refused.clone());
-        assert!(one_won || answers == (refused, Ok(Applied::Done)), "{answers:?}");
+        let one_won = answers == (Ok(Applied::Done(0)), refused.clone());
+        assert!(one_won || answers == (refused, Ok(Applied::Done(0))), "{answers:?}");
         assert_eq!((before / 1000 + before % 1000), round + 1, "each round counts once");
     }
 }
@@ -123,7 +136,7 @@ async fn many_sites_that_apply_at_once_are_all_counted<H: Harness>() {
     let all = std::future::poll_fn(|cx| {
         waiting.retain_mut(|apply| match apply.as_mut().poll(cx) {
             std::task::Poll::Ready(answer) => {
-                assert_eq!(answer, Ok(Applied::Done));
+                assert_eq!(answer, Ok(Applied::Done(0)));
                 false
             }
             std::task::Poll::Pending => true,

@@ -62,7 +62,7 @@ async fn what_was_exported_can_be_applied_to_another_store<H: Harness>() {
     for (bucket, article, views) in exported.clone() {
         deltas.add(bucket, article, views);
     }
-    assert_eq!(empty.store().apply(&site, MINE, 0, 1, Arc::new(deltas)).await, Ok(Applied::Done));
+    assert_eq!(empty.store().apply(&site, MINE, 0, 1, Arc::new(deltas)).await, Ok(Applied::Done(0)));
     assert_eq!(export(empty.store(), &site).await.unwrap(), exported);
     assert_eq!(exported.len(), rows.len());
 }

@@ -64,7 +64,7 @@ async fn an_apply_that_is_refused_does_not_spoil_others<H: Harness>() {
         store.apply(&site, THEIRS, 0, 1, one()),
         store.apply(&other, MINE, 1, 2, one()),
     );
-    assert_eq!((first, second, third), (Ok(Applied::Done), Ok(Applied::Done), Ok(Applied::Done)));
+    assert_eq!((first, second, third), (Ok(Applied::Done(0)), Ok(Applied::Done(1)), Ok(Applied::Done(0))));
     assert_eq!(behind, Ok(Applied::Refused(0)));
     assert_eq!(refused, Err(StoreError::TooMany { site: site.clone(), bucket: bucket("total") }));
     assert_eq!(refused_too, Err(StoreError::TooMany { site: full_too.clone(), bucket: bucket("total") }));

@@ -151,7 +151,7 @@ async fn counters_are_what_a_recount_of_all_views_finds<H: Harness>() {
                 days.entry(day).or_default().count(id);
             }
             let deltas = Arc::new(days.iter().map(|(day, views)| (*day, views)).collect());
-            assert_eq!(store.apply(site, producer, seq, seq + 1, deltas).await, Ok(Applied::Done));
+            assert_eq!(store.apply(site, producer, seq, seq + 1, deltas).await, Ok(Applied::Done(0)));
         }
     }
     let asked = ARTICLES.map(article);

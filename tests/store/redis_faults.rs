@@ -36,14 +36,14 @@ async fn redis_may_be_away_at_the_start() {
     is_not_applied(&apply(&store, 0).await, "waiting before another try: cannot connect");
     server.run();
     answered(&store).await;
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done));
+    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
 }
 
 #[tokio::test]
 async fn a_server_that_was_killed_and_started_again_is_found_again() {
     let mut server = Server::start_on_port(&[]);
     let store = open(&server.tcp_url(), "p");
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done));
+    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
     server.kill();
     let deadline = Instant::now() + Duration::from_secs(20);
     // The first to notice cannot know whether it was sent; then connecting fails.
@@ -54,7 +54,7 @@ async fn a_server_that_was_killed_and_started_again_is_found_again() {
     server.run();
     answered(&store).await;
     assert_eq!(apply(&store, 1).await, Ok(Applied::Refused(0)), "it lost everything, and says so");
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done));
+    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
 }
 
 #[tokio::test]
@@ -68,14 +68,14 @@ async fn a_wrong_password_is_told_and_not_shown() {
         let again = apply(&store, 0).await;
         assert!(!format!("{answer:?} {again:?}").contains("hunter"), "{answer:?} {again:?}");
     }
-    assert_eq!(apply(&open(&format!("redis://:hunter3@{port}"), "p"), 0).await, Ok(Applied::Done));
+    assert_eq!(apply(&open(&format!("redis://:hunter3@{port}"), "p"), 0).await, Ok(Applied::Done(0)));
 }
 
 #[tokio::test]
 async fn a_server_that_falls_silent_may_have_applied_and_its_offset_tells() {
     let server = Server::start(&[]);
     let (store, portal) = (server.store("p"), site("portal"));
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done));
+    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
     server.signal("STOP");
     let start = Instant::now();
     let answer = apply(&store, 1).await;
@@ -87,7 +87,7 @@ async fn a_server_that_falls_silent_may_have_applied_and_its_offset_tells() {
     answered(&store).await;
     let at = offset(&store, &portal, MINE).await;
     match apply(&store, at).await {
-        Ok(Applied::Done) => {}
+        Ok(Applied::Done(0)) => {}
         // What was under way came after the question.
         answer => assert_eq!(answer, Ok(Applied::Refused(at + 1))),
     }

@@ -137,7 +137,7 @@ async fn while_another_process_writes_reads_go_on_and_applies_wait() {
         conn.execute_batch("COMMIT").unwrap();
     };
     let (applied, ()) = tokio::join!(store.apply(&site, MINE, 1, 2, deltas(&[("total", "", 1)])), reading_meanwhile);
-    assert_eq!(applied, Ok(Applied::Done));
+    assert_eq!(applied, Ok(Applied::Done(0)));
     assert_eq!(count(&store, &site, "total", "").await, 11);
 }
 
@@ -147,7 +147,7 @@ async fn a_closed_store_has_done_all_it_was_asked_and_refuses_the_rest() {
     let store = sqlite_in(&dir, Utc::now);
     let (one, two) = (deltas(&[("total", "", 1)]), deltas(&[("total", "", 2)]));
     let (first, second, ()) = tokio::join!(store.apply(&site, MINE, 0, 1, one.clone()), store.apply(&site, MINE, 1, 2, two), store.close());
-    assert_eq!((first, second), (Ok(Applied::Done), Ok(Applied::Done)));
+    assert_eq!((first, second), (Ok(Applied::Done(0)), Ok(Applied::Done(0))));
     store.close().await;
     assert!(matches!(store.apply(&site, MINE, 2, 3, one).await, Err(StoreError::NotApplied(_))));
     assert!(store.ping().await.is_err());

@@ -7,7 +7,7 @@
 --       then groups of sorted sets that take the same increments, in the order of KEYS:
 --       how many sets; how many articles; for each set its EXPIREAT or 0; for each article: views, article
 --
--- Answers {1} when it is done. Otherwise nothing was changed: {0, offset} where the stored offset is another,
+-- Answers {1, offsets of all other producers} when it is done. Otherwise nothing was changed: {0, offset} where the stored offset is another,
 -- {2, bucket or key} where a count would pass 2^53-1, {3, key} where a key does not hold what was put there.
 --
 -- Redis rolls nothing back, so all that can fail is looked at before the first write.
@@ -48,9 +48,13 @@ else
     end
 end
 
-local stored = pcall('HGET', KEYS[1], ARGV[1])
-local failure = failed(stored, KEYS[1])
+local offsets = pcall('HGETALL', KEYS[1])
+local failure = failed(offsets, KEYS[1])
 if failure then return failure end
+local stored, others = false, {}
+for i = 1, #offsets, 2 do
+    if offsets[i] == ARGV[1] then stored = offsets[i + 1] else others[#others + 1] = offsets[i + 1] end
+end
 local idle = not stored and pcall('HGET', KEYS[3], ARGV[1])
 failure = failed(idle, KEYS[3])
 if failure then return failure end
@@ -113,4 +117,4 @@ for name, expiry in pairs(expiries) do
 end
 call('HSET', KEYS[1], ARGV[1], ARGV[3])
 if idle then call('HDEL', KEYS[3], ARGV[1]) end
-return {1}
+return {1, others}

@@ -83,12 +83,20 @@ fn sendable(views: u64) -> u64 {
     views.min(MAX_COUNT + 1)
 }
 
+/// The sum of offsets, each a text.
+fn others_sum(offsets: &[Value]) -> Option<u64> {
+    offsets.iter().try_fold(0_u64, |sum, offset| match offset {
+        Value::BulkString(text) => Some(sum.wrapping_add(std::str::from_utf8(text).ok()?.parse().ok()?)),
+        _ => None,
+    })
+}
+
 /// What the script's answer means.
 pub(super) fn answer(value: &Value, keys: &Keys, site: &SiteId) -> Result<Applied, StoreError> {
     let unknown = || StoreError::PerhapsApplied(format!("Redis gave an answer that is not understood: {value:?}"));
     let Value::Array(parts) = value else { return Err(unknown()) };
     let (kind, text) = match &parts[..] {
-        [Value::Int(1)] => return Ok(Applied::Done),
+        [Value::Int(1), Value::Array(others)] => return others_sum(others).map(Applied::Done).ok_or_else(unknown),
         [Value::Int(kind), Value::BulkString(text)] => (kind, String::from_utf8_lossy(text)),
         _ => return Err(unknown()),
     };

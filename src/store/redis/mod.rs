@@ -152,14 +152,14 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
         let answer = answer.map_err(Failure::of_write).and_then(|value| apply::answer(&value, &keys, site));
         if let Some(barrier) = &self.barrier {
             match answer {
-                Ok(Applied::Done) => barrier.after_write(&keys).await?,
+                Ok(Applied::Done(_)) => barrier.after_write(&keys).await?,
                 Ok(Applied::Refused(_)) => barrier.before_answer(&keys).await?,
                 Err(StoreError::PerhapsApplied(_)) => barrier.owe(),
                 Err(_) => {}
             }
         }
         let applied = answer?;
-        if applied == Applied::Done {
+        if matches!(applied, Applied::Done(_)) {
             self.idle.look(&self.connection, &keys, site, producer, (self.clock)()).await;
         }
         Ok(applied)

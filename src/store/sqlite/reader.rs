@@ -39,6 +39,12 @@ pub(super) fn offset(conn: &Connection, site: &SiteId, producer: &str) -> rusqli
     Ok(query.query_row((site.as_str(), producer), |row| number(row, 0)).optional()?.unwrap_or_default())
 }
 
+/// The sum of all other producers' offsets.
+pub(super) fn others(conn: &Connection, site: &SiteId, producer: &str) -> rusqlite::Result<u64> {
+    conn.prepare_cached("SELECT coalesce(sum(offset), 0) FROM offsets WHERE site = ?1 AND producer <> ?2")?
+        .query_row((site.as_str(), producer), |row| number(row, 0))
+}
+
 /// Point look-ups of a site's counters.
 struct Counters<'a> {
     query: CachedStatement<'a>,
@@ -75,9 +81,7 @@ pub(super) fn figures(
     let tx = conn.transaction()?;
     let producer = producer.to_string();
     let offset = offset(&tx, site, &producer)?;
-    let others = tx
-        .prepare_cached("SELECT coalesce(sum(offset), 0) FROM offsets WHERE site = ?1 AND producer <> ?2")?
-        .query_row((site.as_str(), producer), |row| number(row, 0))?;
+    let others = others(&tx, site, &producer)?;
     let mut counters = Counters::new(&tx, site, expiry)?;
     let buckets = Figure::buckets(today).map(|bucket| (bucket, bucket.to_string()));
     let mut figures = |article: Option<&ArticleId>| {

@@ -113,9 +113,9 @@ fn apply(conn: &Connection, job: &Apply) -> Answer {
     }
     let to = i64::try_from(job.to).map_err(|_| StoreError::NotApplied(format!("{} is no entry's number", job.to)))?;
     conn.prepare_cached("INSERT INTO offsets VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET offset = excluded.offset")
-        .and_then(|mut set| set.execute((job.site.as_str(), producer, to)))
+        .and_then(|mut set| set.execute((job.site.as_str(), &producer, to)))
         .map_err(sql_error)?;
-    Ok(Applied::Done)
+    reader::others(conn, &job.site, &producer).map(Applied::Done).map_err(sql_error)
 }
 
 /// Adds to the counters of one bucket, by article.
