@@ -37,7 +37,7 @@ pub(super) struct Base {
     /// How many articles a generation holds. There are two, so memory is bounded by twice as many.
     generation: usize,
     site: Option<Seen>,
-    /// The sum of the other producers' offsets when the articles were read.
+    /// The sum of the other producers' offsets that all of it includes.
     others: u64,
     /// The articles asked for since the last change of generations, and those before: whoever is asked for again
     /// moves to the young, and the old ones are dropped when the young are too many.

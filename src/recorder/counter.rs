@@ -27,8 +27,8 @@ const FRESH: Duration = Duration::from_millis(500);
 /// How old an answer may become before the store is asked again while somebody is reading: nobody has to wait then.
 const REFRESH: Duration = Duration::from_millis(250);
 
-/// The same while views wait whose apply will tell, as the last one did, that nobody else has counted. Late enough for
-/// the apply to come first at the usual interval, and early enough for an answer before the known one is too old.
+/// The same while views wait whose apply will tell whether somebody else has counted. Early enough for an answer before the
+/// known one is too old.
 const REFRESH_BUSY: Duration = Duration::from_millis(400);
 
 /// After how long articles are asked for again even where nobody seems to have counted: somebody may have repaired the
@@ -96,9 +96,11 @@ pub(super) struct Inner {
     wanted: HashSet<ArticleId>,
     /// Whether figures were asked for since the store was asked.
     asked: bool,
-    /// When the store was asked for the answer that is known: by both clocks.
+    /// Since when what is known is known to be the store's state: by both clocks.
     checked: Option<(Instant, DateTime<Utc>)>,
-    /// Whether the last apply told that nobody else has counted.
+    /// The site's day for which the store was asked last.
+    asked_for: Option<NaiveDate>,
+    /// Whether the next apply can be expected to tell in time that nobody else has counted, as the last one did.
     alone: bool,
     /// When articles were last forgotten out of distrust.
     trusted: Instant,
@@ -137,6 +139,7 @@ impl Core {
             wanted: HashSet::new(),
             asked: false,
             checked: None,
+            asked_for: None,
             alone: false,
             trusted: Instant::now(),
             busy: None,
@@ -308,13 +311,15 @@ impl Inner {
         first
     }
 
-    /// Takes in the store's answer to an apply that was begun at `at`. Where it tells that nobody else has counted, the
-    /// store need not be asked for that as well.
-    pub(super) fn applied(&mut self, at: (Instant, DateTime<Utc>), answer: Applied) -> Option<Moved> {
+    /// Takes in the store's answer to an apply that was begun at `at`; the next one is begun after `interval` at the
+    /// earliest. Where it tells that nobody else has counted, the store need not be asked for that as well.
+    pub(super) fn applied(&mut self, at: (Instant, DateTime<Utc>), interval: Duration, answer: Applied) -> Option<Moved> {
         let moved = self.follow(|state| state.applied(answer));
-        let known = self.failing.ask() == Fault::None && self.state.site(self.day(at.1)).is_some();
-        self.alone = known && matches!(answer, Applied::Done(others) if self.state.is_alone(others));
-        if self.alone {
+        // What is known of one day tells what began before it on another only where the store was asked for that one.
+        let known = self.failing.ask() == Fault::None && self.asked_for == Some(self.day(at.1)) && self.trusted.elapsed() < DISTRUST;
+        let alone = known && matches!(answer, Applied::Done(others) if self.state.is_alone(others));
+        self.alone = alone && interval + 2 * at.0.elapsed() < REFRESH_BUSY;
+        if alone {
             self.checked = Some(at);
         }
         moved
@@ -348,6 +353,7 @@ impl Inner {
         snapshot: &Snapshot,
     ) -> Option<Moved> {
         self.checked = Some(at);
+        self.asked_for = Some(today);
         self.follow(|state| state.answered(today, articles, snapshot))
     }
 }

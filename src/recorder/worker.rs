@@ -161,8 +161,9 @@ impl<J: Journal, S: Store> Worker<J, S> {
         self.measure(begun, &answer);
         // Taken in after that, for it waited up to now.
         let applied = self.end(Call::Apply, answer, |_, applied| applied)?;
-        let moved = self.counter.lock().applied(at, applied);
+        let moved = self.counter.lock().applied(at, self.shared.config.flush_interval, applied);
         self.follow(moved).await?;
+        self.counter.tell();
         Ok(true)
     }
 

@@ -166,6 +166,8 @@ impl Journal for FakeJournal {
 pub(crate) struct Ways {
     pub(crate) mode: Mode,
     pub(crate) delay: Duration,
+    /// What an apply takes beyond that.
+    pub(crate) apply_delay: Duration,
     /// The most articles that one apply had.
     pub(crate) largest: usize,
     pub(crate) asked: usize,
@@ -203,6 +205,8 @@ impl FakeStore {
 impl Store for FakeStore {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         assert!(from < to, "an apply moves the offset");
+        let delay = self.ways().apply_delay;
+        sleep(delay).await;
         self.reach().await?;
         let articles = deltas.0.get(&Bucket::Total).map_or(0, |increment| increment.articles.len());
         let largest = self.ways().largest.max(articles);

@@ -106,6 +106,16 @@ async fn a_store_that_tells_with_each_apply_that_nobody_else_counts_is_not_asked
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_applies_slowly_is_asked_between() {
+    let stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    for ms in [60, 120, 250, 400] {
+        stage.store.ways().apply_delay = Duration::from_millis(ms);
+        assert_eq!(busy(&stage, 10).await, 0, "{ms} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_applies_and_cannot_be_asked_is_asked_until_it_can() {
     let stage = Stage::new().await;
     assert_eq!(busy(&stage, 1).await, 0);
@@ -127,6 +137,22 @@ async fn a_site_whose_day_goes_back_with_its_time_zone_is_asked_for_again() {
     stage.recorder.configure(vec![site]);
     busy(&stage, 1).await;
     assert_eq!(busy(&stage, 1).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_that_began_before_the_time_zone_moved_west_is_whole_when_it_begins_again() {
+    let mut stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    let mut site = stage.handle.site("a").unwrap().site.clone();
+    site.timezone = chrono_tz::America::Los_Angeles;
+    stage.recorder.configure(vec![site]);
+    busy(&stage, 2).await;
+    // Ten seconds into the 23rd in Los Angeles, which has the first ten views already.
+    set_clock("2026-11-23T08:00:10Z");
+    busy(&stage, 1).await;
+    let answer = stage.figures("a", &[]).await;
+    let site = answer.site.unwrap();
+    assert_eq!((answer.stale, site[Figure::Today], site[Figure::Yesterday], site[Figure::Total]), (false, 20, 20, 40));
 }
 
 #[tokio::test(start_paused = true)]
