@@ -3,7 +3,7 @@
 //! A commit costs an fsync, whatever it holds; so with many sites it is the number of commits that must stay small.
 //! One that fails leaves no trace in the commit of the others.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -51,53 +51,51 @@ pub(super) fn run(mut conn: Connection, mut queue: mpsc::Receiver<Apply>) {
 
 /// Carries out all applies and commits. An error is of all of them.
 ///
-/// One that fails is left out, and the others are done once more without it. A savepoint for each would save that, but
-/// for as long as one is open SQLite copies every page before it changes it, and hardly any apply fails.
+/// Where one fails, all are done once more, each in a savepoint of its own. Not at once: for as long as a savepoint is
+/// open, SQLite copies every page before it changes it, and hardly any apply fails.
 fn commit(conn: &mut Connection, pruning: &mut Pruning, batch: &[Apply]) -> Result<Vec<Answer>, StoreError> {
-    let mut failed = HashMap::new();
-    loop {
-        let mut tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql_error)?;
-        match apply_all(&tx, batch, &failed) {
-            Ok(answers) => {
-                prune(&mut tx, pruning, batch)?;
-                // Once a commit was tried, an error may come after the data reached the disk.
-                tx.commit().map_err(|e| match sql_error(e) {
-                    StoreError::NotApplied(reason) => StoreError::PerhapsApplied(reason),
-                    other => other,
-                })?;
-                return Ok(answers);
-            }
-            // On some errors SQLite has rolled back everything: they are of the file, and not of this apply.
-            Err((_, error)) if tx.is_autocommit() => return Err(error),
-            Err((place, error)) => {
-                tx.rollback().map_err(sql_error)?;
-                failed.insert(place, error);
-            }
+    let mut tx = begin(conn)?;
+    let applied: Result<Vec<_>, _> = batch.iter().map(|job| apply(&tx, job)).collect();
+    let answers = match applied {
+        Ok(applied) => applied.into_iter().map(Ok).collect(),
+        // On some errors SQLite has rolled back everything: they are of the file, and not of this apply.
+        Err(error) if tx.is_autocommit() => return Err(error),
+        Err(_) => {
+            tx.rollback().map_err(sql_error)?;
+            tx = begin(conn)?;
+            batch.iter().map(|job| in_savepoint(&mut tx, |conn| apply(conn, job))).collect::<Result<_, _>>()?
         }
-    }
-}
-
-/// Carries out all applies but those that have failed; or answers which one fails now.
-fn apply_all(conn: &Connection, batch: &[Apply], failed: &HashMap<usize, StoreError>) -> Result<Vec<Answer>, (usize, StoreError)> {
-    let answer = |(place, job)| match failed.get(&place) {
-        Some(error) => Ok(Err(error.clone())),
-        None => apply(conn, job).map(Ok).map_err(|error| (place, error)),
     };
-    batch.iter().enumerate().map(answer).collect()
+    let sites = batch.iter().map(|job| (&job.site, job.expiry));
+    if let Err(error) = in_savepoint(&mut tx, |conn| pruning.prune(conn, sites).map_err(sql_error))? {
+        tracing::warn!(%error, "expired counters of articles could not be deleted; another try is made tomorrow");
+    }
+    // Once a commit was tried, an error may come after the data reached the disk.
+    tx.commit().map_err(|e| match sql_error(e) {
+        StoreError::NotApplied(reason) => StoreError::PerhapsApplied(reason),
+        other => other,
+    })?;
+    Ok(answers)
 }
 
-/// Deletes some of what has expired. Where that fails it is undone, alone.
-fn prune(tx: &mut Transaction<'_>, pruning: &mut Pruning, batch: &[Apply]) -> Result<(), StoreError> {
+fn begin(conn: &mut Connection) -> Result<Transaction<'_>, StoreError> {
+    conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql_error)
+}
+
+/// What fails is undone, alone. The outer error is that the whole transaction was lost.
+fn in_savepoint<T>(
+    tx: &mut Transaction<'_>,
+    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<Result<T, StoreError>, StoreError> {
     let savepoint = tx.savepoint().map_err(sql_error)?;
-    match pruning.prune(&savepoint, batch.iter().map(|job| (&job.site, job.expiry))).map_err(sql_error) {
-        Ok(()) => savepoint.commit().map_err(sql_error),
+    let result = work(&savepoint);
+    match result {
+        Ok(_) => savepoint.commit().map_err(sql_error)?,
         // What followed would be committed piece by piece.
-        Err(error) if savepoint.is_autocommit() => Err(error),
-        Err(error) => {
-            tracing::warn!(%error, "expired counters of articles could not be deleted; another try is made tomorrow");
-            savepoint.finish().map_err(sql_error)
-        }
+        Err(error) if savepoint.is_autocommit() => return Err(error),
+        Err(_) => savepoint.finish().map_err(sql_error)?,
     }
+    Ok(result)
 }
 
 fn apply(conn: &Connection, job: &Apply) -> Answer {
