@@ -53,7 +53,13 @@ local failure = failed(offsets, KEYS[1])
 if failure then return failure end
 local stored, others = false, {}
 for i = 1, #offsets, 2 do
-    if offsets[i] == ARGV[1] then stored = offsets[i + 1] else others[#others + 1] = offsets[i + 1] end
+    if offsets[i] == ARGV[1] then
+        stored = offsets[i + 1]
+    elseif string.find(offsets[i + 1], '^%d+$') then
+        others[#others + 1] = offsets[i + 1]
+    else
+        return {3, KEYS[1]}
+    end
 end
 local idle = not stored and pcall('HGET', KEYS[3], ARGV[1])
 failure = failed(idle, KEYS[3])
