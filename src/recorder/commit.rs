@@ -27,9 +27,6 @@ const MAX_BATCH: usize = 512;
 /// After how long views wait for no others to come.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// For how many articles of a site a batch has room from the beginning, for growing costs as much as counting does.
-const ROOM: usize = 64;
-
 /// A view on its way to the journal.
 pub(super) struct View {
     /// The site's place in the list.
@@ -140,13 +137,19 @@ async fn append<J: Journal, S: Store>(shared: &Shared<J, S>, entry: Arc<Entry>) 
     }
 }
 
-/// The views of a batch by the place of their site, and by day.
+/// The views of a batch by the place of their site, and by day. Each sum has room for all of its articles from the
+/// beginning, for growing costs as much as counting does.
 fn sum(batch: &mut [View]) -> BTreeMap<(usize, NaiveDate), DayViews> {
-    let room = batch.len().min(ROOM);
-    let mut sums = BTreeMap::new();
+    let mut counts = BTreeMap::new();
+    for view in &*batch {
+        *counts.entry((view.site, view.day)).or_insert(0) += 1;
+    }
+    let empty = |views| DayViews { views: 0, articles: HashMap::with_capacity(views) };
+    let mut sums: BTreeMap<_, _> = counts.into_iter().map(|(key, views)| (key, empty(views))).collect();
     for view in batch {
-        let empty = || DayViews { views: 0, articles: HashMap::with_capacity(room) };
-        sums.entry((view.site, view.day)).or_insert_with(empty).count(view.article.take());
+        if let Some(sum) = sums.get_mut(&(view.site, view.day)) {
+            sum.count(view.article.take());
+        }
     }
     sums
 }
