@@ -10,10 +10,12 @@ use aho_corasick::{AhoCorasick, BuildError};
 use quick_cache::sync::Cache;
 use regex::bytes::{Regex, RegexBuilder};
 
+use crate::readers::{Key, Reader};
+
 /// How much of a `User-Agent` is looked at, in bytes; apps on phones write up to about 800.
 pub(super) const MAX_AGENT: usize = 1024;
 
-/// How many agents are known. They take [`MAX_AGENT`] at most, and a tenth of that as a rule.
+/// How many agents are known.
 const KNOWN: usize = 1000;
 
 const LISTED: &str = include_str!("crawlers/patterns.txt");
@@ -59,8 +61,9 @@ pub struct Bots {
     deny: AhoCorasick,
     /// What is no bot for all that.
     allow: AhoCorasick,
-    /// What was found of agents that were seen lately. Most readers have one of a few hundred browsers.
-    known: Arc<Cache<Box<[u8]>, bool>>,
+    /// What was found of agents that were seen lately, by a keyed hash of each. Most readers have one of a few hundred
+    /// browsers. Nothing is remembered where the system has no randomness for a key.
+    known: Option<(Key, Arc<Cache<Reader, bool>>)>,
 }
 
 /// The rules cannot be used: there are too many words, for instance.
@@ -92,7 +95,7 @@ impl Bots {
             expressions: expressions.map_err(|error| BotsError(error.to_string()))?,
             deny: words(deny)?,
             allow: words(&rules.allow)?,
-            known: Arc::new(Cache::new(KNOWN)),
+            known: Key::random().map(|key| (key, Arc::new(Cache::new(KNOWN)))),
         })
     }
 
@@ -100,13 +103,18 @@ impl Bots {
     #[must_use]
     pub fn is_bot(&self, agent: &[u8]) -> bool {
         let agent = agent.get(..MAX_AGENT).unwrap_or(agent).trim_ascii();
-        if let Some(known) = self.known.get(agent) {
-            return known;
-        }
-        let named = self.listed.is_match(agent) || self.deny.is_match(agent) || self.expressions.is_match(agent);
-        let bot = agent.is_empty() || (named && !self.allow.is_match(agent));
-        self.known.insert(agent.into(), bot);
-        bot
+        let Some((key, known)) = &self.known else { return self.look_at(agent) };
+        let hash = key.reader(&[agent]);
+        known.get(&hash).unwrap_or_else(|| {
+            let bot = self.look_at(agent);
+            known.insert(hash, bot);
+            bot
+        })
+    }
+
+    fn look_at(&self, agent: &[u8]) -> bool {
+        let named = || self.listed.is_match(agent) || self.deny.is_match(agent) || self.expressions.is_match(agent);
+        agent.is_empty() || (named() && !self.allow.is_match(agent))
     }
 }
 

@@ -44,7 +44,7 @@ pub async fn serve<R: Responder>(
     drain: Duration,
 ) -> usize {
     let mut http = http1::Builder::new();
-    // An answer is small: copied behind its head, it is cheaper to send than the two of them from where they are.
+    // Figures are small: copied behind the head, they are cheaper to send than the two of them from where they are.
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_read).max_buf_size(MAX_BUFFER).writev(false);
     let mut connections = JoinSet::new();
     let graceful = GracefulShutdown::new();
