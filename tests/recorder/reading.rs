@@ -128,13 +128,17 @@ async fn a_store_that_applies_and_cannot_be_asked_is_asked_until_it_can() {
     assert_eq!(busy(&stage, 1).await, 0);
 }
 
+fn move_to_los_angeles(stage: &mut Stage) {
+    let mut site = stage.handle.site("a").unwrap().site.clone();
+    site.timezone = chrono_tz::America::Los_Angeles;
+    stage.recorder.configure(vec![site]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_site_whose_day_goes_back_with_its_time_zone_is_asked_for_again() {
     let mut stage = Stage::new().await;
     assert_eq!(busy(&stage, 1).await, 0);
-    let mut site = stage.handle.site("a").unwrap().site.clone();
-    site.timezone = chrono_tz::America::Los_Angeles;
-    stage.recorder.configure(vec![site]);
+    move_to_los_angeles(&mut stage);
     busy(&stage, 1).await;
     assert_eq!(busy(&stage, 1).await, 0);
 }
@@ -143,9 +147,7 @@ async fn a_site_whose_day_goes_back_with_its_time_zone_is_asked_for_again() {
 async fn a_day_that_began_before_the_time_zone_moved_west_is_whole_when_it_begins_again() {
     let mut stage = Stage::new().await;
     assert_eq!(busy(&stage, 1).await, 0);
-    let mut site = stage.handle.site("a").unwrap().site.clone();
-    site.timezone = chrono_tz::America::Los_Angeles;
-    stage.recorder.configure(vec![site]);
+    move_to_los_angeles(&mut stage);
     busy(&stage, 2).await;
     // Ten seconds into the 23rd in Los Angeles, which has the first ten views already.
     set_clock("2026-11-23T08:00:10Z");

@@ -122,8 +122,8 @@ async fn a_count_beyond_the_greatest_is_damage_and_is_shown_to_nobody() {
 #[tokio::test]
 async fn an_offset_that_is_no_number_is_damage() {
     let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
-    for whose in [MINE, THEIRS] {
-        let () = cli(&mut raw, &format!("HSET {}:{{portal}}:offsets {whose} x", harness.prefix));
+    for (whose, offset) in [(MINE, "x"), (THEIRS, "x"), (THEIRS, "99999999999999999999")] {
+        let () = cli(&mut raw, &format!("HSET {}:{{portal}}:offsets {whose} {offset}", harness.prefix));
         let answer = harness.store().apply(&site, MINE, 0, 1, deltas(&[("total", "", 1)])).await;
         assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}");
         let () = cli(&mut raw, &format!("HDEL {}:{{portal}}:offsets {whose}", harness.prefix));

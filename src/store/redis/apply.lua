@@ -7,14 +7,17 @@
 --       then groups of sorted sets that take the same increments, in the order of KEYS:
 --       how many sets; how many articles; for each set its EXPIREAT or 0; for each article: views, article
 --
--- Answers {1, offsets of all other producers} when it is done. Otherwise nothing was changed: {0, offset} where the stored offset is another,
--- {2, bucket or key} where a count would pass 2^53-1, {3, key} where a key does not hold what was put there.
+-- Answers {1, offsets of all other producers} when it is done. Otherwise nothing was changed: {0, offset} where the
+-- stored offset is another, {2, bucket or key} where a count would pass 2^53-1, {3, key} where a key does not hold what
+-- was put there.
 --
 -- Redis rolls nothing back, so all that can fail is looked at before the first write.
 
 local call, pcall = redis.call, redis.pcall
 local MAX = 9007199254740991
 local CHUNK = 1000
+-- Of an offset: as many as fit into 64 bits whatever they are.
+local MAX_DIGITS = 19
 
 -- What to answer where a key could not be read; nil where it could.
 local function failed(reply, key)
@@ -55,7 +58,7 @@ local stored, others = false, {}
 for i = 1, #offsets, 2 do
     if offsets[i] == ARGV[1] then
         stored = offsets[i + 1]
-    elseif string.find(offsets[i + 1], '^%d+$') then
+    elseif string.find(offsets[i + 1], '^%d+$') and #offsets[i + 1] <= MAX_DIGITS then
         others[#others + 1] = offsets[i + 1]
     else
         return {3, KEYS[1]}

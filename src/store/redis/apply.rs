@@ -1,8 +1,8 @@
 //! From deltas to the arguments of `apply.lua`, and from its answer to ours.
 
-use redis::{Cmd, Value};
+use redis::{Cmd, FromRedisValue, Value};
 
-use super::{errors::wrong_type, expire_at, keys::Keys};
+use super::{errors::wrong_type, expire_at, keys::Keys, reading::sum};
 use crate::{
     domain::{
         MAX_COUNT,
@@ -83,20 +83,14 @@ fn sendable(views: u64) -> u64 {
     views.min(MAX_COUNT + 1)
 }
 
-/// The sum of offsets, each a text.
-fn others_sum(offsets: &[Value]) -> Option<u64> {
-    offsets.iter().try_fold(0_u64, |sum, offset| match offset {
-        Value::BulkString(text) => Some(sum.wrapping_add(std::str::from_utf8(text).ok()?.parse().ok()?)),
-        _ => None,
-    })
-}
-
 /// What the script's answer means.
 pub(super) fn answer(value: &Value, keys: &Keys, site: &SiteId) -> Result<Applied, StoreError> {
     let unknown = || StoreError::PerhapsApplied(format!("Redis gave an answer that is not understood: {value:?}"));
     let Value::Array(parts) = value else { return Err(unknown()) };
     let (kind, text) = match &parts[..] {
-        [Value::Int(1), Value::Array(others)] => return others_sum(others).map(Applied::Done).ok_or_else(unknown),
+        [Value::Int(1), others @ Value::Array(_)] => {
+            return Vec::from_redis_value_ref(others).map(|others| Applied::Done(sum(others))).map_err(|_| unknown());
+        }
         [Value::Int(kind), Value::BulkString(text)] => (kind, String::from_utf8_lossy(text)),
         _ => return Err(unknown()),
     };

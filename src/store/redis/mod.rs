@@ -25,7 +25,7 @@ use self::{
     errors::Failure,
     idle::Idle,
     keys::Keys,
-    reading::{Reading, article, count, decode},
+    reading::{Reading, article, count, decode, sum},
     script::Script,
 };
 use super::{Applied, Row, Snapshot, Store, StoreError};
@@ -193,7 +193,7 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
         }
         Ok(Snapshot {
             offset: own.first().map(|(_, offset)| *offset).or(idle).unwrap_or_default(),
-            others: others.iter().fold(0, |sum, (_, offset)| sum.wrapping_add(*offset)),
+            others: sum(others.iter().map(|(_, offset)| *offset)),
             site: Figures::new(std::array::from_fn(|place| of_site.get(place).copied().unwrap_or_default())),
             articles: of_articles.into_iter().map(Figures::new).collect(),
         })

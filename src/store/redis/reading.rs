@@ -71,6 +71,11 @@ impl Answers {
     }
 }
 
+/// The sum of offsets, of which nobody needs more than whether it stays the same.
+pub(super) fn sum(offsets: impl IntoIterator<Item = Seq>) -> u64 {
+    offsets.into_iter().fold(0, u64::wrapping_add)
+}
+
 /// A value that a key held.
 pub(super) fn decode<T: FromRedisValue>(value: Value, key: &str) -> Result<T, StoreError> {
     redis::from_redis_value(value).map_err(|_| wrong_type(key))
