@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{NaiveDate, Utc};
 use chrono_tz::Tz;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hyper::{
@@ -21,8 +21,8 @@ use tokio::{runtime::Runtime, task::JoinSet};
 use truycap::{
     domain::{
         article::ArticleId,
+        counts::{DayViews, Deltas},
         figures::Figures,
-        fold::{DayViews, Deltas},
         retention::Retention,
         site::{Rules, Site, SiteId},
     },
@@ -31,7 +31,7 @@ use truycap::{
         Entry, Journal,
         sqlite::{Config, SqliteJournal},
     },
-    recorder::{self, Clock, Handle, Recorder},
+    recorder::{self, Handle, Recorder},
     store::memory::MemoryStore,
 };
 
@@ -92,9 +92,9 @@ fn journal(criterion: &mut Criterion) {
 }
 
 async fn start(place: &tempfile::TempDir) -> (Handle, Recorder) {
-    let clock: Clock = Utc::now;
+    let clock = Utc::now;
     let journal = SqliteJournal::open(Config { path: place.path().join("recorder.db"), max_bytes: 1 << 30 }).unwrap();
-    let store = MemoryStore::<fn() -> DateTime<Utc>>::new(Retention::default(), clock);
+    let store = MemoryStore::new(Retention::default(), clock);
     let config =
         recorder::Config { flush_interval: Duration::from_millis(250), retain: Duration::from_secs(60), apply_sums: recorder::APPLY_SUMS };
     let site = Site { id: SiteId::parse("portal").unwrap(), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };

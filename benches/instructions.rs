@@ -24,8 +24,8 @@ use tokio::{runtime::Runtime, task::JoinSet};
 use truycap::{
     domain::{
         article::ArticleId,
+        counts::{DayViews, Deltas},
         figures::Figures,
-        fold::{DayViews, Deltas},
         producer::{ProducerId, Seq},
         retention::Retention,
         site::{Rules, Site, SiteId},
@@ -66,12 +66,13 @@ fn entry(views: usize) -> Entry {
 #[derive(Default)]
 struct Forgetful(AtomicU64);
 
+#[async_trait::async_trait]
 impl Journal for Forgetful {
     fn producer(&self) -> ProducerId {
         ProducerId(1)
     }
 
-    fn head(&self) -> Seq {
+    fn head_at_open(&self) -> Seq {
         0
     }
 
@@ -114,7 +115,7 @@ impl Service {
             apply_sums: recorder::APPLY_SUMS,
         };
         let site = Site { id: site(), origins: Vec::new(), timezone: chrono_tz::Asia::Ho_Chi_Minh, rules: Rules::default() };
-        let store = MemoryStore::<fn() -> DateTime<Utc>>::new(Retention::default(), now);
+        let store = MemoryStore::new(Retention::default(), now);
         let spawned = recorder::spawn(config, vec![site], Arc::new(Forgetful::default()), Arc::new(store), now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
         let rates = Arc::new(Rates::new(0, std::time::Instant::now));

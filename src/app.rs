@@ -31,13 +31,13 @@ use crate::{
     config::{Config, Mistakes, StoreUrl},
     http::{Admin, Audience, BotsError, Limits, Public, Rates, Responder, serve},
     journal::{
-        JournalError,
+        Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
     },
     readers::{Readers, tend},
-    recorder::{self, Clock, Handle, Recorder},
+    recorder::{self, Handle, Recorder},
     store::{
-        any::AnyStore,
+        Store,
         redis::{self, RedisStore},
         sqlite::{self, SqliteStore},
     },
@@ -98,20 +98,16 @@ pub enum Failure {
     Signals(io::Error),
 }
 
-/// The configured store, with the system's clock.
-pub type ConfiguredStore = AnyStore<Clock>;
-
 /// Opens the configured store. A Redis need not be there yet.
 ///
 /// # Errors
 /// Where it cannot be used.
-pub fn open_store(config: &Config) -> Result<ConfiguredStore, Failure> {
-    let clock: Clock = Utc::now;
+pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     Ok(match &config.store {
-        StoreUrl::Sqlite(path) => AnyStore::Sqlite(SqliteStore::open(sqlite::Config { path: path.clone() }, config.retention, clock)?),
+        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(sqlite::Config { path: path.clone() }, config.retention, Utc::now)?),
         StoreUrl::Redis(url) => {
             let place = redis::Config { url: url.clone(), prefix: config.prefix.clone(), wait: config.wait };
-            AnyStore::Redis(Box::new(RedisStore::open(place, config.retention, clock)))
+            Arc::new(RedisStore::open(place, config.retention, Utc::now))
         }
     })
 }
@@ -140,7 +136,7 @@ struct Service {
     public: Listener,
     admin: Listener,
     journal: Arc<SqliteJournal>,
-    store: Arc<ConfiguredStore>,
+    store: Arc<dyn Store>,
     /// Ends by itself, or with the service.
     advice: JoinHandle<()>,
     /// Looks after what is known of readers and clients; ends with the service.
@@ -162,13 +158,18 @@ impl Service {
         let rates = Arc::new(Rates::new(config.clients.max_requests_per_second, Instant::now));
         let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers), Arc::clone(&rates))?;
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
-        let store = Arc::new(open_store(&config)?);
+        let store = open_store(&config)?;
         let demo = config.sites.first().filter(|_| config.demo).map(|site| Demo::new(site.id.clone(), &public));
         demo.iter().for_each(|demo| demo.welcome(&mut config.sites));
         let count = config.sites.len();
-        let clock: Clock = Utc::now;
-        let (handle, recorder) =
-            recorder::spawn(config.recorder.clone(), config.sites.clone(), Arc::clone(&journal), Arc::clone(&store), clock).await?;
+        let (handle, recorder) = recorder::spawn(
+            config.recorder.clone(),
+            config.sites.clone(),
+            Arc::clone(&journal) as Arc<dyn Journal>,
+            Arc::clone(&store),
+            Utc::now,
+        )
+        .await?;
         handle.metrics().journal.max_bytes.set(i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX));
         let address = |listener: &TcpListener| listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
         info!(version = env!("CARGO_PKG_VERSION"), public = address(&public), admin = address(&admin), store = %config.store, sites = count, "counting");
@@ -177,7 +178,7 @@ impl Service {
         let advice = tokio::spawn(log_advice(Arc::clone(&store)));
         let tended = Arc::clone(&store);
         let tending = tokio::spawn(async move {
-            tokio::join!(tend(readers, tended, clock), rates.tend());
+            tokio::join!(tend(readers, tended, Utc::now), rates.tend());
         });
         Ok(Self { recorder, public, admin, journal, store, advice, tending, reload })
     }
@@ -244,9 +245,9 @@ impl Listener {
 }
 
 /// Logs what could be better about the store's server, once it answers. One that is away for long is not waited for.
-async fn log_advice(store: Arc<ConfiguredStore>) {
+async fn log_advice(store: Arc<dyn Store>) {
     for _ in 0..ADVICE_TRIES {
-        if let Ok(advice) = store.advise().await {
+        if let Ok(advice) = store.advice().await {
             for sentence in advice {
                 warn!("{sentence}");
             }

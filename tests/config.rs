@@ -141,7 +141,7 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.bots, BotRules::default());
     assert_eq!(site_ids(&config), ["portal"]);
     let rules = &config.sites[0].rules;
-    assert!(!rules.require_origin && !rules.readers && rules.repeat_window.is_zero() && rules.articles.is_none());
+    assert!(!rules.require_origin && !rules.visitors && rules.repeat_window.is_zero() && rules.articles.is_none());
     assert_eq!((rules.max_new_articles_per_day, rules.max_views_per_second), (0, 0));
     assert_eq!(origins(&config, 0), ["http://127.0.0.1:8080", "http://localhost:8080"]);
     assert_eq!(config.sites[0].timezone, chrono_tz::Tz::Asia__Ho_Chi_Minh);
@@ -193,7 +193,7 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
             "max_new_articles_per_day",
             "max_views_per_second",
             "articles",
-            "readers"
+            "visitors"
         ]
         .into()
     );
@@ -577,7 +577,7 @@ fn the_rules_of_a_site_are_read_and_may_be_left_out() {
          articles = \"^/tin/\"\nreaders = true\n"
     );
     let rules = load(&text, &[]).unwrap().sites.remove(0).rules;
-    assert!(rules.require_origin && rules.readers && rules.articles.unwrap().is_match("/tin/1"));
+    assert!(rules.require_origin && rules.visitors && rules.articles.unwrap().is_match("/tin/1"));
     assert_eq!((rules.repeat_window, rules.max_new_articles_per_day), (Duration::from_secs(1800), 1000));
     assert_eq!(rules.max_views_per_second, 100_000);
     let rules = load(SITE, &[]).unwrap().sites.remove(0).rules;
@@ -585,7 +585,7 @@ fn the_rules_of_a_site_are_read_and_may_be_left_out() {
     assert_eq!(load(&SITE.replace("https://a.example.vn", "null"), &[]).map(|config| origins(&config, 0) == ["null"]), Ok(true));
     for (key, value, expected) in [
         ("require_origin", "1", "found 1; expected true or false"),
-        ("readers", "\"yes\"", "found \"yes\"; expected true or false"),
+        ("visitors", "\"yes\"", "found \"yes\"; expected true or false"),
         ("repeat_window", "\"25h\"", "found \"25h\"; expected a duration from 0s to 24h"),
         ("max_new_articles_per_day", "1000001", "found 1000001; expected a whole number from 0 to 1000000"),
         ("max_views_per_second", "100001", "found 100001; expected a whole number from 0 to 100000"),

@@ -21,7 +21,7 @@ const FLOORS: [(&str, u8); 11] = [
     ("store", 1),
     ("recorder", 2),
     ("transfer", 2),
-    ("readers", 2),
+    ("visitors", 2),
     ("http", 3),
     ("config", 4),
     ("app", 5),

@@ -9,7 +9,6 @@ use crate::{
     app,
     config::{Config, StoreUrl},
     journal::sqlite::{OpenError, SqliteJournal},
-    store::Store,
 };
 
 /// What was found.
@@ -97,7 +96,7 @@ async fn look(config: &Config) -> Result<Vec<String>, Sentence> {
     let found = async {
         store.ping().await?;
         store.verify().await?;
-        store.advise().await
+        store.advice().await
     };
     let found = found.await;
     store.close().await;

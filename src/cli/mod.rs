@@ -8,6 +8,7 @@ use std::{
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,9 +22,10 @@ use tokio::runtime;
 use tracing::{Level, error};
 
 use crate::{
-    app::{self, ConfiguredStore},
+    app,
     config::{Config, Mistakes, StoreUrl},
     domain::{article::ArticleId, site::SiteId},
+    store::Store,
     telemetry::logging,
     transfer,
 };
@@ -142,7 +144,7 @@ async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Se
     let store = open(config)?;
     for (path, file) in files.iter().zip(&checked) {
         bar.set_message(format!("importing {}", path.display()));
-        let outcome = transfer::import(&store, file, &bar).await.map_err(|error| format!("{}: {error}", path.display()))?;
+        let outcome = transfer::import(&*store, file, &bar).await.map_err(|error| format!("{}: {error}", path.display()))?;
         bar.suspend(|| if json { say_json(&imported(path, outcome)) } else { say(&format!("{}: {outcome}\n", path.display())) })?;
     }
     bar.finish_and_clear();
@@ -150,7 +152,7 @@ async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Se
     Ok(())
 }
 
-fn imported(path: &Path, outcome: transfer::Outcome) -> impl Serialize {
+fn imported(path: &Path, outcome: transfer::ImportSummary) -> impl Serialize {
     json!({ "file": path, "rows": outcome.rows, "chunks": outcome.chunks, "applied": outcome.applied })
 }
 
@@ -162,7 +164,7 @@ async fn export(config: &Config, site: Option<&str>) -> Result<(), Sentence> {
     sites.sort();
     let store = open_existing(config)?;
     let bar = ProgressBar::no_length().with_style(style("exporting {human_pos} rows {elapsed}"));
-    transfer::export(&store, &sites, io::BufWriter::new(io::stdout().lock()), &bar).await.map_err(|error| error.to_string())?;
+    transfer::export(&*store, &sites, io::BufWriter::new(io::stdout().lock()), &bar).await.map_err(|error| error.to_string())?;
     bar.finish_and_clear();
     store.close().await;
     match sites.iter().find(|site| config.sites.iter().all(|known| known.id != **site)) {
@@ -182,7 +184,7 @@ async fn figures(config: &Config, site: &str, article: Option<&str>, json: bool)
     let article = article.map(ArticleId::parse).transpose().map_err(|error| error.to_string())?;
     let store = open_existing(config)?;
     let today = site.day(Utc::now());
-    let figures = transfer::figures(&store, &site.id, article.as_ref(), today).await.map_err(|error| error.to_string())?;
+    let figures = transfer::figures(&*store, &site.id, article.as_ref(), today).await.map_err(|error| error.to_string())?;
     store.close().await;
     if json {
         return say_json(
@@ -192,12 +194,12 @@ async fn figures(config: &Config, site: &str, article: Option<&str>, json: bool)
     say(&transfer::as_text(&figures))
 }
 
-fn open(config: &Config) -> Result<ConfiguredStore, Sentence> {
+fn open(config: &Config) -> Result<Arc<dyn Store>, Sentence> {
     app::open_store(config).map_err(|failure| failure.to_string())
 }
 
 /// Opens the store for a command that only reads. A new file would have nothing in it, and hide that the old one is elsewhere.
-fn open_existing(config: &Config) -> Result<ConfiguredStore, Sentence> {
+fn open_existing(config: &Config) -> Result<Arc<dyn Store>, Sentence> {
     match &config.store {
         StoreUrl::Sqlite(path) if matches!(path.try_exists(), Ok(false)) => {
             Err(format!("there is no store {}; is this the right directory, and the right configuration?", config.store))

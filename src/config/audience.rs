@@ -96,8 +96,8 @@ pub(super) fn rules(table: &mut Reader<'_>) -> Option<Rules> {
         true => table.read("articles", "a regular expression, such as \"^/tin/\", or \"\"", |given| pattern(given.text()?)),
         false => Some(None),
     };
-    let readers = match table.has("readers") {
-        true => table.read("readers", "true or false", |given| given.boolean()),
+    let visitors = match table.has("visitors") {
+        true => table.read("visitors", "true or false", |given| given.boolean()),
         false => Some(false),
     };
     Some(Rules {
@@ -106,7 +106,7 @@ pub(super) fn rules(table: &mut Reader<'_>) -> Option<Rules> {
         max_new_articles_per_day: max_new_articles_per_day?,
         max_views_per_second: max_views_per_second?,
         articles: articles?,
-        readers: readers?,
+        visitors: visitors?,
     })
 }
 

@@ -5,7 +5,7 @@ use std::ops::{Index, IndexMut};
 use chrono::{Datelike, Days, NaiveDate};
 use serde::{Serialize, Serializer};
 
-use super::calendar::{Bucket, Period};
+use super::period::{Bucket, Period};
 
 /// The name of one number of a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

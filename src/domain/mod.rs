@@ -2,16 +2,18 @@
 //!
 //! - [`site`]: a portal, its time zone and origins
 //! - [`article`]: one page of a site
-//! - [`calendar`]: buckets, and which of them a box needs
+//! - [`period`]: buckets, and which of them a box needs
 //! - [`figures`]: the nine numbers of a box
-//! - [`fold`]: sums of views on their way from a journal into a store
+//! - [`counts`]: sums of views on their way from a journal into a store
 //! - [`retention`]: how long buckets of articles are kept
 //! - [`producer`]: who counted, and how far the store has followed
 
 pub mod article;
-pub mod calendar;
+pub mod clock;
+pub mod counts;
 pub mod figures;
-pub mod fold;
+pub mod outcome;
+pub mod period;
 pub mod producer;
 pub mod retention;
 pub mod site;

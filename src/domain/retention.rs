@@ -2,7 +2,7 @@
 
 use chrono::{Days, NaiveDate};
 
-use super::calendar::{Bucket, Period};
+use super::period::{Bucket, Period};
 
 /// For how many periods after its own a bucket of articles is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -134,8 +134,8 @@ pub struct Rules {
     pub max_views_per_second: u32,
     /// What articles are called whose views are counted; without it, anything.
     pub articles: Option<Regex>,
-    /// Whether its readers are counted, and the figures say how many there are.
-    pub readers: bool,
+    /// Whether visitors are estimated and reported with the figures.
+    pub visitors: bool,
 }
 
 impl Site {

@@ -13,9 +13,8 @@ use super::{
     respond::Problem,
 };
 use crate::{
-    domain::{article::ArticleId, site::Site},
+    domain::{article::ArticleId, outcome::Outcome, site::Site},
     readers::{Claim, Estimate, Readers},
-    recorder::Fate,
 };
 
 /// What is known of readers, and of those who are none.
@@ -49,13 +48,13 @@ impl Audience {
     }
 
     /// Why a request is not a view by a reader, where it is not.
-    pub(super) fn not_a_reader(&self, headers: &HeaderMap) -> Option<Fate> {
+    pub(super) fn not_a_reader(&self, headers: &HeaderMap) -> Option<Outcome> {
         if is_prefetch(headers) {
-            return Some(Fate::Prefetch);
+            return Some(Outcome::Prefetch);
         }
         let mut agents = headers.get_all(USER_AGENT).iter().peekable();
         let bot = agents.peek().is_none() || agents.any(|agent| self.bots.is_bot(agent.as_bytes()));
-        bot.then_some(Fate::Bot)
+        bot.then_some(Outcome::Bot)
     }
 
     /// A reader has come: whether the view counts. One who asks not to be tracked is not looked at, and always counts.
@@ -68,14 +67,14 @@ impl Audience {
         now: impl FnOnce() -> DateTime<Utc>,
     ) -> Claim<'_> {
         let window = site.rules.repeat_window;
-        if (window.is_zero() && !site.rules.readers) || is_private(headers) {
+        if (window.is_zero() && !site.rules.visitors) || is_private(headers) {
             return Claim::Unknown;
         }
         let address = self.clients.address(peer, headers).octets();
         let agent = headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
         let parts = [&address[..], agent.get(..MAX_AGENT).unwrap_or(agent)];
         let now = now();
-        if site.rules.readers {
+        if site.rules.visitors {
             self.readers.visitors.saw(site, parts, now);
         }
         if window.is_zero() { Claim::Unknown } else { self.readers.repeats.claim(site, article, parts, now) }
@@ -83,6 +82,6 @@ impl Audience {
 
     /// How many readers a site has: nothing where it does not ask for it, `Some(None)` where it is not known.
     pub(super) fn estimate(&self, site: &Site, now: impl FnOnce() -> DateTime<Utc>) -> Option<Option<Estimate>> {
-        site.rules.readers.then(|| self.readers.visitors.estimate(site, now()))
+        site.rules.visitors.then(|| self.readers.visitors.estimate(site, now()))
     }
 }

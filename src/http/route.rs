@@ -23,8 +23,8 @@ use super::{
     respond::{Body, Problem, options},
 };
 use crate::{
-    domain::site::SiteId,
-    recorder::{Fate, Handle},
+    domain::{outcome::Outcome, site::SiteId},
+    recorder::Handle,
 };
 
 /// The route of pages and of what belongs to them, in metrics.
@@ -148,7 +148,7 @@ impl Public {
         let answer = timeout(self.request, async {
             self.hear(peer, head).inspect_err(|problem| {
                 if problem.is_too_many() && resource.counts(&head.method) {
-                    counter.note(Fate::Limited);
+                    counter.note(Outcome::Limited);
                 }
             })?;
             match check_method(head, resource.allow())? {

@@ -5,10 +5,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::domain::{
-    fold::DayViews,
+    counts::DayViews,
     producer::{ProducerId, Seq},
     site::SiteId,
 };
@@ -60,30 +61,31 @@ pub enum JournalError {
     Failed(String),
 }
 
-/// A log of entries. All calls are carried out one after the other, in the order of their calling.
+/// A log of entries. Calls are carried out one after the other, in the order in which their futures are first polled.
+#[async_trait]
 pub trait Journal: Send + Sync + 'static {
     /// The id made with the journal.
     fn producer(&self) -> ProducerId;
 
-    /// The last entry when the journal was opened, 0 where there was none.
-    fn head(&self) -> Seq;
+    /// The last entry when the journal was opened, 0 if there was none.
+    fn head_at_open(&self) -> Seq;
 
-    /// Writes an entry and answers with its number once it is durable.
-    fn append(&self, entry: Arc<Entry>) -> impl Future<Output = Result<Seq, JournalError>> + Send;
+    /// Writes an entry and returns its number once it is durable.
+    async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError>;
 
     /// The sums of a site's views in the entries after `after` and up to `upto`, over a bounded number of entries.
-    fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> impl Future<Output = Result<Replay, JournalError>> + Send;
+    async fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError>;
 
     /// Notes how far the store is, and deletes the oldest entries up to `delete`, a bounded number of them.
     ///
-    /// `offsets` are what the store has confirmed of each site; they tell a later [`Journal::read`] what is missing.
+    /// `offsets` are what the store has confirmed of each site; a later [`Journal::read`] finds by them what is missing.
     /// Entries up to `upto` are included in all of them, and `delete` is not after it. Both are kept with the journal.
-    fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> impl Future<Output = Result<Usage, JournalError>> + Send;
+    async fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError>;
 
-    /// Gives the next entry a number after `seq`, where it had not one already: a store was ahead of the journal.
-    fn skip(&self, seq: Seq) -> impl Future<Output = Result<(), JournalError>> + Send;
+    /// Gives the next entry a number after `seq`, unless it has one already: a store was ahead of the journal.
+    async fn skip(&self, seq: Seq) -> Result<(), JournalError>;
 
-    /// The ids of the sites that have views after the last `upto` a trim was told, and of those whose confirmed offset is
-    /// after the last deleted entry: a store that goes back may need them again. They may no longer be configured.
-    fn sites(&self) -> impl Future<Output = Result<Vec<SiteId>, JournalError>> + Send;
+    /// The ids of the sites that have views after the last trim's `upto`, and of those whose confirmed offset is after
+    /// the last deleted entry: a store that goes back may need them again. They may no longer be configured.
+    async fn sites(&self) -> Result<Vec<SiteId>, JournalError>;
 }

@@ -7,26 +7,22 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use super::{Key, Reader, Readers, visitors::Errand};
-use crate::store::{StoreError, any::AnyStore, redis::RedisStore};
+use crate::store::{SharedVisitors, Store, StoreError};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Looks after what is known of readers, for ever.
-pub async fn tend<C: Fn() -> DateTime<Utc> + Send + Sync + 'static>(
-    readers: Arc<Readers>,
-    store: Arc<AnyStore<C>>,
-    clock: fn() -> DateTime<Utc>,
-) {
+pub async fn tend(readers: Arc<Readers>, store: Arc<dyn Store>, clock: fn() -> DateTime<Utc>) {
     loop {
         sleep(INTERVAL).await;
         let now = clock();
         readers.repeats.forget(now);
         readers.visitors.forget(now);
-        if let AnyStore::Redis(redis) = &*store {
+        if let Some(shared) = store.visitors() {
             for errand in readers.visitors.errands(now) {
                 // Estimates may lose a moment; what counts is not kept waiting by them.
-                if let Err(error) = run(&readers, redis, &errand, now).await {
+                if let Err(error) = run(&readers, shared, &errand, now).await {
                     readers.visitors.give_up(&errand.site, errand.day);
                     debug!(site = %errand.site, %error, "readers could not be counted");
                 }
@@ -35,20 +31,15 @@ pub async fn tend<C: Fn() -> DateTime<Utc> + Send + Sync + 'static>(
     }
 }
 
-async fn run<C: Fn() -> DateTime<Utc> + Send + Sync + 'static>(
-    readers: &Readers,
-    redis: &RedisStore<C>,
-    errand: &Errand,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+async fn run(readers: &Readers, shared: &dyn SharedVisitors, errand: &Errand, now: DateTime<Utc>) -> Result<(), StoreError> {
     let mut hashes: Vec<_> = errand.readers.iter().map(|reader| reader.bytes()).collect();
     if errand.needs_key {
         let Some(offer) = Key::random() else { return Ok(()) };
-        let key = redis.readers_key(&errand.site, errand.day, offer.bytes()).await?;
+        let key = shared.key(&errand.site, errand.day, offer.bytes()).await?;
         let waited = readers.visitors.learn_key(&errand.site, errand.day, Key::from(key));
         hashes.extend(waited.into_iter().map(Reader::bytes));
     }
-    let counts = redis.count_readers(&errand.site, errand.day, errand.minute, &hashes).await?;
+    let counts = shared.count(&errand.site, errand.day, errand.minute, &hashes).await?;
     readers.visitors.learn_counts(&errand.site, errand.day, counts, now);
     Ok(())
 }

@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::{Key, Reader, is_over};
 use crate::{
     domain::site::{Site, SiteId},
-    store::redis::ReaderCounts,
+    store::VisitorCounts,
 };
 
 /// The most readers of all sites that are remembered for a day where one instance counts: about 60 bytes each. Beyond
@@ -175,7 +175,7 @@ impl Visitors {
     }
 
     /// Redis has counted.
-    pub(super) fn learn_counts(&self, site: &SiteId, day: NaiveDate, counts: ReaderCounts, now: DateTime<Utc>) {
+    pub(super) fn learn_counts(&self, site: &SiteId, day: NaiveDate, counts: VisitorCounts, now: DateTime<Utc>) {
         let estimate = Estimate { online: counts.online, visitors_today: counts.today };
         self.learn(site, day, |room| room.known = Some((now.timestamp(), estimate)));
     }

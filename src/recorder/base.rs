@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 
 use crate::{
-    domain::{article::ArticleId, figures::Figures, fold::DayViews},
+    domain::{article::ArticleId, counts::DayViews, figures::Figures},
     store::Snapshot,
 };
 

@@ -14,11 +14,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Fate, RecordError, Shared, Stage};
+use super::{RecordError, Shared, Stage};
 use crate::{
-    domain::{article::ArticleId, fold::DayViews, producer::Seq},
-    journal::{Entry, Journal, JournalError},
-    store::Store,
+    domain::{article::ArticleId, counts::DayViews, outcome::Outcome, producer::Seq},
+    journal::{Entry, JournalError},
 };
 
 /// The most views of one entry, and so of what one entry adds to an apply.
@@ -39,11 +38,7 @@ pub(super) struct View {
 }
 
 /// Writes views to the journal until told to stop, and then those that are still queued.
-pub(super) async fn run<J: Journal, S: Store>(
-    shared: Arc<Shared<J, S>>,
-    mut queue: mpsc::Receiver<View>,
-    mut stage: watch::Receiver<Stage>,
-) {
+pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<View>, mut stage: watch::Receiver<Stage>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
         tokio::select! {
@@ -58,8 +53,8 @@ pub(super) async fn run<J: Journal, S: Store>(
         let outcome = commit(&shared, &mut batch).await;
         for view in batch.drain(..) {
             if let Err(error) = outcome {
-                let fate = if error == RecordError::Full { Fate::Full } else { Fate::Unknown };
-                shared.sites().counters[view.site].note(fate);
+                let outcome = if error == RecordError::Full { Outcome::Full } else { Outcome::Unknown };
+                shared.sites().counters[view.site].note(outcome);
             }
             // Whoever has gone away does not hear it: the view is counted all the same.
             let _ = view.done.send(outcome);
@@ -89,11 +84,11 @@ async fn gather(queue: &mut mpsc::Receiver<View>, batch: &mut Vec<View>) {
 }
 
 /// Makes a batch durable and takes it into the sites' states.
-async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &mut [View]) -> Result<(), RecordError> {
+async fn commit(shared: &Shared, batch: &mut [View]) -> Result<(), RecordError> {
     // A view has its site's place from the sites as they were, and places stay.
     let sites = shared.sites();
     let sums = sum(batch).into_iter().map(|((site, day), sum)| ((sites.counters[site].site.id.clone(), day), sum));
-    let entry = Arc::new(Entry { at: (shared.clock)(), views: sums.collect() });
+    let entry = Arc::new(Entry { at: shared.clock.now(), views: sums.collect() });
     let begun = Instant::now();
     let seq = match append(shared, Arc::clone(&entry)).await {
         Ok(seq) => seq,
@@ -116,7 +111,7 @@ async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &mut [View])
             shared.fail(JournalError::Failed(format!("entry {seq} is of a site that is not known")));
             return Err(RecordError::Stopped);
         };
-        counter.core.fates.add(Fate::Counted, days.iter().map(|(_, sum)| sum.views).sum());
+        counter.core.outcomes.add(Outcome::Counted, days.iter().map(|(_, sum)| sum.views).sum());
         // All days of a batch at once: a fold that ended between them would take the entry for applied with half of it.
         if counter.lock().committed(seq, days.iter().map(|((_, day), sum)| (*day, *sum))) {
             counter.core.wake.notify_one();
@@ -127,7 +122,7 @@ async fn commit<J: Journal, S: Store>(shared: &Shared<J, S>, batch: &mut [View])
 }
 
 /// Appends an entry. Where the journal is full, entries that are applied give way before their time.
-async fn append<J: Journal, S: Store>(shared: &Shared<J, S>, entry: Arc<Entry>) -> Result<Seq, JournalError> {
+async fn append(shared: &Shared, entry: Arc<Entry>) -> Result<Seq, JournalError> {
     match shared.journal.append(Arc::clone(&entry)).await {
         Err(JournalError::Full(_)) => {
             shared.make_room().await?;

@@ -11,13 +11,19 @@ use chrono_tz::Tz;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    Answer, Clock, Fate, PATIENCE,
-    fate::Fates,
+    Answer, PATIENCE,
     fault::{Call, Failing, Fault, Turn},
     state::{Moved, State},
 };
 use crate::{
-    domain::{article::ArticleId, fold::DayViews, producer::Seq, site::Site},
+    domain::{
+        article::ArticleId,
+        clock::Clock,
+        counts::DayViews,
+        outcome::{Outcome, OutcomeCounts},
+        producer::Seq,
+        site::Site,
+    },
     store::{Applied, MAX_ARTICLES, Snapshot, StoreError},
 };
 
@@ -83,7 +89,7 @@ pub(super) struct Core {
     /// Tells those who wait for figures that the store has answered, or has failed to.
     answered: Notify,
     /// What became of the site's views.
-    pub(super) fates: Fates,
+    pub(super) outcomes: OutcomeCounts,
 }
 
 /// What the mutex guards.
@@ -147,7 +153,7 @@ impl Core {
             failing: Failing::default(),
             waiting: Instant::now(),
         };
-        Self { index, inner: Mutex::new(inner), wake: Notify::new(), answered: Notify::new(), fates: Fates::default() }
+        Self { index, inner: Mutex::new(inner), wake: Notify::new(), answered: Notify::new(), outcomes: OutcomeCounts::default() }
     }
 }
 
@@ -163,8 +169,8 @@ impl Counter {
     }
 
     /// Notes what became of a view that was not counted.
-    pub fn note(&self, fate: Fate) {
-        self.core.fates.add(fate, 1);
+    pub fn note(&self, outcome: Outcome) {
+        self.core.outcomes.add(outcome, 1);
     }
 
     /// Locks what is known. A panic elsewhere leaves sums that are each right or dropped, so poison is no reason to stop.
@@ -173,10 +179,10 @@ impl Counter {
     }
 
     /// The figures of the site and of articles, waiting up to [`PATIENCE`] for the store where it must be asked.
-    pub(super) async fn figures(&self, clock: Clock, articles: &[ArticleId]) -> Answer {
+    pub(super) async fn figures(&self, clock: &Clock, articles: &[ArticleId]) -> Answer {
         // Taken at each look: an answer that came after midnight tells nothing of the day before.
         let look = || {
-            let now = clock();
+            let now = clock.now();
             self.lock().look_up(now, self.site.day(now), articles)
         };
         // Nearly always nobody has to wait.

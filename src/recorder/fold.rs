@@ -6,8 +6,8 @@ use chrono::NaiveDate;
 
 use crate::domain::{
     article::ArticleId,
+    counts::{DayViews, Deltas},
     figures::Figures,
-    fold::{DayViews, Deltas},
     producer::Seq,
 };
 

@@ -13,7 +13,7 @@
 //! - `base`, `fold`: what the store said, and what it is to be told, as parts of it
 //! - `sites`, `counter`: the sites, which may change; the state behind its lock, and who waits for what
 //! - `fault`: how the store fails for a site
-//! - `fate`, `observe`: what became of views, and the recorder in metrics
+//! - `outcome`, `observe`: what became of views, and the recorder in metrics
 //! - `commit`, `worker`, `query`, `trim`: the tasks
 //! - `shared`: what they share
 //!
@@ -31,8 +31,10 @@ use tokio::{
 use crate::{
     domain::{
         article::ArticleId,
-        calendar::Bucket,
+        clock::Clock,
         figures::Figures,
+        outcome::Outcome,
+        period::Bucket,
         producer::Seq,
         site::{Site, SiteId},
     },
@@ -44,7 +46,6 @@ use crate::{
 mod base;
 mod commit;
 mod counter;
-mod fate;
 mod fault;
 mod fold;
 mod observe;
@@ -56,7 +57,6 @@ mod trim;
 mod worker;
 
 pub use counter::Counter;
-pub use fate::Fate;
 use query::Query;
 use shared::{Shared, Status};
 
@@ -73,9 +73,6 @@ const MAX_QUEUE: usize = 1 << 16;
 
 /// How often applied entries that have passed their time are deleted.
 const TRIM_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Tells the time. A plain function: a test hands in one of its own.
-pub type Clock = fn() -> DateTime<Utc>;
 
 /// How a recorder works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,15 +187,16 @@ enum Stage {
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub async fn spawn<J: Journal, S: Store>(
+pub async fn spawn(
     config: Config,
     sites: Vec<Site>,
-    journal: Arc<J>,
-    store: Arc<S>,
-    clock: Clock,
+    journal: Arc<dyn Journal>,
+    store: Arc<dyn Store>,
+    clock: impl Into<Clock>,
 ) -> Result<(Handle, Recorder), JournalError> {
-    let status = Arc::new(Status::new(sites, journal.sites().await?, journal.head(), config.apply_sums));
-    let shared = Arc::new(Shared { config, status: Arc::clone(&status), journal, store, clock });
+    let clock = clock.into();
+    let status = Arc::new(Status::new(sites, journal.sites().await?, journal.head_at_open(), config.apply_sums));
+    let shared = Arc::new(Shared { config, status: Arc::clone(&status), journal, store, clock: clock.clone() });
     let (views, views_queue) = mpsc::channel(MAX_QUEUE);
     let (queries, queries_queue) = mpsc::channel(query::MAX_QUEUE);
     let (stage, now) = watch::channel(Stage::Running);
@@ -233,11 +231,11 @@ impl Handle {
         let view = commit::View { site: counter.core.index, day: counter.site.day(self.now()), article, done };
         let queued = self.views.try_send(view).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
-                counter.note(Fate::Busy);
+                counter.note(Outcome::Busy);
                 RecordError::Busy
             }
             mpsc::error::TrySendError::Closed(_) => {
-                counter.note(Fate::Unknown);
+                counter.note(Outcome::Unknown);
                 RecordError::Stopped
             }
         });
@@ -251,7 +249,7 @@ impl Handle {
     ///
     /// Waits up to [`PATIENCE`] for the store where it must be asked.
     pub async fn figures(&self, counter: &Counter, articles: &[ArticleId]) -> Answer {
-        counter.figures(self.clock, articles).await
+        counter.figures(&self.clock, articles).await
     }
 
     /// The most-read articles of a bucket, as the store has them.
@@ -295,7 +293,7 @@ impl Handle {
     /// The instant now, by the recorder's clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        (self.clock)()
+        self.clock.now()
     }
 }
 

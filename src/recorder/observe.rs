@@ -21,7 +21,7 @@ pub(super) fn families(status: &Status, now: DateTime<Utc>) -> Vec<MetricFamily>
         gauge("truycap_store_up", "1 while the store answers, 0 where its last call failed for some site.", one(health.store_ok)),
         gauge("truycap_store_lag_views", "Views in memory that the store has not confirmed; more may wait in the journal.", views),
         gauge("truycap_store_lag_seconds", "How long the oldest view that the store has not confirmed may wait.", seconds),
-        fates(status),
+        outcomes(status),
         figures(status, now),
     ]
 }
@@ -39,11 +39,11 @@ fn lag(status: &Status) -> (f64, f64) {
 }
 
 /// Of configured sites: one that was taken out would look as if nobody read it any more.
-fn fates(status: &Status) -> MetricFamily {
+fn outcomes(status: &Status) -> MetricFamily {
     let sites = status.sites();
     let values = sites.counters.iter().filter(|counter| counter.configured).flat_map(|counter| {
         let site = counter.site.id.as_str();
-        counter.core.fates.each().map(move |(fate, views)| ([fate.name(), site], views as f64))
+        counter.core.outcomes.each().map(move |(outcome, views)| ([outcome.name(), site], views as f64))
     });
     family(Kind::Counter, "truycap_views_total", "Views since the start, by what became of them.", ["outcome", "site"], values)
 }

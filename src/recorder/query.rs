@@ -10,9 +10,8 @@ use tokio::{
 
 use super::{Shared, Stage};
 use crate::{
-    domain::{article::ArticleId, calendar::Bucket, site::SiteId},
-    journal::Journal,
-    store::{Store, StoreError},
+    domain::{article::ArticleId, period::Bucket, site::SiteId},
+    store::StoreError,
 };
 
 /// The most questions that may wait to be asked, and that may be asked at once.
@@ -43,11 +42,7 @@ pub(super) async fn ask<T>(queue: &mpsc::Sender<Query>, query: impl FnOnce(Reply
 }
 
 /// Passes questions on until told to stop. Those under way are then given up: nobody waits for them any more.
-pub(super) async fn run<J: Journal, S: Store>(
-    shared: Arc<Shared<J, S>>,
-    mut queue: mpsc::Receiver<Query>,
-    mut stage: watch::Receiver<Stage>,
-) {
+pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Query>, mut stage: watch::Receiver<Stage>) {
     let mut asking = JoinSet::new();
     loop {
         tokio::select! {
@@ -62,7 +57,7 @@ pub(super) async fn run<J: Journal, S: Store>(
     }
 }
 
-async fn pass<J: Journal, S: Store>(shared: Arc<Shared<J, S>>, query: Query) {
+async fn pass(shared: Arc<Shared>, query: Query) {
     match query {
         Query::Top { site, bucket, limit, answer } => reply(answer, shared.store.top(&site, bucket, limit)).await,
         Query::History { site, article, buckets, answer } => {

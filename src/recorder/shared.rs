@@ -13,12 +13,13 @@ use tokio::{sync::watch, time::Instant};
 use tracing::{error, info, warn};
 
 use super::{
-    Clock, Config, Counter, Health,
+    Config, Counter, Health,
     fault::{Fault, Turn},
     sites::Sites,
 };
 use crate::{
     domain::{
+        clock::Clock,
         producer::Seq,
         site::{Site, SiteId},
     },
@@ -240,15 +241,15 @@ pub(super) struct Confirmed {
 }
 
 /// What all tasks work with.
-pub(super) struct Shared<J, S> {
+pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) status: Arc<Status>,
-    pub(super) journal: Arc<J>,
-    pub(super) store: Arc<S>,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) store: Arc<dyn Store>,
     pub(super) clock: Clock,
 }
 
-impl<J, S> Deref for Shared<J, S> {
+impl Deref for Shared {
     type Target = Status;
 
     fn deref(&self) -> &Status {
@@ -256,7 +257,7 @@ impl<J, S> Deref for Shared<J, S> {
     }
 }
 
-impl<J: Journal, S: Store> Shared<J, S> {
+impl Shared {
     /// Deletes the oldest applied entries at once, to make room.
     pub(super) async fn make_room(&self) -> Result<Usage, JournalError> {
         let Confirmed { offsets, upto, .. } = self.confirmed(Seq::MAX);

@@ -20,7 +20,7 @@ use chrono::NaiveDate;
 
 use super::{base::Base, counter::Shares, fold::Fold};
 use crate::{
-    domain::{article::ArticleId, figures::Figures, fold::DayViews, producer::Seq},
+    domain::{article::ArticleId, counts::DayViews, figures::Figures, producer::Seq},
     journal::Replay,
     store::{Applied, Snapshot},
 };

@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     domain::producer::Seq,
-    journal::{Journal, JournalError, Usage},
-    store::Store,
+    journal::{JournalError, Usage},
 };
 
 /// Which entries may go. An entry is kept until the store has confirmed it over a span of `retain`: not until it is that
@@ -54,7 +53,7 @@ impl Trimmer {
         self.deleted
     }
 
-    async fn trim<J: Journal, S: Store>(&mut self, shared: &Shared<J, S>) -> Result<Usage, JournalError> {
+    async fn trim(&mut self, shared: &Shared) -> Result<Usage, JournalError> {
         shared.recheck(self.deleted);
         let confirmed = shared.confirmed(self.deleted);
         let delete = self.follow(&confirmed, shared.take_went_back());
@@ -67,7 +66,7 @@ impl Trimmer {
 
 /// Deletes entries whose time has passed, until told to stop; then once more, so that the next start knows how far the
 /// store is.
-pub(super) async fn run<J: Journal, S: Store>(shared: Arc<Shared<J, S>>, mut stage: watch::Receiver<Stage>) {
+pub(super) async fn run(shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
     let mut trimmer = Trimmer { retain: shared.config.retain, seen: VecDeque::new(), deleted: 0 };
     let mut ticks = interval(TRIM_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

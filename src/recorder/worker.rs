@@ -8,8 +8,8 @@ use tracing::{debug, error, warn};
 use super::{Counter, Shared, Stage, counter::Inner, fault::Call, state::Moved};
 use crate::{
     domain::producer::Seq,
-    journal::{Journal, JournalError},
-    store::{Applied, Store, StoreError},
+    journal::JournalError,
+    store::{Applied, StoreError},
 };
 
 /// How long a worker waits after a failure; doubled after each further one.
@@ -27,8 +27,8 @@ enum Trouble {
 }
 
 /// One site's worker.
-pub(super) struct Worker<J, S> {
-    shared: Arc<Shared<J, S>>,
+pub(super) struct Worker {
+    shared: Arc<Shared>,
     counter: Arc<Counter>,
     /// When the next fold may be applied.
     flush_at: Instant,
@@ -39,8 +39,8 @@ pub(super) struct Worker<J, S> {
     skip: Option<Seq>,
 }
 
-impl<J: Journal, S: Store> Worker<J, S> {
-    pub(super) fn new(shared: Arc<Shared<J, S>>, counter: Arc<Counter>) -> Self {
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, counter: Arc<Counter>) -> Self {
         Self { shared, counter, flush_at: Instant::now(), pause: None, next_pause: FIRST_PAUSE, skip: None }
     }
 
@@ -124,7 +124,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
     /// Asks the store for figures, and so for its offset.
     async fn ask(&mut self) -> Result<bool, Trouble> {
         let Some(articles) = self.begin(|inner| inner.next_question()) else { return Ok(false) };
-        let (site, at) = (&self.counter.site, (Instant::now(), (self.shared.clock)()));
+        let (site, at) = (&self.counter.site, (Instant::now(), self.shared.clock.now()));
         // Not by the site as it was when the worker began: the time zone may be another now.
         let today = self.counter.lock().day(at.1);
         let answer = self.shared.store.figures(&site.id, self.shared.journal.producer(), today, &articles).await;
@@ -156,7 +156,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
     async fn apply(&mut self) -> Result<bool, Trouble> {
         let Some(fold) = self.begin(|inner| inner.state.start_apply()) else { return Ok(false) };
         let (site, producer) = (&self.counter.site.id, self.shared.journal.producer());
-        let at @ (begun, _) = (Instant::now(), (self.shared.clock)());
+        let at @ (begun, _) = (Instant::now(), self.shared.clock.now());
         let answer = self.shared.store.apply(site, producer, fold.from, fold.to, Arc::new(fold.deltas())).await;
         self.measure(begun, &answer);
         // Taken in after that, for it waited up to now.
@@ -205,7 +205,7 @@ impl<J: Journal, S: Store> Worker<J, S> {
         let Some(Moved { from, to }) = moved else { return Ok(()) };
         let site = &self.counter.site.id;
         // Until the store is first heard, the journal may have used numbers again that the store has of another copy of it.
-        let known = from.map_or(self.shared.journal.head(), |_| self.shared.head());
+        let known = from.map_or(self.shared.journal.head_at_open(), |_| self.shared.head());
         if to > known {
             self.shared.metrics.store.foreign_entries.inc_by(to - known);
             error!(

@@ -8,16 +8,18 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use chrono::{DateTime, NaiveDate, Utc};
+use async_trait::async_trait;
+use chrono::NaiveDate;
 use tokio::sync::mpsc;
 
 use super::{Applied, Row, Snapshot, Store, StoreError};
 use crate::domain::{
     MAX_COUNT,
     article::ArticleId,
-    calendar::Bucket,
+    clock::Clock,
+    counts::Deltas,
     figures::{Figure, Figures},
-    fold::Deltas,
+    period::Bucket,
     producer::{ProducerId, Seq},
     retention::Retention,
     site::SiteId,
@@ -42,16 +44,16 @@ impl SiteState {
 
 /// A store in memory.
 #[derive(Debug)]
-pub struct MemoryStore<C> {
+pub struct MemoryStore {
     retention: Retention,
-    clock: C,
+    clock: Clock,
     state: Mutex<Image>,
 }
 
-impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> MemoryStore<C> {
+impl MemoryStore {
     /// An empty store. `clock` tells the instant by which buckets of articles expire.
-    pub fn new(retention: Retention, clock: C) -> Self {
-        Self { retention, clock, state: Mutex::default() }
+    pub fn new(retention: Retention, clock: impl Into<Clock>) -> Self {
+        Self { retention, clock: clock.into(), state: Mutex::default() }
     }
 
     /// A copy of everything the store holds.
@@ -73,7 +75,7 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> MemoryStore<C> {
     }
 
     fn gone(&self, bucket: Bucket, article: Option<&ArticleId>) -> bool {
-        article.is_some() && self.retention.expired(bucket, (self.clock)().date_naive())
+        article.is_some() && self.retention.expired(bucket, self.clock.now().date_naive())
     }
 
     /// A counter as a reader sees it.
@@ -117,7 +119,8 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> MemoryStore<C> {
     }
 }
 
-impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for MemoryStore<C> {
+#[async_trait]
+impl Store for MemoryStore {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         self.apply_now(site, producer, from, to, &deltas)
     }
@@ -131,6 +134,10 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for MemoryStore<C> 
             site: figures(None),
             articles: articles.iter().map(|article| figures(Some(article))).collect(),
         })
+    }
+
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+        Ok(self.site(site).offsets.get(&producer).copied().unwrap_or_default())
     }
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {

@@ -13,7 +13,7 @@ use chrono::NaiveDate;
 use indicatif::ProgressBar;
 
 use super::rows::{NoRows, Row, Rows};
-use crate::domain::{MAX_COUNT, calendar::Period, producer::ProducerId, site::SiteId};
+use crate::domain::{MAX_COUNT, period::Period, producer::ProducerId, site::SiteId};
 
 /// How many mistakes are named.
 const NAMED: usize = 100;

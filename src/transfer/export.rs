@@ -41,7 +41,7 @@ impl From<csv::Error> for ExportError {
 ///
 /// # Errors
 /// Where not everything could be read or written.
-pub async fn export<S: Store, W: Write>(store: &S, sites: &[SiteId], out: W, progress: &ProgressBar) -> Result<(), ExportError> {
+pub async fn export<W: Write>(store: &dyn Store, sites: &[SiteId], out: W, progress: &ProgressBar) -> Result<(), ExportError> {
     let mut out = csv::Writer::from_writer(out);
     match write_all(store, sites, &mut out, progress).await {
         Err(ExportError::Write(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -49,8 +49,8 @@ pub async fn export<S: Store, W: Write>(store: &S, sites: &[SiteId], out: W, pro
     }
 }
 
-async fn write_all<S: Store, W: Write>(
-    store: &S,
+async fn write_all<W: Write>(
+    store: &dyn Store,
     sites: &[SiteId],
     out: &mut csv::Writer<W>,
     progress: &ProgressBar,

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// Where the store does not answer.
-pub async fn figures<S: Store>(store: &S, site: &SiteId, article: Option<&ArticleId>, today: NaiveDate) -> Result<Figures, StoreError> {
+pub async fn figures(store: &dyn Store, site: &SiteId, article: Option<&ArticleId>, today: NaiveDate) -> Result<Figures, StoreError> {
     // Nobody's offset is wanted, so any producer will do.
     let snapshot = store.figures(site, ProducerId(0), today, article.map_or(&[], std::slice::from_ref)).await?;
     Ok(snapshot.articles.first().filter(|_| article.is_some()).copied().unwrap_or(snapshot.site))

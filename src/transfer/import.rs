@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fmt, io, mem, path::PathBuf, sync::Arc, time::Duration};
 
-use chrono::NaiveDate;
 use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep};
 
@@ -11,7 +10,7 @@ use super::{
     rows::{NoRows, Row, Rows},
 };
 use crate::{
-    domain::{fold::Deltas, producer::Seq, site::SiteId},
+    domain::{counts::Deltas, producer::Seq, site::SiteId},
     store::{Applied, Store, StoreError},
 };
 
@@ -27,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an import did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ImportSummary {
     /// The rows of the file.
     pub rows: u64,
     /// The chunks these are cut into: of each site five hundred rows, and the rest.
@@ -75,7 +74,7 @@ pub enum ImportError {
 ///
 /// # Errors
 /// Where it broke off; another call for the same file goes on from there.
-pub async fn import<S: Store>(store: &S, file: &Checked, progress: &ProgressBar) -> Result<Outcome, ImportError> {
+pub async fn import(store: &dyn Store, file: &Checked, progress: &ProgressBar) -> Result<ImportSummary, ImportError> {
     let mut run = Run { store, file, sites: BTreeMap::new(), applied: 0 };
     for (site, rows) in &file.rows {
         run.sites.insert(site.clone(), Part { chunks: rows.div_ceil(CHUNK), offset: run.offset(site).await?, ..Part::default() });
@@ -84,11 +83,11 @@ pub async fn import<S: Store>(store: &S, file: &Checked, progress: &ProgressBar)
         run.read(progress).await?;
     }
     let chunks = run.sites.values().map(|part| part.chunks).sum();
-    Ok(Outcome { rows: file.rows.values().sum(), chunks, applied: run.applied })
+    Ok(ImportSummary { rows: file.rows.values().sum(), chunks, applied: run.applied })
 }
 
-struct Run<'a, S> {
-    store: &'a S,
+struct Run<'a> {
+    store: &'a dyn Store,
     file: &'a Checked,
     sites: BTreeMap<SiteId, Part>,
     applied: u64,
@@ -125,14 +124,13 @@ impl Part {
     }
 }
 
-impl<S: Store> Run<'_, S> {
+impl Run<'_> {
     /// How many chunks of a site the store holds.
     async fn offset(&self, site: &SiteId) -> Result<Seq, ImportError> {
         let mut patience = Patience::new();
         loop {
-            // No figure is wanted, so any day will do.
-            match self.store.figures(site, self.file.producer, NaiveDate::default(), &[]).await {
-                Ok(snapshot) => return Ok(snapshot.offset),
+            match self.store.offset(site, self.file.producer).await {
+                Ok(offset) => return Ok(offset),
                 Err(error) => patience.after(error).await?,
             }
         }
@@ -226,7 +224,7 @@ impl Patience {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for ImportSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
         match self.applied {

@@ -20,4 +20,4 @@ mod rows;
 pub use check::{CheckError, Checked, Mistake, Mistakes, check};
 pub use export::{ExportError, export};
 pub use figures::{as_text, figures};
-pub use import::{ImportError, Outcome, import};
+pub use import::{ImportError, ImportSummary, import};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs::File, io};
 
 use super::lines::Lines;
-use crate::domain::{MAX_COUNT, article::ArticleId, calendar::Bucket, producer::ProducerId, site::SiteId};
+use crate::domain::{MAX_COUNT, article::ArticleId, period::Bucket, producer::ProducerId, site::SiteId};
 
 /// What a row adds.
 #[derive(Debug)]

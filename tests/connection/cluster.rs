@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use truycap::{
-    domain::{article::ArticleId, fold::Deltas, producer::Seq, site::SiteId},
+    domain::{article::ArticleId, counts::Deltas, producer::Seq, site::SiteId},
     store::{Applied, Store, StoreError},
 };
 
-use crate::{MINE, RedisClient, answered, apply, figures, process::wait::eventually, server::Server, steps};
+use crate::{MINE, RedisStore, answered, apply, figures, process::wait::eventually, server::Server, steps};
 
 /// A server that may be a node of a cluster, and has no slots yet.
 fn node() -> Server {
@@ -28,7 +28,7 @@ fn has_all_slots(server: &Server) {
 }
 
 /// A view of a site and an article of it, in one bucket.
-async fn count(store: &RedisClient, site: &str, from: Seq, bucket: &str) -> Result<Applied, StoreError> {
+async fn count(store: &RedisStore, site: &str, from: Seq, bucket: &str) -> Result<Applied, StoreError> {
     let mut deltas = Deltas::default();
     for article in [None, Some(ArticleId::parse("/a").unwrap())] {
         deltas.add(bucket.parse().unwrap(), article, 1);

@@ -6,7 +6,7 @@ use tokio::task::{JoinSet, LocalSet};
 use truycap::store::{Applied, Store, StoreError};
 
 use crate::{
-    RedisClient, answered, apply, figures, is_in_doubt,
+    RedisStore, answered, apply, figures, is_in_doubt,
     proxy::{Fate, Proxy, Way},
     redis_server::{new_prefix, open},
     server::Server,
@@ -16,8 +16,8 @@ use crate::{
 /// A store behind a wire, and another one that goes to the same counters straight.
 struct Line {
     proxy: Proxy,
-    store: RedisClient,
-    straight: RedisClient,
+    store: RedisStore,
+    straight: RedisStore,
 }
 
 impl Line {
@@ -31,7 +31,7 @@ impl Line {
     }
 
     /// How many bytes a call takes that way.
-    async fn length<T>(&self, way: Way, call: impl AsyncFnOnce(&RedisClient) -> Result<T, StoreError>) -> usize {
+    async fn length<T>(&self, way: Way, call: impl AsyncFnOnce(&RedisStore) -> Result<T, StoreError>) -> usize {
         let before = self.proxy.passed(way);
         call(&self.store).await.unwrap();
         self.proxy.passed(way) - before

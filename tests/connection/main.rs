@@ -37,7 +37,7 @@ use tokio::{sync::mpsc, time::Instant};
 use truycap::{
     domain::{
         article::ArticleId,
-        fold::Deltas,
+        counts::Deltas,
         producer::{ProducerId, Seq},
         site::SiteId,
     },
@@ -45,7 +45,6 @@ use truycap::{
 };
 
 type Clock = fn() -> DateTime<Utc>;
-type RedisClient = RedisStore<Clock>;
 
 const MINE: ProducerId = ProducerId(1);
 
@@ -58,7 +57,7 @@ fn site() -> SiteId {
 }
 
 /// Applies one step, from an offset to the next.
-async fn apply(store: &RedisClient, from: Seq) -> Result<Applied, StoreError> {
+async fn apply(store: &RedisStore, from: Seq) -> Result<Applied, StoreError> {
     let mut deltas = Deltas::default();
     for (bucket, id, views) in STEP {
         deltas.add(bucket.parse().unwrap(), (!id.is_empty()).then(|| ArticleId::parse(id).unwrap()), views);
@@ -67,13 +66,13 @@ async fn apply(store: &RedisClient, from: Seq) -> Result<Applied, StoreError> {
 }
 
 /// Asks for the figures of the site and of both articles.
-async fn figures(store: &RedisClient) -> Result<Snapshot, StoreError> {
+async fn figures(store: &RedisStore) -> Result<Snapshot, StoreError> {
     let articles = ["/a", "/b"].map(|id| ArticleId::parse(id).unwrap());
     store.figures(&site(), MINE, "2099-01-01".parse().unwrap(), &articles).await
 }
 
 /// How many steps the store holds: by its offset, and all counters say the same.
-async fn steps(store: &RedisClient) -> Seq {
+async fn steps(store: &RedisStore) -> Seq {
     let offset = figures(store).await.unwrap().offset;
     let counted: Vec<_> = STEP.iter().map(|(bucket, id, views)| ((*bucket).to_owned(), (*id).to_owned(), views * offset)).collect();
     let expected = if offset == 0 { Vec::new() } else { counted };
@@ -84,7 +83,7 @@ async fn steps(store: &RedisClient) -> Seq {
     offset
 }
 
-async fn export(store: &RedisClient) -> Vec<Row> {
+async fn export(store: &RedisStore) -> Vec<Row> {
     // More than any test here counts.
     let (sender, mut receiver) = mpsc::channel(1000);
     store.export(&site(), sender).await.unwrap();

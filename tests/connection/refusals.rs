@@ -11,7 +11,7 @@ use truycap::{
     store::{Applied, Store, StoreError},
 };
 
-use crate::{RedisClient, answered, apply, figures, process::wait::eventually, redis_server::open, server::Server, steps};
+use crate::{RedisStore, answered, apply, figures, process::wait::eventually, redis_server::open, server::Server, steps};
 
 /// A server that is given reasons to refuse, and somebody who is logged in to it otherwise than the store.
 struct Operator {
@@ -230,7 +230,7 @@ async fn refuses(Cause { name, begin, says, answers, end }: &Cause) {
 #[tokio::test]
 async fn what_redis_puts_off_is_in_doubt_and_counted_once() {
     let server = Server::start(&[]);
-    let (store, mut raw): (RedisClient, _) = (server.store("p"), server.raw());
+    let (store, mut raw): (RedisStore, _) = (server.store("p"), server.raw());
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
     words("CLIENT PAUSE 60000 WRITE").exec(&mut raw).unwrap();
     let answer = apply(&store, 1).await;

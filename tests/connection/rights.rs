@@ -1,6 +1,6 @@
 //! Users who may not do everything.
 
-use truycap::store::{Applied, Store, redis::ReaderCounts};
+use truycap::store::{Applied, SharedVisitors, Store, VisitorCounts};
 
 use crate::{apply, figures, redis_server::open, server::Server, site, steps};
 
@@ -44,9 +44,9 @@ async fn may_do_everything(rights: &str) {
     assert_eq!(store.top(&site(), "total".parse().unwrap(), 1).await.unwrap().len(), 1);
     assert_eq!(store.history(&site(), None, &["total".parse().unwrap()]).await, Ok(vec![9]));
     let today = "2026-11-23".parse().unwrap();
-    assert_eq!(store.readers_key(&site(), today, [1; 16]).await, Ok([1; 16]));
-    assert_eq!(store.count_readers(&site(), today, 1, &[[1; 16]]).await, Ok(ReaderCounts { online: 1, today: 1 }));
-    assert_eq!(store.advise().await, Ok(vec![]));
+    assert_eq!(store.key(&site(), today, [1; 16]).await, Ok([1; 16]));
+    assert_eq!(store.count(&site(), today, 1, &[[1; 16]]).await, Ok(VisitorCounts { online: 1, today: 1 }));
+    assert_eq!(store.advice().await, Ok(vec![]));
     // Nobody else's keys.
     let elsewhere = apply(&open(&url, "q"), 0).await;
     assert!(format!("{elsewhere:?}").contains("may not do this"), "{elsewhere:?}");
@@ -64,7 +64,7 @@ async fn a_server_or_a_user_without_scripts_gets_advice() {
     for (options, rights, missing) in without {
         let options: Vec<&str> = [vec!["--appendonly", "yes"], options].concat();
         let (_server, url) = with_user(&options, &rights);
-        let advice = open(&url, "p").advise().await.unwrap();
+        let advice = open(&url, "p").advice().await.unwrap();
         assert_eq!(advice.len(), missing.len(), "{rights}: {advice:?}");
         for (sentence, command) in advice.iter().zip(missing) {
             assert!(sentence.contains(&format!("allow {command} (")), "{rights}: {sentence}");
@@ -77,6 +77,6 @@ async fn a_server_or_a_user_without_scripts_gets_advice() {
 async fn a_server_that_tells_nothing_about_itself_can_be_used() {
     let (_server, url) = with_user(&[], "~* +@all -info -config");
     let store = open(&url, "p");
-    assert_eq!(store.advise().await, Ok(vec![]));
+    assert_eq!(store.advice().await, Ok(vec![]));
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
 }

@@ -17,7 +17,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use truycap::{
     domain::{
         article::ArticleId,
-        calendar::Bucket,
+        period::Bucket,
         site::{Rules, Site, SiteId},
     },
     journal::sqlite::{Config as JournalConfig, SqliteJournal},
@@ -26,7 +26,7 @@ use truycap::{
 };
 
 use crate::{
-    Clock, RedisClient,
+    RedisStore,
     proxy::{Fate, Proxy, Way},
     redis_server::open,
     server::Server,
@@ -50,8 +50,8 @@ async fn through_a_storm_of_resets_and_cuts_every_acknowledged_view_is_counted_o
     let config = Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900), apply_sums: APPLY_SUMS };
     let sites =
         SITES.map(|id| Site { id: SiteId::parse(id).unwrap(), origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() }).to_vec();
-    let clock: Clock = Utc::now;
-    let (handle, recorder) = recorder::spawn(config, sites, Arc::clone(&journal), Arc::clone(&store), clock).await.unwrap();
+    let clock = Utc::now;
+    let (handle, recorder) = recorder::spawn(config, sites, journal.clone(), store.clone(), clock).await.unwrap();
 
     let (over, tally) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Tally::new())));
     let mut visitors = JoinSet::new();
@@ -108,7 +108,7 @@ async fn blow(proxy: &Proxy) {
 }
 
 /// A site's counters are these, in each kind of bucket, and there is nothing else.
-async fn counted_are(store: &RedisClient, site: &str, expected: BTreeMap<String, u64>) {
+async fn counted_are(store: &RedisStore, site: &str, expected: BTreeMap<String, u64>) {
     let (sender, mut rows) = mpsc::channel(10_000);
     store.export(&SiteId::parse(site).unwrap(), sender).await.unwrap();
     let mut counted: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();

@@ -7,9 +7,9 @@ use chrono_tz::Tz;
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 use truycap::domain::{
     article::ArticleId,
-    calendar::Bucket,
+    counts::{DayViews, Deltas},
     figures::{Figure, Figures},
-    fold::{DayViews, Deltas},
+    period::Bucket,
     site::{Rules, Site, SiteId},
 };
 

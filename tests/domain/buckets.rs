@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, Days, NaiveDate};
 use proptest::{prelude::*, proptest};
-use truycap::domain::calendar::{Bucket, Period};
+use truycap::domain::period::{Bucket, Period};
 
 use crate::{cases, model::monday};
 

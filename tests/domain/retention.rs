@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use proptest::prelude::*;
 use truycap::domain::{
-    calendar::{Bucket, Period},
+    period::{Bucket, Period},
     retention::Retention,
 };
 

@@ -23,12 +23,13 @@ pub(crate) fn now() -> DateTime<Utc> {
 #[derive(Default)]
 pub(crate) struct MemoryJournal(Mutex<(BTreeMap<Seq, Arc<Entry>>, Seq)>);
 
+#[async_trait::async_trait]
 impl Journal for MemoryJournal {
     fn producer(&self) -> ProducerId {
         ProducerId(1)
     }
 
-    fn head(&self) -> Seq {
+    fn head_at_open(&self) -> Seq {
         0
     }
 

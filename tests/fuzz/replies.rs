@@ -7,7 +7,7 @@ use std::{
 };
 
 use bolero::check;
-use chrono::{DateTime, Utc};
+
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -18,15 +18,15 @@ use truycap::{
     domain::{
         MAX_COUNT,
         article::ArticleId,
-        calendar::Bucket,
+        counts::Deltas,
         figures::{Figure, Figures},
-        fold::Deltas,
+        period::Bucket,
         producer::ProducerId,
         retention::Retention,
         site::SiteId,
     },
     store::{
-        Applied, Store, StoreError,
+        Applied, SharedVisitors, Store, StoreError,
         redis::{Config, RedisStore, Wait},
     },
 };
@@ -77,7 +77,7 @@ async fn serve(listener: &UnixListener, reply: &[u8]) -> ! {
     }
 }
 
-type Redis = RedisStore<fn() -> DateTime<Utc>>;
+type Redis = RedisStore;
 
 fn open(socket: &Path) -> Redis {
     let url = format!("redis+unix://{}", socket.display()).parse().unwrap();
@@ -136,9 +136,9 @@ async fn ask(store: &Redis, letter: u8) -> bool {
             let (told, counts) = tokio::join!(store.export(&site, sender), counts);
             counts && holds(told, |()| true)
         }
-        b'k' => holds(store.readers_key(&site, today, [1; 16]).await, |_| true),
-        b'r' => holds(store.count_readers(&site, today, 29_923_380, &[[2; 16]]).await, |_| true),
-        b's' => holds(store.advise().await, |advice| advice.iter().all(|line| !line.is_empty())),
+        b'k' => holds(store.key(&site, today, [1; 16]).await, |_| true),
+        b'r' => holds(store.count(&site, today, 29_923_380, &[[2; 16]]).await, |_| true),
+        b's' => holds(store.advice().await, |advice| advice.iter().all(|line| !line.is_empty())),
         _ => holds(store.figures(&site, producer, today, &articles).await, |snapshot| {
             are_counts(&snapshot.site) && snapshot.articles.len() == 2 && snapshot.articles.iter().all(are_counts)
         }),

@@ -150,7 +150,7 @@ fn every_route_and_every_method_is_in_the_document() {
 #[test]
 fn real_answers_are_as_the_document_says() {
     let document = document();
-    let server = start(Options { rules: Rules { readers: true, ..Rules::default() }, ..Options::default() });
+    let server = start(Options { rules: Rules { visitors: true, ..Rules::default() }, ..Options::default() });
     let is = |path: &str, query: &str, status: u16| {
         let target = path.replace("{site}", "portal") + query;
         for (method, name) in [("GET", "get"), ("HEAD", "head")] {

@@ -198,10 +198,10 @@ fn what_is_remembered_of_repeats_is_bounded_and_given_back() {
 #[test]
 fn figures_tell_how_many_readers_there_are_where_the_site_asks_for_it() {
     MINUTES_OF_READERS.store(0, SeqCst);
-    let options = behind_a_proxy(Rules { readers: true, ..Rules::default() });
+    let options = behind_a_proxy(Rules { visitors: true, ..Rules::default() });
     let server = start(Options { clock: readers_later, ..options });
-    let told = || server.get("/v1/sites/portal/figures").json()["readers"].clone();
-    let view = |headers: &[&str]| server.ask("POST", VIEWS, headers, "").json()["readers"].clone();
+    let told = || server.get("/v1/sites/portal/figures").json()["visitors"].clone();
+    let view = |headers: &[&str]| server.ask("POST", VIEWS, headers, "").json()["visitors"].clone();
     assert_eq!(told(), json!({ "online": 0, "visitors_today": 0 }));
     let (one, two) = (from("203.0.113.5"), from("203.0.113.6"));
     assert_eq!(view(&[&one]), json!({ "online": 1, "visitors_today": 1 }));
@@ -220,8 +220,8 @@ fn figures_tell_how_many_readers_there_are_where_the_site_asks_for_it() {
     assert_eq!(told(), json!({ "online": 0, "visitors_today": 0 }));
     assert_eq!(view(&[&one]), json!({ "online": 1, "visitors_today": 1 }));
     let other = start(Options::default());
-    assert!(other.view("/a").json().get("readers").is_none());
-    assert!(other.get("/v1/sites/portal/figures").json().get("readers").is_none());
+    assert!(other.view("/a").json().get("visitors").is_none());
+    assert!(other.get("/v1/sites/portal/figures").json().get("visitors").is_none());
 }
 
 static MINUTES_OF_READERS: AtomicI64 = AtomicI64::new(0);

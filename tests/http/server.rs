@@ -23,8 +23,8 @@ use tokio::{
 use truycap::{
     domain::{
         article::ArticleId,
-        calendar::Bucket,
-        fold::Deltas,
+        counts::Deltas,
+        period::Bucket,
         producer::{ProducerId, Seq},
         retention::Retention,
         site::{Origin, Rules, Site, SiteId},
@@ -35,7 +35,7 @@ use truycap::{
         sqlite::{self, SqliteJournal},
     },
     readers::Readers,
-    recorder::{self, Clock, Recorder},
+    recorder::{self, Recorder},
     store::{Applied, Row, Snapshot, Store, StoreError, memory::MemoryStore},
 };
 
@@ -67,13 +67,14 @@ struct Log {
     journal: SqliteJournal,
 }
 
+#[async_trait::async_trait]
 impl Journal for Log {
     fn producer(&self) -> ProducerId {
         self.journal.producer()
     }
 
-    fn head(&self) -> Seq {
-        self.journal.head()
+    fn head_at_open(&self) -> Seq {
+        self.journal.head_at_open()
     }
 
     async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
@@ -104,7 +105,7 @@ impl Journal for Log {
     }
 }
 
-type Memory = MemoryStore<fn() -> DateTime<Utc>>;
+type Memory = MemoryStore;
 
 /// A store in memory.
 struct Counters {
@@ -118,6 +119,7 @@ impl Counters {
     }
 }
 
+#[async_trait::async_trait]
 impl Store for Counters {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         self.there()?.apply(site, producer, from, to, deltas).await
@@ -125,6 +127,10 @@ impl Store for Counters {
 
     async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
         self.there()?.figures(site, producer, today, articles).await
+    }
+
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+        self.there()?.offset(site, producer).await
     }
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
@@ -156,7 +162,7 @@ pub(crate) struct Options {
     pub(crate) rules: Rules,
     pub(crate) clients: Clients,
     pub(crate) bots: BotRules,
-    pub(crate) clock: Clock,
+    pub(crate) clock: fn() -> DateTime<Utc>,
     /// By which buckets fill up.
     pub(crate) ticks: Ticks,
     /// Whether pages without an origin belong to the site.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use proptest::{collection::vec, prelude::*};
 use truycap::{
-    domain::{fold::DayViews, producer::ProducerId, site::SiteId},
+    domain::{counts::DayViews, producer::ProducerId, site::SiteId},
     journal::{
         Entry,
         sqlite::encoding::{Body, DecodeError},

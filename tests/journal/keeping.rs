@@ -16,12 +16,12 @@ use crate::support::{MIB, Place, at, copy, day, entry, fill, numbered, read_all,
 async fn an_entry_is_numbered_from_one_and_there_again_after_a_restart() {
     let place = Place::new();
     let journal = place.open();
-    assert_eq!(journal.head(), 0);
+    assert_eq!(journal.head_at_open(), 0);
     fill(&journal, 1..=25).await;
     drop(journal);
 
     let journal = place.open();
-    assert_eq!(journal.head(), 25);
+    assert_eq!(journal.head_at_open(), 25);
     assert_eq!(read_all(&journal, "a", 0).await.unwrap(), sum_of_a(1..=25));
     assert_eq!(read_all(&journal, "a", 20).await.unwrap(), sum_of_a(21..=25));
     assert_eq!(journal.append(numbered(26)).await, Ok(26));
@@ -95,7 +95,7 @@ async fn a_closed_journal_has_done_what_was_called_and_refuses_more() {
     assert_eq!(called.await, Ok(1));
     assert!(matches!(journal.append(numbered(2)).await, Err(JournalError::Failed(_))));
     assert_eq!(fs::metadata(place.wal()).unwrap().len(), 0, "everything is in the one file");
-    assert_eq!(place.open().head(), 1);
+    assert_eq!(place.open().head_at_open(), 1);
 }
 
 #[test]
@@ -126,7 +126,7 @@ async fn a_journal_is_held_by_one_at_a_time() {
     assert_eq!(place.try_open().unwrap_err(), OpenError::Held(place.path()));
     fill(&journal, 1..=2).await;
     drop(journal);
-    assert_eq!(place.open().head(), 2);
+    assert_eq!(place.open().head_at_open(), 2);
 }
 
 /// A crash leaves the file and some beginning of the log; the entries that were synced by then are in that beginning.
@@ -147,7 +147,7 @@ async fn a_log_torn_anywhere_holds_every_entry_synced_before() {
         fs::write(torn.wal(), &whole[..length]).unwrap();
         let held = acknowledged.iter().rev().find(|(log, _)| *log <= length as u64).unwrap().1;
         let journal = torn.open();
-        assert_eq!(journal.head(), held, "log of {length} bytes");
+        assert_eq!(journal.head_at_open(), held, "log of {length} bytes");
         assert_eq!(read_all(&journal, "a", 0).await.unwrap(), sum_of_a(1..=held));
         assert_eq!(journal.append(numbered(held + 1)).await, Ok(held + 1));
     }
@@ -186,7 +186,7 @@ async fn a_trim_is_bounded_and_says_that_there_is_more() {
     drop(journal);
     // The number of the last entry outlives it.
     let journal = place.open();
-    assert_eq!(journal.head(), 4200);
+    assert_eq!(journal.head_at_open(), 4200);
     assert_eq!(journal.append(numbered(4201)).await, Ok(4201));
 }
 
@@ -272,7 +272,7 @@ async fn a_skip_gives_the_next_entry_a_later_number() {
     assert_eq!(journal.read(&site("a"), 50, Seq::MAX).await.unwrap().days, sum_of_a([101]));
     drop(journal);
     let journal = place.open();
-    assert_eq!(journal.head(), 101);
+    assert_eq!(journal.head_at_open(), 101);
     trim(&journal, 101, 101, Seq::MAX).await.unwrap();
     assert_eq!(journal.append(numbered(102)).await, Ok(102));
     assert!(matches!(journal.skip(u64::MAX).await, Err(JournalError::Damaged(_))));

@@ -11,7 +11,7 @@ use std::{
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tempfile::TempDir;
 use truycap::{
-    domain::{article::ArticleId, fold::DayViews, producer::Seq, site::SiteId},
+    domain::{article::ArticleId, counts::DayViews, producer::Seq, site::SiteId},
     journal::{
         Entry, Journal, JournalError, Usage,
         sqlite::{Config, OpenError, SqliteJournal},

@@ -31,7 +31,7 @@ fn soak(plain: u64, more: u64) -> u64 {
 
 /// A place whose clients stand behind a proxy on this machine, and whose site looks at its readers.
 fn place() -> Place {
-    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "30m", readers = true }]"#;
+    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "30m", visitors = true }]"#;
     Place::new().with("SITES", site).with("CLIENTS__HEADER", "x-forwarded-for").with("LISTEN__MAX_CONNECTIONS", "20000")
 }
 
@@ -154,7 +154,7 @@ fn clients(place: &Place, count: u64) {
     println!("{count} views by different clients: {views}");
     service.measure("after them");
     assert_eq!(views.taken, count);
-    println!("readers: {}", service.answer("portal", &[])["readers"]);
+    println!("visitors: {}", service.answer("portal", &[])["visitors"]);
     service.stop();
 }
 

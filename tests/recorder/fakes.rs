@@ -15,8 +15,8 @@ use tokio::{
 use truycap::{
     domain::{
         article::ArticleId,
-        calendar::Bucket,
-        fold::Deltas,
+        counts::Deltas,
+        period::Bucket,
         producer::{ProducerId, Seq},
         retention::Retention,
         site::SiteId,
@@ -92,12 +92,13 @@ impl FakeJournal {
     }
 }
 
+#[async_trait::async_trait]
 impl Journal for FakeJournal {
     fn producer(&self) -> ProducerId {
         PRODUCER
     }
 
-    fn head(&self) -> Seq {
+    fn head_at_open(&self) -> Seq {
         let disk = self.disk();
         disk.opened
     }
@@ -176,7 +177,7 @@ pub(crate) struct Ways {
 }
 
 pub(crate) struct FakeStore {
-    pub(crate) memory: MemoryStore<fn() -> DateTime<Utc>>,
+    pub(crate) memory: MemoryStore,
     ways: Mutex<Ways>,
 }
 
@@ -202,6 +203,7 @@ impl FakeStore {
     }
 }
 
+#[async_trait::async_trait]
 impl Store for FakeStore {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         assert!(from < to, "an apply moves the offset");
@@ -221,6 +223,11 @@ impl Store for FakeStore {
             return Err(StoreError::NotApplied("as told".into()));
         }
         self.memory.figures(site, producer, today, articles).await
+    }
+
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+        self.reach().await?;
+        self.memory.offset(site, producer).await
     }
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use truycap::{
     domain::{
         article::ArticleId,
-        fold::{DayViews, Deltas},
+        counts::{DayViews, Deltas},
         producer::{ProducerId, Seq},
         site::{Rules, Site, SiteId},
     },
@@ -55,7 +55,7 @@ impl Stage {
         let site = |site: &&str| Site { id: id(site), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
         let config = Config { flush_interval: Duration::from_millis(250), retain: RETAIN, apply_sums: APPLY_SUMS };
         let sites = sites.iter().map(site).collect();
-        let (handle, recorder) = recorder::spawn(config, sites, Arc::new(journal.clone()), Arc::clone(&store), now).await.unwrap();
+        let (handle, recorder) = recorder::spawn(config, sites, Arc::new(journal.clone()), store.clone(), now).await.unwrap();
         Self { journal, store, handle, recorder }
     }
 

@@ -11,7 +11,7 @@ use crate::{
 #[test]
 fn nothing_of_visitors_is_in_redis_but_what_means_nothing_and_expires() {
     let server = Server::start(&LOGGING);
-    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", readers = true }]"#;
+    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", visitors = true }]"#;
     let service = place(&server).with("SITES", site).with("CLIENTS__HEADER", "x-forwarded-for").start();
     for (visitor, _) in VISITORS {
         let (head, body) = view("portal", "/tin/duoc-dem");
@@ -20,7 +20,7 @@ fn nothing_of_visitors_is_in_redis_but_what_means_nothing_and_expires() {
         client.send(&(named + &body)).unwrap();
         assert!(client.answer().unwrap().counted());
     }
-    eventually("the readers", || (service.answer("portal", &[])["readers"]["visitors_today"] == 2).then_some(()));
+    eventually("the readers", || (service.answer("portal", &[])["visitors"]["visitors_today"] == 2).then_some(()));
     service.stop();
     let _: String = server.cli("SAVE");
     assert_ne!(files_with(&server.dir, b"/tin/duoc-dem"), [""; 0]);

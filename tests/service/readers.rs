@@ -19,12 +19,12 @@ fn from(service: &Service, address: &str) -> Value {
 
 #[test]
 fn readers_behind_a_proxy_are_told_apart_and_counted_and_their_addresses_are_in_no_log() {
-    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", readers = true }]"#;
+    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", visitors = true }]"#;
     let place = place().with("SITES", site).with("CLIENTS__HEADER", "forwarded").with("BOTS__DENY", "Evil").with("LOG__LEVEL", "debug");
     let service = place.start();
     for (address, counted, visitors) in [("203.0.113.77", true, 1), ("203.0.113.77", false, 1), ("203.0.113.78", true, 2)] {
         let answer = from(&service, address);
-        assert_eq!((&answer["counted"], &answer["readers"]["visitors_today"]), (&json!(counted), &json!(visitors)), "{answer}");
+        assert_eq!((&answer["counted"], &answer["visitors"]["visitors_today"]), (&json!(counted), &json!(visitors)), "{answer}");
     }
     let (head, body) = view("portal", "/1");
     let mut client = service.client();
@@ -39,7 +39,7 @@ fn readers_behind_a_proxy_are_told_apart_and_counted_and_their_addresses_are_in_
 
 #[test]
 fn nothing_of_visitors_is_in_the_log_or_in_a_file() {
-    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", readers = true, max_new_articles_per_day = 5 }]"#;
+    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", visitors = true, max_new_articles_per_day = 5 }]"#;
     let place = place().with("SITES", site).with("CLIENTS__HEADER", "forwarded");
     let service = place.start();
     for (visitor, _) in VISITORS {
@@ -49,7 +49,7 @@ fn nothing_of_visitors_is_in_the_log_or_in_a_file() {
         client.send(&(head.replace("host: x", &named).replace("Mozilla/5.0", AGENT) + &body)).unwrap();
         assert!(client.answer().unwrap().counted());
     }
-    eventually("the readers", || (service.answer("portal", &[])["readers"]["visitors_today"] == 2).then_some(()));
+    eventually("the readers", || (service.answer("portal", &[])["visitors"]["visitors_today"] == 2).then_some(()));
     service.process.signal("HUP");
     eventually("the configuration is read again", || service.process.log().contains("configuration").then_some(()));
     // As it lies on the disk while the service runs, and after it has stopped.

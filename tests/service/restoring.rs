@@ -37,8 +37,8 @@ fn kept(place: &Place, site: &str) -> u64 {
     let journal = SqliteJournal::open(Config { path: place.journal(), max_bytes: 1 << 20 }).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (site, mut after, mut views) = (SiteId::parse(site).unwrap(), 0, 0);
-    while after < journal.head() {
-        let replay = runtime.block_on(journal.read(&site, after, journal.head())).unwrap();
+    while after < journal.head_at_open() {
+        let replay = runtime.block_on(journal.read(&site, after, journal.head_at_open())).unwrap();
         views += replay.days.values().map(|day| day.views).sum::<u64>();
         after = replay.to;
     }

@@ -14,7 +14,7 @@ use tokio::{runtime::Runtime, sync::mpsc};
 use truycap::{
     domain::{
         article::ArticleId,
-        fold::Deltas,
+        counts::Deltas,
         producer::{ProducerId, Seq},
         retention::Retention,
         site::SiteId,
@@ -34,7 +34,7 @@ const ROWS: usize = 10_000;
 type RedisClock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 pub(crate) enum Books {
-    Memory(MemoryStore<fn() -> DateTime<Utc>>),
+    Memory(MemoryStore),
     Redis(OnRedis),
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum Image {
 /// Keys of its own on the server that all worlds share.
 pub(crate) struct OnRedis {
     prefix: String,
-    store: Arc<RedisStore<RedisClock>>,
+    store: Arc<RedisStore>,
     /// The simulated time, for threads that do not know it.
     now: Arc<AtomicI64>,
 }
@@ -68,7 +68,7 @@ fn runtime() -> &'static Runtime {
 impl OnRedis {
     /// Carries out a call elsewhere, while this thread stands still and with it the simulated time: to the simulation, it
     /// takes none.
-    fn call<T: Send + 'static, F: Future<Output = T> + Send + 'static>(&self, call: impl FnOnce(Arc<RedisStore<RedisClock>>) -> F) -> T {
+    fn call<T: Send + 'static, F: Future<Output = T> + Send + 'static>(&self, call: impl FnOnce(Arc<RedisStore>) -> F) -> T {
         self.now.store(now().timestamp_millis(), Ordering::SeqCst);
         let (done, answer) = std::sync::mpsc::sync_channel(1);
         let call = call(Arc::clone(&self.store));

@@ -7,8 +7,8 @@ use tokio::{sync::mpsc, time::Instant};
 use truycap::{
     domain::{
         article::ArticleId,
-        calendar::Bucket,
-        fold::Deltas,
+        counts::Deltas,
+        period::Bucket,
         producer::{ProducerId, Seq},
         site::SiteId,
     },
@@ -33,12 +33,13 @@ impl FakeJournal {
     }
 }
 
+#[async_trait::async_trait]
 impl Journal for FakeJournal {
     fn producer(&self) -> ProducerId {
         ProducerId(self.instance as u128 + 1)
     }
 
-    fn head(&self) -> Seq {
+    fn head_at_open(&self) -> Seq {
         self.disk(|disk| disk.head)
     }
 
@@ -146,6 +147,7 @@ impl FakeStore {
     }
 }
 
+#[async_trait::async_trait]
 impl Store for FakeStore {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         assert!(from < to, "an apply moves the offset");
@@ -169,6 +171,10 @@ impl Store for FakeStore {
         let snapshot = self.world.store.figures(site, producer, today, articles).await;
         self.life.step(&self.world).await;
         snapshot
+    }
+
+    async fn offset(&self, _: &SiteId, _: ProducerId) -> Result<Seq, StoreError> {
+        unreachable!("the recorder asks for figures")
     }
 
     async fn top(&self, _: &SiteId, _: Bucket, _: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {

@@ -37,9 +37,9 @@ use tokio::{
 use truycap::{
     domain::{
         article::ArticleId,
-        calendar::Bucket,
+        counts::Deltas,
         figures::{Figure, Figures},
-        fold::Deltas,
+        period::Bucket,
         site::{Rules, Site, SiteId},
     },
     recorder::{self, Config, Handle, Recorder},

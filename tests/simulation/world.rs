@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{sync::Notify, time::Instant};
 use truycap::{
     domain::{
-        fold::{DayViews, Deltas},
+        counts::{DayViews, Deltas},
         producer::{ProducerId, Seq},
         site::SiteId,
     },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use truycap::{
-    domain::fold::Deltas,
+    domain::counts::Deltas,
     store::{Applied, Row, Store},
 };
 

@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use truycap::{
     domain::{
         article::ArticleId,
-        calendar::Bucket,
-        fold::Deltas,
+        counts::Deltas,
+        period::Bucket,
         producer::{ProducerId, Seq},
         retention::Retention,
         site::SiteId,
@@ -58,10 +58,10 @@ trait Harness: Sized {
     fn restart(self) -> impl Future<Output = Self>;
 }
 
-struct Memory(MemoryStore<Clock>);
+struct Memory(MemoryStore);
 
 impl Harness for Memory {
-    type Store = MemoryStore<Clock>;
+    type Store = MemoryStore;
 
     async fn start() -> Self {
         Self(MemoryStore::new(Retention::default(), Utc::now))
@@ -80,16 +80,16 @@ impl Harness for Memory {
 
 struct Sqlite {
     dir: TempDir,
-    store: SqliteStore<Clock>,
+    store: SqliteStore,
 }
 
 /// Opens the store of a directory by a clock.
-fn sqlite_in(dir: &TempDir, clock: Clock) -> SqliteStore<Clock> {
+fn sqlite_in(dir: &TempDir, clock: Clock) -> SqliteStore {
     SqliteStore::open(Config { path: dir.path().join("made/for/it/truycap.db") }, Retention::default(), clock).unwrap()
 }
 
 impl Harness for Sqlite {
-    type Store = SqliteStore<Clock>;
+    type Store = SqliteStore;
 
     async fn start() -> Self {
         let dir = TempDir::new().unwrap();
@@ -109,11 +109,11 @@ impl Harness for Sqlite {
 /// A store with keys of its own on the server that all tests of this process share.
 struct Redis {
     prefix: String,
-    store: RedisStore<Clock>,
+    store: RedisStore,
 }
 
 impl Harness for Redis {
-    type Store = RedisStore<Clock>;
+    type Store = RedisStore;
 
     async fn start() -> Self {
         let prefix = redis_server::new_prefix();

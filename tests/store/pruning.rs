@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use truycap::store::{Store, sqlite::SqliteStore};
 
-use crate::{Clock, MINE, THEIRS, add, bucket, count, export, site, sqlite_in};
+use crate::{MINE, THEIRS, add, bucket, count, export, site, sqlite_in};
 
 /// In which 2030-01 is kept, but not 2030-01-01 after 40 days.
 fn january() -> DateTime<Utc> {
@@ -42,7 +42,7 @@ fn left(dir: &TempDir, condition: &str) -> usize {
 }
 
 /// Applies without views, until a commit deletes nothing more. Answers with how many rows each of them deleted.
-async fn prune(dir: &TempDir, store: &SqliteStore<Clock>, from: u64) -> Vec<usize> {
+async fn prune(dir: &TempDir, store: &SqliteStore, from: u64) -> Vec<usize> {
     let mut deleted = Vec::new();
     let mut before = left(dir, "true");
     for seq in from.. {

@@ -8,9 +8,9 @@ use truycap::{
     domain::{
         MAX_COUNT,
         article::ArticleId,
-        calendar::Bucket,
+        counts::{DayViews, Deltas},
         figures::{Figure, Figures},
-        fold::{DayViews, Deltas},
+        period::Bucket,
         producer::ProducerId,
         site::SiteId,
     },

@@ -249,7 +249,7 @@ async fn a_closed_store_refuses() {
 async fn a_server_that_may_lose_counters_gets_advice() {
     let server = Server::start(&["--maxmemory-policy", "allkeys-lru", "--appendfsync", "no"]);
     let (store, mut raw) = (server.store("p"), server.raw());
-    let advice = store.advise().await.unwrap();
+    let advice = store.advice().await.unwrap();
     assert_eq!(advice.len(), 3, "{advice:#?}");
     for (sentence, setting) in advice.iter().zip(["maxmemory-policy to noeviction", "appendonly to yes", "appendfsync to everysec"]) {
         assert!(sentence.contains(setting), "{sentence}");
@@ -257,7 +257,7 @@ async fn a_server_that_may_lose_counters_gets_advice() {
     for line in ["CONFIG SET maxmemory-policy noeviction", "CONFIG SET appendonly yes", "CONFIG SET appendfsync everysec"] {
         let () = cli(&mut raw, line);
     }
-    assert_eq!(store.advise().await.unwrap(), [""; 0]);
+    assert_eq!(store.advice().await.unwrap(), [""; 0]);
 }
 
 #[test]

@@ -7,10 +7,10 @@ use truycap::{
     store::{Applied, Store, StoreError, redis::RedisStore},
 };
 
-use crate::{Clock, MINE, count, deltas, offset, redis_server::Server, redis_server::open, site};
+use crate::{MINE, count, deltas, offset, redis_server::Server, redis_server::open, site};
 
 /// Asks until it is answered.
-async fn answered(store: &RedisStore<Clock>) {
+async fn answered(store: &RedisStore) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while let Err(error) = store.ping().await {
         assert!(matches!(error, StoreError::NotApplied(_)), "{error}");
@@ -19,7 +19,7 @@ async fn answered(store: &RedisStore<Clock>) {
     }
 }
 
-async fn apply(store: &RedisStore<Clock>, from: Seq) -> Result<Applied, StoreError> {
+async fn apply(store: &RedisStore, from: Seq) -> Result<Applied, StoreError> {
     store.apply(&site("portal"), MINE, from, from + 1, deltas(&[("total", "", 1), ("total", "/a", 1)])).await
 }
 

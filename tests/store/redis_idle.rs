@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A store whose clock stands at noon of a day.
-fn on(prefix: &str, clock: Clock) -> RedisStore<Clock> {
+fn on(prefix: &str, clock: Clock) -> RedisStore {
     open_by(&shared().url(), prefix, Wait::default(), clock)
 }
 

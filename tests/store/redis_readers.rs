@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use truycap::{
     domain::site::{Rules, Site},
     readers::{Estimate, Readers, tend},
-    store::{Store, StoreError, any::AnyStore},
+    store::{SharedVisitors, Store, StoreError},
 };
 
 use crate::{
@@ -23,9 +23,9 @@ use crate::{
 async fn the_first_key_of_a_day_is_that_of_all() {
     let (store, site) = (shared().store(&new_prefix()), site("portal"));
     let today = day("2026-11-23");
-    assert_eq!(store.readers_key(&site, today, [1; 16]).await.unwrap(), [1; 16]);
-    assert_eq!(store.readers_key(&site, today, [2; 16]).await.unwrap(), [1; 16]);
-    assert_eq!(store.readers_key(&site, day("2026-11-24"), [3; 16]).await.unwrap(), [3; 16]);
+    assert_eq!(store.key(&site, today, [1; 16]).await.unwrap(), [1; 16]);
+    assert_eq!(store.key(&site, today, [2; 16]).await.unwrap(), [1; 16]);
+    assert_eq!(store.key(&site, day("2026-11-24"), [3; 16]).await.unwrap(), [3; 16]);
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn readers_of_a_day_and_of_the_last_minutes_are_counted_once() {
     let (store, site, today) = (shared().store(&new_prefix()), site("portal"), day("2026-11-23"));
     let counts = async |minute, readers: &[u8]| {
         let hashes: Vec<_> = readers.iter().map(|reader| [*reader; 16]).collect();
-        let counts = store.count_readers(&site, today, minute, &hashes).await.unwrap();
+        let counts = store.count(&site, today, minute, &hashes).await.unwrap();
         (counts.online, counts.today)
     };
     assert_eq!(counts(100, &[]).await, (0, 0));
@@ -48,12 +48,12 @@ async fn readers_of_a_day_and_of_the_last_minutes_are_counted_once() {
 async fn keys_of_readers_expire_within_48_hours() {
     let (prefix, site, today) = (new_prefix(), site("portal"), day("2026-11-23"));
     let store = shared().store(&prefix);
-    store.readers_key(&site, today, [1; 16]).await.unwrap();
-    store.count_readers(&site, today, 100, &[[1; 16]]).await.unwrap();
+    store.key(&site, today, [1; 16]).await.unwrap();
+    store.count(&site, today, 100, &[[1; 16]]).await.unwrap();
     let mut raw = shared().raw();
     let mut keys: Vec<String> = redis::cmd("KEYS").arg(format!("{prefix}:*")).query(&mut raw).unwrap();
     keys.sort();
-    let names = ["readers:2026-11-23", "readers:key:2026-11-23", "readers:online:100"];
+    let names = ["visitors:2026-11-23", "visitors:key:2026-11-23", "visitors:online:100"];
     assert_eq!(keys, names.map(|name| format!("{prefix}:{{portal}}:{name}")));
     for key in keys {
         let seconds: i64 = redis::cmd("TTL").arg(&key).query(&mut raw).unwrap();
@@ -65,11 +65,11 @@ async fn keys_of_readers_expire_within_48_hours() {
 async fn something_else_under_their_names_is_told() {
     let (prefix, site, today) = (new_prefix(), site("portal"), day("2026-11-23"));
     let (store, mut raw) = (shared().store(&prefix), shared().raw());
-    for name in ["readers:2026-11-23", "readers:key:2026-11-23"] {
+    for name in ["visitors:2026-11-23", "visitors:key:2026-11-23"] {
         redis::cmd("HSET").arg(format!("{prefix}:{{portal}}:{name}")).arg("a").arg("b").exec(&mut raw).unwrap();
     }
-    assert!(matches!(store.readers_key(&site, today, [1; 16]).await, Err(StoreError::Corrupt(_))));
-    assert!(store.count_readers(&site, today, 100, &[[1; 16]]).await.is_err());
+    assert!(matches!(store.key(&site, today, [1; 16]).await, Err(StoreError::Corrupt(_))));
+    assert!(store.count(&site, today, 100, &[[1; 16]]).await.is_err());
 }
 
 /// A Monday, 10:00 in Hà Nội; the clock of all instances.
@@ -78,7 +78,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn portal() -> Site {
-    let rules = Rules { readers: true, ..Rules::default() };
+    let rules = Rules { visitors: true, ..Rules::default() };
     Site { id: site("portal"), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules }
 }
 
@@ -98,7 +98,7 @@ async fn instances_count_their_readers_together() {
     let prefix = new_prefix();
     let instance = || {
         let readers = Arc::new(Readers::new(true));
-        let store = Arc::new(AnyStore::Redis(Box::new(shared().store(&prefix))));
+        let store = Arc::new(shared().store(&prefix));
         (Arc::clone(&readers), tokio::spawn(tend(readers, store, now)))
     };
     let ((one, tending), (other, tending_other)) = (instance(), instance());
@@ -119,7 +119,7 @@ async fn instances_count_their_readers_together() {
 #[tokio::test]
 async fn a_redis_that_is_away_leaves_nothing_known_and_nothing_waiting() {
     let server = Server::start(&[]);
-    let store = Arc::new(AnyStore::Redis(Box::new(server.store("truycap"))));
+    let store = Arc::new(server.store("truycap"));
     drop(server);
     let readers = Arc::new(Readers::new(true));
     let tending = tokio::spawn(tend(Arc::clone(&readers), store, now));
@@ -134,7 +134,7 @@ async fn a_redis_that_is_away_leaves_nothing_known_and_nothing_waiting() {
 #[tokio::test]
 async fn a_redis_that_is_silent_keeps_no_addresses_of_many_sites_waiting() {
     let server = Server::start(&[]);
-    let store = Arc::new(AnyStore::Redis(Box::new(server.store("truycap"))));
+    let store = Arc::new(server.store("truycap"));
     store.ping().await.unwrap();
     server.signal("STOP");
     let readers = Arc::new(Readers::new(true));

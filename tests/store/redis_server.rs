@@ -27,13 +27,13 @@ pub(crate) fn new_prefix() -> String {
 }
 
 /// A store of any URL.
-pub(crate) fn open(url: &str, prefix: &str) -> RedisStore<Clock> {
+pub(crate) fn open(url: &str, prefix: &str) -> RedisStore {
     let clock: Clock = Utc::now;
     open_by(url, prefix, Wait::default(), clock)
 }
 
 /// A store that waits for replicas or disks, or has a clock of its own.
-pub(crate) fn open_by(url: &str, prefix: &str, wait: Wait, clock: Clock) -> RedisStore<Clock> {
+pub(crate) fn open_by(url: &str, prefix: &str, wait: Wait, clock: Clock) -> RedisStore {
     RedisStore::open(Config { url: url.parse().unwrap(), prefix: prefix.parse().unwrap(), wait }, Retention::default(), clock)
 }
 
@@ -44,7 +44,7 @@ impl Server {
     }
 
     /// A store on this server.
-    pub(crate) fn store(&self, prefix: &str) -> RedisStore<Clock> {
+    pub(crate) fn store(&self, prefix: &str) -> RedisStore {
         open(&self.url(), prefix)
     }
 }

@@ -49,7 +49,7 @@ async fn a_dropped_increment_cannot_make_an_apply_fail<H: Harness>() {
 async fn a_bucket_of_today_is_kept<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
-    let names = truycap::domain::calendar::Bucket::of_day(chrono::Utc::now().date_naive()).map(|bucket| bucket.to_string());
+    let names = truycap::domain::period::Bucket::of_day(chrono::Utc::now().date_naive()).map(|bucket| bucket.to_string());
     let rows: Vec<_> = names.iter().map(|name| (name.as_str(), "/a", 1)).collect();
     add(store, &site, MINE, 0, 1, &rows).await;
     for name in &names {

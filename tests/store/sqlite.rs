@@ -15,7 +15,7 @@ use truycap::{
 
 use crate::{Clock, MINE, add, bucket, count, deltas, offset, site, sqlite_in};
 
-fn open(path: &Path) -> Result<SqliteStore<Clock>, String> {
+fn open(path: &Path) -> Result<SqliteStore, String> {
     let clock: Clock = Utc::now;
     SqliteStore::open(Config { path: path.into() }, Retention::default(), clock).map_err(|e| e.to_string())
 }

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use truycap::{
     domain::retention::Retention,
-    store::sqlite::{Config, SqliteStore},
+    store::{
+        Store,
+        sqlite::{Config, SqliteStore},
+    },
     transfer::{as_text, figures},
 };
 

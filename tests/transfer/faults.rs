@@ -14,9 +14,9 @@ use tokio::{sync::mpsc, task::yield_now, time::Instant};
 use truycap::{
     domain::{
         article::ArticleId,
-        calendar::Bucket,
+        counts::{DayViews, Deltas},
         figures::Figure,
-        fold::{DayViews, Deltas},
+        period::Bucket,
         producer::{ProducerId, Seq},
         retention::Retention,
         site::SiteId,
@@ -63,6 +63,7 @@ impl<F: Fn(u64) -> Fault> Faulty<F> {
     }
 }
 
+#[async_trait::async_trait]
 impl<F: Fn(u64) -> Fault + Send + Sync + 'static> Store for Faulty<F> {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         assert!(deltas.0.values().map(|bucket| bucket.articles.len() + 1).sum::<usize>() <= 2500, "a chunk is bounded");
@@ -93,6 +94,10 @@ impl<F: Fn(u64) -> Fault + Send + Sync + 'static> Store for Faulty<F> {
 
     async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
         self.inner.figures(site, producer, today, articles).await
+    }
+
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+        self.inner.offset(site, producer).await
     }
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use truycap::{
     domain::{article::ArticleId, retention::Retention, site::SiteId},
     store::{Store, memory::MemoryStore},
-    transfer::{CheckError, Checked, ImportError, Outcome, check, export, import},
+    transfer::{CheckError, Checked, ImportError, ImportSummary, check, export, import},
 };
 
 mod counters;
@@ -24,7 +24,7 @@ mod mistakes;
 mod roundtrip;
 mod shapes;
 
-type Memory = MemoryStore<fn() -> DateTime<Utc>>;
+type Memory = MemoryStore;
 
 /// The day of every test.
 fn today() -> NaiveDate {
@@ -71,7 +71,7 @@ fn checked(path: &Path) -> Result<Checked, CheckError> {
     check(path, &sites(), today(), &ProgressBar::hidden())
 }
 
-async fn import_file<S: Store>(store: &S, path: &Path) -> Result<Outcome, ImportError> {
+async fn import_file<S: Store>(store: &S, path: &Path) -> Result<ImportSummary, ImportError> {
     import(store, &checked(path).unwrap(), &ProgressBar::hidden()).await
 }
 

@@ -13,7 +13,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use truycap::{
-    domain::{article::ArticleId, calendar::Bucket, fold::Deltas, producer::ProducerId},
+    domain::{article::ArticleId, counts::Deltas, period::Bucket, producer::ProducerId},
     store::Store,
     transfer::export,
 };

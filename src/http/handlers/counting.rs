@@ -2,15 +2,14 @@
 
 use super::Call;
 use crate::{
-    domain::{article::ArticleId, figures::Figure},
+    domain::{article::ArticleId, figures::Figure, outcome::Outcome},
     http::respond::Problem,
     readers::{Claim, Hold},
-    recorder::Fate,
 };
 
 /// What became of a view.
 #[derive(Clone, Debug)]
-pub(super) enum Outcome {
+pub(super) enum Decision {
     /// Counted for the site, and for this article of it; or why for none of it, where one was named.
     Counted { article: Option<ArticleId>, reason: Option<&'static str> },
     /// Not counted, and why.
@@ -25,18 +24,18 @@ const LIMIT: &str = "article_limit";
 
 impl Call<'_> {
     /// Counts a view, if it is one by a reader and none that was counted before.
-    pub(super) async fn count(&self, article: Option<ArticleId>) -> Result<Outcome, Problem> {
+    pub(super) async fn count(&self, article: Option<ArticleId>) -> Result<Decision, Problem> {
         let site = &self.counter.site;
-        if let Some(fate) = self.audience.not_a_reader(&self.head.headers) {
-            return Ok(self.ignore(fate));
+        if let Some(outcome) = self.audience.not_a_reader(&self.head.headers) {
+            return Ok(self.ignore(outcome));
         }
         let mut hold = match self.audience.arrive(self.peer, &self.head.headers, site, article.as_ref(), || self.handle.now()) {
-            Claim::Repeat => return Ok(self.ignore(Fate::Repeat)),
+            Claim::Repeat => return Ok(self.ignore(Outcome::Repeat)),
             Claim::First(hold) => Some(hold),
             Claim::Unknown => None,
         };
         // What is held is let go where it is refused here, or below.
-        self.audience.let_count(site).inspect_err(|_| self.counter.note(Fate::Limited))?;
+        self.audience.let_count(site).inspect_err(|_| self.counter.note(Outcome::Limited))?;
         let (article, reason) = self.admit(article).await;
         let written = self.record(article.clone());
         // Whoever leaves from here on has been counted, and must not count again by leaving each time.
@@ -45,12 +44,12 @@ impl Call<'_> {
             hold.iter_mut().for_each(Hold::give_up);
             return Err(problem);
         }
-        Ok(Outcome::Counted { article, reason })
+        Ok(Decision::Counted { article, reason })
     }
 
-    fn ignore(&self, fate: Fate) -> Outcome {
-        self.counter.note(fate);
-        Outcome::NotCounted(fate.name())
+    fn ignore(&self, outcome: Outcome) -> Decision {
+        self.counter.note(outcome);
+        Decision::NotCounted(outcome.name())
     }
 
     /// The article, if its views are to be counted; else why they are not.

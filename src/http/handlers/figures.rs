@@ -5,7 +5,7 @@ use std::io::Write as _;
 use chrono::SecondsFormat;
 use hyper::Response;
 
-use super::{Call, counting::Outcome};
+use super::{Call, counting::Decision};
 use crate::{
     http::{
         query::Query,
@@ -29,16 +29,16 @@ pub(in crate::http) async fn answer(call: Call<'_>) -> Result<Response<Body>, Pr
 }
 
 /// Figures, and what became of the view that asked for them, where one did.
-pub(super) fn write(call: &Call<'_>, figures: &Answer, outcome: Option<&Outcome>, caching: Caching) -> Response<Body> {
+pub(super) fn write(call: &Call<'_>, figures: &Answer, outcome: Option<&Decision>, caching: Caching) -> Response<Body> {
     let (counted, reason) = match outcome {
         None => (None, None),
-        Some(Outcome::Counted { reason, .. }) => (Some(true), *reason),
-        Some(Outcome::NotCounted(reason)) => (Some(false), Some(*reason)),
+        Some(Decision::Counted { reason, .. }) => (Some(true), *reason),
+        Some(Decision::NotCounted(reason)) => (Some(false), Some(*reason)),
     };
     let site = &call.counter.site;
-    let readers = call.audience.estimate(site, || call.handle.now());
+    let visitors = call.audience.estimate(site, || call.handle.now());
     let as_of = figures.as_of.with_timezone(&site.timezone).to_rfc3339_opts(SecondsFormat::Secs, false);
-    json_text(caching, Written { counted, reason, figures, readers, as_of }.to_json())
+    json_text(caching, Written { counted, reason, figures, visitors, as_of }.to_json())
 }
 
 /// An answer, whose members are written in this order. By hand, for this is most of what there is to do for a view.
@@ -46,7 +46,7 @@ struct Written<'a> {
     counted: Option<bool>,
     reason: Option<&'static str>,
     figures: &'a Answer,
-    readers: Option<Option<Estimate>>,
+    visitors: Option<Option<Estimate>>,
     as_of: String,
 }
 
@@ -76,9 +76,9 @@ impl Written<'_> {
             figures.write_json(&mut out);
         }
         out.push(b'}');
-        if let Some(readers) = &self.readers {
-            out.extend_from_slice(b",\"readers\":");
-            serde_json::to_writer(&mut out, readers)?;
+        if let Some(visitors) = &self.visitors {
+            out.extend_from_slice(b",\"visitors\":");
+            serde_json::to_writer(&mut out, visitors)?;
         }
         out.extend_from_slice(b",\"as_of\":\"");
         out.extend_from_slice(self.as_of.as_bytes());

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Call, store_away};
 use crate::{
-    domain::calendar::{Bucket, Period},
+    domain::period::{Bucket, Period},
     http::{
         query::Query,
         respond::{Body, Caching, Problem, json},

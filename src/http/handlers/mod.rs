@@ -6,8 +6,8 @@ use hyper::{StatusCode, http::request::Parts};
 
 use super::{audience::Audience, client::Sender, respond::Problem};
 use crate::{
-    domain::article::ArticleId,
-    recorder::{Counter, Fate, Handle, RecordError},
+    domain::{article::ArticleId, outcome::Outcome},
+    recorder::{Counter, Handle, RecordError},
     store::StoreError,
 };
 
@@ -42,7 +42,7 @@ impl Call<'_> {
         if self.sender.may_count(&self.head.headers, &self.counter.site) {
             return Ok(());
         }
-        self.counter.note(Fate::Foreign);
+        self.counter.note(Outcome::Foreign);
         let detail = match self.sender {
             Sender::Unknown => "views of this site are taken from its own pages only",
             Sender::Foreign | Sender::Own(_) => "views of this site are not taken from pages of that origin",

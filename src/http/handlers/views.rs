@@ -2,7 +2,7 @@
 
 use hyper::Response;
 
-use super::{Call, counting::Outcome, figures::write};
+use super::{Call, counting::Decision, figures::write};
 use crate::http::{
     RequestBody,
     body::read_article,
@@ -15,7 +15,7 @@ pub(in crate::http) async fn answer<B: RequestBody>(call: Call<'_>, body: B) -> 
     let article = read_article(&call.head.headers, body, call.body_read).await?;
     let outcome = call.count(article.clone()).await?;
     // What has no buckets has no figures.
-    let article = if let Outcome::Counted { article, .. } = &outcome { article } else { &article };
+    let article = if let Decision::Counted { article, .. } = &outcome { article } else { &article };
     let figures = call.handle.figures(call.counter, article.as_slice()).await;
     Ok(write(&call, &figures, Some(&outcome), Caching::Never))
 }

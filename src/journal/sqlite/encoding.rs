@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         article::ArticleId,
-        fold::DayViews,
+        counts::DayViews,
         producer::{ProducerId, Seq},
         site::SiteId,
     },

@@ -23,6 +23,7 @@ use std::{
     thread::JoinHandle,
 };
 
+use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Entry, Journal, JournalError, Replay, Usage};
@@ -54,7 +55,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct SqliteJournal {
     producer: ProducerId,
-    head: Seq,
+    head_at_open: Seq,
     commands: mpsc::UnboundedSender<Command>,
     thread: Mutex<Option<JoinHandle<Result<(), JournalError>>>>,
 }
@@ -66,7 +67,7 @@ impl SqliteJournal {
     /// Where the file is held by somebody else, is not a journal, is damaged, or the disk does not allow it.
     pub fn open(config: Config) -> Result<Self, OpenError> {
         let file = open::open(&config)?;
-        let (producer, head) = (file.state().producer, file.state().head);
+        let (producer, head_at_open) = (file.state().producer, file.state().head);
         // Every call waits for its answer, so there are no more commands than callers; and one that never has to wait
         // for room takes its place in the order when it is called.
         let (commands, receiver) = mpsc::unbounded_channel();
@@ -74,7 +75,7 @@ impl SqliteJournal {
             .name("journal".into())
             .spawn(move || worker::run(file, receiver))
             .map_err(|error| OpenError::io(&config.path, error))?;
-        Ok(Self { producer, head, commands, thread: Mutex::new(Some(thread)) })
+        Ok(Self { producer, head_at_open, commands, thread: Mutex::new(Some(thread)) })
     }
 
     /// Carries out what was called before, and closes the file. Later calls fail; closing again does nothing.
@@ -92,11 +93,11 @@ impl SqliteJournal {
         thread.join().unwrap_or_else(|_| Err(JournalError::Failed("its thread panicked".into())))
     }
 
-    fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> impl Future<Output = Result<T, JournalError>> {
+    async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, JournalError> {
         let (reply, answer) = oneshot::channel();
-        // A command that was not taken drops its reply, which is an answer too.
+        // A command that the thread does not take drops its reply, which ends the wait below.
         let _ = self.commands.send(command(reply));
-        async { answer.await.unwrap_or_else(|_| Err(JournalError::Failed("it was closed".into()))) }
+        answer.await.unwrap_or_else(|_| Err(JournalError::Failed("it was closed".into())))
     }
 }
 
@@ -106,32 +107,33 @@ impl Drop for SqliteJournal {
     }
 }
 
+#[async_trait]
 impl Journal for SqliteJournal {
     fn producer(&self) -> ProducerId {
         self.producer
     }
 
-    fn head(&self) -> Seq {
-        self.head
+    fn head_at_open(&self) -> Seq {
+        self.head_at_open
     }
 
-    fn append(&self, entry: Arc<Entry>) -> impl Future<Output = Result<Seq, JournalError>> + Send {
-        self.call(move |reply| Command::Append { entry, reply })
+    async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
+        self.call(|reply| Command::Append { entry, reply }).await
     }
 
-    fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> impl Future<Output = Result<Replay, JournalError>> + Send {
-        self.call(move |reply| Command::Read { site: site.clone(), after, upto, reply })
+    async fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError> {
+        self.call(|reply| Command::Read { site: site.clone(), after, upto, reply }).await
     }
 
-    fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> impl Future<Output = Result<Usage, JournalError>> + Send {
-        self.call(move |reply| Command::Trim { offsets, upto, delete, reply })
+    async fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
+        self.call(|reply| Command::Trim { offsets, upto, delete, reply }).await
     }
 
-    fn skip(&self, seq: Seq) -> impl Future<Output = Result<(), JournalError>> + Send {
-        self.call(move |reply| Command::Skip { seq, reply })
+    async fn skip(&self, seq: Seq) -> Result<(), JournalError> {
+        self.call(|reply| Command::Skip { seq, reply }).await
     }
 
-    fn sites(&self) -> impl Future<Output = Result<Vec<SiteId>, JournalError>> + Send {
-        self.call(move |reply| Command::Sites { reply })
+    async fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
+        self.call(|reply| Command::Sites { reply }).await
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     domain::{
         MAX_COUNT,
         article::ArticleId,
-        calendar::Bucket,
-        fold::Deltas,
+        counts::Deltas,
+        period::Bucket,
         producer::{ProducerId, Seq},
         retention::Expiry,
         site::SiteId,

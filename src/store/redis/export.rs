@@ -12,7 +12,7 @@ use super::{
     reading::{article, count, decode},
 };
 use crate::{
-    domain::{article::ArticleId, calendar::Bucket},
+    domain::{article::ArticleId, period::Bucket},
     store::{Row, StoreError},
 };
 

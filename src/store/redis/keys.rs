@@ -7,9 +7,9 @@
 //! truycap:{portal}:barrier               text        empty, for a minute; where an apply waits for replicas or disks
 //! truycap:{portal}:views                 hash        bucket → views of the site
 //! truycap:{portal}:articles:2026-11-23   sorted set  article → views, for each bucket; `total` is kept for ever
-//! truycap:{portal}:readers:key:2026-11-23   text        the random key by which a day's readers are hashed, for 26 hours
-//! truycap:{portal}:readers:2026-11-23       text        HyperLogLog of a day's readers, for 26 hours
-//! truycap:{portal}:readers:online:29732580  text        the same of a minute since 1970, for 10 minutes
+//! truycap:{portal}:visitors:key:2026-11-23   text        the random key by which a day's readers are hashed, for 26 hours
+//! truycap:{portal}:visitors:2026-11-23       text        HyperLogLog of a day's readers, for 26 hours
+//! truycap:{portal}:visitors:online:29732580  text        the same of a minute since 1970, for 10 minutes
 //! ```
 //!
 //! Why the braces: Redis Cluster places a key by what stands in them. So all keys of a site are in one slot, where one
@@ -19,7 +19,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::NaiveDate;
 
-use crate::domain::{calendar::Bucket, site::SiteId};
+use crate::domain::{period::Bucket, site::SiteId};
 
 /// What all keys begin with: 1 to 64 letters, digits, `.`, `_`, `:` or `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,17 +79,17 @@ impl Keys {
         format!("{}articles:{bucket}", self.0)
     }
 
-    pub(super) fn readers_key(&self, day: NaiveDate) -> String {
-        format!("{}readers:key:{day}", self.0)
+    pub(super) fn visitors_key(&self, day: NaiveDate) -> String {
+        format!("{}visitors:key:{day}", self.0)
     }
 
-    pub(super) fn readers(&self, day: NaiveDate) -> String {
-        format!("{}readers:{day}", self.0)
+    pub(super) fn visitors(&self, day: NaiveDate) -> String {
+        format!("{}visitors:{day}", self.0)
     }
 
     /// The readers of a minute since 1970.
-    pub(super) fn readers_online(&self, minute: i64) -> String {
-        format!("{}readers:online:{minute}", self.0)
+    pub(super) fn visitors_online(&self, minute: i64) -> String {
+        format!("{}visitors:online:{minute}", self.0)
     }
 
     /// The pattern that all keys of articles match. No character of a prefix or a site's id means anything in a pattern.

@@ -6,7 +6,7 @@
 //! - `apply`: what goes into `apply.lua` and what comes out
 //! - `barrier`: waiting for replicas and disks, where that is asked for
 //! - `idle`: producers that are no longer in use; `idle.lua` beside it
-//! - `readers`: estimates of readers
+//! - `visitors`: estimates of visitors
 //! - `reading`, `export`: questions
 //! - `advice`: what could be better about a server
 //!
@@ -14,7 +14,8 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use async_trait::async_trait;
+use chrono::{NaiveDate, NaiveTime};
 use redis::{FromRedisValue, Value};
 use tokio::sync::mpsc;
 
@@ -28,12 +29,13 @@ use self::{
     reading::{Reading, article, count, decode, sum},
     script::Script,
 };
-use super::{Applied, Row, Snapshot, Store, StoreError};
+use super::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError};
 use crate::domain::{
     article::ArticleId,
-    calendar::Bucket,
+    clock::Clock,
+    counts::Deltas,
     figures::{Figure, Figures},
-    fold::Deltas,
+    period::Bucket,
     producer::{ProducerId, Seq},
     retention::{Expiry, Retention},
     site::SiteId,
@@ -47,15 +49,14 @@ mod errors;
 mod export;
 mod idle;
 mod keys;
-mod readers;
 mod reading;
 mod script;
 mod url;
+mod visitors;
 
 pub use advice::advice;
 pub use barrier::Wait;
 pub use keys::{Prefix, PrefixError};
-pub use readers::ReaderCounts;
 pub use url::{Url, UrlError};
 
 /// Where the store is.
@@ -75,10 +76,10 @@ fn expire_at(expiry: Expiry, bucket: Bucket) -> i64 {
 }
 
 /// A store in Redis.
-pub struct RedisStore<C> {
+pub struct RedisStore {
     prefix: Prefix,
     retention: Retention,
-    clock: C,
+    clock: Clock,
     connection: Connection,
     apply: Script,
     top: Script,
@@ -86,44 +87,13 @@ pub struct RedisStore<C> {
     barrier: Option<Barrier>,
 }
 
-impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> RedisStore<C> {
+impl RedisStore {
     /// A store that connects when it is first asked: Redis may be away. `clock` tells the instant by which buckets of
     /// articles expire.
-    pub fn open(config: Config, retention: Retention, clock: C) -> Self {
+    pub fn open(config: Config, retention: Retention, clock: impl Into<Clock>) -> Self {
         let (connection, barrier) = (Connection::new(&config.url), Barrier::new(config.wait, &config.url));
         let (apply, top) = (Script::new(include_str!("apply.lua")), Script::new(include_str!("top.lua")));
-        Self { prefix: config.prefix, retention, clock, connection, apply, top, idle: Idle::new(), barrier }
-    }
-
-    /// Ends the connection; all that is asked later is refused.
-    #[expect(clippy::unused_async, reason = "closing is the same for all stores, and others have to wait")]
-    pub async fn close(&self) {
-        self.connection.close();
-        if let Some(barrier) = &self.barrier {
-            barrier.close();
-        }
-    }
-
-    /// What could be better about the server, a sentence each; see [`advice`].
-    ///
-    /// # Errors
-    /// Where the server cannot be asked.
-    pub async fn advise(&self) -> Result<Vec<String>, StoreError> {
-        // Hosted servers do not let everybody see how they are set up.
-        let info: Option<String> = self.learn(&redis::cmd("INFO")).await?;
-        let appendfsync: Option<Vec<String>> = self.learn(redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await?;
-        let mut advice = advice(&info.unwrap_or_default(), appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str));
-        // The first is refused in any case, where scripts may be run because nobody knows this one.
-        for (name, script) in [("EVALSHA", "0000000000000000000000000000000000000000"), ("EVAL", "return 1")] {
-            match self.connection.run(redis::cmd(name).arg(script).arg(0)).await {
-                Err(Failure::Refused(refusal)) if refusal.forbids() => advice.push(format!(
-                    "Redis runs no scripts for the user of store.url, and without them counts nothing: allow {name} ({})",
-                    refusal.text
-                )),
-                _ => {}
-            }
-        }
-        Ok(advice)
+        Self { prefix: config.prefix, retention, clock: clock.into(), connection, apply, top, idle: Idle::new(), barrier }
     }
 
     /// What a server says about itself; `None` where that is not for this user.
@@ -140,11 +110,12 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> RedisStore<C> {
     }
 
     fn expiry(&self) -> Expiry {
-        Expiry { retention: self.retention, today: (self.clock)().date_naive() }
+        Expiry { retention: self.retention, today: self.clock.now().date_naive() }
     }
 }
 
-impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
+#[async_trait]
+impl Store for RedisStore {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         let keys = self.keys(site);
         let increments = Increments::new(&deltas, self.expiry());
@@ -160,7 +131,7 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
         }
         let applied = answer?;
         if matches!(applied, Applied::Done(_)) {
-            self.idle.look(&self.connection, &keys, site, producer, (self.clock)()).await;
+            self.idle.look(&self.connection, &keys, site, producer, self.clock.now()).await;
         }
         Ok(applied)
     }
@@ -197,6 +168,19 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
             site: Figures::new(std::array::from_fn(|place| of_site.get(place).copied().unwrap_or_default())),
             articles: of_articles.into_iter().map(Figures::new).collect(),
         })
+    }
+
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+        let (keys, producer) = (self.keys(site), producer.to_string());
+        if let Some(barrier) = &self.barrier {
+            barrier.before_answer(&keys).await?;
+        }
+        let mut reading = Reading::new();
+        reading.ask("HGET", keys.offsets(), &producer);
+        reading.ask("HGET", keys.idle(), &producer);
+        let mut answers = reading.run(&self.connection).await?;
+        let (own, idle) = (answers.next::<Option<Seq>>()?, answers.next::<Option<Seq>>()?);
+        Ok(own.or(idle).unwrap_or_default())
     }
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
@@ -245,5 +229,35 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for RedisStore<C> {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.connection.run(&redis::cmd("PING")).await.map(drop).map_err(|failure| failure.of_read(&[]))
+    }
+
+    /// See [`advice()`].
+    async fn advice(&self) -> Result<Vec<String>, StoreError> {
+        // Hosted servers do not let everybody see how they are set up.
+        let info: Option<String> = self.learn(&redis::cmd("INFO")).await?;
+        let appendfsync: Option<Vec<String>> = self.learn(redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await?;
+        let mut advice = advice(&info.unwrap_or_default(), appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str));
+        // The first is refused in any case, where scripts may be run because nobody knows this one.
+        for (name, script) in [("EVALSHA", "0000000000000000000000000000000000000000"), ("EVAL", "return 1")] {
+            match self.connection.run(redis::cmd(name).arg(script).arg(0)).await {
+                Err(Failure::Refused(refusal)) if refusal.forbids() => advice.push(format!(
+                    "Redis runs no scripts for the user of store.url, and without them counts nothing: allow {name} ({})",
+                    refusal.text
+                )),
+                _ => {}
+            }
+        }
+        Ok(advice)
+    }
+
+    fn visitors(&self) -> Option<&dyn SharedVisitors> {
+        Some(self)
+    }
+
+    async fn close(&self) {
+        self.connection.close();
+        if let Some(barrier) = &self.barrier {
+            barrier.close();
+        }
     }
 }

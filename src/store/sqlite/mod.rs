@@ -10,7 +10,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use async_trait::async_trait;
+use chrono::NaiveDate;
 use rusqlite::{Connection, Error as SqlError, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,8 +19,9 @@ use self::{worker::Worker, writer::Apply};
 use super::{Applied, Row, Snapshot, Store, StoreError};
 use crate::domain::{
     article::ArticleId,
-    calendar::Bucket,
-    fold::Deltas,
+    clock::Clock,
+    counts::Deltas,
+    period::Bucket,
     producer::{ProducerId, Seq},
     retention::{Expiry, Retention},
     site::SiteId,
@@ -44,22 +46,22 @@ pub struct Config {
 type Question = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A store in an SQLite file.
-pub struct SqliteStore<C> {
+pub struct SqliteStore {
     config: Config,
     retention: Retention,
-    clock: C,
+    clock: Clock,
     writer: Worker<Apply>,
     reader: Worker<Question>,
 }
 
-impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> SqliteStore<C> {
+impl SqliteStore {
     /// Opens the file and starts the store's two threads. `clock` tells the instant by which buckets of articles expire.
     ///
     /// Blocks for up to 10 seconds where another process holds the file.
     ///
     /// # Errors
     /// Where the file cannot be made or opened, or is not a store of truycap; then it is left as it was.
-    pub fn open(config: Config, retention: Retention, clock: C) -> Result<Self, OpenError> {
+    pub fn open(config: Config, retention: Retention, clock: impl Into<Clock>) -> Result<Self, OpenError> {
         let error = |reason: String| OpenError { path: config.path.clone(), reason };
         let conn = file::open(&config.path)?;
         let mut reading = file::open_reader(&config.path).map_err(|e| error(e.to_string()))?;
@@ -70,27 +72,11 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> SqliteStore<C> {
             }
         });
         let reader = reader.map_err(|e| error(e.to_string()))?;
-        Ok(Self { config, retention, clock, writer, reader })
-    }
-
-    /// Reads the whole file and looks for damage.
-    ///
-    /// # Errors
-    /// Where there is some, or the file cannot be read.
-    pub async fn verify(&self) -> Result<(), StoreError> {
-        self.ask(|conn| reader::verify(conn)).await?.map_err(StoreError::Corrupt)
-    }
-
-    /// Finishes what was asked, ends the threads and closes the file; all that is asked later is refused.
-    ///
-    /// A store that is dropped ends its threads as well, but nobody waits for them.
-    pub async fn close(&self) {
-        self.writer.close().await;
-        self.reader.close().await;
+        Ok(Self { config, retention, clock: clock.into(), writer, reader })
     }
 
     fn expiry(&self) -> Expiry {
-        Expiry { retention: self.retention, today: (self.clock)().date_naive() }
+        Expiry { retention: self.retention, today: self.clock.now().date_naive() }
     }
 
     /// Has the reader answer a question.
@@ -129,7 +115,8 @@ fn closed() -> StoreError {
     StoreError::NotApplied("it is closed".into())
 }
 
-impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for SqliteStore<C> {
+#[async_trait]
+impl Store for SqliteStore {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         let (answer, answered) = oneshot::channel();
         let apply = Apply { site: site.clone(), producer, from, to, deltas, expiry: self.expiry(), answer };
@@ -142,6 +129,11 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for SqliteStore<C> 
     async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
         let (site, articles, expiry) = (site.clone(), articles.to_vec(), self.expiry());
         self.ask(move |conn| reader::figures(conn, &site, producer, today, &articles, expiry)).await
+    }
+
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+        let (site, producer) = (site.clone(), producer.to_string());
+        self.ask(move |conn| reader::offset(conn, &site, &producer)).await
     }
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
@@ -166,5 +158,15 @@ impl<C: Fn() -> DateTime<Utc> + Send + Sync + 'static> Store for SqliteStore<C> 
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.ask(|conn| reader::ping(conn)).await
+    }
+
+    async fn verify(&self) -> Result<(), StoreError> {
+        self.ask(|conn| reader::verify(conn)).await?.map_err(StoreError::Corrupt)
+    }
+
+    /// A store that is dropped ends its threads as well, but does not wait for them.
+    async fn close(&self) {
+        self.writer.close().await;
+        self.reader.close().await;
     }
 }

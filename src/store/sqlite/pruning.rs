@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Expiry;
-use crate::domain::{calendar::Bucket, site::SiteId};
+use crate::domain::{period::Bucket, site::SiteId};
 
 /// The most rows that one commit looks at or deletes.
 const PORTION: usize = 5000;

@@ -10,8 +10,8 @@ use super::Expiry;
 use crate::{
     domain::{
         article::ArticleId,
-        calendar::Bucket,
         figures::{Figure, Figures},
+        period::Bucket,
         producer::{ProducerId, Seq},
         site::SiteId,
     },

@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Expiry, pruning::Pruning, reader, sql_error};
 use crate::{
     domain::{
-        calendar::Bucket,
-        fold::Deltas,
+        counts::Deltas,
+        period::Bucket,
         producer::{ProducerId, Seq},
         site::SiteId,
     },

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
-use super::{article::ArticleId, calendar::Bucket};
+use super::{article::ArticleId, period::Bucket};
 
 /// Views of one site on one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

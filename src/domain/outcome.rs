@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What became of a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Outcome {
     /// It is in the journal, and counted.
     Counted,
     /// It was not counted: a machine reads.
@@ -25,7 +25,7 @@ pub enum Fate {
     Unknown,
 }
 
-impl Fate {
+impl Outcome {
     /// Each of them.
     pub const ALL: [Self; 9] =
         [Self::Counted, Self::Bot, Self::Prefetch, Self::Repeat, Self::Foreign, Self::Limited, Self::Full, Self::Busy, Self::Unknown];
@@ -47,16 +47,18 @@ impl Fate {
     }
 }
 
-/// How many views had which fate since the start.
+/// How many views had which outcome since the start.
 #[derive(Debug, Default)]
-pub(super) struct Fates([AtomicU64; Fate::ALL.len()]);
+pub struct OutcomeCounts([AtomicU64; Outcome::ALL.len()]);
 
-impl Fates {
-    pub(super) fn add(&self, fate: Fate, views: u64) {
-        self.0[fate as usize].fetch_add(views, Ordering::Relaxed);
+impl OutcomeCounts {
+    /// Adds views with this outcome.
+    pub fn add(&self, outcome: Outcome, views: u64) {
+        self.0[outcome as usize].fetch_add(views, Ordering::Relaxed);
     }
 
-    pub(super) fn each(&self) -> impl Iterator<Item = (Fate, u64)> {
-        Fate::ALL.into_iter().map(|fate| (fate, self.0[fate as usize].load(Ordering::Relaxed)))
+    /// The views of each outcome.
+    pub fn each(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        Outcome::ALL.into_iter().map(|outcome| (outcome, self.0[outcome as usize].load(Ordering::Relaxed)))
     }
 }
