@@ -15,8 +15,8 @@ set-up: ## install what the tests need beyond Rust, where it is missing
 	@bash scripts/set-up.sh
 
 check: ## formatting, lints, documentation
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 
 # One after the other, under `make -j` too: they share cargo's lock, and the cheaper one speaks first.
@@ -26,7 +26,7 @@ test: set-up ## everything that must pass before a merge
 
 bench: ## the load benchmark and the micro-benchmarks
 	@bash scripts/set-up.sh redis-server:redis-server
-	$(CARGO) bench --bench load --bench hot_path
+	$(CARGO) bench --workspace --bench load --bench hot_path
 
 bench-memory: ## what articles take in the stores, and the process in memory
 	@bash scripts/set-up.sh redis-server:redis-server
@@ -40,8 +40,8 @@ profile: ## where the time goes under load, as flame graphs
 
 soak: set-up ## what takes long: the simulation over a hundred thousand schedules, many more kills, what memory is taken by crowds, every alert, the interface against its document, a fuzzer on what comes from outside
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
-	TRUYCAP_SOAK=1 $(CARGO) test --release --test redis
-	TRUYCAP_SOAK=1 $(CARGO) test --release --test memory -- --nocapture --test-threads 1
-	$(CARGO) test --test deploy -- --ignored
+	TRUYCAP_SOAK=1 $(CARGO) test --release --test system redis::
+	TRUYCAP_SOAK=1 $(CARGO) test --release --test system memory:: -- --nocapture --test-threads 1
+	$(CARGO) test --test system deploy:: -- --ignored
 	bash scripts/openapi.sh
 	bash scripts/fuzz.sh
