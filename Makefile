@@ -17,12 +17,16 @@ set-up: ## install what the tests need beyond Rust, where it is missing
 check: ## formatting, lints, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 # One after the other, under `make -j` too: they share cargo's lock, and the cheaper one speaks first.
 test: set-up ## everything that must pass before a merge
 	$(MAKE) check
-	$(CARGO) test
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc; \
+	else \
+	    $(CARGO) test --workspace; \
+	fi
 
 bench: ## the load benchmark and the micro-benchmarks
 	@bash scripts/set-up.sh redis-server:redis-server
