@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs missing programs that the tests start or are built with, on Debian and derivatives. Quick and offline if none is
-# missing. With arguments such as `perf:linux-perf`, it installs those instead.
+# Installs missing programs that the tests start or are built with, on Debian and derivatives. Quick and offline if none
+# is missing. With arguments such as `perf:linux-perf`, it installs those instead.
 #
 # Debian starts servers when it installs them and enables them at boot, but the tests start their own. So SYSTEMD_OFFLINE
 # (systemctl) and RUNLEVEL=1 (older init scripts) prevent the start during this call of apt-get, and newly installed
