@@ -9,7 +9,7 @@
 //! `BENCH_SECONDS` (5) is how long each run is measured, `BENCH_ROUNDS` (3) how often, and `BENCH_ARTICLES` (1 000 000) how
 //! many articles a large portal has. The load comes from the same machine, and takes up to half of it.
 //!
-//! docs/performance.md says what the columns mean.
+//! benches/README.md says what the columns mean.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the tables are its result")]

@@ -8,7 +8,7 @@ use std::sync::{
 use chrono::{DateTime, Utc};
 use truycap::{
     domain::retention::Retention,
-    store::redis::{Config, RedisStore, Wait},
+    store::redis::{RedisStore, RedisStoreConfig, Wait},
 };
 
 pub use crate::redis_server::Server;
@@ -35,7 +35,7 @@ pub fn open(url: &str, prefix: &str) -> RedisStore {
 
 /// A store that waits for replicas or disks, or has a clock of its own.
 pub fn open_by(url: &str, prefix: &str, wait: Wait, clock: Clock) -> RedisStore {
-    RedisStore::open(Config { url: url.parse().unwrap(), prefix: prefix.parse().unwrap(), wait }, Retention::default(), clock)
+    RedisStore::open(RedisStoreConfig { url: url.parse().unwrap(), prefix: prefix.parse().unwrap(), wait }, Retention::default(), clock)
 }
 
 impl Server {

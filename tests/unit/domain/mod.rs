@@ -6,8 +6,10 @@
 //! - `buckets`: the names of buckets, and how they follow and contain each other
 //! - `article`, `site`: what is an id or an origin, and what is not
 //! - `retention`: how long buckets of articles are kept
+//! - `backoff`: how long to wait between attempts
 
 mod article;
+mod backoff;
 mod boxes;
 mod buckets;
 mod figures;
