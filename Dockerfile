@@ -12,6 +12,7 @@ COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches benches
 COPY config config
+COPY tests/support tests/support
 COPY web web
 COPY src src
 ARG TRUYCAP_COMMIT=

@@ -15,18 +15,22 @@ set-up: ## install missing programs that the tests need
 	@bash scripts/set-up.sh
 
 check: ## formatting, lints, documentation
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 # Sequential, even with `make -j`: both need cargo's lock, and the cheaper one should report first.
 test: set-up ## check, then all tests; must pass before a merge
 	$(MAKE) check
-	$(CARGO) test
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc; \
+	else \
+	    $(CARGO) test --workspace; \
+	fi
 
 bench: ## the load benchmark and the micro-benchmarks
 	@bash scripts/set-up.sh redis-server:redis-server
-	$(CARGO) bench --bench load --bench hot_path
+	$(CARGO) bench --workspace --bench load --bench hot_path
 
 bench-memory: ## store bytes per article, and resident memory
 	@bash scripts/set-up.sh redis-server:redis-server
@@ -40,8 +44,8 @@ profile: ## flame graphs of the service under load
 
 soak: set-up ## the long tests: 100 000 simulated schedules, more kills, memory under load, every alert, the OpenAPI document, fuzzing
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
-	TRUYCAP_SOAK=1 $(CARGO) test --release --test redis
-	TRUYCAP_SOAK=1 $(CARGO) test --release --test memory -- --nocapture --test-threads 1
-	$(CARGO) test --test deploy -- --ignored
+	TRUYCAP_SOAK=1 $(CARGO) test --release --test system redis::
+	TRUYCAP_SOAK=1 $(CARGO) test --release --test system memory:: -- --nocapture --test-threads 1
+	$(CARGO) test --test system deploy:: -- --ignored
 	bash scripts/openapi.sh
 	bash scripts/fuzz.sh

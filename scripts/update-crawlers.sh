@@ -1,6 +1,6 @@
 #!/bin/sh
 # Updates the list of known bots from the npm package crawler-user-agents, in the version below or the first argument.
-# Needs npm and python3. Review the changes and run `cargo test --test bots` before you commit them.
+# Needs npm and python3. Review the changes and run `cargo test --test unit bots::` before you commit them.
 set -eu
 version=${1:-1.60.0}
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -22,7 +22,7 @@ def write(path, lines):
 
 
 write("src/http/crawlers/patterns.txt", list(dict.fromkeys(entry["pattern"] for entry in entries)))
-write("tests/bots/crawlers.txt", sorted({text for entry in entries for text in entry["instances"] if "\n" not in text}))
+write("tests/unit/bots/crawlers.txt", sorted({text for entry in entries for text in entry["instances"] if "\n" not in text}))
 open(f"{root}/src/http/crawlers/LICENSE", "w").write(open("package/LICENSE").read())
-open(f"{root}/tests/bots/LICENSE", "w").write(open("package/LICENSE").read())
+open(f"{root}/tests/unit/bots/LICENSE", "w").write(open("package/LICENSE").read())
 PYTHON

@@ -11,7 +11,7 @@
 //!
 //! benches/README.md says what the columns mean.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the tables are its result")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of articles and bytes are small here")]
 
@@ -20,9 +20,6 @@ mod driver;
 mod machine;
 mod memory;
 mod place;
-#[expect(dead_code, reason = "only tests need all of it")]
-#[path = "../../tests/process/redis_server.rs"]
-mod redis_server;
 mod requests;
 mod rounds;
 mod scenarios;

@@ -9,14 +9,15 @@ use std::{
 };
 
 use tempfile::TempDir;
+use truycap_test_support::redis_server::Server;
 
-use super::{redis_server, requests::site};
+use super::requests::site;
 
 /// Everything in it goes with it.
 pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) redis: Option<redis_server::Server>,
+    pub(crate) redis: Option<Server>,
     pub(crate) dir: TempDir,
 }
 
@@ -28,9 +29,9 @@ impl Place {
     /// A place for so many sites, on the disk that the build is on: memory would make fsync free.
     pub(crate) fn new(redis: bool, sites: usize) -> Self {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-        let redis = redis.then(|| redis_server::Server::start(&["--appendonly", "yes", "--appendfsync", "everysec"]));
+        let redis = redis.then(|| Server::start(&["--appendonly", "yes", "--appendfsync", "everysec"]));
         let place = Self { address: free_address(), admin: free_address(), redis, dir };
-        let store = place.redis.as_ref().map_or_else(|| "sqlite:truycap.db".into(), redis_server::Server::url);
+        let store = place.redis.as_ref().map_or_else(|| "sqlite:truycap.db".into(), Server::url);
         let mut config = format!(
             "demo = false\n[listen]\npublic = \"{}\"\nadmin = \"{}\"\n[store]\nurl = \"{store}\"\n[journal]\npath = \"journal.db\"\n[log]\nlevel = \"warn\"\n",
             place.address, place.admin

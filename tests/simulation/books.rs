@@ -25,8 +25,9 @@ use truycap::{
         redis::{RedisStore, RedisStoreConfig, Wait},
     },
 };
+use truycap_test_support::redis_server::Server;
 
-use crate::{server::Server, world::now};
+use crate::world::now;
 
 /// The most rows an export of a simulated world has.
 const ROWS: usize = 10_000;

@@ -14,9 +14,6 @@
 
 mod books;
 mod fakes;
-#[expect(dead_code, reason = "a server on a socket is enough here")]
-#[path = "../process/redis_server.rs"]
-mod server;
 mod world;
 
 use std::{
