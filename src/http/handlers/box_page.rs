@@ -23,11 +23,16 @@ use crate::{
 /// How many digits the total has at least.
 const DIGITS: usize = 11;
 
+/// The longest label that a query can set, in characters.
+const MAX_LABEL: usize = 64;
+
 pub(in crate::http) async fn answer(call: Call<'_>) -> Result<Response<Body>, Problem> {
-    let language = Language::of(&Query::of(&call.head.uri)?)?;
+    let query = Query::of(&call.head.uri)?;
+    let language = Language::of(&query)?;
+    let labels = labels(language, &query)?;
     let answer = call.handle.figures(call.counter, &[]).await;
     let caching = if answer.stale { Caching::Never } else { Caching::Second };
-    let mut response = content("text/html; charset=utf-8", caching, page(language, answer.site.as_ref()));
+    let mut response = content("text/html; charset=utf-8", caching, page(language, &labels, answer.site.as_ref()));
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy(call.site));
     Ok(response)
 }
@@ -45,12 +50,11 @@ fn policy(site: &Site) -> HeaderValue {
 
 /// The whole page, with dashes where the figures are not known. Addresses are relative: a proxy may have put the service
 /// under a path of its own.
-fn page(language: Language, figures: Option<&Figures>) -> String {
+fn page(language: Language, labels: &[(Figure, String)], figures: Option<&Figures>) -> String {
     let code = language.code();
     let heading = language.choose("Thống kê truy cập", "Visitor statistics");
     let (said, digits) = total(language, figures);
-    let rows: String =
-        Figure::ALL.into_iter().filter(|figure| *figure != Figure::Total).map(|figure| row(language, figure, figures)).collect();
+    let rows: String = labels.iter().map(|(figure, label)| row(language, *figure, label, figures)).collect();
     format!(
         r#"<!DOCTYPE html>
 <html lang="{code}">
@@ -88,9 +92,28 @@ fn total(language: Language, figures: Option<&Figures>) -> (String, String) {
     (said, digits.chars().fold(zeros, |cells, digit| format!("{cells}<b>{digit}</b>")))
 }
 
-fn row(language: Language, figure: Figure, figures: Option<&Figures>) -> String {
-    // All of these words begin with a letter of ASCII.
-    let (first, rest) = language.period(figure).split_at(1);
+fn row(language: Language, figure: Figure, label: &str, figures: Option<&Figures>) -> String {
     let count = figures.map_or_else(|| "–".to_owned(), |figures| language.number(figures[figure]));
-    format!("<div><dt>{}{rest}</dt><dd>{count}</dd></div>\n", first.to_ascii_uppercase())
+    format!("<div><dt>{label}</dt><dd>{count}</dd></div>\n")
+}
+
+/// The rows in their order, each with its label as HTML.
+fn labels(language: Language, query: &Query<'_>) -> Result<Vec<(Figure, String)>, Problem> {
+    let rows = Figure::ALL.into_iter().filter(|figure| *figure != Figure::Total);
+    rows.map(|figure| Ok((figure, label(language, query, figure)?))).collect()
+}
+
+/// The label that the query sets with `label_<figure>`; the language's own if it sets none or an empty one.
+fn label(language: Language, query: &Query<'_>, figure: Figure) -> Result<String, Problem> {
+    let name = format!("label_{}", figure.name());
+    let Some(given) = query.once(&name)?.filter(|given| !given.is_empty()) else {
+        // All periods begin with an ASCII letter.
+        let (first, rest) = language.period(figure).split_at(1);
+        return Ok(first.to_ascii_uppercase() + rest);
+    };
+    if given.chars().count() > MAX_LABEL || given.chars().any(char::is_control) {
+        return Err(Problem::bad_request(format!("{name} is not a text of up to {MAX_LABEL} characters without control characters")));
+    }
+    // SECURITY: text of the request on a page. It must stay text.
+    Ok(given.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;"))
 }
