@@ -31,7 +31,7 @@ use truycap::{
         site::{Rules, Site, SiteId},
     },
     http::{Audience, BotRules, Bots, Clients, Limits, Public, Rates, Responder},
-    journal::{Entry, Journal, JournalError, Replay, Usage, sqlite::encoding::Body},
+    journal::{Entry, Journal, JournalError, Replay, Usage, sqlite::entry::Body},
     readers::Readers,
     recorder::{self, Handle, Recorder},
     store::memory::MemoryStore,
