@@ -6,10 +6,12 @@
 //! - `buckets`: the names of buckets, and how they follow and contain each other
 //! - `article`, `site`: what is an id or an origin, and what is not
 //! - `retention`: how long buckets of articles are kept
+//! - `backoff`: how long to wait between attempts
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
 
 mod article;
+mod backoff;
 mod boxes;
 mod buckets;
 mod figures;
