@@ -133,7 +133,7 @@ async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Se
     let (mut checked, mut mistakes) = (Vec::with_capacity(files.len()), Vec::new());
     for file in files {
         bar.set_message(format!("checking {}", file.display()));
-        match transfer::check(file, &sites, Utc::now().date_naive(), &bar) {
+        match transfer::check(file, &sites, Utc::now().date_naive(), on_bar(&bar)) {
             Ok(file) => checked.push(file),
             Err(error) => mistakes.push(error.to_string()),
         }
@@ -144,7 +144,7 @@ async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Se
     let store = open(config)?;
     for (path, file) in files.iter().zip(&checked) {
         bar.set_message(format!("importing {}", path.display()));
-        let outcome = transfer::import(&*store, file, &bar).await.map_err(|error| format!("{}: {error}", path.display()))?;
+        let outcome = transfer::import(&*store, file, on_bar(&bar)).await.map_err(|error| format!("{}: {error}", path.display()))?;
         bar.suspend(|| if json { say_json(&imported(path, outcome)) } else { say(&format!("{}: {outcome}\n", path.display())) })?;
     }
     bar.finish_and_clear();
@@ -164,7 +164,8 @@ async fn export(config: &Config, site: Option<&str>) -> Result<(), Sentence> {
     sites.sort();
     let store = open_existing(config)?;
     let bar = ProgressBar::no_length().with_style(style("exporting {human_pos} rows {elapsed}"));
-    transfer::export(&*store, &sites, io::BufWriter::new(io::stdout().lock()), &bar).await.map_err(|error| error.to_string())?;
+    let progress = |rows| bar.set_position(rows);
+    transfer::export(&*store, &sites, io::BufWriter::new(io::stdout().lock()), progress).await.map_err(|error| error.to_string())?;
     bar.finish_and_clear();
     store.close().await;
     match sites.iter().find(|site| config.sites.iter().all(|known| known.id != **site)) {
@@ -220,6 +221,18 @@ fn say(text: &str) -> Result<(), Sentence> {
 fn say_json(value: &impl Serialize) -> Result<(), Sentence> {
     let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
     say(&(text + "\n"))
+}
+
+/// Shows a file's progress on a bar that another file has used.
+fn on_bar(bar: &ProgressBar) -> impl FnMut(u64, u64) {
+    bar.reset();
+    let mut shown_length = None;
+    move |bytes, length| {
+        if shown_length.replace(length) != Some(length) {
+            bar.set_length(length);
+        }
+        bar.set_position(bytes);
+    }
 }
 
 /// A progress bar's look. It is drawn on standard error, and only on a terminal.
