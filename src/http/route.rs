@@ -134,10 +134,12 @@ impl Public {
             let problem = self.hear(peer, head).err().unwrap_or_else(|| not_found("site", id));
             return shared(problem.into_response(), &Sender::Unknown);
         };
-        let sender = Sender::of(&head.headers, &counter.site);
+        let site = counter.site();
+        let sender = Sender::of(&head.headers, &site);
         let call = Call {
             handle: &self.handle,
             counter: &counter,
+            site: &site,
             sender: &sender,
             peer,
             head,

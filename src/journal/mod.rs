@@ -43,6 +43,14 @@ pub struct Entry {
     pub views: BTreeMap<(SiteId, NaiveDate), DayViews>,
 }
 
+impl Entry {
+    /// The views of one site, by day.
+    pub fn days_of(&self, site: &SiteId) -> impl Iterator<Item = (NaiveDate, &DayViews)> + Clone {
+        let days = (site.clone(), NaiveDate::MIN)..=(site.clone(), NaiveDate::MAX);
+        self.views.range(days).map(|((_, day), views)| (*day, views))
+    }
+}
+
 /// The views of one site in a range of entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replay {

@@ -28,7 +28,7 @@ pub(in crate::http) async fn answer(call: Call<'_>) -> Result<Response<Body>, Pr
     let answer = call.handle.figures(call.counter, &[]).await;
     let caching = if answer.stale { Caching::Never } else { Caching::Second };
     let mut response = content("text/html; charset=utf-8", caching, page(language, answer.site.as_ref()));
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy(&call.counter.site));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy(call.site));
     Ok(response)
 }
 

@@ -25,7 +25,7 @@ const LIMIT: &str = "article_limit";
 impl Call<'_> {
     /// Counts a view, if it is one by a reader and none that was counted before.
     pub(super) async fn count(&self, article: Option<ArticleId>) -> Result<Decision, Problem> {
-        let site = &self.counter.site;
+        let site = self.site;
         if let Some(outcome) = self.audience.not_a_reader(&self.head.headers) {
             return Ok(self.ignore(outcome));
         }
@@ -55,7 +55,7 @@ impl Call<'_> {
     /// The article, if its views are to be counted; else why they are not.
     async fn admit(&self, article: Option<ArticleId>) -> (Option<ArticleId>, Option<&'static str>) {
         let Some(id) = article else { return (None, None) };
-        let site = &self.counter.site;
+        let site = self.site;
         if site.rules.articles.as_ref().is_some_and(|pattern| !pattern.is_match(id.as_str())) {
             return (None, Some(PATTERN));
         }

@@ -35,7 +35,7 @@ pub(super) fn write(call: &Call<'_>, figures: &Answer, outcome: Option<&Decision
         Some(Decision::Counted { reason, .. }) => (Some(true), *reason),
         Some(Decision::NotCounted(reason)) => (Some(false), Some(*reason)),
     };
-    let site = &call.counter.site;
+    let site = call.site;
     let visitors = call.audience.estimate(site, || call.handle.now());
     let as_of = figures.as_of.with_timezone(&site.timezone).to_rfc3339_opts(SecondsFormat::Secs, false);
     json_text(caching, Written { counted, reason, figures, visitors, as_of }.to_json())

@@ -1,13 +1,13 @@
 //! One file per resource.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hyper::{StatusCode, http::request::Parts};
 
 use super::{audience::Audience, client::Sender, respond::Problem};
 use crate::{
-    domain::{article::ArticleId, outcome::Outcome},
-    recorder::{Counter, Handle, RecordError},
+    domain::{article::ArticleId, outcome::Outcome, site::Site},
+    recorder::{Handle, RecordError, SiteCounter},
     store::StoreError,
 };
 
@@ -27,7 +27,8 @@ pub(super) mod views;
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     pub(super) handle: &'a Handle,
-    pub(super) counter: &'a Counter,
+    pub(super) counter: &'a Arc<SiteCounter>,
+    pub(super) site: &'a Site,
     pub(super) sender: &'a Sender,
     /// Who opened the connection.
     pub(super) peer: IpAddr,
@@ -39,7 +40,7 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// Refuses what a page of another site asks to count, and what comes from nowhere if the site asks for an origin.
     fn check_sender(&self) -> Result<(), Problem> {
-        if self.sender.may_count(&self.head.headers, &self.counter.site) {
+        if self.sender.may_count(&self.head.headers, self.site) {
             return Ok(());
         }
         self.counter.note(Outcome::Foreign);

@@ -33,7 +33,7 @@ pub(in crate::http) async fn answer(call: Call<'_>) -> Result<Response<Body>, Pr
     let period = query.required("period", &names())?;
     let figure = Figure::from_name(period).ok_or_else(|| Problem::bad_request(format!("period is not {}", names())))?;
     let limit = query.once("limit")?.map_or(Ok(DEFAULT_LIMIT), read_limit)?;
-    let bucket = figure.bucket(call.counter.site.day(call.handle.now()));
+    let bucket = figure.bucket(call.site.day(call.handle.now()));
     let top = call.handle.top(call.counter, bucket, limit).await.map_err(|error| store_away(&error))?;
     let articles = top.iter().map(|(article, views)| Row { article: article.as_str(), views: *views }).collect();
     Ok(json(Caching::TenSeconds, &Written { period: figure.name(), articles }))
