@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Message, print, print_json};
+use super::output::{Message, print, print_json};
 use crate::{
     app,
     config::{Config, StoreUrl},

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Message, print};
+use super::output::{Message, print};
 
 /// The time limit for the whole request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);

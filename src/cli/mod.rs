@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -33,11 +33,10 @@ use crate::{
 mod args;
 mod check;
 mod health;
+mod output;
 
 use args::{Cli, Command};
-
-/// An error message for the user.
-type Message = String;
+use output::{Message, print, print_error, print_json};
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: impl IntoIterator<Item = (OsString, OsString)>) -> ExitCode {
@@ -72,11 +71,6 @@ fn exit_code(result: Result<(), Message>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn print_error(message: &str) {
-    // If standard error is closed, there is no place to report that.
-    let _ = writeln!(io::stderr(), "truycap: {message}");
 }
 
 fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> ExitCode {
@@ -209,20 +203,6 @@ fn open_existing(config: &Config) -> Result<Arc<dyn Store>, Message> {
         }
         _ => open(config),
     }
-}
-
-/// Writes to standard output. A closed pipe is not an error.
-fn print(text: &str) -> Result<(), Message> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
-        _ => Ok(()),
-    }
-}
-
-/// Writes JSON on one line to standard output.
-fn print_json(value: &impl Serialize) -> Result<(), Message> {
-    let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
-    print(&(text + "\n"))
 }
 
 /// Shows a file's progress on a bar that another file has used.
