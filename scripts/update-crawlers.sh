@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings the list of known bots up to date: the npm package crawler-user-agents, of the version named here or given.
-# Needs npm and python3. Look at what changed, and run `cargo test --test bots` before committing it.
+# Updates the list of known bots from the npm package crawler-user-agents, in the version below or the first argument.
+# Needs npm and python3. Review the changes and run `cargo test --test bots` before you commit them.
 set -eu
 version=${1:-1.60.0}
 root=$(cd "$(dirname "$0")/.." && pwd)

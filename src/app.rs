@@ -107,9 +107,9 @@ pub enum StartError {
 /// If the embedded store cannot be opened.
 pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, sqlite::OpenError> {
     Ok(match &config.store {
-        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(sqlite::Config { path: path.clone() }, config.retention, Utc::now)?),
+        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, config.retention, Utc::now)?),
         StoreUrl::Redis(url) => {
-            let place = redis::Config { url: url.clone(), prefix: config.prefix.clone(), wait: config.wait };
+            let place = redis::RedisStoreConfig { url: url.clone(), prefix: config.prefix.clone(), wait: config.wait };
             Arc::new(RedisStore::open(place, config.retention, Utc::now))
         }
     })

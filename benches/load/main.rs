@@ -9,7 +9,7 @@
 //! `BENCH_SECONDS` (5) is the length of each run, `BENCH_ROUNDS` (3) the number of runs, and `BENCH_ARTICLES` (1 000 000)
 //! the number of articles of a large portal. The load comes from the same machine, and uses up to half of it.
 //!
-//! docs/performance.md explains the columns.
+//! benches/README.md explains the columns.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the tables are its result")]

@@ -61,7 +61,7 @@ const CAUSES: &[Cause] = &[
     Cause {
         name: "READONLY: it became a replica",
         begin: |operator| operator.say("REPLICAOF 127.0.0.1 1"),
-        says: "this Redis is a replica, which takes no writes",
+        says: "this Redis is a replica, which does not accept writes",
         answers: Some(true),
         end: |operator| operator.say("REPLICAOF NO ONE"),
     },
@@ -78,7 +78,7 @@ const CAUSES: &[Cause] = &[
     Cause {
         name: "NOREPLICAS",
         begin: |operator| operator.say("CONFIG SET min-replicas-to-write 1"),
-        says: "Redis has fewer replicas than min-replicas-to-write asks for",
+        says: "Redis has fewer replicas than min-replicas-to-write requires",
         answers: Some(true),
         end: |operator| operator.say("CONFIG SET min-replicas-to-write 0"),
     },
@@ -104,7 +104,7 @@ const CAUSES: &[Cause] = &[
                 info.contains("rdb_last_bgsave_status:err").then_some(())
             });
         },
-        says: "Redis cannot write to its disk, and so takes no writes",
+        says: "Redis cannot write to its disk and refuses writes",
         answers: Some(true),
         end: |operator| operator.say("CONFIG SET stop-writes-on-bgsave-error no"),
     },
@@ -116,7 +116,7 @@ const CAUSES: &[Cause] = &[
             endless.arg("while true do end").arg(0);
             operator.keep_busy(endless, "BUSY");
         },
-        says: "Redis is busy with somebody's script",
+        says: "Redis is busy with a script",
         answers: Some(false),
         end: |operator| {
             operator.say("SCRIPT KILL");
@@ -276,7 +276,7 @@ async fn an_error_within_the_error_of_a_script_is_understood() {
         let answer = apply(&store, 0).await;
         assert!(matches!(&answer, Err(StoreError::NotApplied(why)) if why.contains(says)), "{answer:?}");
         // A replica is not asked again: the address may lead to another server by now.
-        let waits = matches!(apply(&store, 0).await, Err(StoreError::NotApplied(why)) if why.contains("waiting before another try"));
+        let waits = matches!(apply(&store, 0).await, Err(StoreError::NotApplied(why)) if why.contains("waiting before the next attempt"));
         assert_eq!(waits, leaves, "{refusal}");
     }
 }

@@ -106,14 +106,14 @@ fn a_redis_that_is_away_and_one_that_comes_back_empty() {
     load.wait_for(100);
 
     redis.signal("STOP");
-    prometheus.fires("TruycapStoreAway");
+    prometheus.fires("TruycapStoreDown");
     ask_for_lists(&service, &prometheus, "TruycapSlow");
     for alert in ["TruycapJournalFilling", "TruycapViewsRefused", "TruycapErrors"] {
         prometheus.fires(alert);
     }
     redis.signal("CONT");
     load.finish();
-    for alert in ["TruycapStoreAway", "TruycapSlow", "TruycapViewsRefused", "TruycapErrors", "TruycapJournalFilling"] {
+    for alert in ["TruycapStoreDown", "TruycapSlow", "TruycapViewsRefused", "TruycapErrors", "TruycapJournalFilling"] {
         prometheus.is_quiet_of(alert);
     }
 
@@ -122,11 +122,11 @@ fn a_redis_that_is_away_and_one_that_comes_back_empty() {
     load.aim(Some(&service.public));
     load.wait_for(50);
     redis.kill();
-    prometheus.fires("TruycapStoreAway");
+    prometheus.fires("TruycapStoreDown");
     redis.run();
     prometheus.fires("TruycapStoreRewound");
     prometheus.fires("TruycapEntriesLost");
-    for alert in ["TruycapStoreAway", "TruycapStoreRewound", "TruycapEntriesLost"] {
+    for alert in ["TruycapStoreDown", "TruycapStoreRewound", "TruycapEntriesLost"] {
         prometheus.is_quiet_of(alert);
     }
     load.finish();

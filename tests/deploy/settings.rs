@@ -30,9 +30,14 @@ fn the_configurations_have_no_mistake() {
 #[test]
 fn every_variable_is_one_that_the_program_knows() {
     let known = fs::read_to_string(file("config/default.toml")).unwrap();
-    for name in
-        ["Dockerfile", "deploy/compose.yaml", "deploy/kubernetes/truycap.yaml", "deploy/systemd/truycap.service", "docs/operations.md"]
-    {
+    for name in [
+        "Dockerfile",
+        "deploy/compose.yaml",
+        "deploy/kubernetes/truycap.yaml",
+        "deploy/systemd/truycap.service",
+        "docs/operations.md",
+        "benches/README.md",
+    ] {
         let text = fs::read_to_string(file(name)).unwrap();
         let mut variables = variables(&text).peekable();
         assert!(variables.peek().is_some(), "{name}");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use truycap::{
-    domain::{article::ArticleId, figures::Figure, producer::ProducerId},
-    recorder::PATIENCE,
+    domain::{article::ArticleId, figures::Figure, producer::ProducerId, site::Site},
+    recorder::STORE_WAIT,
 };
 
 use crate::{
@@ -57,7 +57,7 @@ async fn without_the_store_figures_are_stale_and_do_not_wait() {
     sleep(Duration::from_secs(1)).await;
     let begin = Instant::now();
     let answer = stage.figures("a", &[article(1)]).await;
-    assert!(answer.stale && begin.elapsed() <= PATIENCE, "{:?}", begin.elapsed());
+    assert!(answer.stale && begin.elapsed() <= STORE_WAIT, "{:?}", begin.elapsed());
     assert_eq!(answer.articles, []);
     stage.store.ways().mode = Mode::Fails;
     sleep(Duration::from_secs(1)).await;
@@ -129,7 +129,7 @@ async fn a_store_that_applies_and_cannot_be_asked_is_asked_until_it_can() {
 }
 
 fn move_to_los_angeles(stage: &mut Stage) {
-    let mut site = stage.handle.site("a").unwrap().site.clone();
+    let mut site = Site::clone(&stage.handle.site("a").unwrap().site());
     site.timezone = chrono_tz::America::Los_Angeles;
     stage.recorder.configure(vec![site]);
 }

@@ -19,12 +19,7 @@ use truycap::{
         retention::Retention,
         site::SiteId,
     },
-    store::{
-        Applied, Row, Store, StoreError,
-        memory::MemoryStore,
-        redis::RedisStore,
-        sqlite::{Config, SqliteStore},
-    },
+    store::{Applied, Row, Store, StoreError, memory::MemoryStore, redis::RedisStore, sqlite::SqliteStore},
 };
 
 mod counting;
@@ -85,7 +80,7 @@ struct Sqlite {
 
 /// Opens the store of a directory by a clock.
 fn sqlite_in(dir: &TempDir, clock: Clock) -> SqliteStore {
-    SqliteStore::open(Config { path: dir.path().join("made/for/it/truycap.db") }, Retention::default(), clock).unwrap()
+    SqliteStore::open(dir.path().join("made/for/it/truycap.db"), Retention::default(), clock).unwrap()
 }
 
 impl Harness for Sqlite {

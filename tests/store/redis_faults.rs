@@ -33,7 +33,7 @@ async fn redis_may_be_away_at_the_start() {
     let store = server.store("p");
     is_not_applied(&apply(&store, 0).await, "cannot connect to redis+unix://");
     // Nobody is kept waiting, and Redis not bothered, until it is time for another try.
-    is_not_applied(&apply(&store, 0).await, "waiting before another try: cannot connect");
+    is_not_applied(&apply(&store, 0).await, "waiting before the next attempt: cannot connect");
     server.run();
     answered(&store).await;
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
@@ -61,7 +61,7 @@ async fn a_server_that_was_killed_and_started_again_is_found_again() {
 async fn a_wrong_password_is_told_and_not_shown() {
     let server = Server::start_on_port(&["--requirepass", "hunter3"]);
     let port = server.tcp_url().replace("redis://", "");
-    for (login, reason) in [(":hunter2@", "does not accept"), ("joe:hunter2@", "does not accept"), ("", "asks for a password")] {
+    for (login, reason) in [(":hunter2@", "does not accept"), ("joe:hunter2@", "does not accept"), ("", "requires a password")] {
         let store = open(&format!("redis://{login}{port}"), "p");
         let answer = apply(&store, 0).await;
         is_not_applied(&answer, reason);

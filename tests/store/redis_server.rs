@@ -8,7 +8,7 @@ use std::sync::{
 use chrono::Utc;
 use truycap::{
     domain::retention::Retention,
-    store::redis::{Config, RedisStore, Wait},
+    store::redis::{RedisStore, RedisStoreConfig, Wait},
 };
 
 use crate::Clock;
@@ -34,7 +34,7 @@ pub(crate) fn open(url: &str, prefix: &str) -> RedisStore {
 
 /// A store that waits for replicas or disks, or has a clock of its own.
 pub(crate) fn open_by(url: &str, prefix: &str, wait: Wait, clock: Clock) -> RedisStore {
-    RedisStore::open(Config { url: url.parse().unwrap(), prefix: prefix.parse().unwrap(), wait }, Retention::default(), clock)
+    RedisStore::open(RedisStoreConfig { url: url.parse().unwrap(), prefix: prefix.parse().unwrap(), wait }, Retention::default(), clock)
 }
 
 impl Server {

@@ -7,17 +7,14 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use truycap::{
     domain::{producer::ProducerId, retention::Retention},
-    store::{
-        Applied, Store, StoreError,
-        sqlite::{Config, SqliteStore},
-    },
+    store::{Applied, Store, StoreError, sqlite::SqliteStore},
 };
 
 use crate::{Clock, MINE, add, bucket, count, deltas, offset, site, sqlite_in};
 
 fn open(path: &Path) -> Result<SqliteStore, String> {
     let clock: Clock = Utc::now;
-    SqliteStore::open(Config { path: path.into() }, Retention::default(), clock).map_err(|e| e.to_string())
+    SqliteStore::open(path, Retention::default(), clock).map_err(|e| e.to_string())
 }
 
 /// Opening must fail, say why and which file, and leave every byte as it was.
@@ -72,9 +69,9 @@ async fn a_file_that_is_something_else_is_refused_and_left_alone() {
 
     let conn = Connection::open(&path).unwrap();
     conn.execute_batch("CREATE TABLE views (id)").unwrap();
-    is_refused(&path, "it is an SQLite file of something else");
+    is_refused(&path, "it is an SQLite file of another program");
     conn.execute_batch("DROP TABLE views; PRAGMA application_id = 7").unwrap();
-    is_refused(&path, "it is an SQLite file of something else");
+    is_refused(&path, "it is an SQLite file of another program");
 }
 
 #[tokio::test]
@@ -84,7 +81,7 @@ async fn a_store_of_another_version_is_refused_and_left_alone() {
     open(&path).unwrap().close().await;
     let conn = Connection::open(&path).unwrap();
     conn.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 2").unwrap();
-    is_refused(&path, "its version is 2, and this program knows version 1");
+    is_refused(&path, "its schema version is 2, but this program supports version 1");
 }
 
 #[test]

@@ -4,10 +4,7 @@ use std::fmt::Write as _;
 
 use truycap::{
     domain::retention::Retention,
-    store::{
-        Store,
-        sqlite::{Config, SqliteStore},
-    },
+    store::{Store, sqlite::SqliteStore},
     transfer::{as_text, figures},
 };
 
@@ -47,8 +44,7 @@ async fn the_box_of_a_portal_is_four_kinds_of_rows_away() {
 #[tokio::test]
 async fn the_embedded_store_shows_the_same_box() {
     let files = Files::new();
-    let config = Config { path: files.0.path().join("store.db") };
-    let store = SqliteStore::open(config, Retention::default(), now).unwrap();
+    let store = SqliteStore::open(files.0.path().join("store.db"), Retention::default(), now).unwrap();
     import_file(&store, &files.write("past.csv", past())).await.unwrap();
     assert_eq!(as_text(&figures(&store, &site("portal"), None, today()).await.unwrap()), BOX);
     store.close().await;

@@ -20,10 +20,7 @@ use truycap::{
         retention::Retention,
         site::SiteId,
     },
-    store::{
-        Applied, Row, Snapshot, Store, StoreError,
-        sqlite::{Config, SqliteStore},
-    },
+    store::{Applied, Row, Snapshot, Store, StoreError, sqlite::SqliteStore},
     transfer::import,
 };
 
@@ -153,7 +150,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
             });
             let started = Instant::now();
             let error = import_file(&faulty, &path).await.unwrap_err().to_string();
-            let expected = "the store did not apply: it is away; run the import again: it continues where it stopped";
+            let expected = "the store is unavailable: it is away; run the import again: it continues where it stopped";
             assert_eq!(error, expected, "after {broken}");
             assert!((60..63).contains(&started.elapsed().as_secs()), "gave up after {:?}", started.elapsed());
             let held = broken + u64::from(lose);
@@ -213,8 +210,8 @@ async fn two_imports_of_one_file_at_once_count_once() {
 async fn two_processes_that_import_one_file_count_once() {
     let files = Files::new();
     let path = files.write("a.csv", three_sites());
-    let config = Config { path: files.0.path().join("store.db") };
-    let [one, two] = [(); 2].map(|()| SqliteStore::open(config.clone(), Retention::default(), now).unwrap());
+    let database = files.0.path().join("store.db");
+    let [one, two] = [(); 2].map(|()| SqliteStore::open(&database, Retention::default(), now).unwrap());
     let (first, second) = tokio::join!(import_file(&one, &path), import_file(&two, &path));
     assert_eq!(first.unwrap().applied + second.unwrap().applied, CHUNKS);
     assert_eq!(exported(&one).await, clean().await);
