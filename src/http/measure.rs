@@ -9,7 +9,7 @@ use prometheus::{Histogram, IntCounter, IntGauge};
 use tokio::time::Instant;
 
 use super::{failure, respond::Body};
-use crate::telemetry::metrics::{Held, Http};
+use crate::telemetry::metrics::{GaugeGuard, Http};
 
 /// The methods that are told apart, and all others.
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", "other"];
@@ -53,15 +53,15 @@ impl Measures {
     }
 
     /// A connection was opened.
-    pub(super) fn opened(&self) -> Held {
-        Held::new(&self.connections)
+    pub(super) fn opened(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.connections)
     }
 
     /// The head of a request has been read.
     pub(super) fn begin(&self, route: &str, method: &Method) -> Measured<'_> {
         let route = self.routes.iter().find(|known| known.name == route).unwrap_or(&self.routes[0]);
         let method = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
-        Measured { http: &self.http, route, method, status: ABORTED, begun: Instant::now(), _in_flight: Held::new(&self.in_flight) }
+        Measured { http: &self.http, route, method, status: ABORTED, begun: Instant::now(), _in_flight: GaugeGuard::new(&self.in_flight) }
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) struct Measured<'a> {
     method: usize,
     status: usize,
     begun: Instant,
-    _in_flight: Held,
+    _in_flight: GaugeGuard,
 }
 
 impl Measured<'_> {

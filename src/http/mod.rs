@@ -24,7 +24,7 @@ use std::{net::IpAddr, time::Duration};
 
 use hyper::{Request, Response, body::Bytes};
 
-use crate::telemetry::metrics::Held;
+use crate::telemetry::metrics::GaugeGuard;
 
 mod address;
 mod assets;
@@ -97,6 +97,6 @@ pub trait Responder: Send + Sync + 'static {
 /// What an open connection holds: it goes down in a gauge, and gives back its client's place, on every way out.
 #[derive(Debug, Default)]
 pub struct Opened {
-    _gauge: Option<Held>,
+    _gauge: Option<GaugeGuard>,
     _place: Option<places::Place>,
 }

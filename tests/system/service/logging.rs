@@ -67,7 +67,7 @@ fn why_a_service_did_not_start_is_a_line_of_the_log_like_any_other() {
     drop(taken);
     assert_eq!(finished.code, Some(1), "{}", finished.err);
     let line: Value = serde_json::from_str(&finished.err).unwrap_or_else(|error| panic!("{error}: {}", finished.err));
-    assert_eq!((line["level"].as_str(), line["message"].as_str()), (Some("ERROR"), Some("the service ends")));
+    assert_eq!((line["level"].as_str(), line["message"].as_str()), (Some("ERROR"), Some("cannot start")));
     assert!(line["error"].as_str().unwrap().contains("cannot listen on 127.0.0.1:"), "{line}");
 }
 

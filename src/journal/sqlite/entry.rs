@@ -1,8 +1,8 @@
-//! How an entry is written: one version byte, a [`Body`] in postcard, and a CRC-32 (little endian).
+//! The bytes of an entry: one version byte, a [`Body`] in postcard, and a CRC-32 (little endian).
 //!
-//! The checksum also covers the journal's producer id and the entry's number and time, so that an entry that was
-//! damaged, moved to another number or carried into another journal is noticed. Decoding takes any bytes: it does not
-//! panic, and what it allocates is bounded by their length, not by the lengths they claim.
+//! The checksum also covers the journal's producer id and the entry's number and time. So it detects an entry that was
+//! damaged, moved to another number or copied into another journal. Decoding accepts any bytes: it does not panic, and its
+//! allocations are bounded by their length, not by the lengths they claim.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,13 @@ use crate::{
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 
-/// What an entry holds. Whatever is changed here or in [`Group`] makes a new version.
+/// The content of an entry. A change here or in [`Group`] needs a new version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body<'a> {
     /// The views of one batch.
     #[serde(borrow)]
     Views(Vec<Group<'a>>),
-    /// No views: the numbers between the entry before and this one were never given.
+    /// No views: the numbers between the previous entry and this one were never used.
     Skip,
 }
 
@@ -37,31 +37,31 @@ pub enum Body<'a> {
 pub struct Group<'a> {
     /// The site's id.
     pub site: &'a str,
-    /// The day, counted from 0001-01-01, which is 1.
+    /// The day; 0001-01-01 is 1.
     pub day: i32,
-    /// Views of the site, those of its articles included.
+    /// Views of the site, including those of its articles.
     pub views: u64,
-    /// Views of each article, each named once.
+    /// Views of each article; each article occurs once.
     #[serde(borrow)]
     pub articles: Vec<(&'a str, u64)>,
 }
 
-/// Why bytes are not an entry.
+/// Why bytes are not a valid entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// A version byte this program does not know.
-    #[error("is in encoding {0}: it was written by a newer truycap, or is damaged")]
+    /// An unknown version byte.
+    #[error("has encoding {0}: it was written by a newer truycap, or it is damaged")]
     Version(u8),
-    /// The checksum does not fit the producer, number, time and bytes.
-    #[error("does not fit its checksum")]
+    /// The checksum does not match the producer, number, time and bytes.
+    #[error("does not match its checksum")]
     Checksum,
-    /// The checksum fits, the content does not: it was written wrongly.
-    #[error("holds what is not views")]
+    /// The checksum matches, but the content is invalid: it was written wrongly.
+    #[error("does not hold valid views")]
     Malformed,
 }
 
 impl<'a> Body<'a> {
-    /// The body that keeps an entry's views.
+    /// The body for an entry's views.
     #[must_use]
     pub fn of(entry: &'a Entry) -> Self {
         let group = |((site, day), sum): (&'a (SiteId, NaiveDate), &'a DayViews)| Group {
@@ -73,10 +73,10 @@ impl<'a> Body<'a> {
         Self::Views(entry.views.iter().map(group).collect())
     }
 
-    /// Writes the body as entry `seq` of a journal; `at` is in milliseconds since 1970.
+    /// Encodes the body as entry `seq` of a journal; `at` is in milliseconds since 1970.
     ///
     /// # Errors
-    /// None in practice: postcard's are of types that are not used here.
+    /// None in practice: postcard fails only for types that are not used here.
     pub fn encode(&self, producer: ProducerId, seq: Seq, at: i64) -> Result<Vec<u8>, postcard::Error> {
         let mut data = postcard::to_extend(self, vec![VERSION])?;
         let checksum = checksum(producer, seq, at, &data);
@@ -84,10 +84,10 @@ impl<'a> Body<'a> {
         Ok(data)
     }
 
-    /// Reads what [`Self::encode`] wrote with the same producer, number and time.
+    /// Decodes what [`Self::encode`] wrote with the same producer, number and time.
     ///
     /// # Errors
-    /// Where it did not write these bytes.
+    /// If it did not write these bytes.
     pub fn decode(producer: ProducerId, seq: Seq, at: i64, data: &'a [u8]) -> Result<Self, DecodeError> {
         match data.first() {
             Some(&VERSION) => {}
@@ -110,7 +110,7 @@ impl Group<'_> {
     /// Adds the views to sums by day.
     ///
     /// # Errors
-    /// Where the day or an article's id is none, or a sum is beyond 64 bits.
+    /// If the day or an article's id is invalid, or a sum does not fit 64 bits.
     pub fn add_to(&self, days: &mut BTreeMap<NaiveDate, DayViews>) -> Result<(), DecodeError> {
         let day = NaiveDate::from_num_days_from_ce_opt(self.day).ok_or(DecodeError::Malformed)?;
         let sums = days.entry(day).or_default();
@@ -120,7 +120,7 @@ impl Group<'_> {
                 add(sum, views)?;
                 continue;
             }
-            // An id that its reading would change was not written by this program.
+            // This program writes only normalized ids.
             let id = ArticleId::parse(article).ok().filter(|id| id.as_str() == article).ok_or(DecodeError::Malformed)?;
             sums.articles.insert(id, views);
         }

@@ -1,28 +1,33 @@
-//! The layers of a configuration, and a reader that takes values from them and collects what is wrong.
+//! The layers of a configuration, and a reader that takes values from them and collects the mistakes.
 //!
-//! Layers are laid one over the other, key by key; each value remembers where it stands. In the end, what nobody took is
-//! an unknown key.
+//! A later layer overrides an earlier one key by key; each value keeps its source and position. In the end, keys that were
+//! not taken are unknown keys.
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, time::Duration};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue, Error},
 };
 
-use super::{env::Variable, sections::TABLES};
+use bytesize::ByteSize;
+
+use super::env::Variable;
+
+/// The keys that hold tables of keys.
+const TABLES: [&str; 7] = ["listen", "store", "journal", "retention", "log", "clients", "bots"];
 
 /// Where a value comes from.
 #[derive(Clone, Copy)]
 enum Source<'a> {
-    /// A text in TOML, and its name.
+    /// The name of a TOML document, and its text.
     Document(&'a str, &'a str),
     /// The name of a variable.
     Variable(&'a str),
 }
 
 impl Source<'_> {
-    /// The place of a key that stands at a byte of the source, in the table that `scope` names.
+    /// The place of a key at a byte of the source, in the table that `scope` names.
     fn place(self, at: usize, scope: &str, key: &str) -> String {
         match self {
             Self::Document(name, text) => format!("{name}:{}: {scope}{key}", line_and_column(text, at).0),
@@ -32,23 +37,23 @@ impl Source<'_> {
     }
 }
 
-/// A value that was found for a key.
+/// The value of a key, and its source.
 #[derive(Clone)]
-pub(super) struct Given<'a> {
+pub(super) struct Setting<'a> {
     pub(super) value: DeValue<'a>,
     source: Source<'a>,
-    /// The byte at which it stands.
+    /// Its position in bytes.
     at: usize,
     taken: bool,
 }
 
-impl Given<'_> {
+impl Setting<'_> {
     /// The value as text.
     pub(super) fn text(&self) -> Option<&str> {
         self.value.as_str()
     }
 
-    /// The value as a whole number, which is text in a variable.
+    /// The value as a whole number; a variable holds it as text.
     pub(super) fn integer(&self) -> Option<i64> {
         match &self.value {
             DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok(),
@@ -57,7 +62,7 @@ impl Given<'_> {
         }
     }
 
-    /// The value as `true` or `false`, which is text in a variable.
+    /// The value as `true` or `false`; a variable holds it as text.
     pub(super) fn boolean(&self) -> Option<bool> {
         match &self.value {
             DeValue::Boolean(boolean) => Some(*boolean),
@@ -66,7 +71,7 @@ impl Given<'_> {
         }
     }
 
-    /// The value as an array of texts, which in a variable stand between commas.
+    /// The value as an array of texts; a variable separates them by commas.
     pub(super) fn texts(&self) -> Option<Vec<String>> {
         match &self.value {
             DeValue::Array(array) => array.iter().map(|text| text.get_ref().as_str().map(str::to_owned)).collect(),
@@ -83,33 +88,33 @@ impl Given<'_> {
 }
 
 /// The values of a document or of one table, and the mistakes so far.
-pub(super) struct Reader<'a> {
-    /// What stands before each key in a mistake.
+pub(super) struct TableReader<'a> {
+    /// The prefix of each key in a mistake.
     scope: String,
-    /// Where the table stands, for keys that are missing in it.
+    /// The position of the table, for keys that are missing in it.
     origin: (Source<'a>, usize),
-    values: BTreeMap<String, Given<'a>>,
+    values: BTreeMap<String, Setting<'a>>,
     mistakes: Vec<String>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> TableReader<'a> {
     /// A reader without values.
     pub(super) fn new(mistakes: Vec<String>) -> Self {
         let origin = (Source::Document("configuration", ""), 0);
         Self { scope: String::new(), origin, values: BTreeMap::new(), mistakes }
     }
 
-    /// Lays a text in TOML over what is there. One that cannot be parsed changes nothing.
-    pub(super) fn document(&mut self, name: &'a str, text: &'a str) {
+    /// Adds a TOML document as the next layer. One that cannot be parsed adds no values.
+    pub(super) fn add_document(&mut self, name: &'a str, text: &'a str) {
         let (table, errors) = DeTable::parse_recoverable(text);
         self.mistakes.extend(errors.iter().map(|error| syntax(name, text, error)));
         if errors.is_empty() {
-            self.lay("", table.into_inner(), Source::Document(name, text));
+            self.add_table("", table.into_inner(), Source::Document(name, text));
         }
     }
 
-    /// Lays a variable over what is there.
-    pub(super) fn variable(&mut self, variable: &'a Variable) {
+    /// Adds a variable as the next layer.
+    pub(super) fn add_variable(&mut self, variable: &'a Variable) {
         let Variable { name, key, text } = variable;
         let value = if key == "sites" {
             let (value, errors) = DeValue::parse_recoverable(text);
@@ -121,21 +126,21 @@ impl<'a> Reader<'a> {
         } else {
             DeValue::String(text.into())
         };
-        self.values.insert(key.clone(), Given { value, source: Source::Variable(name), at: 0, taken: false });
+        self.values.insert(key.clone(), Setting { value, source: Source::Variable(name), at: 0, taken: false });
     }
 
-    fn lay(&mut self, prefix: &str, table: DeTable<'a>, source: Source<'a>) {
+    fn add_table(&mut self, prefix: &str, table: DeTable<'a>, source: Source<'a>) {
         for (name, value) in table {
             let key = format!("{prefix}{}", spelled(name.get_ref()));
             let at = name.span().start;
             match value.into_inner() {
-                DeValue::Table(table) if self.is_table(&key) => self.lay(&format!("{key}."), table, source),
-                // Not shown: a URL of a store with a password may stand here by mistake.
+                DeValue::Table(table) if self.is_table(&key) => self.add_table(&format!("{key}."), table, source),
+                // The value is not shown: it can be a store URL with a password, put here by mistake.
                 _ if self.is_table(&key) => {
                     self.mistakes.push(format!("{}: found no table; expected [{key}]", source.place(at, "", &key)));
                 }
                 value => {
-                    self.values.insert(key, Given { value, source, at, taken: false });
+                    self.values.insert(key, Setting { value, source, at, taken: false });
                 }
             }
         }
@@ -145,8 +150,8 @@ impl<'a> Reader<'a> {
         self.scope.is_empty() && TABLES.contains(&key)
     }
 
-    /// A reader of one table of an array, to be given back with [`Reader::join`]. `scope` says which table it is.
-    pub(super) fn inner(&mut self, array: &Given<'a>, scope: &str, element: &Spanned<DeValue<'a>>) -> Option<Self> {
+    /// A reader of one table of an array, to be passed to [`TableReader::join`]. `scope` names the table.
+    pub(super) fn table(&mut self, array: &Setting<'a>, scope: &str, element: &Spanned<DeValue<'a>>) -> Option<Self> {
         let at = element.span().start;
         let DeValue::Table(table) = element.get_ref() else {
             self.mistakes.push(format!("{}: found {}; expected a table", array.source.place(at, scope, ""), shown(element.get_ref())));
@@ -154,11 +159,11 @@ impl<'a> Reader<'a> {
         };
         let scope = format!("{scope}: ");
         let mut inner = Self { scope, origin: (array.source, at), values: BTreeMap::new(), mistakes: Vec::new() };
-        inner.lay("", table.clone(), array.source);
+        inner.add_table("", table.clone(), array.source);
         Some(inner)
     }
 
-    /// Takes over the mistakes of a reader of one table, its unknown keys among them.
+    /// Adds the mistakes of a reader of one table, including its unknown keys.
     pub(super) fn join(&mut self, inner: Self) {
         self.mistakes.extend(inner.finish());
     }
@@ -168,48 +173,79 @@ impl<'a> Reader<'a> {
         self.values.contains_key(key)
     }
 
-    /// The value of a key; that there is none is a mistake.
-    pub(super) fn take(&mut self, key: &str) -> Option<Given<'a>> {
-        let Some(given) = self.values.get_mut(key) else {
+    /// The value of a key; a missing key is a mistake.
+    pub(super) fn take(&mut self, key: &str) -> Option<Setting<'a>> {
+        let Some(setting) = self.values.get_mut(key) else {
             self.mistake(key, "missing");
             return None;
         };
-        given.taken = true;
-        Some(given.clone())
+        setting.taken = true;
+        Some(setting.clone())
     }
 
-    /// The value of a key as `parse` understands it; where it does not, its answer is the mistake.
-    pub(super) fn parse<T, E: Display>(&mut self, key: &str, parse: impl FnOnce(&Given<'a>) -> Result<T, E>) -> Option<T> {
-        let given = self.take(key)?;
-        parse(&given).map_err(|error| self.mistake(key, error)).ok()
+    /// The value of a key as `parse` returns it; its error is the mistake.
+    pub(super) fn parse<T, E: Display>(&mut self, key: &str, parse: impl FnOnce(&Setting<'a>) -> Result<T, E>) -> Option<T> {
+        let setting = self.take(key)?;
+        parse(&setting).map_err(|error| self.mistake(key, error)).ok()
     }
 
-    /// The value of a key as `parse` understands it; where it does not, what was `expected` is the mistake.
-    pub(super) fn read<T>(&mut self, key: &str, expected: &str, parse: impl FnOnce(&Given<'a>) -> Option<T>) -> Option<T> {
+    /// The value of a key as `parse` returns it; if it returns `None`, the mistake says what was `expected`.
+    pub(super) fn read<T>(&mut self, key: &str, expected: &str, parse: impl FnOnce(&Setting<'a>) -> Option<T>) -> Option<T> {
         if !self.has(key) {
             self.mistake(key, format!("missing; expected {expected}"));
             return None;
         }
-        self.parse(key, |given| parse(given).ok_or_else(|| format!("found {}; expected {expected}", shown(&given.value))))
+        self.parse(key, |setting| parse(setting).ok_or_else(|| format!("found {}; expected {expected}", shown(&setting.value))))
     }
 
-    /// Says what is wrong with the value of a key.
+    /// The value of a key as `read` returns it, or a default if the key is missing.
+    pub(super) fn or<T>(&mut self, key: &str, default: T, read: impl FnOnce(&mut Self, &str) -> Option<T>) -> Option<T> {
+        if self.has(key) { read(self, key) } else { Some(default) }
+    }
+
+    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
+        self.read(key, "true or false", Setting::boolean)
+    }
+
+    pub(super) fn number(&mut self, key: &str, range: RangeInclusive<u32>, example: u32) -> Option<u32> {
+        let expected = format!("a whole number from {} to {}, such as {example}", range.start(), range.end());
+        self.read(key, &expected, |setting| u32::try_from(setting.integer()?).ok().filter(|number| range.contains(number)))
+    }
+
+    pub(super) fn duration(&mut self, key: &str, range: RangeInclusive<Duration>, expected: &str) -> Option<Duration> {
+        self.read(key, &format!("a duration {expected}"), |setting| {
+            humantime::parse_duration(setting.text()?).ok().filter(|duration| range.contains(duration))
+        })
+    }
+
+    /// A size in bytes, with or without a unit.
+    pub(super) fn size(&mut self, key: &str, range: RangeInclusive<ByteSize>, expected: &str) -> Option<u64> {
+        self.read(key, &format!("a size {expected}"), |setting| {
+            let size = match setting.text() {
+                Some(text) => text.parse().ok()?,
+                None => ByteSize(u64::try_from(setting.integer()?).ok()?),
+            };
+            range.contains(&size).then_some(size.as_u64())
+        })
+    }
+
+    /// Reports a mistake in the value of a key.
     pub(super) fn mistake(&mut self, key: &str, what: impl Display) {
-        let (source, at) = self.values.get(key).map_or(self.origin, |given| (given.source, given.at));
+        let (source, at) = self.values.get(key).map_or(self.origin, |setting| (setting.source, setting.at));
         self.mistakes.push(format!("{}: {what}", source.place(at, &self.scope, key)));
     }
 
-    /// All mistakes, the keys that nobody took among them.
+    /// All mistakes, including the keys that were not taken.
     pub(super) fn finish(mut self) -> Vec<String> {
-        for (key, given) in self.values.iter().filter(|(_, given)| !given.taken) {
-            let place = given.source.place(given.at, &self.scope, key);
+        for (key, setting) in self.values.iter().filter(|(_, setting)| !setting.taken) {
+            let place = setting.source.place(setting.at, &self.scope, key);
             self.mistakes.push(format!("{place}: found an unknown key; expected one of those in config/default.toml"));
         }
         self.mistakes
     }
 }
 
-/// A value as it may stand in a message.
+/// A value as messages show it.
 pub(super) fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{text:?}"),
@@ -222,13 +258,13 @@ pub(super) fn shown(value: &DeValue<'_>) -> String {
     }
 }
 
-/// A key as it is written in TOML: quoted where it must be, so that `"store.url"` is not taken for `store.url`.
+/// A key as TOML spells it: quoted if necessary, so that `"store.url"` differs from `store.url`.
 fn spelled(key: &str) -> String {
     let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     if bare { key.into() } else { format!("{key:?}") }
 }
 
-/// The error's own `Display` would show the line, and a password in it.
+/// A syntax error by its position. The error's own `Display` would show the line, which can hold a password.
 fn syntax(name: &str, text: &str, error: &Error) -> String {
     let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
     format!("{name}:{line}:{column}: not TOML: {}", error.message())
