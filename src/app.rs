@@ -28,13 +28,13 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
+    audience::{Audience, BotsError},
     config::{Config, Mistakes, StoreUrl},
-    http::{Admin, Audience, BotsError, Limits, Public, Rates, Responder, serve},
+    http::{Admin, Limits, Public, Responder, serve},
     journal::{
         Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
     },
-    readers::{Readers, tend},
     recorder::{self, Handle, Recorder},
     store::{
         Store,
@@ -154,9 +154,8 @@ impl Service {
     async fn start(mut config: Config) -> Result<Self, Failure> {
         let public = bind(config.listen.public)?;
         let admin = bind(config.listen.admin)?;
-        let readers = Arc::new(Readers::new(matches!(config.store, StoreUrl::Redis(_))));
-        let rates = Arc::new(Rates::new(config.clients.max_requests_per_second, Instant::now));
-        let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers), Arc::clone(&rates))?;
+        let shared_visitors = matches!(config.store, StoreUrl::Redis(_));
+        let audience = Arc::new(Audience::new(config.clients.clone(), &config.bots, shared_visitors, Instant::now)?);
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
         let store = open_store(&config)?;
         let demo = config.sites.first().filter(|_| config.demo).map(|site| Demo::new(site.id.clone(), &public));
@@ -174,12 +173,10 @@ impl Service {
         let address = |listener: &TcpListener| listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
         info!(version = env!("CARGO_PKG_VERSION"), public = address(&public), admin = address(&admin), store = %config.store, sites = count, "counting");
         let reload = Reload::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
-        let (public, admin) = listen(handle, public, admin, &reload, audience);
+        let (public, admin) = listen(handle, public, admin, &reload, Arc::clone(&audience));
         let advice = tokio::spawn(log_advice(Arc::clone(&store)));
-        let tended = Arc::clone(&store);
-        let tending = tokio::spawn(async move {
-            tokio::join!(tend(readers, tended, Utc::now), rates.tend());
-        });
+        let maintained = Arc::clone(&store);
+        let tending = tokio::spawn(async move { audience.maintain(maintained, Utc::now).await });
         Ok(Self { recorder, public, admin, journal, store, advice, tending, reload })
     }
 
@@ -268,7 +265,7 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     listen().map_err(|error| Failure::Listen { address, error })
 }
 
-fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reload: &Reload, audience: Audience) -> (Listener, Listener) {
+fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reload: &Reload, audience: Arc<Audience>) -> (Listener, Listener) {
     let pages = Public::new(handle.clone(), reload.demo(), &Limits::default(), audience);
     let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
     (Listener::spawn(public, pages, reload.max_connections()), Listener::spawn(admin, Admin::new(handle), admin_connections))

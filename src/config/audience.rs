@@ -10,8 +10,8 @@ use super::{
     sections::{duration, number},
 };
 use crate::{
+    audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
     domain::site::Rules,
-    http::{BotRules, Clients, ProxyHeader},
 };
 
 /// The longest word about bots, in bytes.
@@ -26,7 +26,7 @@ const MAX_NETWORKS: usize = 1000;
 /// The largest automaton that a pattern of articles may make, in bytes.
 const MAX_PATTERN: usize = 256 << 10;
 
-pub(super) fn clients(reader: &mut Reader<'_>) -> Option<Clients> {
+pub(super) fn clients(reader: &mut Reader<'_>) -> Option<ClientRules> {
     let header =
         reader.read("clients.header", "\"none\", \"x-forwarded-for\", \"forwarded\" or \"x-real-ip\"", |given| match given.text()? {
             "none" => Some(None),
@@ -42,13 +42,12 @@ pub(super) fn clients(reader: &mut Reader<'_>) -> Option<Clients> {
     });
     let max_requests_per_second = number(reader, "clients.max_requests_per_second", 0..=100_000, 100);
     let max_connections = number(reader, "clients.max_connections", 0..=1_000_000, 256);
-    let clients = Clients {
-        header: header?,
-        trusted_proxies: trusted_proxies?,
+    let clients = ClientRules {
+        resolver: ClientResolver { header: header?, trusted_proxies: trusted_proxies? },
         max_requests_per_second: max_requests_per_second?,
         max_connections: usize::try_from(max_connections?).ok()?,
     };
-    if clients.header.is_some() && clients.trusted_proxies.is_empty() {
+    if clients.resolver.header.is_some() && clients.resolver.trusted_proxies.is_empty() {
         reader
             .mistake("clients.trusted_proxies", "found none, so nobody's clients.header is believed; expected the networks of the proxies");
     }

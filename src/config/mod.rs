@@ -11,8 +11,8 @@
 use std::{ffi::OsString, fs, net::SocketAddr, path::Path};
 
 use crate::{
+    audience::{BotRules, ClientRules},
     domain::{retention::Retention, site::Site},
-    http::{BotRules, Clients},
     journal, recorder,
     store::redis,
     telemetry::logging,
@@ -52,7 +52,7 @@ pub struct Config {
     /// What is logged, and how.
     pub log: logging::Config,
     /// How clients are told apart.
-    pub clients: Clients,
+    pub clients: ClientRules,
     /// Which agents are bots.
     pub bots: BotRules,
     /// The portals, at least one, their ids all different.

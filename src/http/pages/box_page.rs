@@ -1,0 +1,94 @@
+//! `GET /v1/sites/{site}/box`: the box as a page of its own, for an `<iframe>` on a page without JavaScript.
+//!
+//! It has the markup that `counter.js` makes, and the same style sheet.
+
+use hyper::{
+    Response,
+    header::{CONTENT_SECURITY_POLICY, HeaderValue},
+};
+
+use super::labels::{Language, capitalise};
+use crate::{
+    domain::{
+        figures::{Figure, Figures},
+        site::Site,
+    },
+    http::{
+        request::{Query, SiteRequest},
+        response::{Body, Caching, Problem, content},
+    },
+};
+
+/// The least digits of the total.
+const DIGITS: usize = 11;
+
+pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Response<Body>, Problem> {
+    let language = Language::of(&Query::of(&request.head.uri)?)?;
+    let figures = request.handle.figures(request.counter, &[]).await;
+    let caching = if figures.stale { Caching::Never } else { Caching::Second };
+    let mut response = content("text/html; charset=utf-8", caching, page(language, figures.site.as_ref()));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy(request.site));
+    Ok(response)
+}
+
+/// Allows the style sheets only, and frames on pages of the site only.
+fn policy(site: &Site) -> HeaderValue {
+    let mut policy = String::from("default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'");
+    // A policy has no syntax for IPv6 addresses, and browsers complain about them.
+    for origin in site.origins.iter().filter(|origin| !origin.as_str().contains('[')) {
+        policy = policy + " " + origin.as_str();
+    }
+    // Every origin is a valid header value. If one were not, the page would be shown nowhere.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
+}
+
+/// The whole page, with dashes if the figures are not known. URLs are relative, because a proxy may serve it under another
+/// path.
+fn page(language: Language, figures: Option<&Figures>) -> String {
+    let code = language.code();
+    let heading = language.choose("Thống kê truy cập", "Visitor statistics");
+    let (said, digits) = total(language, figures);
+    let rows: String =
+        Figure::ALL.into_iter().filter(|figure| *figure != Figure::Total).map(|figure| row(language, figure, figures)).collect();
+    format!(
+        r#"<!DOCTYPE html>
+<html lang="{code}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="robots" content="noindex">
+<title>{heading}</title>
+<link rel="stylesheet" href="../../../widget.css">
+<link rel="stylesheet" href="../../../box.css">
+</head>
+<body>
+<section class="truycap-box">
+<h2>{heading}</h2>
+<p class="truycap-total"><span class="truycap-said">{said}</span><span class="truycap-digits" aria-hidden="true">{digits}</span></p>
+<dl>
+{rows}</dl>
+</section>
+</body>
+</html>
+"#
+    )
+}
+
+/// The total: as text for screen readers, and as single digits.
+fn total(language: Language, figures: Option<&Figures>) -> (String, String) {
+    let Some(figures) = figures else {
+        return (language.choose("Chưa có số liệu", "No figures yet").to_owned(), "<i>–</i>".repeat(DIGITS));
+    };
+    let total = figures[Figure::Total];
+    let said = format!("{} {}", language.choose("Tổng số lượt truy cập:", "Total views:"), language.number(total));
+    let digits = total.to_string();
+    let zeros = "<i>0</i>".repeat(DIGITS.saturating_sub(digits.len()));
+    (said, digits.chars().fold(zeros, |cells, digit| format!("{cells}<b>{digit}</b>")))
+}
+
+fn row(language: Language, figure: Figure, figures: Option<&Figures>) -> String {
+    let label = capitalise(language.period(figure));
+    let count = figures.map_or_else(|| "–".to_owned(), |figures| language.number(figures[figure]));
+    format!("<div><dt>{label}</dt><dd>{count}</dd></div>\n")
+}
