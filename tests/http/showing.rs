@@ -174,3 +174,11 @@ fn what_is_asked_wrongly_is_told_and_not_drawn() {
         assert_eq!(server.get(&format!("/v1/sites/nope/{resource}")).status, 404);
     }
 }
+
+#[test]
+fn a_label_begins_with_a_capital_in_every_alphabet() {
+    for (label, expected) in [("hôm nay", "Hôm nay"), ("đang truy cập", "Đang truy cập"), ("ảnh", "Ảnh"), ("1 ngày", "1 ngày"), ("", "")]
+    {
+        assert_eq!(truycap::http::capitalise(label), expected);
+    }
+}
