@@ -575,7 +575,7 @@ fn bytes_that_are_not_text_matter_only_in_our_variables() {
 fn the_rules_of_a_site_are_read_and_may_be_left_out() {
     let text = format!(
         "{SITE}require_origin = true\nrepeat_window = \"30m\"\nmax_new_articles_per_day = 1000\nmax_views_per_second = 100000\n\
-         articles = \"^/tin/\"\nreaders = true\n"
+         articles = \"^/tin/\"\nvisitors = true\n"
     );
     let rules = load(&text, &[]).unwrap().sites.remove(0).rules;
     assert!(rules.require_origin && rules.visitors && rules.articles.unwrap().is_match("/tin/1"));

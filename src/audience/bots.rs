@@ -38,7 +38,7 @@ const EXPRESSIONS: [&str; 2] = ["(?i)(?:^|[^u]|[^c]u)bot", "(?i)[a-z0-9]@[a-z0-9
 pub struct BotRules {
     /// Texts in the `User-Agent` of bots, case-insensitive.
     pub deny: Vec<String>,
-    /// The same of agents that are not bots, whatever else they match.
+    /// The same of agents that are not bots, even if they match another rule.
     pub allow: Vec<String>,
     /// Whether headless browsers are bots.
     pub headless: bool,
@@ -59,7 +59,7 @@ pub struct Bots {
     expressions: Regex,
     /// Case-insensitive words.
     deny: AhoCorasick,
-    /// Agents that are not bots, whatever else they match.
+    /// Agents that are not bots, even if they match another rule.
     allow: AhoCorasick,
     /// The results for recent agents, by a keyed hash of each: most visitors have one of a few hundred browsers. `None` if
     /// the system provides no randomness for a key.
@@ -91,7 +91,7 @@ impl Bots {
         let expressions = RegexBuilder::new(&expressions.join("|")).unicode(false).build();
         Ok(Self {
             listed: AhoCorasick::new(texts).map_err(failed)?,
-            // Over bytes: a header may not be UTF-8.
+            // Over bytes: a header need not be UTF-8.
             expressions: expressions.map_err(|error| BotsError(error.to_string()))?,
             deny: words(deny)?,
             allow: words(&rules.allow)?,

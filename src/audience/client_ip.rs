@@ -1,7 +1,7 @@
 //! The address of the client behind trusted proxies.
 //!
 //! Each proxy appends the address that it was called from to a header. The header is therefore read from its end, and an
-//! entry is believed only if a trusted proxy wrote it. Everything before that entry may be forged by the client.
+//! entry is believed only if a trusted proxy wrote it. The client can forge everything before that entry.
 
 use std::{
     fmt,
@@ -42,7 +42,7 @@ impl ProxyHeader {
     }
 }
 
-/// How clients are told apart, and what each of them can use.
+/// How clients are identified, and what each of them can use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientRules {
     /// Finds the client behind proxies. Trusted proxies are not limited.
@@ -66,7 +66,7 @@ impl ClientResolver {
     /// The client of a request from `peer` with these lines of [`Self::header`].
     ///
     /// Walks back from the peer as long as the sender is trusted. If a trusted proxy names no client, or one that cannot be
-    /// read, the proxy itself is taken for the client.
+    /// read, the proxy itself is the client.
     #[must_use]
     pub fn resolve<'a>(&self, peer: IpAddr, lines: impl DoubleEndedIterator<Item = &'a [u8]>) -> IpAddr {
         let mut client = peer.to_canonical();
@@ -74,7 +74,7 @@ impl ClientResolver {
         if !self.trusts(client) {
             return client;
         }
-        // Bytes and not text: what a client wrote may not be UTF-8, and a proxy's entry on the same line is still valid.
+        // Bytes and not text: what a client wrote need not be UTF-8, and a proxy's entry on the same line is still valid.
         let entries = lines.rev().flat_map(|line| split_from_the_end(line, b','));
         for entry in entries.filter(|entry| !entry.is_empty()).take(MAX_ENTRIES) {
             let Some(address) = header.address(entry) else { break };
@@ -87,7 +87,7 @@ impl ClientResolver {
     }
 
     /// The key by which a client is limited; `None` for a trusted proxy, because all clients behind it would share the
-    /// limit. Without a configured header, an address of a private network may be a proxy too: in front of a container, for
+    /// limit. Without a configured header, an address of a private network can be a proxy too: in front of a container, for
     /// instance, all visitors come from one.
     #[must_use]
     pub fn limited(&self, client: IpAddr) -> Option<ClientNetwork> {

@@ -10,7 +10,7 @@
 //! 5. **article pattern**, then 6. **new articles of the day**: if they reject the article, the view counts for the site
 //!    alone.
 //!
-//! Before all of them, [`Audience::check_client`] limits the requests of each client, whatever the requests are.
+//! Before all of them, [`Audience::check_client`] limits the requests of each client, views or not.
 //!
 //! - `client_ip`: the client behind proxies
 //! - `origin`: the page that a request comes from
@@ -52,14 +52,14 @@ pub use visitors::{Estimate, MAX_VISITORS, Visitors};
 /// How often what has expired is forgotten, and visitors are sent to a shared store.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Something that may be a view: what an HTTP request and a line of an access log have in common.
+/// A possible view: what an HTTP request and a line of an access log have in common.
 #[derive(Clone, Debug)]
 pub struct Hit<'a> {
     /// The site.
     pub site: &'a Site,
     /// The article, if the hit names one.
     pub article: Option<ArticleId>,
-    /// The client's address, if it is known.
+    /// The client's address, if it is known. Without one, the visitor is not tracked.
     pub client: Option<IpAddr>,
     /// The `User-Agent`, if there is one.
     pub agent: Option<&'a [u8]>,
@@ -74,7 +74,7 @@ pub struct Hit<'a> {
 /// What a browser says about a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
-    /// The page is loaded before anyone asked to see it.
+    /// The browser loads the page before the visitor opens it.
     pub prefetch: bool,
     /// The visitor does not want to be tracked. Only needed if the site [tracks](tracks_visitors) visitors.
     pub do_not_track: bool,
@@ -147,7 +147,7 @@ impl Refusal {
 pub struct ViewGuard<'a>(Option<RepeatGuard<'a>>);
 
 impl ViewGuard<'_> {
-    /// Remembers the view even if this is dropped: it may become durable from now on.
+    /// Remembers the view even if this is dropped: it can become durable from now on.
     pub fn keep(&mut self) {
         self.0.iter_mut().for_each(RepeatGuard::keep);
     }
@@ -158,7 +158,7 @@ impl ViewGuard<'_> {
     }
 }
 
-/// Whether a site tells visitors apart: only then the client, the agent and [`Hints::do_not_track`] of a view matter.
+/// Whether a site distinguishes visitors. Only then does it matter who the client is, and [`Hints::do_not_track`].
 #[must_use]
 pub fn tracks_visitors(site: &Site) -> bool {
     site.rules.visitors || !site.rules.repeat_window.is_zero()

@@ -149,7 +149,7 @@ impl RecentViews {
 }
 
 impl RepeatGuard<'_> {
-    /// The view is counted, or may be: it stays remembered.
+    /// The view is counted, or can still be: it stays remembered.
     pub fn keep(&mut self) {
         self.kept = true;
     }

@@ -75,7 +75,7 @@ struct SiteVisitors {
     nameless: Vec<[Box<[u8]>; 2]>,
     /// The last estimate, and the second it is from.
     known: Option<(i64, Estimate)>,
-    /// Whether there is a reason to ask the shared store: a visitor or a question since the last time.
+    /// Whether the shared store must be called: there was a visitor, or a request for the estimate, since the last call.
     active: bool,
 }
 

@@ -8,7 +8,7 @@
 //!
 //! What a handler works with:
 //!
-//! - `request`: what a request asks for: head, query, body, site
+//! - `request`: what a request contains: head, query, body, site
 //! - `response`: how a response is written: JSON, problems, files
 //! - `metrics`, `error_log`: what is measured and logged about a request
 //!

@@ -1,4 +1,4 @@
-//! What a request asks for: its head, its query, its body, and the site that it is for.
+//! What a request contains: its head, its query, its body, and the site that it is for.
 
 use std::{borrow::Cow, net::IpAddr, time::Duration};
 
@@ -57,7 +57,7 @@ pub(super) fn check_head(head: &Parts) -> Result<(), Problem> {
         let detail = format!("the headers are longer than {MAX_HEADERS} bytes");
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail));
     }
-    // With two, a proxy may have chosen by the other one. HTTP/1.0 has none.
+    // With two, a proxy can have chosen by the other one. HTTP/1.0 has none.
     match headers.get_all(HOST).iter().count() {
         1 => {}
         0 if head.version < Version::HTTP_11 => {}

@@ -35,7 +35,7 @@ use crate::{
 
 /// A route: the methods that it allows, its path, the name in metrics, and what handles it.
 ///
-/// In a path, `{site}` stands for the id of a site.
+/// In a path, `{site}` is the id of a site.
 #[derive(Debug)]
 struct Route<H> {
     methods: &'static str,
@@ -90,7 +90,7 @@ enum Handler {
 
 /// Where a request names its site.
 #[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "a route that has no site in its path names one of the others, and `find_site` looks it up")]
+#[expect(dead_code, reason = "every route has its site in the path so far; `find_site` has a place for the others")]
 enum SiteFrom {
     /// In `{site}` of the path.
     Path,

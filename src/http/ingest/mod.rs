@@ -67,7 +67,7 @@ fn hit<'a>(request: &SiteRequest<'a>, origin: RequestOrigin, article: Option<Art
     Hit { site: request.site, article, client: Some(request.client), agent, origin, hints, at: request.handle.now() }
 }
 
-/// Whether the browser loads the page before anyone asked to see it. Browsers send `Sec-Purpose`; older ones `Purpose`
+/// Whether the browser loads the page before the visitor opens it. Browsers send `Sec-Purpose`; older ones `Purpose`
 /// (Chrome, Safari) or `X-Moz` (Firefox).
 fn is_prefetch(headers: &HeaderMap) -> bool {
     const PURPOSES: [HeaderName; 3] =

@@ -1,4 +1,4 @@
-//! `GET /v1/sites/{site}/badge.svg`: one figure as a picture, for pages that can show nothing else.
+//! `GET /v1/sites/{site}/badge.svg`: one figure as a picture, for pages that cannot show more.
 //!
 //! SECURITY: the picture holds only numbers and fixed words, nothing of the request, so nothing can become markup.
 //!

@@ -42,7 +42,7 @@ fn policy(site: &Site) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
 }
 
-/// The whole page, with dashes if the figures are not known. URLs are relative, because a proxy may serve it under another
+/// The whole page, with dashes if the figures are not known. URLs are relative, because a proxy can serve it under another
 /// path.
 fn page(language: Language, figures: Option<&Figures>) -> String {
     let code = language.code();
