@@ -41,12 +41,14 @@ struct Route {
 }
 
 impl ListenerMetrics {
-    /// The metrics of a listener with these routes and [`NO_ROUTE`].
-    pub(super) fn new(http: &Http, listener: &str, routes: impl IntoIterator<Item = &'static str>) -> Self {
+    /// The metrics of a listener with routes of these names and [`NO_ROUTE`]; routes next to each other can share a name.
+    pub(super) fn new(http: &Http, listener: &str, names: impl IntoIterator<Item = &'static str>) -> Self {
         let route = |name| Route { name, seconds: http.seconds.with_label_values(&[name]), requests: Default::default() };
+        let mut names: Vec<_> = [NO_ROUTE].into_iter().chain(names).collect();
+        names.dedup();
         Self {
             http: http.clone(),
-            routes: [NO_ROUTE].into_iter().chain(routes).map(route).collect(),
+            routes: names.into_iter().map(route).collect(),
             in_flight: http.in_flight.with_label_values(&[listener]),
             connections: http.connections.with_label_values(&[listener]),
         }
