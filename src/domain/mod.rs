@@ -7,8 +7,10 @@
 //! - [`counts`]: sums of views on their way from a journal into a store
 //! - [`retention`]: how long buckets of articles are kept
 //! - [`producer`]: who counted, and how far the store has followed
+//! - [`backoff`]: how long to wait between attempts
 
 pub mod article;
+pub mod backoff;
 pub mod clock;
 pub mod counts;
 pub mod figures;

@@ -9,7 +9,7 @@ use prometheus::{Histogram, IntCounter, IntGauge};
 use tokio::time::Instant;
 
 use super::{error_log::log_error, response::Body};
-use crate::telemetry::metrics::{Held, Http};
+use crate::telemetry::metrics::{GaugeGuard, Http};
 
 /// The methods with a label of their own, and all others.
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", "other"];
@@ -55,15 +55,22 @@ impl ListenerMetrics {
     }
 
     /// Counts an open connection.
-    pub(super) fn connection(&self) -> Held {
-        Held::new(&self.connections)
+    pub(super) fn connection(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.connections)
     }
 
     /// Starts to time a request, whose head has been read.
     pub(super) fn start(&self, route: &str, method: &Method) -> RequestTimer<'_> {
         let route = self.routes.iter().find(|known| known.name == route).unwrap_or(&self.routes[0]);
         let method = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
-        RequestTimer { http: &self.http, route, method, status: ABORTED, started: Instant::now(), _in_flight: Held::new(&self.in_flight) }
+        RequestTimer {
+            http: &self.http,
+            route,
+            method,
+            status: ABORTED,
+            started: Instant::now(),
+            _in_flight: GaugeGuard::new(&self.in_flight),
+        }
     }
 }
 
@@ -75,7 +82,7 @@ pub(super) struct RequestTimer<'a> {
     method: usize,
     status: usize,
     started: Instant,
-    _in_flight: Held,
+    _in_flight: GaugeGuard,
 }
 
 impl RequestTimer<'_> {

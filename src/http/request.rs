@@ -1,6 +1,6 @@
 //! What a request contains: its head, its query, its body, and the site that it is for.
 
-use std::{borrow::Cow, net::IpAddr, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use http_body_util::BodyExt;
 use hyper::{
@@ -17,7 +17,7 @@ use super::response::Problem;
 use crate::{
     audience::{Audience, ClientResolver, ProxyHeader, RequestOrigin},
     domain::{article::ArticleId, site::Site},
-    recorder::{Counter, Handle},
+    recorder::{Handle, SiteCounter},
 };
 
 /// The most bytes of all names and values of headers.
@@ -31,7 +31,7 @@ const MAX_BODY: usize = 4096;
 pub(super) struct SiteRequest<'a> {
     pub(super) handle: &'a Handle,
     pub(super) audience: &'a Audience,
-    pub(super) counter: &'a Counter,
+    pub(super) counter: &'a Arc<SiteCounter>,
     pub(super) site: &'a Site,
     pub(super) origin: RequestOrigin,
     pub(super) client: IpAddr,

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     audience::{Audience, RateLimited, RequestOrigin},
     domain::{outcome::Outcome, site::SiteId},
-    recorder::{Counter, Handle},
+    recorder::{Handle, SiteCounter},
 };
 
 /// A route: the methods that it allows, its path, the name in metrics, and what handles it.
@@ -196,7 +196,7 @@ impl Public {
             let problem = self.check_client(peer, head).err().unwrap_or_else(|| not_found("site", id.unwrap_or_default()));
             return with_cors(problem.into_response(), RequestOrigin::Unknown, head);
         };
-        let site = &counter.site;
+        let site = &*counter.site();
         let origin = RequestOrigin::of(site, head.headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes));
         // One expression: a named value would keep its place in the future, even after it was moved.
         let response = timeout(self.request, async {
@@ -220,7 +220,7 @@ impl Public {
     }
 
     /// The site of a request, if it is configured.
-    fn find_site(&self, from: SiteFrom, id: Option<&str>) -> Option<Arc<Counter>> {
+    fn find_site(&self, from: SiteFrom, id: Option<&str>) -> Option<Arc<SiteCounter>> {
         match from {
             SiteFrom::Path => self.handle.site(&decode(id?)?),
             SiteFrom::Origin | SiteFrom::Referrer | SiteFrom::Body => None,

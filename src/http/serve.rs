@@ -25,7 +25,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 
 use super::{connection_limit::ConnectionPermit, request::RequestBody, response::Body};
-use crate::telemetry::metrics::Held;
+use crate::telemetry::metrics::GaugeGuard;
 
 /// How long a client can take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +66,12 @@ pub trait Responder: Send + Sync + 'static {
 /// What an open connection holds. Dropping it lowers the gauge and returns the client's permit.
 #[derive(Debug, Default)]
 pub struct ConnectionGuard {
-    _gauge: Option<Held>,
+    _gauge: Option<GaugeGuard>,
     _permit: Option<ConnectionPermit>,
 }
 
 impl ConnectionGuard {
-    pub(super) fn new(gauge: Held, permit: Option<ConnectionPermit>) -> Self {
+    pub(super) fn new(gauge: GaugeGuard, permit: Option<ConnectionPermit>) -> Self {
         Self { _gauge: Some(gauge), _permit: permit }
     }
 }

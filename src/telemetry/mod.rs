@@ -1,4 +1,4 @@
-//! What the service says of itself.
+//! What the service reports about itself.
 //!
 //! - [`logging`]: messages for people, on standard error
 //! - [`log_throttle`]: limits a line that could repeat with every request

@@ -27,7 +27,7 @@ use truycap::{
     },
     store::{
         Applied, SharedVisitors, Store, StoreError,
-        redis::{Config, RedisStore, Wait},
+        redis::{RedisStore, RedisStoreConfig, Wait},
     },
 };
 
@@ -81,7 +81,7 @@ type Redis = RedisStore;
 
 fn open(socket: &Path) -> Redis {
     let url = format!("redis+unix://{}", socket.display()).parse().unwrap();
-    RedisStore::open(Config { url, prefix: "truycap".parse().unwrap(), wait: Wait::default() }, Retention::default(), now)
+    RedisStore::open(RedisStoreConfig { url, prefix: "truycap".parse().unwrap(), wait: Wait::default() }, Retention::default(), now)
 }
 
 fn is_count(views: &u64) -> bool {

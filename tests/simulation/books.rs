@@ -22,11 +22,12 @@ use truycap::{
     store::{
         Applied, Row, Snapshot, Store, StoreError,
         memory::{self, MemoryStore},
-        redis::{Config, RedisStore, Wait},
+        redis::{RedisStore, RedisStoreConfig, Wait},
     },
 };
+use truycap_test_support::redis_server::Server;
 
-use crate::{server::Server, world::now};
+use crate::world::now;
 
 /// The most rows an export of a simulated world has.
 const ROWS: usize = 10_000;
@@ -98,7 +99,7 @@ impl Books {
     pub(crate) fn on_redis() -> Self {
         static WORLDS: AtomicU64 = AtomicU64::new(0);
         let prefix = format!("world-{}", WORLDS.fetch_add(1, Ordering::Relaxed));
-        let config = Config { url: server().url().parse().unwrap(), prefix: prefix.parse().unwrap(), wait: Wait::default() };
+        let config = RedisStoreConfig { url: server().url().parse().unwrap(), prefix: prefix.parse().unwrap(), wait: Wait::default() };
         let now = Arc::new(AtomicI64::new(0));
         let told = Arc::clone(&now);
         let clock: RedisClock = Box::new(move || DateTime::from_timestamp_millis(told.load(Ordering::SeqCst)).unwrap());

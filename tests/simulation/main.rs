@@ -14,9 +14,6 @@
 
 mod books;
 mod fakes;
-#[expect(dead_code, reason = "a server on a socket is enough here")]
-#[path = "../process/redis_server.rs"]
-mod server;
 mod world;
 
 use std::{
@@ -104,7 +101,7 @@ async fn visit(world: Arc<World>, handle: Handle, instance: usize) {
         let article = article(world.random(0..6));
         // It may be taken out of the configuration just now.
         let Some(counter) = &handle.site(site) else { continue };
-        let key = (counter.site.id.clone(), counter.site.day(handle.now()));
+        let key = (counter.site().id.clone(), counter.site().day(handle.now()));
         world.lock().started.entry(key.clone()).or_default().count(article.clone());
         let outcome = handle.record(counter, article.clone()).await;
         if outcome.is_err() {
@@ -125,7 +122,7 @@ async fn look(world: &World, handle: &Handle, instance: usize, site: &str, artic
     if answer.stale {
         return;
     }
-    let today = counter.site.day(answer.as_of);
+    let today = counter.site().day(answer.as_of);
     let sums = |tally: &Tally, figure: Figure, article: Option<&ArticleId>| {
         let of_site = tally.iter().filter(|((id, day), _)| id.as_str() == site && figure.bucket(today).contains(*day));
         of_site.map(|(_, sum)| article.map_or(sum.views, |article| sum.articles.get(article).copied().unwrap_or(0))).sum::<u64>()

@@ -22,11 +22,16 @@ use crate::{
 /// The least digits of the total.
 const DIGITS: usize = 11;
 
+/// The longest label that a query can set, in characters.
+const MAX_LABEL: usize = 64;
+
 pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Response<Body>, Problem> {
-    let language = Language::of(&Query::of(&request.head.uri)?)?;
+    let query = Query::of(&request.head.uri)?;
+    let language = Language::of(&query)?;
+    let labels = labels(language, &query)?;
     let figures = request.handle.figures(request.counter, &[]).await;
     let caching = if figures.stale { Caching::Never } else { Caching::Second };
-    let mut response = content("text/html; charset=utf-8", caching, page(language, figures.site.as_ref()));
+    let mut response = content("text/html; charset=utf-8", caching, page(language, &labels, figures.site.as_ref()));
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy(request.site));
     Ok(response)
 }
@@ -44,12 +49,11 @@ fn policy(site: &Site) -> HeaderValue {
 
 /// The whole page, with dashes if the figures are not known. URLs are relative, because a proxy can serve it under another
 /// path.
-fn page(language: Language, figures: Option<&Figures>) -> String {
+fn page(language: Language, labels: &[(Figure, String)], figures: Option<&Figures>) -> String {
     let code = language.code();
     let heading = language.choose("Thống kê truy cập", "Visitor statistics");
     let (said, digits) = total(language, figures);
-    let rows: String =
-        Figure::ALL.into_iter().filter(|figure| *figure != Figure::Total).map(|figure| row(language, figure, figures)).collect();
+    let rows: String = labels.iter().map(|(figure, label)| row(language, *figure, label, figures)).collect();
     format!(
         r#"<!DOCTYPE html>
 <html lang="{code}">
@@ -87,8 +91,26 @@ fn total(language: Language, figures: Option<&Figures>) -> (String, String) {
     (said, digits.chars().fold(zeros, |cells, digit| format!("{cells}<b>{digit}</b>")))
 }
 
-fn row(language: Language, figure: Figure, figures: Option<&Figures>) -> String {
-    let label = capitalise(language.period(figure));
+fn row(language: Language, figure: Figure, label: &str, figures: Option<&Figures>) -> String {
     let count = figures.map_or_else(|| "–".to_owned(), |figures| language.number(figures[figure]));
     format!("<div><dt>{label}</dt><dd>{count}</dd></div>\n")
+}
+
+/// The rows in their order, each with its label as HTML.
+fn labels(language: Language, query: &Query<'_>) -> Result<Vec<(Figure, String)>, Problem> {
+    let rows = Figure::ALL.into_iter().filter(|figure| *figure != Figure::Total);
+    rows.map(|figure| Ok((figure, label(language, query, figure)?))).collect()
+}
+
+/// The label that the query sets with `label_<figure>`; the language's own if it sets none or an empty one.
+fn label(language: Language, query: &Query<'_>, figure: Figure) -> Result<String, Problem> {
+    let name = format!("label_{}", figure.name());
+    let Some(given) = query.once(&name)?.filter(|given| !given.is_empty()) else {
+        return Ok(capitalise(language.period(figure)));
+    };
+    if given.chars().count() > MAX_LABEL || given.chars().any(char::is_control) {
+        return Err(Problem::bad_request(format!("{name} is not a text of up to {MAX_LABEL} characters without control characters")));
+    }
+    // SECURITY: text of the request on a page. It must stay text.
+    Ok(given.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;"))
 }

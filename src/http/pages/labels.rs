@@ -45,7 +45,7 @@ impl Language {
             Figure::LastWeek => ("tuần trước", "last week"),
             Figure::ThisMonth => ("tháng này", "this month"),
             Figure::LastMonth => ("tháng trước", "last month"),
-            Figure::ThisYear => ("năm này", "this year"),
+            Figure::ThisYear => ("năm nay", "this year"),
             Figure::LastYear => ("năm trước", "last year"),
         };
         self.choose(vietnamese, english)
