@@ -29,13 +29,13 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
+    audience::{Audience, BotsError},
     config::{Config, Mistakes, StoreUrl},
-    http::{Admin, Audience, BotsError, Limits, Public, Rates},
+    http::{Admin, Limits, Public},
     journal::{
         Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
     },
-    readers::{Readers, tend},
     recorder::{self, Handle, Recorder},
     store::{
         Store,
@@ -150,9 +150,8 @@ impl Service {
         let bind = |address| bind(address).map_err(|error| StartError::Listen { address, error });
         let public = bind(config.listen.public)?;
         let admin = bind(config.listen.admin)?;
-        let readers = Arc::new(Readers::new(matches!(config.store, StoreUrl::Redis(_))));
-        let rates = Arc::new(Rates::new(config.clients.max_requests_per_second, Instant::now));
-        let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers), Arc::clone(&rates))?;
+        let shared_visitors = matches!(config.store, StoreUrl::Redis(_));
+        let audience = Arc::new(Audience::new(config.clients.clone(), &config.bots, shared_visitors, Instant::now)?);
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
         let store = open_store(&config)?;
         let demo = config.sites.first().filter(|_| config.demo).map(|site| DemoSite::new(site.id.clone(), &public));
@@ -170,13 +169,11 @@ impl Service {
         let (version, sites) = (env!("CARGO_PKG_VERSION"), config.sites.len());
         info!(version, public = address(&public), admin = address(&admin), store = %config.store, sites, "serving");
         let reloader = Reloader::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
-        let (public, admin) = listen(handle, public, admin, &reloader, audience);
+        let (public, admin) = listen(handle, public, admin, &reloader, Arc::clone(&audience));
         let mut background = JoinSet::new();
         background.spawn(log_advice(Arc::clone(&store)));
-        let tended = Arc::clone(&store);
-        background.spawn(async move {
-            tokio::join!(tend(readers, tended, Utc::now), rates.tend());
-        });
+        let maintained = Arc::clone(&store);
+        background.spawn(async move { audience.maintain(maintained, Utc::now).await });
         Ok(Self { journal, store, recorder, public, admin, background, reloader })
     }
 
@@ -234,7 +231,7 @@ async fn log_advice(store: Arc<dyn Store>) {
     }
 }
 
-fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reloader: &Reloader, audience: Audience) -> (Listener, Listener) {
+fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reloader: &Reloader, audience: Arc<Audience>) -> (Listener, Listener) {
     let pages = Public::new(handle.clone(), reloader.demo(), &Limits::default(), audience);
     let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
     (Listener::spawn(public, pages, reloader.max_connections()), Listener::spawn(admin, Admin::new(handle), admin_connections))

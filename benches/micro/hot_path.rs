@@ -19,6 +19,7 @@ use hyper::{
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 use truycap::{
+    audience::{ClientNetwork, ClientResolver, ProxyHeader, RateLimits},
     domain::{
         article::ArticleId,
         counts::{DayViews, Deltas},
@@ -26,7 +27,6 @@ use truycap::{
         retention::Retention,
         site::{Rules, Site, SiteId},
     },
-    http::{Address, Clients, ProxyHeader, Rates},
     journal::{
         Entry, Journal,
         sqlite::{self, SqliteJournal},
@@ -66,17 +66,19 @@ fn pieces(criterion: &mut Criterion) {
 /// The cost of the rate limit per request, with 50 000 known clients.
 fn limit(criterion: &mut Criterion) {
     let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-    let clients = Clients { header: Some(ProxyHeader::XForwardedFor), trusted_proxies, ..Clients::default() };
-    let rates = Rates::new(100_000, Instant::now);
-    (0..50_000_u32).for_each(|number| rates.ask(|| Some(Address::of(Ipv4Addr::from(number).into()))).unwrap());
+    let resolver = ClientResolver { header: Some(ProxyHeader::XForwardedFor), trusted_proxies };
+    let limits = RateLimits::new(100_000, Instant::now);
+    (0..50_000_u32).for_each(|number| limits.take_request(|| Some(ClientNetwork::of(Ipv4Addr::from(number).into()))).unwrap());
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let headers = HeaderMap::from_iter([(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static("203.0.113.5"))]);
+    let name = HeaderName::from_static("x-forwarded-for");
+    let headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("203.0.113.5"))]);
+    let client = |peer| resolver.resolve(peer, headers.get_all(&name).iter().map(HeaderValue::as_bytes));
     criterion.bench_function("check the rate of a client, by its address", |bencher| {
         let other = IpAddr::from([203, 0, 113, 6]);
-        bencher.iter(|| rates.ask(|| clients.limited(black_box(other), &headers)));
+        bencher.iter(|| limits.take_request(|| resolver.limited(client(black_box(other)))));
     });
     criterion.bench_function("check the rate of a client behind a proxy", |bencher| {
-        bencher.iter(|| rates.ask(|| clients.limited(black_box(peer), black_box(&headers))));
+        bencher.iter(|| limits.take_request(|| resolver.limited(client(black_box(peer)))));
     });
 }
 

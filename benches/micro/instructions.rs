@@ -22,6 +22,7 @@ use http_body_util::Full;
 use hyper::{Request, body::Bytes};
 use tokio::{runtime::Runtime, task::JoinSet};
 use truycap::{
+    audience::{Audience, BotRules, Bots, ClientRules},
     domain::{
         article::ArticleId,
         counts::{DayViews, Deltas},
@@ -30,9 +31,8 @@ use truycap::{
         retention::Retention,
         site::{Rules, Site, SiteId},
     },
-    http::{Audience, BotRules, Bots, Clients, Limits, Public, Rates, Responder},
+    http::{Limits, Public, Responder},
     journal::{Entry, Journal, JournalError, Replay, Usage, sqlite::entry::Body},
-    readers::Readers,
     recorder::{self, Handle, Recorder},
     store::memory::MemoryStore,
 };
@@ -118,9 +118,8 @@ impl Service {
         let store = MemoryStore::new(Retention::default(), now);
         let spawned = recorder::spawn(config, vec![site], Arc::new(Forgetful::default()), Arc::new(store), now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
-        let rates = Arc::new(Rates::new(0, std::time::Instant::now));
-        let audience = Audience::new(Clients::default(), &BotRules::default(), Arc::new(Readers::new(false)), rates).unwrap();
-        let public = Public::new(handle.clone(), None, &Limits::default(), audience);
+        let audience = Audience::new(ClientRules::default(), &BotRules::default(), false, std::time::Instant::now).unwrap();
+        let public = Public::new(handle.clone(), None, &Limits::default(), Arc::new(audience));
         Self { runtime, handle, public, _recorder: recorder }
     }
 

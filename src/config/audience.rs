@@ -7,8 +7,8 @@ use regex::{Regex, RegexBuilder};
 
 use super::table_reader::TableReader;
 use crate::{
+    audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
     domain::site::Rules,
-    http::{BotRules, Clients, ProxyHeader},
 };
 
 /// The maximum length of a word about bots, in bytes.
@@ -23,7 +23,7 @@ const MAX_NETWORKS: usize = 1000;
 /// The maximum size of the automaton of an article pattern, in bytes.
 const MAX_PATTERN: usize = 256 << 10;
 
-pub(super) fn clients(reader: &mut TableReader<'_>) -> Option<Clients> {
+pub(super) fn clients(reader: &mut TableReader<'_>) -> Option<ClientRules> {
     let header =
         reader.read("clients.header", "\"none\", \"x-forwarded-for\", \"forwarded\" or \"x-real-ip\"", |setting| match setting.text()? {
             "none" => Some(None),
@@ -39,13 +39,12 @@ pub(super) fn clients(reader: &mut TableReader<'_>) -> Option<Clients> {
     });
     let max_requests_per_second = reader.number("clients.max_requests_per_second", 0..=100_000, 100);
     let max_connections = reader.number("clients.max_connections", 0..=1_000_000, 256);
-    let clients = Clients {
-        header: header?,
-        trusted_proxies: trusted_proxies?,
+    let clients = ClientRules {
+        resolver: ClientResolver { header: header?, trusted_proxies: trusted_proxies? },
         max_requests_per_second: max_requests_per_second?,
         max_connections: usize::try_from(max_connections?).ok()?,
     };
-    if clients.header.is_some() && clients.trusted_proxies.is_empty() {
+    if clients.resolver.header.is_some() && clients.resolver.trusted_proxies.is_empty() {
         reader
             .mistake("clients.trusted_proxies", "found none, so clients.header would never be used; expected the networks of the proxies");
     }

@@ -11,8 +11,8 @@ use super::{
     table_reader::TableReader,
 };
 use crate::{
+    audience::{BotRules, ClientRules},
     domain::{retention::Retention, site::Site},
-    http::{BotRules, Clients},
     journal, recorder,
     store::redis,
     telemetry::logging::{self, Format},
@@ -40,7 +40,7 @@ pub struct Config {
     /// What is logged, and how.
     pub log: logging::Config,
     /// How clients are identified and limited.
-    pub clients: Clients,
+    pub clients: ClientRules,
     /// Which user agents are bots.
     pub bots: BotRules,
     /// The portals: at least one, with distinct ids.

@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use truycap::{
+    audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
     config::{Config, DEFAULT, StoreUrl},
     domain::retention::Retention,
-    http::{BotRules, Clients, ProxyHeader},
     store::redis::Wait,
     telemetry::logging,
 };
@@ -94,8 +94,8 @@ fn assert_is_all_changed(config: &Config) {
     assert_eq!(config.retention, Retention { days: 100, weeks: 101, months: 102, years: 103 });
     assert_eq!(config.log, logging::Config { level: tracing::Level::DEBUG, format: logging::Format::Json });
     let networks = ["10.0.0.0/8", "2001:db8::1/128"].map(|network| network.parse().unwrap());
-    let clients =
-        Clients { header: Some(ProxyHeader::Forwarded), trusted_proxies: networks.into(), max_requests_per_second: 8, max_connections: 9 };
+    let resolver = ClientResolver { header: Some(ProxyHeader::Forwarded), trusted_proxies: networks.into() };
+    let clients = ClientRules { resolver, max_requests_per_second: 8, max_connections: 9 };
     assert_eq!(config.clients, clients);
     assert_eq!(config.bots, BotRules { deny: vec!["Evil".into(), "x y".into()], allow: vec!["Good/".into()], headless: false });
 }
@@ -135,7 +135,8 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.retention, Retention::default());
     assert_eq!(config.log, logging::Config { level: tracing::Level::INFO, format: logging::Format::Auto });
     let networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap());
-    let clients = Clients { header: None, trusted_proxies: networks.into(), max_requests_per_second: 100, max_connections: 256 };
+    let resolver = ClientResolver { header: None, trusted_proxies: networks.into() };
+    let clients = ClientRules { resolver, max_requests_per_second: 100, max_connections: 256 };
     assert_eq!(config.clients, clients);
     assert_eq!(config.bots, BotRules::default());
     assert_eq!(site_ids(&config), ["portal"]);

@@ -27,7 +27,7 @@ fn nothing_of_visitors_is_in_redis_but_what_means_nothing_and_expires() {
     for traces in VISITORS.map(|(_, traces)| traces).into_iter().chain([&[AGENT.as_bytes()][..]]).flatten() {
         assert_eq!(files_with(&server.dir, traces), [""; 0], "{}", traces.escape_ascii());
     }
-    let keys: Vec<String> = server.cli("KEYS *:readers:*");
+    let keys: Vec<String> = server.cli("KEYS *:visitors:*");
     assert!(keys.len() >= 3, "{keys:?}");
     for key in keys {
         let seconds: i64 = server.cli(&format!("TTL {key}"));

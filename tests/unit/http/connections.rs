@@ -205,7 +205,7 @@ fn a_handler_that_panics_takes_only_its_own_connection_with_it() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_service_without_file_descriptors_waits_and_then_goes_on() {
-    const NAME: &str = "connections::a_service_without_file_descriptors_waits_and_then_goes_on";
+    const NAME: &str = "http::connections::a_service_without_file_descriptors_waits_and_then_goes_on";
     if std::env::var_os("FEW_FILES").is_some() {
         return run_out_of_files();
     }

@@ -171,22 +171,22 @@ fn what_is_asked_wrongly_is_told_and_not_drawn() {
         (&*too_long, 400, "label_today is not a text of up to 64 characters without control characters"),
         ("box?label_last_year=a%00b", 400, "label_last_year is not a text of up to 64 characters"),
         ("box?label_this_week=%C2%85", 400, "without control characters"),
-        ("box?label_today=a&label_today=b", 400, "label_today stands more than once"),
+        ("box?label_today=a&label_today=b", 400, "label_today is given more than once"),
         ("box?lang=fr", 400, "lang is not one of vi, en"),
         ("box?lang=", 400, "lang is not one of"),
-        ("box?lang=vi&lang=en", 400, "lang stands more than once"),
+        ("box?lang=vi&lang=en", 400, "lang is given more than once"),
         ("box?%zz", 400, "percent-encoded"),
         ("box/", 404, "there is no page"),
         ("badge.svg?figure=views", 400, "figure is not one of total, today,"),
         ("badge.svg?figure=", 400, "figure is not one of"),
-        ("badge.svg?figure=today&figure=total", 400, "figure stands more than once"),
+        ("badge.svg?figure=today&figure=total", 400, "figure is given more than once"),
         ("badge.svg?digits=0", 400, "digits is not a whole number from 1 to 20"),
         ("badge.svg?digits=21", 400, "from 1 to 20"),
         ("badge.svg?digits=-1", 400, "from 1 to 20"),
         ("badge.svg?digits=99999999999999999999", 400, "from 1 to 20"),
         ("badge.svg?digits=", 400, "from 1 to 20"),
         ("badge.svg?article=", 400, "is empty"),
-        ("badge.svg?article=/a&article=/b", 400, "article stands more than once"),
+        ("badge.svg?article=/a&article=/b", 400, "article is given more than once"),
         ("badge.svg?article=%0A", 400, "control character"),
         ("badge.svg?lang=VI", 400, "lang is not one of"),
         ("badge", 404, "there is no page"),
@@ -200,5 +200,13 @@ fn what_is_asked_wrongly_is_told_and_not_drawn() {
     }
     for resource in ["box", "badge.svg"] {
         assert_eq!(server.get(&format!("/v1/sites/nope/{resource}")).status, 404);
+    }
+}
+
+#[test]
+fn a_label_begins_with_a_capital_in_every_alphabet() {
+    for (label, expected) in [("hôm nay", "Hôm nay"), ("đang truy cập", "Đang truy cập"), ("ảnh", "Ảnh"), ("1 ngày", "1 ngày"), ("", "")]
+    {
+        assert_eq!(truycap::http::capitalise(label), expected);
     }
 }
