@@ -21,8 +21,8 @@ def write(path, lines):
     open(f"{root}/{path}", "w", encoding="utf-8").write("\n".join(head + lines) + "\n")
 
 
-write("src/http/crawlers/patterns.txt", list(dict.fromkeys(entry["pattern"] for entry in entries)))
+write("src/audience/crawlers/patterns.txt", list(dict.fromkeys(entry["pattern"] for entry in entries)))
 write("tests/unit/bots/crawlers.txt", sorted({text for entry in entries for text in entry["instances"] if "\n" not in text}))
-open(f"{root}/src/http/crawlers/LICENSE", "w").write(open("package/LICENSE").read())
+open(f"{root}/src/audience/crawlers/LICENSE", "w").write(open("package/LICENSE").read())
 open(f"{root}/tests/unit/bots/LICENSE", "w").write(open("package/LICENSE").read())
 PYTHON

@@ -1,4 +1,4 @@
-//! Where a truycap lives: its directory, configuration, ports and, maybe, Redis.
+//! The directory, configuration, ports and optional Redis of a truycap process.
 
 use std::{
     fmt::Write as _,
@@ -13,7 +13,7 @@ use truycap_test_support::redis_server::Server;
 
 use super::requests::site;
 
-/// Everything in it goes with it.
+/// All of it is removed when it is dropped.
 pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -26,7 +26,7 @@ fn free_address() -> SocketAddr {
 }
 
 impl Place {
-    /// A place for so many sites, on the disk that the build is on: memory would make fsync free.
+    /// A place for `sites` sites, on the disk of the build: a file system in memory would make fsync free.
     pub(crate) fn new(redis: bool, sites: usize) -> Self {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         let redis = redis.then(|| Server::start(&["--appendonly", "yes", "--appendfsync", "everysec"]));
@@ -61,7 +61,7 @@ impl Place {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// What the store takes in bytes: memory of Redis, or files of SQLite.
+    /// The size of the store in bytes: memory of Redis, or files of SQLite.
     pub(crate) fn store_bytes(&self) -> u64 {
         let Some(redis) = &self.redis else {
             let files = ["truycap.db", "truycap.db-wal"].map(|name| fs::metadata(self.dir.path().join(name)).map_or(0, |file| file.len()));
@@ -69,6 +69,6 @@ impl Place {
         };
         let info: String = redis::cmd("INFO").arg("memory").query(&mut redis.raw()).expect("Redis answers");
         let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok());
-        used.expect("Redis tells its memory")
+        used.expect("Redis reports its memory")
     }
 }

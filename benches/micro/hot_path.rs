@@ -1,4 +1,4 @@
-//! What every view passes through, piece by piece and as a whole. `cargo bench -p truycap-micro-benches --bench hot_path`.
+//! The code that every view runs, in parts and as a whole. `cargo bench -p truycap-micro-benches --bench hot_path`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
@@ -19,6 +19,7 @@ use hyper::{
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 use truycap::{
+    audience::{ClientNetwork, ClientResolver, ProxyHeader, RateLimits},
     domain::{
         article::ArticleId,
         counts::{DayViews, Deltas},
@@ -26,10 +27,9 @@ use truycap::{
         retention::Retention,
         site::{Rules, Site, SiteId},
     },
-    http::{Address, Clients, ProxyHeader, Rates},
     journal::{
         Entry, Journal,
-        sqlite::{Config, SqliteJournal},
+        sqlite::{self, SqliteJournal},
     },
     recorder::{self, Handle, Recorder},
     store::memory::MemoryStore,
@@ -43,7 +43,7 @@ fn article(number: usize) -> ArticleId {
     ArticleId::parse(&format!("/tin/{number}")).unwrap()
 }
 
-/// The views of one commit under load: as many as there are connections, of as many articles.
+/// The views of one commit under load: one for each connection, each of another article.
 fn batch(size: usize) -> DayViews {
     let mut views = DayViews::default();
     (0..size).for_each(|number| views.count(Some(article(number))));
@@ -57,33 +57,35 @@ fn pieces(criterion: &mut Criterion) {
         let mut figures = Figures::default();
         bencher.iter(|| figures.add(black_box(day()), day(), 1));
     });
-    criterion.bench_function("fold 1000 articles", |bencher| {
+    criterion.bench_function("sum the counts of 1000 articles", |bencher| {
         let views = batch(1000);
         bencher.iter(|| Deltas::from_iter([(day(), black_box(&views))]));
     });
 }
 
-/// What a limit on clients costs each request, with 50 000 of them known.
+/// The cost of the rate limit per request, with 50 000 known clients.
 fn limit(criterion: &mut Criterion) {
     let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-    let clients = Clients { header: Some(ProxyHeader::XForwardedFor), trusted_proxies, ..Clients::default() };
-    let rates = Rates::new(100_000, Instant::now);
-    (0..50_000_u32).for_each(|number| rates.ask(|| Some(Address::of(Ipv4Addr::from(number).into()))).unwrap());
+    let resolver = ClientResolver { header: Some(ProxyHeader::XForwardedFor), trusted_proxies };
+    let limits = RateLimits::new(100_000, Instant::now);
+    (0..50_000_u32).for_each(|number| limits.take_request(|| Some(ClientNetwork::of(Ipv4Addr::from(number).into()))).unwrap());
     let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let headers = HeaderMap::from_iter([(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static("203.0.113.5"))]);
-    criterion.bench_function("let a client ask, by its address", |bencher| {
+    let name = HeaderName::from_static("x-forwarded-for");
+    let headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("203.0.113.5"))]);
+    let client = |peer| resolver.resolve(peer, headers.get_all(&name).iter().map(HeaderValue::as_bytes));
+    criterion.bench_function("check the rate of a client, by its address", |bencher| {
         let other = IpAddr::from([203, 0, 113, 6]);
-        bencher.iter(|| rates.ask(|| clients.limited(black_box(other), &headers)));
+        bencher.iter(|| limits.take_request(|| resolver.limited(client(black_box(other)))));
     });
-    criterion.bench_function("let a client ask, behind a proxy", |bencher| {
-        bencher.iter(|| rates.ask(|| clients.limited(black_box(peer), black_box(&headers))));
+    criterion.bench_function("check the rate of a client behind a proxy", |bencher| {
+        bencher.iter(|| limits.take_request(|| resolver.limited(client(black_box(peer)))));
     });
 }
 
 fn journal(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let place = tempfile::tempdir().unwrap();
-    let journal = SqliteJournal::open(Config { path: place.path().join("journal.db"), max_bytes: 1 << 30 }).unwrap();
+    let journal = SqliteJournal::open(sqlite::Config { path: place.path().join("journal.db"), max_bytes: 1 << 30 }).unwrap();
     let views = BTreeMap::from([((SiteId::parse("portal").unwrap(), day()), batch(64))]);
     let entry = Arc::new(Entry { at: Utc::now(), views });
     criterion.bench_function("append 64 views durably", |bencher| {
@@ -93,7 +95,7 @@ fn journal(criterion: &mut Criterion) {
 
 async fn start(place: &tempfile::TempDir) -> (Handle, Recorder) {
     let clock = Utc::now;
-    let journal = SqliteJournal::open(Config { path: place.path().join("recorder.db"), max_bytes: 1 << 30 }).unwrap();
+    let journal = SqliteJournal::open(sqlite::Config { path: place.path().join("recorder.db"), max_bytes: 1 << 30 }).unwrap();
     let store = MemoryStore::new(Retention::default(), clock);
     let config =
         recorder::Config { flush_interval: Duration::from_millis(250), retain: Duration::from_secs(60), apply_sums: recorder::APPLY_SUMS };
@@ -101,7 +103,7 @@ async fn start(place: &tempfile::TempDir) -> (Handle, Recorder) {
     recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), clock).await.unwrap()
 }
 
-/// As 64 connections would: each records a view and reads its figures, 16 times.
+/// Like 64 connections: each records a view and reads its figures, 16 times.
 fn record(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let place = tempfile::tempdir().unwrap();

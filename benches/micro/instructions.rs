@@ -1,10 +1,10 @@
-//! How many instructions a view takes, piece by piece and from the request to the answer, under valgrind's callgrind.
+//! The number of instructions of a view, in parts and from the request to the response, under valgrind's callgrind.
 //! Unlike times, they hardly differ from run to run, whatever else the machine does. `make bench-instructions`.
 //!
-//! Nothing here waits: journal and store are memory, time stands still, all tasks run on one thread.
+//! Nothing here waits: journal and store are in memory, time is paused, and all tasks run on one thread.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
-#![expect(unused_qualifications, reason = "what the macros write")]
+#![expect(unused_qualifications, reason = "the macros generate them")]
 
 use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
 
@@ -14,6 +14,7 @@ use http_body_util::Full;
 use hyper::{Request, body::Bytes};
 use tokio::{runtime::Runtime, task::JoinSet};
 use truycap::{
+    audience::{Audience, BotRules, Bots, ClientRules},
     domain::{
         article::ArticleId,
         counts::{DayViews, Deltas},
@@ -22,9 +23,8 @@ use truycap::{
         retention::Retention,
         site::{Rules, Site, SiteId},
     },
-    http::{Audience, BotRules, Bots, Clients, Limits, Public, Rates, Responder},
-    journal::{Entry, sqlite::encoding::Body},
-    readers::Readers,
+    http::{Limits, Public, Responder},
+    journal::{Entry, sqlite::entry::Body},
     recorder::{self, Handle, Recorder},
     store::memory::MemoryStore,
 };
@@ -75,9 +75,8 @@ impl Service {
         let store = MemoryStore::new(Retention::default(), now);
         let spawned = recorder::spawn(config, vec![site], Arc::new(MemoryJournal::new(ProducerId(1), 0, 1000)), Arc::new(store), now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
-        let rates = Arc::new(Rates::new(0, std::time::Instant::now));
-        let audience = Audience::new(Clients::default(), &BotRules::default(), Arc::new(Readers::new(false)), rates).unwrap();
-        let public = Public::new(handle.clone(), None, &Limits::default(), audience);
+        let audience = Audience::new(ClientRules::default(), &BotRules::default(), false, std::time::Instant::now).unwrap();
+        let public = Public::new(handle.clone(), None, &Limits::default(), Arc::new(audience));
         Self { runtime, handle, public, _recorder: recorder }
     }
 
@@ -86,7 +85,7 @@ impl Service {
         assert_eq!(black_box(response).status(), 200);
     }
 
-    /// As that many connections would at once.
+    /// Records views at once, like as many connections.
     fn record(&self, views: Vec<ArticleId>) {
         self.runtime.block_on(async {
             let mut tasks = JoinSet::new();
@@ -99,7 +98,7 @@ impl Service {
     }
 }
 
-/// Changes of less than so many per cent are none.
+/// Ignores changes of less than `percent` per cent.
 fn tolerant(percent: f64) -> LibraryBenchmarkConfig {
     let mut config = LibraryBenchmarkConfig::default();
     config.tool(Callgrind::default().format([EventKind::Ir, EventKind::EstimatedCycles]));
@@ -119,7 +118,7 @@ fn figures() -> Request<Full<Bytes>> {
     request.header("user-agent", BROWSER).body(Full::default()).unwrap()
 }
 
-/// A service that knows the article already, and a request about it.
+/// A service that already knows the article, and a request for it.
 fn asked(request: fn() -> Request<Full<Bytes>>) -> Asked {
     let service = Service::start();
     service.respond(view());
@@ -127,14 +126,14 @@ fn asked(request: fn() -> Request<Full<Bytes>>) -> Asked {
     (service, request())
 }
 
-/// The rules about bots, and an agent that was seen before.
+/// The rules about bots, and a user agent that was seen before.
 fn known(agent: &str) -> (Bots, &str) {
     let (bots, agent) = unknown(agent);
     assert_eq!(bots.is_bot(agent.as_bytes()), agent == CRAWLER);
     (bots, agent)
 }
 
-/// The same, and one that was not. But the rules were used before, for the first time is another matter.
+/// The rules about bots, and a user agent that was not. The rules were used before, because their first use costs more.
 fn unknown(agent: &str) -> (Bots, &str) {
     let bots = Bots::new(&BotRules::default()).unwrap();
     assert_eq!(bots.is_bot(format!("{agent}x").as_bytes()), agent == CRAWLER);
@@ -171,7 +170,7 @@ fn add_to_figures(mut figures: Figures) -> Figures {
     black_box(figures)
 }
 
-// Maps have their keys from the system's randomness, and so another order each time: eight of them are nearer to the mean.
+// Hash maps have random keys, and so another order in each run: the sum of eight maps varies less.
 #[library_benchmark(config = tolerant(2.0))]
 #[bench::of_64_articles_8_times(vec![64; 8].into_iter().map(entry).collect())]
 fn fold(entries: Vec<Entry>) -> Vec<Entry> {

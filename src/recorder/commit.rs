@@ -19,8 +19,8 @@ use super::{
     site::SiteCounter,
 };
 use crate::{
-    domain::{article::ArticleId, counts::DayViews, outcome::Outcome, producer::Seq, site::SiteId},
-    journal::{Entry, JournalError},
+    domain::{article::ArticleId, counts::DayViews, outcome::Outcome, producer::Seq},
+    journal::{Entry, EntryViews, JournalError},
 };
 
 /// The most views of one entry, and so of what one entry adds to an apply.
@@ -180,7 +180,7 @@ async fn apply_skip(shared: &Shared, Skip { seq, done }: Skip) {
 /// The views of a batch by site and day, and the counters of these sites.
 ///
 /// Each sum has room for all of its articles from the beginning, because growing a map costs as much as counting does.
-fn sum(batch: &mut [View]) -> (Vec<Arc<SiteCounter>>, BTreeMap<(SiteId, NaiveDate), DayViews>) {
+fn sum(batch: &mut [View]) -> (Vec<Arc<SiteCounter>>, EntryViews) {
     // Counters live as long as the process, so their addresses stand for them and are cheap to compare.
     let key = |view: &View| (Arc::as_ptr(&view.counter).addr(), view.day);
     let mut sizes = BTreeMap::new();

@@ -370,8 +370,11 @@ impl Sites {
     /// Adds sites, and shares the memory among all of them.
     fn add(&self, new: Vec<(Site, bool)>, head: Seq) -> Vec<Arc<SiteCounter>> {
         let mut counters = BTreeMap::clone(&self.all());
-        let budget = MemoryBudget::per_site(counters.len() + new.len(), self.apply_sums);
+        let configured = counters.values().filter(|counter| counter.is_configured()).count();
+        let budget = MemoryBudget::per_site(configured + new.len(), self.apply_sums);
         for counter in counters.values() {
+            // A site that is not configured is not requested, and needs little.
+            let budget = if counter.is_configured() { budget } else { MemoryBudget::per_site(usize::MAX, self.apply_sums) };
             counter.lock().state.set_budget(budget);
         }
         let new = new.into_iter().map(|(site, configured)| Arc::new(SiteCounter::new(Arc::new(site), configured, head, budget)));

@@ -73,6 +73,27 @@ fn what_looks_like_markup_stays_text_and_links_stay_on_their_host() {
 }
 
 #[test]
+fn a_page_sets_labels_of_its_box_and_they_stay_text() {
+    let portal = Portal::start();
+    let place = Place::new();
+    let service = portal.service(&place);
+    let browser = Browser::start();
+    let boxes =
+        "<div id=own data-truycap-box data-label-this_year='Năm này' data-label-today='<b>Nay</b> &amp; mai' data-label-last_week=''></div>
+        <div id=plain data-truycap-box></div>";
+    browser.open(&portal.page("/page", service.tag("") + boxes));
+    browser.shows("#plain dl > :nth-child(1) dd", "1");
+    let labels = "return ['own', 'plain'].map((id) => [...document.querySelectorAll(`#${id} dt`)].map((label) => label.textContent))";
+    let expected = json!([
+        ["<b>Nay</b> & mai", "Hôm qua", "Tuần này", "Tuần trước", "Tháng này", "Tháng trước", "Năm này", "Năm trước"],
+        ["Hôm nay", "Hôm qua", "Tuần này", "Tuần trước", "Tháng này", "Tháng trước", "Năm nay", "Năm trước"],
+    ]);
+    assert_eq!(browser.run(labels), expected);
+    assert_eq!(browser.run("return document.querySelectorAll('dt *').length"), 0);
+    assert_eq!(browser.messages(), []);
+}
+
+#[test]
 fn ten_thousand_places_take_a_bounded_number_of_requests() {
     let portal = Portal::start();
     let place = Place::new();

@@ -25,7 +25,7 @@ fn a_visit_is_counted_and_shown_and_a_reload_is_another_one() {
     browser.shows("[data-truycap-box] .truycap-digits", "00000000003");
     browser.shows("[data-truycap='total']", "00000000003");
     let labels = browser.run("return [...document.querySelectorAll('[data-truycap-box] dt')].map((label) => label.textContent)");
-    let expected = ["Hôm nay", "Hôm qua", "Tuần này", "Tuần trước", "Tháng này", "Tháng trước", "Năm này", "Năm trước"];
+    let expected = ["Hôm nay", "Hôm qua", "Tuần này", "Tuần trước", "Tháng này", "Tháng trước", "Năm nay", "Năm trước"];
     assert_eq!(labels, serde_json::json!(expected));
     assert_eq!(service.site("portal")[0], 3);
     assert_eq!(service.article("portal", ARTICLE)[0], 3);

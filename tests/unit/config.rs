@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use truycap::{
+    audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
     config::{Config, DEFAULT, StoreUrl},
     domain::retention::Retention,
-    http::{BotRules, Clients, ProxyHeader},
     store::redis::Wait,
     telemetry::logging,
 };
@@ -94,8 +94,8 @@ fn assert_is_all_changed(config: &Config) {
     assert_eq!(config.retention, Retention { days: 100, weeks: 101, months: 102, years: 103 });
     assert_eq!(config.log, logging::Config { level: tracing::Level::DEBUG, format: logging::Format::Json });
     let networks = ["10.0.0.0/8", "2001:db8::1/128"].map(|network| network.parse().unwrap());
-    let clients =
-        Clients { header: Some(ProxyHeader::Forwarded), trusted_proxies: networks.into(), max_requests_per_second: 8, max_connections: 9 };
+    let resolver = ClientResolver { header: Some(ProxyHeader::Forwarded), trusted_proxies: networks.into() };
+    let clients = ClientRules { resolver, max_requests_per_second: 8, max_connections: 9 };
     assert_eq!(config.clients, clients);
     assert_eq!(config.bots, BotRules { deny: vec!["Evil".into(), "x y".into()], allow: vec!["Good/".into()], headless: false });
 }
@@ -135,7 +135,8 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.retention, Retention::default());
     assert_eq!(config.log, logging::Config { level: tracing::Level::INFO, format: logging::Format::Auto });
     let networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap());
-    let clients = Clients { header: None, trusted_proxies: networks.into(), max_requests_per_second: 100, max_connections: 256 };
+    let resolver = ClientResolver { header: None, trusted_proxies: networks.into() };
+    let clients = ClientRules { resolver, max_requests_per_second: 100, max_connections: 256 };
     assert_eq!(config.clients, clients);
     assert_eq!(config.bots, BotRules::default());
     assert_eq!(site_ids(&config), ["portal"]);
@@ -478,7 +479,7 @@ fn a_store_may_be_a_redis() {
         "redis+unix:///run/redis.sock?db=-1",
     ] {
         let mistake = env_mistake(&[("TRUYCAP_STORE__URL", url)]);
-        assert!(mistake.contains("URL that is not right"), "{url}: {mistake}");
+        assert!(mistake.contains("URL, not shown"), "{url}: {mistake}");
     }
     let long = "x".repeat(65);
     for prefix in ["", "a b", "{a}", "ế", "*", &long] {
@@ -493,12 +494,12 @@ fn a_store_may_be_a_redis() {
 #[test]
 fn a_password_is_in_no_mistake() {
     for (url, kind) in [
-        ("redis://:hunter2@host:port", "a redis: URL that is not right"),
-        ("rediss://u:hunt/er2@host", "a rediss: URL that is not right"),
-        ("redis+unix:///run/redis.sock?password=hunter2", "a redis+unix: URL that is not right"),
-        ("reddis://:hunter2@host", "a URL of another kind, not shown"),
-        ("hunter2", "a URL of another kind, not shown"),
-        ("", "a URL of another kind, not shown"),
+        ("redis://:hunter2@host:port", "an invalid redis: URL, not shown"),
+        ("rediss://u:hunt/er2@host", "an invalid rediss: URL, not shown"),
+        ("redis+unix:///run/redis.sock?password=hunter2", "an invalid redis+unix: URL, not shown"),
+        ("reddis://:hunter2@host", "no URL of a known kind, not shown"),
+        ("hunter2", "no URL of a known kind, not shown"),
+        ("", "no URL of a known kind, not shown"),
     ] {
         let mistake = env_mistake(&[("TRUYCAP_STORE__URL", url)]);
         assert!(mistake.starts_with(&format!("TRUYCAP_STORE__URL: found {kind}")), "{mistake}");

@@ -8,7 +8,7 @@ use truycap::{
     domain::{counts::DayViews, producer::ProducerId, site::SiteId},
     journal::{
         Entry,
-        sqlite::encoding::{Body, DecodeError},
+        sqlite::entry::{Body, DecodeError},
     },
 };
 

@@ -1,6 +1,6 @@
 //! What was acknowledged is kept, until a trim lets it go.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, sync::Arc};
 
 use truycap::{
     domain::producer::{ProducerId, Seq},
@@ -75,24 +75,25 @@ async fn a_read_is_bounded_and_goes_on_where_it_stopped() {
 async fn calls_are_carried_out_in_the_order_of_their_calling() {
     let place = Place::new();
     let journal = place.open();
-    // None of them is polled before all are called; the last is polled first.
-    let first = journal.append(numbered(1));
     let a = site("a");
-    let read = journal.read(&a, 0, Seq::MAX);
-    let second = journal.append(numbered(2));
-    assert_eq!(second.await, Ok(2));
-    assert_eq!(read.await.unwrap().to, 1);
-    assert_eq!(first.await, Ok(1));
+    // Each is polled before the next, and none waits for the one before.
+    let (first, read, second) =
+        tokio::join!(biased; journal.append(numbered(1)), journal.read(&a, 0, Seq::MAX), journal.append(numbered(2)));
+    assert_eq!(second, Ok(2));
+    assert_eq!(read.unwrap().to, 1);
+    assert_eq!(first, Ok(1));
 }
 
 #[tokio::test]
 async fn a_closed_journal_has_done_what_was_called_and_refuses_more() {
     let place = Place::new();
-    let journal = place.open();
-    let called = journal.append(numbered(1));
+    let journal = Arc::new(place.open());
+    let appending = Arc::clone(&journal);
+    let called = tokio::spawn(async move { appending.append(numbered(1)).await });
+    tokio::task::yield_now().await;
     assert_eq!(journal.close(), Ok(()));
     assert_eq!(journal.close(), Ok(()));
-    assert_eq!(called.await, Ok(1));
+    assert_eq!(called.await.unwrap(), Ok(1));
     assert!(matches!(journal.append(numbered(2)).await, Err(JournalError::Failed(_))));
     assert_eq!(fs::metadata(place.wal()).unwrap().len(), 0, "everything is in the one file");
     assert_eq!(place.open().head_at_open(), 1);

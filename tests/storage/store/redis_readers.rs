@@ -8,8 +8,8 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use truycap::{
+    audience::{Estimate, Visitors},
     domain::site::{Rules, Site},
-    readers::{Estimate, Readers, tend},
     store::{SharedVisitors, Store, StoreError},
 };
 
@@ -82,13 +82,21 @@ fn portal() -> Site {
     Site { id: site("portal"), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules }
 }
 
+/// Sends readers to the store and reads how many there are, for ever.
+async fn sync(readers: Arc<Visitors>, store: Arc<dyn Store>) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(1000)).await;
+        readers.sync(&store, now()).await;
+    }
+}
+
 /// Has readers come to an instance, again and again, until it knows of as many as there are.
-async fn until(readers: &Readers, here: &[&[u8]], expected: Estimate) {
+async fn until(readers: &Visitors, here: &[&[u8]], expected: Estimate) {
     let deadline = Instant::now() + Duration::from_secs(30);
     let portal = portal();
-    while readers.visitors.estimate(&portal, now()) != Some(expected) {
-        assert!(Instant::now() < deadline, "{:?}", readers.visitors.estimate(&portal, now()));
-        here.iter().for_each(|address| readers.visitors.saw(&portal, [address, b"agent"], now()));
+    while readers.estimate(&portal, now()) != Some(expected) {
+        assert!(Instant::now() < deadline, "{:?}", readers.estimate(&portal, now()));
+        here.iter().for_each(|address| readers.record(&portal, [address, b"agent"], now()));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -97,19 +105,19 @@ async fn until(readers: &Readers, here: &[&[u8]], expected: Estimate) {
 async fn instances_count_their_readers_together() {
     let prefix = new_prefix();
     let instance = || {
-        let readers = Arc::new(Readers::new(true));
+        let readers = Arc::new(Visitors::new(true));
         let store = Arc::new(shared().store(&prefix));
-        (Arc::clone(&readers), tokio::spawn(tend(readers, store, now)))
+        (Arc::clone(&readers), tokio::spawn(sync(readers, store)))
     };
     let ((one, tending), (other, tending_other)) = (instance(), instance());
-    assert_eq!(one.visitors.estimate(&portal(), now()), None);
+    assert_eq!(one.estimate(&portal(), now()), None);
     // Also the first ones of a day are counted, who come before the key is known.
-    [b"a", b"b"].iter().for_each(|address| one.visitors.saw(&portal(), [*address, b"agent"], now()));
+    [b"a", b"b"].iter().for_each(|address| one.record(&portal(), [*address, b"agent"], now()));
     until(&one, &[], Estimate { online: 2, visitors_today: 2 }).await;
     until(&other, &[b"b", b"c"], Estimate { online: 3, visitors_today: 3 }).await;
     until(&one, &[], Estimate { online: 3, visitors_today: 3 }).await;
     // What was learnt long ago is not told.
-    assert_eq!(one.visitors.estimate(&portal(), now() + TimeDelta::seconds(31)), None);
+    assert_eq!(one.estimate(&portal(), now() + TimeDelta::seconds(31)), None);
     for task in [tending, tending_other] {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
@@ -121,13 +129,13 @@ async fn a_redis_that_is_away_leaves_nothing_known_and_nothing_waiting() {
     let server = Server::start(&[]);
     let store = Arc::new(server.store("truycap"));
     drop(server);
-    let readers = Arc::new(Readers::new(true));
-    let tending = tokio::spawn(tend(Arc::clone(&readers), store, now));
+    let readers = Arc::new(Visitors::new(true));
+    let tending = tokio::spawn(sync(Arc::clone(&readers), store));
     for address in 0..1000_u32 {
-        readers.visitors.saw(&portal(), [&address.to_le_bytes(), b"agent"], now());
+        readers.record(&portal(), [&address.to_le_bytes(), b"agent"], now());
     }
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(readers.visitors.estimate(&portal(), now()), None);
+    assert_eq!(readers.estimate(&portal(), now()), None);
     tending.abort();
 }
 
@@ -137,15 +145,15 @@ async fn a_redis_that_is_silent_keeps_no_addresses_of_many_sites_waiting() {
     let store = Arc::new(server.store("truycap"));
     store.ping().await.unwrap();
     server.signal("STOP");
-    let readers = Arc::new(Readers::new(true));
+    let readers = Arc::new(Visitors::new(true));
     for number in 0..50 {
         let site = Site { id: site(&format!("portal-{number}")), ..portal() };
-        readers.visitors.saw(&site, [b"address", b"agent"], now());
+        readers.record(&site, [b"address", b"agent"], now());
     }
     // As it is told to those who debug: there is no other way to see it.
-    let waiting = || format!("{:?}", readers.visitors).matches("nameless: [[").count();
+    let waiting = || format!("{:?}", readers).matches("nameless: [[").count();
     assert_eq!(waiting(), 50);
-    let tending = tokio::spawn(tend(Arc::clone(&readers), store, now));
+    let tending = tokio::spawn(sync(Arc::clone(&readers), store));
     let deadline = Instant::now() + Duration::from_secs(15);
     while waiting() > 0 {
         assert!(Instant::now() < deadline, "{} are still waiting", waiting());

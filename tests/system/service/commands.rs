@@ -94,7 +94,7 @@ fn health_tells_whether_the_running_service_takes_views() {
     // The other listener is no admin listener.
     let other = place.clone().with("LISTEN__ADMIN", &service.public).with("LISTEN__PUBLIC", &service.admin).run(&["health"]);
     assert_eq!(other.code, Some(1), "{}", other.err);
-    assert!(other.err.contains("is not a truycap"), "{}", other.err);
+    assert!(other.err.contains("is not truycap"), "{}", other.err);
     service.stop();
     let gone = place.run(&["health"]);
     assert_eq!(gone.code, Some(1), "{}", gone.err);

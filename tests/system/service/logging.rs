@@ -53,7 +53,7 @@ fn where_nobody_looks_each_line_is_json_and_a_failed_request_is_one_of_them() {
     assert_eq!(ids, [&made, "tu-proxy:7"], "one line for each request that failed, and none for others");
     for line in &failed {
         let said = [&line["level"], &line["method"], &line["route"], &line["detail"]].map(|value| value.as_str().unwrap());
-        assert_eq!(said, ["WARN", "GET", "top", "the store cannot be asked at the moment"]);
+        assert_eq!(said, ["WARN", "GET", "top", "the store is unreachable"]);
         assert_eq!(line["status"], 503);
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z') && line["ms"].is_u64(), "{line}");
     }
@@ -67,7 +67,7 @@ fn why_a_service_did_not_start_is_a_line_of_the_log_like_any_other() {
     drop(taken);
     assert_eq!(finished.code, Some(1), "{}", finished.err);
     let line: Value = serde_json::from_str(&finished.err).unwrap_or_else(|error| panic!("{error}: {}", finished.err));
-    assert_eq!((line["level"].as_str(), line["message"].as_str()), (Some("ERROR"), Some("the service ends")));
+    assert_eq!((line["level"].as_str(), line["message"].as_str()), (Some("ERROR"), Some("cannot start")));
     assert!(line["error"].as_str().unwrap().contains("cannot listen on 127.0.0.1:"), "{line}");
 }
 

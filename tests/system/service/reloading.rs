@@ -32,7 +32,7 @@ fn reload(place: &Place, service: &Service, text: &str) -> String {
     service.process.signal("HUP");
     eventually("the configuration is looked at", || {
         let log = service.process.log().split_off(before);
-        (log.contains("was read again") || log.contains("all stays as it was")).then_some(log)
+        (log.contains("was reloaded") || log.contains("was not reloaded")).then_some(log)
     })
 }
 
@@ -121,7 +121,7 @@ fn a_configuration_with_a_mistake_is_refused_and_the_one_before_stays() {
     let log = reload(&place, &service, &wrong);
     for mistake in ["color", "loud"] {
         let told =
-            log.lines().filter(|line| line.contains("ERROR") && line.contains("the configuration is wrong") && line.contains(mistake));
+            log.lines().filter(|line| line.contains("ERROR") && line.contains("the configuration is invalid") && line.contains(mistake));
         assert_eq!(told.count(), 1, "{mistake}: {log}");
     }
     assert_eq!((status(&service, "portal"), status(&service, "khoa")), (200, 404));

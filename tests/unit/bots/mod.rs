@@ -4,7 +4,7 @@
 
 use std::{hint::black_box, time::Instant};
 
-use truycap::http::{BotRules, Bots};
+use truycap::audience::{BotRules, Bots};
 
 /// What bots call themselves: the instances of the npm package crawler-user-agents (MIT, see LICENSE beside).
 const CRAWLERS: &str = include_str!("crawlers.txt");

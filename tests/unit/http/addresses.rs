@@ -2,36 +2,23 @@
 
 use std::net::IpAddr;
 
-use hyper::{
-    HeaderMap,
-    header::{HeaderName, HeaderValue},
-};
-use truycap::http::{Address, Clients, ProxyHeader};
+use truycap::audience::{ClientNetwork, ClientResolver, ProxyHeader};
 
 /// The proxies that are trusted: the machine itself, a network of them, one of IPv6.
 const TRUSTED: [&str; 4] = ["127.0.0.0/8", "::1/128", "10.1.0.0/16", "2001:db8:aaaa::/48"];
 const LOCAL: &str = "127.0.0.1";
 
-fn address(text: &str) -> Address {
-    Address::of(text.parse::<IpAddr>().unwrap())
+fn address(text: &str) -> ClientNetwork {
+    ClientNetwork::of(text.parse::<IpAddr>().unwrap())
 }
 
-fn found(header: ProxyHeader, peer: &str, lines: &[&[u8]]) -> Address {
-    let name = match header {
-        ProxyHeader::XForwardedFor => "x-forwarded-for",
-        ProxyHeader::Forwarded => "forwarded",
-        ProxyHeader::XRealIp => "x-real-ip",
-    };
+fn found(header: ProxyHeader, peer: &str, lines: &[&[u8]]) -> ClientNetwork {
     let trusted_proxies = TRUSTED.iter().map(|network| network.parse().unwrap()).collect();
-    let clients = Clients { header: Some(header), trusted_proxies, ..Clients::default() };
-    let mut headers = HeaderMap::new();
-    for line in lines {
-        headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(line).unwrap());
-    }
-    clients.address(peer.parse().unwrap(), &headers)
+    let resolver = ClientResolver { header: Some(header), trusted_proxies };
+    ClientNetwork::of(resolver.resolve(peer.parse().unwrap(), lines.iter().copied()))
 }
 
-/// `Address` shows nothing, so a mistake is told with the row.
+/// `ClientNetwork` shows nothing, so a mistake is told with the row.
 fn check(header: ProxyHeader, rows: &[(&str, &[&str], &str)]) {
     for (peer, lines, expected) in rows {
         let bytes: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
@@ -150,10 +137,9 @@ fn an_entry_that_is_no_text_names_nobody_and_those_after_it_count() {
 
 #[test]
 fn without_a_header_the_peer_is_the_client() {
-    let mut headers = HeaderMap::new();
-    headers.insert("x-forwarded-for", HeaderValue::from_static("203.0.113.5"));
-    let clients = Clients { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Clients::default() };
-    assert!(clients.address(LOCAL.parse().unwrap(), &headers) == address(LOCAL));
+    let resolver = ClientResolver { header: None, trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()] };
+    let client = resolver.resolve(LOCAL.parse().unwrap(), [&b"203.0.113.5"[..]].into_iter());
+    assert!(ClientNetwork::of(client) == address(LOCAL));
 }
 
 #[test]
@@ -162,12 +148,13 @@ fn a_household_is_one_client_and_nobody_reads_its_address() {
     assert!(address("2001:db8:1:2::1") != address("2001:db8:1:3::1"));
     assert!(address("::ffff:203.0.113.5") == address("203.0.113.5"));
     assert!(address("203.0.113.5") != address("203.0.113.6"));
-    assert_eq!(format!("{:?}", address("203.0.113.5")), "Address(…)");
+    assert_eq!(format!("{:?}", address("203.0.113.5")), "ClientNetwork(…)");
 }
 
 #[test]
 fn who_may_be_a_proxy_that_nobody_named_is_not_limited() {
-    let limited = |header, address: &str| Clients { header, ..Clients::default() }.stranger(address.parse().unwrap()).is_some();
+    let limited =
+        |header, address: &str| ClientResolver { header, ..ClientResolver::default() }.limited(address.parse().unwrap()).is_some();
     for address in ["10.0.3.1", "172.17.0.1", "192.168.1.1", "::ffff:172.17.0.1", "fd00::1"] {
         assert!(!limited(None, address), "{address}");
         assert!(limited(Some(ProxyHeader::XForwardedFor), address), "{address}");

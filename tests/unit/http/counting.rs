@@ -228,7 +228,7 @@ fn views_are_taken_while_the_store_is_away() {
         let answer = server.get(target);
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
     }
-    wait_for("the store to be reported", || server.ready().json()["store"] == "away");
+    wait_for("the store to be reported", || server.ready().json()["store"] == "down");
     assert_eq!(server.ready().status, 200);
     server.faults.away.store(false, SeqCst);
     wait_for("the store to come back", || server.get("/v1/sites/portal/figures").json()["stale"] == false);

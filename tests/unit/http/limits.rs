@@ -12,8 +12,8 @@ use std::{
 
 use serde_json::json;
 use truycap::{
+    audience::{ClientNetwork, ClientResolver, ClientRules, MAX_CLIENTS, MonotonicClock, ProxyHeader, RateLimited, RateLimits},
     domain::site::{Rules, Site, SiteId},
-    http::{Address, Clients, MAX_CLIENTS, ProxyHeader, Rates, Ticks, TooMany},
 };
 
 use super::server::{Client, ORIGIN, Options, Server, start, wait_for};
@@ -37,9 +37,10 @@ fn wait<const TEST: usize>(ms: u64) {
 }
 
 /// Clients behind a proxy on this machine, each with so many requests in a second.
-fn behind_a_proxy(max_requests_per_second: u32, ticks: Ticks) -> Options {
+fn behind_a_proxy(max_requests_per_second: u32, ticks: MonotonicClock) -> Options {
     let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
-    let clients = Clients { header: Some(ProxyHeader::XForwardedFor), trusted_proxies, max_requests_per_second, ..Clients::default() };
+    let resolver = ClientResolver { header: Some(ProxyHeader::XForwardedFor), trusted_proxies };
+    let clients = ClientRules { resolver, max_requests_per_second, ..ClientRules::default() };
     Options { clients, ticks, ..Options::default() }
 }
 
@@ -131,7 +132,10 @@ fn every_request_of_a_client_is_one_whatever_it_asks_for() {
 #[test]
 fn a_trusted_proxy_that_names_nobody_is_not_limited_and_one_that_is_not_trusted_is() {
     let options = || behind_a_proxy(1, ticks::<1>);
-    let silent = start(Options { clients: Clients { header: None, ..options().clients }, ..options() });
+    let silent = start(Options {
+        clients: ClientRules { resolver: ClientResolver { header: None, ..options().clients.resolver }, ..options().clients },
+        ..options()
+    });
     let unreadable = start(options());
     for _ in 0..30 {
         assert_eq!(silent.status("POST", VIEWS, &[&from("203.0.113.5")]), 200);
@@ -139,26 +143,29 @@ fn a_trusted_proxy_that_names_nobody_is_not_limited_and_one_that_is_not_trusted_
             assert_eq!(unreadable.status("GET", FIGURES, &headers), 200, "{headers:?}");
         }
     }
-    let strange = start(Options { clients: Clients { trusted_proxies: vec![], ..options().clients }, ..options() });
+    let strange = start(Options {
+        clients: ClientRules { resolver: ClientResolver { trusted_proxies: vec![], ..options().clients.resolver }, ..options().clients },
+        ..options()
+    });
     let answers: Vec<_> = (0..11).map(|n| strange.status("GET", FIGURES, &[&from(&format!("203.0.113.{n}"))])).collect();
     assert_eq!((answers[9], answers[10]), (200, 429));
 }
 
-fn address(number: usize) -> Address {
-    Address::of(IpAddr::from(u32::try_from(number).unwrap().to_be_bytes()))
+fn address(number: usize) -> ClientNetwork {
+    ClientNetwork::of(IpAddr::from(u32::try_from(number).unwrap().to_be_bytes()))
 }
 
 #[test]
 fn a_million_clients_take_no_more_room_than_a_hundred_thousand() {
-    let rates = Rates::new(1, ticks::<2>);
-    let ask = |number| rates.ask(|| Some(address(number)));
+    let rates = RateLimits::new(1, ticks::<2>);
+    let ask = |number| rates.take_request(|| Some(address(number)));
     (0..10).for_each(|_| assert_eq!(ask(0), Ok(())));
     for number in 1..1_000_000 {
         assert_eq!(ask(number), Ok(()));
     }
     assert_eq!(rates.clients(), MAX_CLIENTS);
     // Who is known is limited all the same, and who is new is not refused.
-    assert_eq!(ask(0), Err(TooMany));
+    assert_eq!(ask(0), Err(RateLimited));
     for _ in 0..11 {
         assert_eq!(ask(2_000_000), Ok(()));
     }
@@ -166,12 +173,12 @@ fn a_million_clients_take_no_more_room_than_a_hundred_thousand() {
     wait::<2>(3000);
     rates.forget();
     assert_eq!(rates.clients(), 1);
-    assert_eq!([ask(0), ask(0), ask(0), ask(0)], [Ok(()), Ok(()), Ok(()), Err(TooMany)]);
+    assert_eq!([ask(0), ask(0), ask(0), ask(0)], [Ok(()), Ok(()), Ok(()), Err(RateLimited)]);
     wait::<2>(12_000);
     rates.forget();
     assert_eq!(rates.clients(), 0);
-    let unlimited = Rates::new(0, Instant::now);
-    (0..1000).for_each(|_| assert_eq!(unlimited.ask(|| Some(address(0))), Ok(())));
+    let unlimited = RateLimits::new(0, Instant::now);
+    (0..1000).for_each(|_| assert_eq!(unlimited.take_request(|| Some(address(0))), Ok(())));
 }
 
 #[test]
@@ -225,14 +232,14 @@ fn later() -> Instant {
 
 #[test]
 fn another_configuration_changes_what_a_site_takes() {
-    let rates = Rates::new(0, ticks::<1>);
+    let rates = RateLimits::new(0, ticks::<1>);
     let site = |id: &str, max_views_per_second| Site {
         id: SiteId::parse(id).unwrap(),
         origins: vec![],
         timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh,
         rules: Rules { max_views_per_second, ..Rules::default() },
     };
-    let taken = |site: Site| (0..100).take_while(|_| rates.count(&site).is_ok()).count();
+    let taken = |site: Site| (0..100).take_while(|_| rates.take_view(&site).is_ok()).count();
     assert_eq!(
         [("a", 1), ("b", 3), ("a", 1), ("a", 0), ("a", 2), ("b", 3)].map(|(id, most)| taken(site(id, most))),
         [10, 30, 0, 100, 20, 0]
@@ -262,7 +269,7 @@ fn is_served(client: &mut Client) -> bool {
 
 #[test]
 fn one_address_holds_as_many_connections_as_it_may_and_others_are_served() {
-    let server = start(Options { clients: Clients { max_connections: 3, ..Clients::default() }, ..Options::default() });
+    let server = start(Options { clients: ClientRules { max_connections: 3, ..ClientRules::default() }, ..Options::default() });
     let connect = |last| connect_from([127, 0, 0, last], server.public);
     let mut held: Vec<_> = (0..3).map(|_| connect(1)).collect();
     assert!(held.iter_mut().all(is_served));
@@ -288,7 +295,8 @@ fn one_address_holds_as_many_connections_as_it_may_and_others_are_served() {
 
 #[test]
 fn trusted_proxies_hold_as_many_connections_as_they_like() {
-    let clients = Clients { max_connections: 1, trusted_proxies: vec!["127.0.0.2/32".parse().unwrap()], ..Clients::default() };
+    let resolver = ClientResolver { header: None, trusted_proxies: vec!["127.0.0.2/32".parse().unwrap()] };
+    let clients = ClientRules { max_connections: 1, resolver, ..ClientRules::default() };
     let server = start(Options { clients, ..Options::default() });
     let mut proxy: Vec<_> = (0..5).map(|_| connect_from([127, 0, 0, 2], server.public)).collect();
     assert!(proxy.iter_mut().all(is_served));

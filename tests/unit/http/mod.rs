@@ -3,6 +3,7 @@
 mod addresses;
 mod answers;
 mod assets;
+mod audience;
 mod connections;
 mod counting;
 mod limits;

@@ -8,8 +8,8 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use truycap::{
+    audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
     domain::site::Rules,
-    http::{BotRules, Clients, ProxyHeader},
 };
 
 use super::server::{AGENT, Options, Server, now, start, wait_for};
@@ -20,7 +20,8 @@ const GIF: &str = "/v1/sites/portal/views.gif";
 /// A server whose clients come through a proxy on this machine.
 fn behind_a_proxy(rules: Rules) -> Options {
     let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
-    let clients = Clients { header: Some(ProxyHeader::XForwardedFor), trusted_proxies, ..Clients::default() };
+    let resolver = ClientResolver { header: Some(ProxyHeader::XForwardedFor), trusted_proxies };
+    let clients = ClientRules { resolver, ..ClientRules::default() };
     Options { rules, clients, ..Options::default() }
 }
 
@@ -157,15 +158,15 @@ fn a_request_without_an_agent_and_one_of_a_program_are_bots() {
 #[test]
 fn what_is_remembered_of_repeats_is_bounded_and_given_back() {
     use truycap::{
+        audience::{Claim, MAX_REMEMBERED, Repeats},
         domain::site::{Site, SiteId},
-        readers::{Claim, MAX_REMEMBERED, Repeats},
     };
     let rules = Rules { repeat_window: Duration::from_secs(1800), ..Rules::default() };
     let site = Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh, rules };
     let repeats = Repeats::default();
     let view = |number: usize, at| match repeats.claim(&site, None, [&number.to_le_bytes(), b"agent"], at) {
-        Claim::First(mut hold) => {
-            hold.keep();
+        Claim::First(mut guard) => {
+            guard.keep();
             "first"
         }
         Claim::Repeat => "repeat",
@@ -233,22 +234,22 @@ fn readers_later() -> DateTime<Utc> {
 #[test]
 fn what_is_remembered_of_readers_is_bounded_and_goes_with_the_day() {
     use truycap::{
+        audience::{Estimate, MAX_VISITORS, Visitors},
         domain::site::{Site, SiteId},
-        readers::{Estimate, MAX_READERS, Visitors},
     };
     let site =
         Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
     let visitors = Visitors::new(false);
-    for number in 0..MAX_READERS + 1000 {
-        visitors.saw(&site, [&number.to_le_bytes(), b"agent"], now());
+    for number in 0..MAX_VISITORS + 1000 {
+        visitors.record(&site, [&number.to_le_bytes(), b"agent"], now());
     }
-    let most = MAX_READERS as u64;
+    let most = MAX_VISITORS as u64;
     assert_eq!(visitors.estimate(&site, now()), Some(Estimate { online: most, visitors_today: most }));
     // The day goes with the midnight of the site, and makes room for readers of others.
     let khoa = Site { id: SiteId::parse("khoa").unwrap(), ..site.clone() };
     for (hours, expected) in [(13, 0), (14, 1)] {
         visitors.forget(now() + TimeDelta::hours(hours));
-        visitors.saw(&khoa, [b"x", b"agent"], now());
+        visitors.record(&khoa, [b"x", b"agent"], now());
         assert_eq!(visitors.estimate(&khoa, now()).unwrap().visitors_today, expected, "{hours}");
     }
 }

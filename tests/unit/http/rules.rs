@@ -7,7 +7,7 @@ use regex::Regex;
 use serde_json::json;
 use truycap::domain::site::{Origin, Rules};
 
-use super::server::{Options, now, start};
+use super::server::{Options, now, start, wait_for};
 
 const VIEWS: &str = "/v1/sites/portal/views";
 const GIF: &str = "/v1/sites/portal/views.gif";
@@ -58,6 +58,26 @@ fn new_articles_of_a_day_are_limited_and_the_site_counts_on() {
     MINUTES_OF_ARTICLES.store(24 * 60, SeqCst);
     for (article, expected) in [("/a", "counted"), ("/b", "counted"), ("/c", "counted"), ("/d", "counted"), ("/e", "article_limit")] {
         assert_eq!(server.fate(article, &[]), expected, "{article} on the next day");
+    }
+}
+
+#[test]
+fn known_articles_keep_their_views_while_the_store_is_down() {
+    let rules = Rules { max_new_articles_per_day: 1, ..Rules::default() };
+    let server = start(Options { rules, store_away: true, ..Options::default() });
+    for article in ["/a", "/b", "/c"] {
+        assert_eq!(server.fate(article, &[]), "counted", "{article}");
+    }
+    server.faults.away.store(false, SeqCst);
+    let totals = || {
+        let figures = server.get("/v1/sites/portal/figures?article=/a&article=/b&article=/c").json();
+        ["/a", "/b", "/c"].map(|article| figures["articles"][article]["total"].as_u64())
+    };
+    wait_for("the store to have them", || totals() == [Some(1); 3]);
+    wait_for("figures that are not stale", || server.get("/v1/sites/portal/figures").json()["stale"] == false);
+    // None of them was taken for a new one.
+    for (article, expected) in [("/d", "counted"), ("/e", "article_limit"), ("/a", "counted")] {
+        assert_eq!(server.fate(article, &[]), expected, "{article}");
     }
 }
 

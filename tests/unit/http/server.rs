@@ -22,16 +22,16 @@ use tokio::{
     task::JoinHandle,
 };
 use truycap::{
+    audience::{Audience, BotRules, ClientRules, MonotonicClock},
     domain::{
         retention::Retention,
         site::{Origin, Rules, Site, SiteId},
     },
-    http::{Admin, Audience, BotRules, Clients, Limits, Public, Rates, Ticks, serve},
+    http::{Admin, Limits, Public, serve},
     journal::{
         JournalError,
         sqlite::{self, SqliteJournal},
     },
-    readers::Readers,
     recorder::{self, Recorder},
     store::{StoreError, memory::MemoryStore},
 };
@@ -95,11 +95,11 @@ pub(crate) struct Options {
     pub(crate) store_away: bool,
     /// Those of the site.
     pub(crate) rules: Rules,
-    pub(crate) clients: Clients,
+    pub(crate) clients: ClientRules,
     pub(crate) bots: BotRules,
     pub(crate) clock: fn() -> DateTime<Utc>,
     /// By which buckets fill up.
-    pub(crate) ticks: Ticks,
+    pub(crate) ticks: MonotonicClock,
     /// Whether pages without an origin belong to the site.
     pub(crate) null_origin: bool,
 }
@@ -113,7 +113,7 @@ impl Default for Options {
             drain: Duration::from_secs(5),
             store_away: false,
             rules: Rules::default(),
-            clients: Clients::default(),
+            clients: ClientRules::default(),
             bots: BotRules::default(),
             clock: now,
             ticks: Instant::now,
@@ -159,8 +159,7 @@ pub(crate) fn start(options: Options) -> Server {
         let (handle, recorder) =
             recorder::spawn(config, vec![site, khoa], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
         let Options { limits, max_connections, demo, drain, clients, bots, ticks, .. } = options;
-        let rates = Arc::new(Rates::new(clients.max_requests_per_second, ticks));
-        let audience = Audience::new(clients, &bots, Arc::new(Readers::new(false)), rates).unwrap();
+        let audience = Arc::new(Audience::new(clients, &bots, false, ticks).unwrap());
         let site = SiteId::parse("portal").unwrap();
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -43,7 +43,7 @@ fn the_box_is_a_page_in_vietnamese_or_english() {
     assert_eq!(answer.header("cache-control"), Some("public, max-age=1"));
     assert!(answer.text().starts_with("<!DOCTYPE html>\n<html lang=\"vi\">"), "{}", answer.text());
     assert_eq!(all(&answer, "h2"), ["Thống kê truy cập"]);
-    let labels = ["Hôm nay", "Hôm qua", "Tuần này", "Tuần trước", "Tháng này", "Tháng trước", "Năm này", "Năm trước"];
+    let labels = ["Hôm nay", "Hôm qua", "Tuần này", "Tuần trước", "Tháng này", "Tháng trước", "Năm nay", "Năm trước"];
     assert_eq!(all(&answer, "dt"), labels);
     assert_eq!(all(&answer, "dd"), ["3", "0", "3", "0", "3", "0", "3", "0"]);
     assert_eq!((all(&answer, "i"), all(&answer, "b")), (vec!["0"; 10], vec!["3"]));
@@ -54,6 +54,28 @@ fn the_box_is_a_page_in_vietnamese_or_english() {
     let labels = ["Today", "Yesterday", "This week", "Last week", "This month", "Last month", "This year", "Last year"];
     assert_eq!((all(&english, "h2"), all(&english, "dt")), (vec!["Visitor statistics"], labels.to_vec()));
     assert_eq!(server.get(&format!("{BOX}?lang=vi")).text(), answer.text());
+}
+
+#[test]
+fn a_label_of_the_box_can_be_set_and_stays_text() {
+    let server = start(Options::default());
+    let english = ["Today", "Yesterday", "This week", "Last week", "This month", "Last month", "This year", "Last year"];
+    let figures = english.map(|label| label.to_lowercase().replace(' ', "_"));
+    let query = figures.each_ref().map(|figure| format!("label_{figure}={}", escape(&format!("<b>\"{figure}\" & more</b>")))).join("&");
+    let expected = figures.map(|figure| format!("&lt;b&gt;&quot;{figure}&quot; &amp; more&lt;/b&gt;"));
+    for lang in ["vi", "en"] {
+        let answer = server.get(&format!("{BOX}?lang={lang}&{query}"));
+        assert_eq!((answer.status, all(&answer, "dt")), (200, expected.each_ref().map(String::as_str).to_vec()));
+        assert!(!answer.text().contains("more</b>"), "{}", answer.text());
+    }
+    // One label alone; the others keep theirs. The longest one has 64 characters, not bytes.
+    for (label, shown) in [("Năm này", "Năm này"), (&"ữ".repeat(64), &"ữ".repeat(64)), ("", "This year")] {
+        let answer = server.get(&format!("{BOX}?lang=en&label_this_year={}", escape(label)));
+        let mut expected = english;
+        expected[6] = shown;
+        assert_eq!((answer.status, all(&answer, "dt")), (200, expected.to_vec()), "{label:?}");
+    }
+    assert_eq!(all(&server.get(&format!("{BOX}?lang=en&label_total=x&label_views=x")), "dt"), english);
 }
 
 #[test]
@@ -110,6 +132,7 @@ fn a_badge_shows_any_figure_of_the_site_or_of_an_article() {
         ("?figure=this_week&article=/never", "Lượt xem tuần này: 0", "0", 21),
         ("?figure=last_week", "Lượt truy cập tuần trước: 0", "0", 21),
         ("?figure=this_month&lang=en", "Site views this month: 3", "3", 21),
+        ("?figure=this_year", "Lượt truy cập năm nay: 3", "3", 21),
         ("?figure=last_month&lang=en", "Site views last month: 0", "0", 21),
         ("?figure=this_year&article=/b&lang=en", "Views this year: 1", "1", 21),
         ("?figure=last_year&lang=vi&utm_source=x", "Lượt truy cập năm trước: 0", "0", 21),
@@ -143,22 +166,27 @@ fn a_badge_has_nothing_in_it_that_was_asked_for() {
 #[test]
 fn what_is_asked_wrongly_is_told_and_not_drawn() {
     let server = start(Options::default());
+    let too_long = format!("box?label_today={}", "x".repeat(65));
     let cases = [
+        (&*too_long, 400, "label_today is not a text of up to 64 characters without control characters"),
+        ("box?label_last_year=a%00b", 400, "label_last_year is not a text of up to 64 characters"),
+        ("box?label_this_week=%C2%85", 400, "without control characters"),
+        ("box?label_today=a&label_today=b", 400, "label_today is given more than once"),
         ("box?lang=fr", 400, "lang is not one of vi, en"),
         ("box?lang=", 400, "lang is not one of"),
-        ("box?lang=vi&lang=en", 400, "lang stands more than once"),
+        ("box?lang=vi&lang=en", 400, "lang is given more than once"),
         ("box?%zz", 400, "percent-encoded"),
         ("box/", 404, "there is no page"),
         ("badge.svg?figure=views", 400, "figure is not one of total, today,"),
         ("badge.svg?figure=", 400, "figure is not one of"),
-        ("badge.svg?figure=today&figure=total", 400, "figure stands more than once"),
+        ("badge.svg?figure=today&figure=total", 400, "figure is given more than once"),
         ("badge.svg?digits=0", 400, "digits is not a whole number from 1 to 20"),
         ("badge.svg?digits=21", 400, "from 1 to 20"),
         ("badge.svg?digits=-1", 400, "from 1 to 20"),
         ("badge.svg?digits=99999999999999999999", 400, "from 1 to 20"),
         ("badge.svg?digits=", 400, "from 1 to 20"),
         ("badge.svg?article=", 400, "is empty"),
-        ("badge.svg?article=/a&article=/b", 400, "article stands more than once"),
+        ("badge.svg?article=/a&article=/b", 400, "article is given more than once"),
         ("badge.svg?article=%0A", 400, "control character"),
         ("badge.svg?lang=VI", 400, "lang is not one of"),
         ("badge", 404, "there is no page"),
@@ -172,5 +200,13 @@ fn what_is_asked_wrongly_is_told_and_not_drawn() {
     }
     for resource in ["box", "badge.svg"] {
         assert_eq!(server.get(&format!("/v1/sites/nope/{resource}")).status, 404);
+    }
+}
+
+#[test]
+fn a_label_begins_with_a_capital_in_every_alphabet() {
+    for (label, expected) in [("hôm nay", "Hôm nay"), ("đang truy cập", "Đang truy cập"), ("ảnh", "Ảnh"), ("1 ngày", "1 ngày"), ("", "")]
+    {
+        assert_eq!(truycap::http::capitalise(label), expected);
     }
 }

@@ -4,6 +4,8 @@
 
 mod bounds;
 mod fakes;
+mod freshness;
+mod many_sites;
 mod measures;
 mod reading;
 mod recovery;

@@ -9,7 +9,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use indicatif::ProgressBar;
 use tokio::{task::yield_now, time::Instant};
 use truycap::{
     domain::{counts::DayViews, figures::Figure, producer::ProducerId, retention::Retention},
@@ -120,7 +119,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
             });
             let started = Instant::now();
             let error = import_file(&faulty, &path).await.unwrap_err().to_string();
-            let expected = "the store is unavailable: it is away; run the import again, it goes on where it stopped";
+            let expected = "the store is unavailable: it is away; run the import again: it continues where it stopped";
             assert_eq!(error, expected, "after {broken}");
             assert!((60..63).contains(&started.elapsed().as_secs()), "gave up after {:?}", started.elapsed());
             let held = broken + u64::from(lose);
@@ -160,7 +159,7 @@ async fn a_store_that_went_back_is_reported_and_filled_by_another_run() {
     let path = files.write("a.csv", three_sites());
     let faulty = faulty(&store, |apply| if apply == 2 { Fault::GoBack } else { Fault::None });
     let error = import_file(&faulty, &path).await.unwrap_err().to_string();
-    assert!(error.starts_with("the store went back: it holds 0 chunks of site portal and held 1; run the import again"), "{error}");
+    assert!(error.starts_with("the store was rewound: it holds 0 chunks of site portal, but held 1; run the import again"), "{error}");
     import_file(store.as_ref(), &path).await.unwrap();
     assert_eq!(exported(store.as_ref()).await, clean().await);
 }
@@ -216,8 +215,8 @@ async fn a_file_that_changes_between_the_chunks_is_noticed() {
         std::fs::write(&longer, three_sites() + "portal,,2019,5\n").unwrap();
         Fault::None
     });
-    let error = import(&faulty, &file, &ProgressBar::hidden()).await.unwrap_err().to_string();
-    assert!(error.contains("changed while it was imported"), "{error}");
+    let error = import(&faulty, &file, |_, _| {}).await.unwrap_err().to_string();
+    assert!(error.contains("changed during the import"), "{error}");
     assert_eq!(faulty.faults.applies.into_inner(), 1);
     // Brought back as it was, it goes on.
     files.write("a.csv", three_sites());

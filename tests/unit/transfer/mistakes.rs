@@ -25,18 +25,18 @@ fn a_wrong_header_is_a_mistake() {
         ("\n\n", &["1: the file is empty; its first line must be site,article,period,views"]),
         ("\nsite,article,period\n", &["2: column \"views\" is missing"]),
         ("site,views\nportal,5\n", &["1: column \"article\" is missing", "1: column \"period\" is missing"]),
-        ("site,article,period,views,site\n", &["1: column \"site\" stands twice"]),
-        ("site,article,period,bucket,views\n", &["1: there are both a column \"period\" and a column \"bucket\"; a file has one of them"]),
+        ("site,article,period,views,site\n", &["1: column \"site\" occurs twice"]),
+        ("site,article,period,bucket,views\n", &["1: there are both a column \"period\" and a column \"bucket\"; use one of them"]),
         (
             "site,article,period,Views\n",
             &[
-                "1: unknown column \"Views\"; the columns are site,article,period,views, with commas between",
+                "1: unknown column \"Views\"; the columns are site,article,period,views, separated by commas",
                 "1: column \"views\" is missing",
             ],
         ),
         (
             "site,article,period,views,note\n",
-            &["1: unknown column \"note\"; the columns are site,article,period,views, with commas between"],
+            &["1: unknown column \"note\"; the columns are site,article,period,views, separated by commas"],
         ),
         ("site,article,period,\"views\n", &["1: a quoted field is not closed on its line"]),
     ];
@@ -48,7 +48,7 @@ fn a_wrong_header_is_a_mistake() {
 #[test]
 fn a_header_with_semicolons_is_told_to_use_commas() {
     let found = lines("site;article;period;views\nportal;;;5\n");
-    assert_eq!(found[0], "1: unknown column \"site;article;period;views\"; the columns are site,article,period,views, with commas between");
+    assert_eq!(found[0], "1: unknown column \"site;article;period;views\"; the columns are site,article,period,views, separated by commas");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_wrong_period_is_a_mistake() {
         assert_eq!(lines(format!("site,article,period,views\nportal,,{text},5\n")), [no_period(text)]);
     }
     let week = lines("site,article,period,views\nportal,,2020-W03,5\n");
-    assert_eq!(week, ["2: period \"2020-W03\": a week belongs to no one month or year; give its days instead"]);
+    assert_eq!(week, ["2: period \"2020-W03\": a week can belong to two months or years; give its days instead"]);
     let total = lines("site,article,period,views\nportal,,total,5\n");
     assert_eq!(total, ["2: period \"total\": leave it empty for views older than any day, month or year"]);
 }
@@ -92,8 +92,8 @@ fn a_separator_for_thousands_is_told_apart_from_a_column() {
     assert_eq!(
         found,
         [
-            "2: 6 fields where the header has 4; a comma within an id needs quotes, and views have no separators",
-            "3: 3 fields where the header has 4"
+            "2: 6 fields, but the header has 4; an id with a comma needs quotes, and views have no separators",
+            "3: 3 fields, but the header has 4"
         ]
     );
 }
@@ -189,7 +189,7 @@ fn a_period_that_begins_later_than_tomorrow_is_a_mistake() {
         periods.iter().fold(format!("site,article,{column},views\n"), |text, period| format!("{text}portal,,{period},5\n"))
     };
     let expected =
-        [(4, "2020-01-19"), (6, "2020-02"), (8, "2021")].map(|(line, period)| format!("{line}: period {period:?} lies in the future"));
+        [(4, "2020-01-19"), (6, "2020-02"), (8, "2021")].map(|(line, period)| format!("{line}: period {period:?} is in the future"));
     assert_eq!(lines(rows("period")), expected);
     // What an export has is taken as it stands.
     let files = Files::new();
