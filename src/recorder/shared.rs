@@ -197,7 +197,7 @@ impl Shared {
                 continue;
             };
             if inner.state.unapplied() {
-                confirmed.upto = confirmed.upto.min(offset);
+                confirmed.upto = confirmed.upto.min(inner.state.included());
             }
             if offset > deleted {
                 confirmed.at = confirmed.at.min(inner.last_answered());
