@@ -6,15 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 #![expect(unused_qualifications, reason = "the macros generate them")]
 
-use std::{
-    collections::BTreeMap,
-    hint::black_box,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use gungraun::{Callgrind, EventKind, OutputFormat, prelude::*};
@@ -27,15 +19,16 @@ use truycap::{
         article::ArticleId,
         counts::{DayViews, Deltas},
         figures::Figures,
-        producer::{ProducerId, Seq},
+        producer::ProducerId,
         retention::Retention,
         site::{Rules, Site, SiteId},
     },
     http::{Limits, Public, Responder},
-    journal::{Entry, Journal, JournalError, Replay, Usage, sqlite::entry::Body},
+    journal::{Entry, sqlite::entry::Body},
     recorder::{self, Handle, Recorder},
     store::memory::MemoryStore,
 };
+use truycap_test_support::memory_journal::MemoryJournal;
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const CRAWLER: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
@@ -62,42 +55,6 @@ fn entry(views: usize) -> Entry {
     Entry { at: now(), views: BTreeMap::from([((site(), day()), sum)]) }
 }
 
-/// A journal that keeps only the number of its last entry.
-#[derive(Default)]
-struct Forgetful(AtomicU64);
-
-#[async_trait::async_trait]
-impl Journal for Forgetful {
-    fn producer(&self) -> ProducerId {
-        ProducerId(1)
-    }
-
-    fn head_at_open(&self) -> Seq {
-        0
-    }
-
-    async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
-        black_box(entry);
-        Ok(self.0.fetch_add(1, Relaxed) + 1)
-    }
-
-    async fn read(&self, _: &SiteId, _: Seq, upto: Seq) -> Result<Replay, JournalError> {
-        Ok(Replay { to: upto, ..Replay::default() })
-    }
-
-    async fn trim(&self, _: Vec<(SiteId, Seq)>, _: Seq, _: Seq) -> Result<Usage, JournalError> {
-        Ok(Usage { room: true, ..Usage::default() })
-    }
-
-    async fn skip(&self, _: Seq) -> Result<(), JournalError> {
-        Ok(())
-    }
-
-    async fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
-        Ok(Vec::new())
-    }
-}
-
 /// The service without sockets and files.
 struct Service {
     runtime: Runtime,
@@ -116,7 +73,7 @@ impl Service {
         };
         let site = Site { id: site(), origins: Vec::new(), timezone: chrono_tz::Asia::Ho_Chi_Minh, rules: Rules::default() };
         let store = MemoryStore::new(Retention::default(), now);
-        let spawned = recorder::spawn(config, vec![site], Arc::new(Forgetful::default()), Arc::new(store), now);
+        let spawned = recorder::spawn(config, vec![site], Arc::new(MemoryJournal::new(ProducerId(1), 0, 1000)), Arc::new(store), now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
         let audience = Audience::new(ClientRules::default(), &BotRules::default(), false, std::time::Instant::now).unwrap();
         let public = Public::new(handle.clone(), None, &Limits::default(), Arc::new(audience));

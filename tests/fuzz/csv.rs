@@ -11,7 +11,7 @@ use truycap::{
     transfer::{CheckError, Checked, Mistakes, check as read, export, import},
 };
 
-use crate::{memory::now, panics};
+use crate::{clock::now, panics};
 
 fn sites() -> BTreeSet<SiteId> {
     ["portal", "press"].map(|id| SiteId::parse(id).unwrap()).into()

@@ -31,7 +31,7 @@ use truycap::{
     },
 };
 
-use crate::{memory::now, panics};
+use crate::{clock::now, panics};
 
 /// The longest answer that a question waits for, and some time for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(4);

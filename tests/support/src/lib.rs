@@ -1,5 +1,6 @@
-//! What the tests and benchmarks share: processes, servers, load, tallies.
+//! What the tests and benchmarks share: processes, servers, load, tallies, faults.
 //!
+//! - `faulty`: decorators by which a store and a journal fail; `memory_journal`: the model of a journal
 //! - `process`: the real binary, as tests start it and talk to it
 //! - `views`, `demo`: views and pages, as portals have them
 //! - `clock`: a clock that can be stepped; `disk`: a small file system that can be filled
@@ -13,9 +14,11 @@ pub mod clock;
 pub mod counts;
 pub mod demo;
 pub mod disk;
+pub mod faulty;
 pub mod files;
 pub mod kill;
 pub mod load;
+pub mod memory_journal;
 pub mod on_redis;
 pub mod process;
 pub mod redis_server;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, process::Command};
 
-use super::process::Place;
+use super::process::{Place, place::program};
 
 #[test]
 fn a_file_with_mistakes_adds_nothing_and_every_mistake_is_named_with_its_line() {
@@ -68,7 +68,7 @@ fn an_import_shows_how_far_it_is_on_a_terminal() {
     let place = Place::new();
     let file = long_file(&place);
     // `script` gives standard error a terminal; standard output goes elsewhere, so all that is seen is standard error.
-    let command = format!("stty cols 100; '{}' import '{file}' > out", env!("CARGO_BIN_EXE_truycap"));
+    let command = format!("stty cols 100; '{}' import '{file}' > out", program().display());
     let output = Command::new("script").args(["-qec", &command, "/dev/null"]).env("TERM", "xterm").current_dir(place.path("")).output();
     let output = output.unwrap();
     let seen = String::from_utf8_lossy(&output.stdout);

@@ -11,33 +11,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, NaiveDate, Utc};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, watch},
     task::JoinHandle,
 };
 use truycap::{
     audience::{Audience, BotRules, ClientRules, MonotonicClock},
     domain::{
-        article::ArticleId,
-        counts::Deltas,
-        period::Bucket,
-        producer::{ProducerId, Seq},
         retention::Retention,
         site::{Origin, Rules, Site, SiteId},
     },
     http::{Admin, Limits, Public, serve},
     journal::{
-        Entry, Journal, JournalError, Replay, Usage,
+        JournalError,
         sqlite::{self, SqliteJournal},
     },
     recorder::{self, Recorder},
-    store::{Applied, Row, Snapshot, Store, StoreError, memory::MemoryStore},
+    store::{StoreError, memory::MemoryStore},
 };
+use truycap_test_support::faulty::{FaultyJournal, FaultyStore, JournalCall, JournalFaults, StoreCall, StoreFaults};
 
 /// The origin of the site `portal`.
 pub(crate) const ORIGIN: &str = "https://portal.example.vn";
@@ -61,92 +59,29 @@ pub(crate) struct Faults {
     pub(crate) away: AtomicBool,
 }
 
-/// A journal whose disk can fill up or hang.
-struct Log {
-    faults: Arc<Faults>,
-    journal: SqliteJournal,
-}
-
-#[async_trait::async_trait]
-impl Journal for Log {
-    fn producer(&self) -> ProducerId {
-        self.journal.producer()
-    }
-
-    fn head_at_open(&self) -> Seq {
-        self.journal.head_at_open()
-    }
-
-    async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
-        while self.faults.stuck.load(SeqCst) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+#[async_trait]
+impl JournalFaults for Faults {
+    async fn before(&self, call: JournalCall<'_>) -> Result<(), JournalError> {
+        if matches!(call, JournalCall::Append(_)) {
+            while self.stuck.load(SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if self.full.load(SeqCst) {
+                return Err(JournalError::Full("a test says so".into()));
+            }
         }
-        if self.faults.full.load(SeqCst) {
-            return Err(JournalError::Full("a test says so".into()));
-        }
-        self.journal.append(entry).await
+        Ok(())
     }
 
-    async fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError> {
-        self.journal.read(site, after, upto).await
-    }
-
-    async fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
-        let usage = self.journal.trim(offsets, upto, delete).await?;
-        Ok(Usage { room: usage.room && !self.faults.full.load(SeqCst), ..usage })
-    }
-
-    async fn skip(&self, seq: Seq) -> Result<(), JournalError> {
-        self.journal.skip(seq).await
-    }
-
-    async fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
-        self.journal.sites().await
+    fn has_room(&self) -> bool {
+        !self.full.load(SeqCst)
     }
 }
 
-type Memory = MemoryStore;
-
-/// A store in memory.
-struct Counters {
-    faults: Arc<Faults>,
-    store: Memory,
-}
-
-impl Counters {
-    fn there(&self) -> Result<&Memory, StoreError> {
-        if self.faults.away.load(SeqCst) { Err(StoreError::NotApplied("a test says so".into())) } else { Ok(&self.store) }
-    }
-}
-
-#[async_trait::async_trait]
-impl Store for Counters {
-    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
-        self.there()?.apply(site, producer, from, to, deltas).await
-    }
-
-    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
-        self.there()?.figures(site, producer, today, articles).await
-    }
-
-    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
-        self.there()?.offset(site, producer).await
-    }
-
-    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        self.there()?.top(site, bucket, limit).await
-    }
-
-    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
-        self.there()?.history(site, article, buckets).await
-    }
-
-    async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
-        self.there()?.export(site, rows).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.there()?.ping().await
+#[async_trait]
+impl StoreFaults for Faults {
+    async fn before(&self, _: StoreCall<'_>) -> Result<(), StoreError> {
+        if self.away.load(SeqCst) { Err(StoreError::NotApplied("a test says so".into())) } else { Ok(()) }
     }
 }
 
@@ -217,8 +152,8 @@ pub(crate) fn start(options: Options) -> Server {
         recorder::Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900), apply_sums: recorder::APPLY_SUMS };
     let dir = TempDir::new().unwrap();
     let journal = SqliteJournal::open(sqlite::Config { path: dir.path().join("journal.db"), max_bytes: 1 << 24 }).unwrap();
-    let journal = Log { faults: faults.clone(), journal };
-    let store = Counters { faults: faults.clone(), store: MemoryStore::new(Retention::default(), options.clock) };
+    let journal = FaultyJournal::new(Arc::new(journal), faults.clone());
+    let store = FaultyStore::new(Arc::new(MemoryStore::new(Retention::default(), options.clock)), faults.clone());
     let stop = Arc::new(Notify::new());
     let (public, admin, recorder, serving) = runtime.block_on(async {
         let (handle, recorder) =

@@ -69,7 +69,7 @@ async fn a_store_that_is_ahead_of_the_journal_gets_all_that_came_before_it_was_h
     let store = Arc::new(FakeStore::new());
     apply(&store, "a", PRODUCER, (0, 10_000), None).await;
     store.ways().mode = Mode::Fails;
-    let stage = Stage::of(FakeJournal::default(), store, &sites).await;
+    let stage = Stage::of(FakeJournal::new(), store, &sites).await;
     for first in [0, 3000] {
         assert!(stage.record_all("a", first..first + 3000).await.iter().all(Result::is_ok));
     }
@@ -82,7 +82,7 @@ async fn a_store_that_is_ahead_of_the_journal_gets_all_that_came_before_it_was_h
 #[tokio::test(start_paused = true)]
 async fn views_that_are_there_together_share_an_entry_and_one_that_is_alone_waits_for_nobody() {
     let stage = Stage::new().await;
-    let entries = || stage.journal.disk().entries.len();
+    let entries = || stage.journal.memory.len();
     // Twice, for the first of them come while nothing is known.
     for before in [0, 1] {
         assert!(stage.record_all("a", 0..512).await.iter().all(Result::is_ok));
@@ -109,13 +109,12 @@ async fn views_that_come_in_masses_while_the_journal_is_read_are_counted_once() 
     set_clock("2026-11-23T05:00:00Z");
     let store = Arc::new(FakeStore::new());
     store.ways().mode = Mode::Fails;
-    let first = Stage::of(FakeJournal::default(), store, &["a"]).await;
+    let first = Stage::of(FakeJournal::new(), store, &["a"]).await;
     first.record("a", None).await.unwrap();
     let Stage { journal, store, recorder, .. } = first;
     drop(recorder);
     store.ways().mode = Mode::Works;
-    let head = journal.disk().head;
-    journal.disk().opened = head;
+    journal.memory.reopen();
     journal.disk().read_delay = Duration::from_secs(2);
     let stage = Stage::of(journal, store, &["a"]).await;
     sleep(Duration::from_millis(100)).await;
@@ -129,7 +128,7 @@ async fn views_that_come_in_masses_while_the_journal_is_read_are_counted_once() 
 #[tokio::test(start_paused = true)]
 async fn a_full_journal_gives_up_what_is_applied_and_refuses_the_rest() {
     let stage = Stage::new().await;
-    stage.journal.disk().room = Some(10);
+    stage.journal.memory.set_capacity(Some(10));
     for _ in 0..50 {
         stage.record("a", None).await.unwrap();
         sleep(Duration::from_millis(300)).await;
@@ -153,7 +152,7 @@ async fn a_thousand_sites_are_counted_like_one() {
     set_clock("2026-11-23T05:00:00Z");
     let names: Vec<_> = (0..1000).map(|number| format!("s{number}")).collect();
     let sites: Vec<_> = names.iter().map(String::as_str).collect();
-    let stage = Stage::of(FakeJournal::default(), Arc::new(FakeStore::new()), &sites).await;
+    let stage = Stage::of(FakeJournal::new(), Arc::new(FakeStore::new()), &sites).await;
     for site in &sites {
         stage.record(site, Some(article(1))).await.unwrap();
     }

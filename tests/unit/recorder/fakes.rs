@@ -2,27 +2,26 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{Instant, sleep};
 use truycap::{
     domain::{
-        article::ArticleId,
-        counts::Deltas,
         period::Bucket,
         producer::{ProducerId, Seq},
         retention::Retention,
         site::SiteId,
     },
-    journal::{Entry, Journal, JournalError, Replay, Usage},
-    store::{Applied, Row, Snapshot, Store, StoreError, memory::MemoryStore},
+    journal::JournalError,
+    store::{Store, StoreError, memory::MemoryStore},
+};
+use truycap_test_support::{
+    faulty::{FaultyJournal, FaultyStore, JournalCall, JournalFaults, StoreCall, StoreFaults},
+    memory_journal::MemoryJournal,
 };
 
 pub(crate) const PRODUCER: ProducerId = ProducerId(1);
@@ -60,106 +59,65 @@ impl Mode {
     }
 }
 
+/// What a test sets while the recorder runs.
+#[derive(Default)]
+pub(crate) struct Switches<T>(Mutex<T>);
+
+impl<T> Switches<T> {
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap()
+    }
+}
+
+/// How many entries a read looks at.
+const READ: usize = 8;
+
 #[derive(Default)]
 pub(crate) struct Disk {
     pub(crate) mode: Mode,
-    /// How many entries fit.
-    pub(crate) room: Option<usize>,
     pub(crate) read_delay: Duration,
     pub(crate) skip_delay: Duration,
-    pub(crate) opened: Seq,
-    pub(crate) head: Seq,
-    pub(crate) trimmed: Seq,
-    pub(crate) entries: BTreeMap<Seq, Arc<Entry>>,
-    pub(crate) offsets: BTreeMap<SiteId, Seq>,
-    /// What reads found missing.
-    pub(crate) missing: Vec<(Seq, Seq)>,
 }
 
-#[derive(Clone, Default)]
-pub(crate) struct FakeJournal(Arc<Mutex<Disk>>);
+#[derive(Clone)]
+pub(crate) struct FakeJournal {
+    pub(crate) memory: Arc<MemoryJournal>,
+    disk: Arc<Switches<Disk>>,
+}
+
+#[async_trait]
+impl JournalFaults for Switches<Disk> {
+    async fn before(&self, call: JournalCall<'_>) -> Result<(), JournalError> {
+        let delay = match call {
+            JournalCall::Append(_) => Duration::from_millis(1),
+            JournalCall::Read => self.lock().read_delay,
+            JournalCall::Skip => self.lock().skip_delay,
+            JournalCall::Trim | JournalCall::Sites => return Ok(()),
+        };
+        sleep(delay).await;
+        if matches!(call, JournalCall::Append(_)) && !Mode::reached(|| self.lock().mode).await {
+            return Err(JournalError::Failed("as told".into()));
+        }
+        Ok(())
+    }
+}
 
 impl FakeJournal {
-    pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.0.lock().unwrap()
+    pub(crate) fn new() -> Self {
+        Self::at(0)
     }
 
     /// A journal that ends at an entry.
     pub(crate) fn at(head: Seq) -> Self {
-        let journal = Self::default();
-        (journal.disk().opened, journal.disk().head) = (head, head);
-        journal
-    }
-}
-
-#[async_trait::async_trait]
-impl Journal for FakeJournal {
-    fn producer(&self) -> ProducerId {
-        PRODUCER
+        Self { memory: Arc::new(MemoryJournal::new(PRODUCER, head, READ)), disk: Arc::default() }
     }
 
-    fn head_at_open(&self) -> Seq {
-        let disk = self.disk();
-        disk.opened
+    pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock()
     }
 
-    async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
-        sleep(Duration::from_millis(1)).await;
-        if !Mode::reached(|| self.disk().mode).await {
-            return Err(JournalError::Failed("as told".into()));
-        }
-        let mut disk = self.disk();
-        if disk.room.is_some_and(|room| disk.entries.len() >= room) {
-            return Err(JournalError::Full("as told".into()));
-        }
-        disk.head += 1;
-        let head = disk.head;
-        disk.entries.insert(head, entry);
-        Ok(head)
-    }
-
-    async fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError> {
-        let delay = self.disk().read_delay;
-        sleep(delay).await;
-        let mut disk = self.disk();
-        let gone = disk.trimmed.min(disk.offsets.get(site).copied().unwrap_or(0));
-        let mut replay = Replay { to: upto, missing: (after < gone).then_some((after + 1, gone)), ..Replay::default() };
-        disk.missing.extend(replay.missing);
-        for (count, (seq, entry)) in disk.entries.range(after + 1..=upto).enumerate() {
-            // No more than a real one reads at once.
-            if count == 8 || replay.days.values().map(|day| day.articles.len()).sum::<usize>() >= 400 {
-                replay.to = seq - 1;
-                break;
-            }
-            for ((_, day), views) in entry.views.iter().filter(|((id, _), _)| id == site) {
-                replay.days.entry(*day).or_default().add(views);
-            }
-        }
-        Ok(replay)
-    }
-
-    async fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
-        assert!(delete <= upto, "entries that are not applied are never deleted");
-        let mut disk = self.disk();
-        disk.offsets.extend(offsets);
-        disk.trimmed = disk.trimmed.max(delete);
-        disk.entries.retain(|seq, _| *seq > delete);
-        Ok(Usage { room: disk.room.is_none_or(|room| disk.entries.len() < room), ..Usage::default() })
-    }
-
-    async fn skip(&self, seq: Seq) -> Result<(), JournalError> {
-        let delay = self.disk().skip_delay;
-        sleep(delay).await;
-        let mut disk = self.disk();
-        disk.head = disk.head.max(seq);
-        Ok(())
-    }
-
-    async fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
-        let mut sites: Vec<_> = self.disk().entries.values().flat_map(|entry| entry.views.keys().map(|(id, _)| id.clone())).collect();
-        sites.sort();
-        sites.dedup();
-        Ok(sites)
+    pub(crate) fn faulty(&self) -> FaultyJournal<Arc<Switches<Disk>>> {
+        FaultyJournal::new(self.memory.clone(), Arc::clone(&self.disk))
     }
 }
 
@@ -177,17 +135,44 @@ pub(crate) struct Ways {
 }
 
 pub(crate) struct FakeStore {
-    pub(crate) memory: MemoryStore,
-    ways: Mutex<Ways>,
+    pub(crate) memory: Arc<MemoryStore>,
+    ways: Arc<Switches<Ways>>,
+}
+
+#[async_trait]
+impl StoreFaults for Switches<Ways> {
+    async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
+        let mut delay = self.lock().delay;
+        match call {
+            StoreCall::Apply(_) => delay += self.lock().apply_delay,
+            StoreCall::Figures => self.lock().asked += 1,
+            StoreCall::Export => return Ok(()),
+            _ => {}
+        }
+        sleep(delay).await;
+        if !Mode::reached(|| self.lock().mode).await {
+            return Err(StoreError::NotApplied("as told".into()));
+        }
+        let mut ways = self.lock();
+        match call {
+            StoreCall::Apply(apply) => {
+                let articles = apply.deltas.0.get(&Bucket::Total).map_or(0, |increment| increment.articles.len());
+                ways.largest = ways.largest.max(articles);
+            }
+            StoreCall::Figures if ways.mute => return Err(StoreError::NotApplied("as told".into())),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 impl FakeStore {
     pub(crate) fn new() -> Self {
-        Self { memory: MemoryStore::new(Retention::default(), now), ways: Mutex::default() }
+        Self { memory: Arc::new(MemoryStore::new(Retention::default(), now)), ways: Arc::default() }
     }
 
     pub(crate) fn ways(&self) -> MutexGuard<'_, Ways> {
-        self.ways.lock().unwrap()
+        self.ways.lock()
     }
 
     /// What the store holds of a site in all.
@@ -195,56 +180,7 @@ impl FakeStore {
         self.memory.history(&SiteId::parse(site).unwrap(), None, &[Bucket::Total]).await.unwrap()[0]
     }
 
-    async fn reach(&self) -> Result<(), StoreError> {
-        let delay = self.ways().delay;
-        sleep(delay).await;
-        let reached = Mode::reached(|| self.ways().mode).await;
-        if reached { Ok(()) } else { Err(StoreError::NotApplied("as told".into())) }
-    }
-}
-
-#[async_trait::async_trait]
-impl Store for FakeStore {
-    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
-        assert!(from < to, "an apply moves the offset");
-        let delay = self.ways().apply_delay;
-        sleep(delay).await;
-        self.reach().await?;
-        let articles = deltas.0.get(&Bucket::Total).map_or(0, |increment| increment.articles.len());
-        let largest = self.ways().largest.max(articles);
-        self.ways().largest = largest;
-        self.memory.apply(site, producer, from, to, deltas).await
-    }
-
-    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
-        self.ways().asked += 1;
-        self.reach().await?;
-        if self.ways().mute {
-            return Err(StoreError::NotApplied("as told".into()));
-        }
-        self.memory.figures(site, producer, today, articles).await
-    }
-
-    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
-        self.reach().await?;
-        self.memory.offset(site, producer).await
-    }
-
-    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        self.reach().await?;
-        self.memory.top(site, bucket, limit).await
-    }
-
-    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
-        self.reach().await?;
-        self.memory.history(site, article, buckets).await
-    }
-
-    async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
-        self.memory.export(site, rows).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.reach().await
+    pub(crate) fn faulty(&self) -> FaultyStore<Arc<Switches<Ways>>> {
+        FaultyStore::new(self.memory.clone(), Arc::clone(&self.ways))
     }
 }

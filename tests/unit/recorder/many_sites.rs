@@ -26,7 +26,7 @@ async fn idle() -> (Stage, Vec<String>) {
     set_clock("2026-11-23T05:00:00Z");
     let names = names(SITES);
     let sites: Vec<_> = names.iter().map(String::as_str).collect();
-    let stage = Stage::of(FakeJournal::default(), Arc::new(FakeStore::new()), &sites).await;
+    let stage = Stage::of(FakeJournal::new(), Arc::new(FakeStore::new()), &sites).await;
     for name in &names {
         let counter = stage.handle.site(name).unwrap();
         drop(stage.handle.record(&counter, None));
@@ -53,7 +53,7 @@ async fn every_entry_of_many_sites_is_deleted_in_the_end() {
     let (stage, _) = idle().await;
     // A round over all sites takes 20 s.
     sleep(RETAIN + Duration::from_secs(30)).await;
-    assert!(stage.journal.disk().entries.is_empty());
+    assert!(stage.journal.memory.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

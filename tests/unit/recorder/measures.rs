@@ -78,7 +78,7 @@ async fn entries_of_a_store_that_is_ahead_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn views_that_a_full_journal_refuses_are_counted_as_such() {
     let stage = Stage::new().await;
-    stage.journal.disk().room = Some(0);
+    stage.journal.memory.set_capacity(Some(0));
     assert!(stage.record_all("a", 0..4).await.iter().all(|outcome| *outcome == Err(RecordError::Full)));
     assert_eq!(stage.metric("truycap_views_total{outcome=\"full\",site=\"a\"}"), 4.0);
     assert_eq!(stage.metric("truycap_views_total{outcome=\"counted\",site=\"a\"}"), 0.0);

@@ -48,14 +48,14 @@ impl Stage {
     /// Begins at noon in Hanoi, with the sites `a` and `b`.
     async fn new() -> Self {
         set_clock("2026-11-23T05:00:00Z");
-        Self::of(FakeJournal::default(), Arc::new(FakeStore::new()), &["a", "b"]).await
+        Self::of(FakeJournal::new(), Arc::new(FakeStore::new()), &["a", "b"]).await
     }
 
     async fn of(journal: FakeJournal, store: Arc<FakeStore>, sites: &[&str]) -> Self {
         let site = |site: &&str| Site { id: id(site), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
         let config = Config { flush_interval: Duration::from_millis(250), retain: RETAIN, apply_sums: APPLY_SUMS };
         let sites = sites.iter().map(site).collect();
-        let (handle, recorder) = recorder::spawn(config, sites, Arc::new(journal.clone()), store.clone(), now).await.unwrap();
+        let (handle, recorder) = recorder::spawn(config, sites, Arc::new(journal.faulty()), Arc::new(store.faulty()), now).await.unwrap();
         Self { journal, store, handle, recorder }
     }
 

@@ -241,7 +241,7 @@ async fn a_store_that_is_back_is_seen_to_be_though_nobody_asks() {
     stage.record("a", None).await.unwrap();
     // Nothing of the site is in the journal any more.
     sleep(2 * RETAIN).await;
-    assert!(stage.journal.disk().entries.is_empty());
+    assert!(stage.journal.memory.is_empty());
     stage.store.ways().mode = Mode::Fails;
     sleep(Duration::from_secs(1)).await;
     assert!(stage.figures("a", &[]).await.stale);

@@ -86,9 +86,9 @@ async fn entries_are_kept_while_the_store_may_go_back_and_no_longer() {
     stage.store.memory.restore(image);
     stage.stored_becomes("a", 1, Duration::from_secs(10)).await;
     sleep(RETAIN - Duration::from_secs(10)).await;
-    assert_eq!(stage.journal.disk().entries.len(), 1, "applied, but a while ago");
+    assert_eq!(stage.journal.memory.len(), 1, "applied, but a while ago");
     sleep(Duration::from_secs(25)).await;
-    assert_eq!(stage.journal.disk().entries.len(), 0);
+    assert_eq!(stage.journal.memory.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,10 +104,10 @@ async fn what_is_missing_is_told_though_the_journal_is_trimmed_meanwhile() {
     stage.store.memory.restore(image);
     // The first is gone from both; the second and this one are not.
     stage.record("a", None).await.unwrap();
-    stage.journal.disk().missing.clear();
+    stage.journal.memory.take_missing();
     stage.journal.disk().read_delay = Duration::from_millis(1500);
     stage.stored_becomes("a", 2, Duration::from_secs(20)).await;
-    assert_eq!(stage.journal.disk().missing, [(1, 1)]);
+    assert_eq!(stage.journal.memory.take_missing(), [(1, 1)]);
     stage.record("a", None).await.unwrap();
     stage.stored_becomes("a", 3, Duration::from_secs(2)).await;
 }
@@ -120,8 +120,7 @@ async fn a_site_that_is_configured_no_longer_gets_what_was_acknowledged() {
     let Stage { journal, store, recorder, .. } = stage;
     assert_eq!(recorder.shutdown(Duration::from_secs(1)).await.waiting.len(), 2);
     store.ways().mode = Mode::Works;
-    let head = journal.disk().head;
-    journal.disk().opened = head;
+    journal.memory.reopen();
     let stage = Stage::of(journal, store, &["a"]).await;
     assert!(stage.handle.site("b").is_none());
     stage.stored_becomes("b", 1, Duration::from_secs(1)).await;

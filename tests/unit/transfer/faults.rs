@@ -3,26 +3,19 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use chrono::NaiveDate;
-use tokio::{sync::mpsc, task::yield_now, time::Instant};
+use async_trait::async_trait;
+use tokio::{task::yield_now, time::Instant};
 use truycap::{
-    domain::{
-        article::ArticleId,
-        counts::{DayViews, Deltas},
-        figures::Figure,
-        period::Bucket,
-        producer::{ProducerId, Seq},
-        retention::Retention,
-        site::SiteId,
-    },
-    store::{Applied, Row, Snapshot, Store, StoreError, sqlite::SqliteStore},
+    domain::{counts::DayViews, figures::Figure, producer::ProducerId, retention::Retention},
+    store::{Store, StoreError, sqlite::SqliteStore},
     transfer::import,
 };
+use truycap_test_support::faulty::{Apply, FaultyStore, StoreCall, StoreFaults};
 
 use super::{Files, Memory, checked, counters_of, exported, import_file, memory, now, site, three_sites, today};
 
@@ -46,70 +39,46 @@ enum Fault {
     View,
 }
 
-/// A store, and a plan of what happens to its applies, counted from 0.
-struct Faulty<F> {
-    inner: Arc<Memory>,
+/// A plan of what happens to the applies of a store, counted from 0.
+struct Plan<F> {
+    store: Arc<Memory>,
     applies: AtomicU64,
     plan: F,
+    /// Whether the reply to the apply under way is lost.
+    lose: AtomicBool,
 }
 
-impl<F: Fn(u64) -> Fault> Faulty<F> {
-    fn new(inner: &Arc<Memory>, plan: F) -> Self {
-        Self { inner: Arc::clone(inner), applies: AtomicU64::new(0), plan }
-    }
+fn faulty<F: Fn(u64) -> Fault + Send + Sync + 'static>(store: &Arc<Memory>, plan: F) -> FaultyStore<Plan<F>> {
+    let faults = Plan { store: Arc::clone(store), applies: AtomicU64::new(0), plan, lose: AtomicBool::new(false) };
+    FaultyStore::new(store.clone(), faults)
 }
 
-#[async_trait::async_trait]
-impl<F: Fn(u64) -> Fault + Send + Sync + 'static> Store for Faulty<F> {
-    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
+#[async_trait]
+impl<F: Fn(u64) -> Fault + Send + Sync + 'static> StoreFaults for Plan<F> {
+    async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
+        let StoreCall::Apply(Apply { deltas, .. }) = call else { return Ok(()) };
         assert!(deltas.0.values().map(|bucket| bucket.articles.len() + 1).sum::<usize>() <= 2500, "a chunk is bounded");
         // Lets another run of the same import come between.
         yield_now().await;
         let apply = self.applies.fetch_add(1, Ordering::Relaxed);
         match (self.plan)(apply) {
-            Fault::None => self.inner.apply(site, producer, from, to, deltas).await,
-            Fault::Refuse => Err(StoreError::NotApplied("it is away".into())),
-            Fault::LoseReply => {
-                self.inner.apply(site, producer, from, to, deltas).await.unwrap();
-                Err(StoreError::PerhapsApplied("the line went dead".into()))
-            }
-            Fault::GoBack => {
-                self.inner.restore(memory().image());
-                self.inner.apply(site, producer, from, to, deltas).await
-            }
-            Fault::Corrupt => Err(StoreError::Corrupt("a page is torn".into())),
+            Fault::None => {}
+            Fault::Refuse => return Err(StoreError::NotApplied("it is away".into())),
+            Fault::LoseReply => self.lose.store(true, Ordering::Relaxed),
+            Fault::GoBack => self.store.restore(memory().image()),
+            Fault::Corrupt => return Err(StoreError::Corrupt("a page is torn".into())),
             Fault::View => {
                 let mut view = DayViews::default();
                 view.count(None);
                 let view = Arc::new([(today(), &view)].into_iter().collect());
-                self.inner.apply(&crate::transfer::site("press"), SERVING, apply, apply + 1, view).await.unwrap();
-                self.inner.apply(site, producer, from, to, deltas).await
+                self.store.apply(&site("press"), SERVING, apply, apply + 1, view).await.unwrap();
             }
         }
+        Ok(())
     }
 
-    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
-        self.inner.figures(site, producer, today, articles).await
-    }
-
-    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
-        self.inner.offset(site, producer).await
-    }
-
-    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        self.inner.top(site, bucket, limit).await
-    }
-
-    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
-        self.inner.history(site, article, buckets).await
-    }
-
-    async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
-        self.inner.export(site, rows).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.ping().await
+    async fn after(&self, _: StoreCall<'_>) -> Result<(), StoreError> {
+        if self.lose.swap(false, Ordering::Relaxed) { Err(StoreError::PerhapsApplied("the line went dead".into())) } else { Ok(()) }
     }
 }
 
@@ -143,7 +112,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
     for broken in 0..CHUNKS {
         for lose in [false, true] {
             let store = Arc::new(memory());
-            let faulty = Faulty::new(&store, move |apply| match apply {
+            let faulty = faulty(&store, move |apply| match apply {
                 _ if apply < broken => Fault::None,
                 _ if apply == broken && lose => Fault::LoseReply,
                 _ => Fault::Refuse,
@@ -164,7 +133,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_comes_back_within_a_minute_is_waited_for() {
     let (files, store) = (Files::new(), Arc::new(memory()));
-    let faulty = Faulty::new(&store, |apply| match apply % 5 {
+    let faulty = faulty(&store, |apply| match apply % 5 {
         1 | 2 => Fault::Refuse,
         3 => Fault::LoseReply,
         _ => Fault::None,
@@ -178,7 +147,7 @@ async fn a_store_that_comes_back_within_a_minute_is_waited_for() {
 async fn a_damaged_store_is_not_waited_for() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let started = Instant::now();
-    let faulty = Faulty::new(&store, |_| Fault::Corrupt);
+    let faulty = faulty(&store, |_| Fault::Corrupt);
     let error = import_file(&faulty, &files.write("a.csv", three_sites())).await.unwrap_err().to_string();
     assert!(error.starts_with("the store is damaged: a page is torn"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(30));
@@ -188,7 +157,7 @@ async fn a_damaged_store_is_not_waited_for() {
 async fn a_store_that_went_back_is_reported_and_filled_by_another_run() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let path = files.write("a.csv", three_sites());
-    let faulty = Faulty::new(&store, |apply| if apply == 2 { Fault::GoBack } else { Fault::None });
+    let faulty = faulty(&store, |apply| if apply == 2 { Fault::GoBack } else { Fault::None });
     let error = import_file(&faulty, &path).await.unwrap_err().to_string();
     assert!(error.starts_with("the store was rewound: it holds 0 chunks of site portal, but held 1; run the import again"), "{error}");
     import_file(store.as_ref(), &path).await.unwrap();
@@ -199,10 +168,10 @@ async fn a_store_that_went_back_is_reported_and_filled_by_another_run() {
 async fn two_imports_of_one_file_at_once_count_once() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let path = files.write("a.csv", three_sites());
-    let (one, two) = (Faulty::new(&store, |_| Fault::None), Faulty::new(&store, |_| Fault::None));
+    let (one, two) = (faulty(&store, |_| Fault::None), faulty(&store, |_| Fault::None));
     let (first, second) = tokio::join!(import_file(&one, &path), import_file(&two, &path));
     assert_eq!(first.unwrap().applied + second.unwrap().applied, CHUNKS);
-    assert!(two.applies.into_inner() > 0, "they ran at once");
+    assert!(two.faults.applies.into_inner() > 0, "they ran at once");
     assert_eq!(exported(store.as_ref()).await, clean().await);
 }
 
@@ -230,7 +199,7 @@ async fn two_files_count_both() {
 #[tokio::test]
 async fn views_counted_between_the_chunks_are_kept() {
     let (files, store) = (Files::new(), Arc::new(memory()));
-    let serving = Faulty::new(&store, |_| Fault::View);
+    let serving = faulty(&store, |_| Fault::View);
     import_file(&serving, &files.write("a.csv", three_sites())).await.unwrap();
     let figures = store.figures(&site("press"), SERVING, today(), &[]).await.unwrap();
     assert_eq!((figures.offset, figures.site[Figure::Today], figures.site[Figure::Total]), (CHUNKS, CHUNKS, 500_500 + CHUNKS));
@@ -242,13 +211,13 @@ async fn a_file_that_changes_between_the_chunks_is_noticed() {
     let path = files.write("a.csv", three_sites());
     let file = checked(&path).unwrap();
     let longer = path.clone();
-    let faulty = Faulty::new(&store, move |_| {
+    let faulty = faulty(&store, move |_| {
         std::fs::write(&longer, three_sites() + "portal,,2019,5\n").unwrap();
         Fault::None
     });
     let error = import(&faulty, &file, |_, _| {}).await.unwrap_err().to_string();
     assert!(error.contains("changed during the import"), "{error}");
-    assert_eq!(faulty.applies.into_inner(), 1);
+    assert_eq!(faulty.faults.applies.into_inner(), 1);
     // Brought back as it was, it goes on.
     files.write("a.csv", three_sites());
     assert_eq!(import_file(store.as_ref(), &path).await.unwrap().applied, CHUNKS - 1);
