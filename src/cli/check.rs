@@ -78,7 +78,7 @@ fn check_journal(config: &Config) -> Journal {
     let (in_use, error) = match SqliteJournal::open(config.journal.clone()) {
         Ok(_) => (false, None),
         // A running service holds it, so it can be used.
-        Err(OpenError::Held(_)) => (true, None),
+        Err(OpenError::InUse(_)) => (true, None),
         Err(error) => (false, Some(error.to_string())),
     };
     Journal { path: config.journal.path.clone(), in_use, error }

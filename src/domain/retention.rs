@@ -57,7 +57,7 @@ pub struct Expiry {
 impl Expiry {
     /// Whether a bucket of articles is gone.
     #[must_use]
-    pub fn gone(self, bucket: Bucket) -> bool {
+    pub fn is_expired(self, bucket: Bucket) -> bool {
         self.retention.expired(bucket, self.today)
     }
 }

@@ -25,7 +25,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 
 use super::{connection_limit::ConnectionPermit, request::RequestBody, response::Body};
-use crate::telemetry::metrics::GaugeGuard;
+use crate::{domain::backoff::Backoff, telemetry::metrics::GaugeGuard};
 
 /// How long a client can take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub async fn serve<R: Responder>(
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_read).max_buf_size(MAX_BUFFER).writev(false);
     let mut connections = JoinSet::new();
     let graceful = GracefulShutdown::new();
-    let mut backoff = Backoff::default();
+    let mut pause = AcceptPause::new();
     let mut shutdown = pin!(shutdown);
     loop {
         let room = connections.len() < *max_connections.borrow_and_update();
@@ -107,7 +107,7 @@ pub async fn serve<R: Responder>(
             Some(ended) = connections.join_next() => report(ended),
             // Disabled once the sender is gone.
             Ok(()) = max_connections.changed() => {}
-            (stream, peer) = accept(&listener, &mut backoff), if room => {
+            (stream, peer) = accept(&listener, &mut pause), if room => {
                 // Dropping the stream closes a refused connection.
                 let Some(guard) = responder.connect(peer) else { continue };
                 let responder = Arc::clone(&responder);
@@ -161,48 +161,48 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-/// The delay after a failed accept. It outlives a cancelled [`accept`].
-#[derive(Debug, Default)]
-struct Backoff {
-    delay: Duration,
+/// When to accept again after a failure. It outlives a cancelled [`accept`].
+#[derive(Debug)]
+struct AcceptPause {
+    backoff: Backoff,
     until: Option<Instant>,
 }
 
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(50);
-    const LONGEST: Duration = Duration::from_secs(1);
+impl AcceptPause {
+    fn new() -> Self {
+        Self { backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(1)), until: None }
+    }
 
     fn failed(&mut self, error: &io::Error) {
         if self.until.is_none() {
             tracing::error!(%error, "connections cannot be accepted; trying again");
         }
-        self.delay = (self.delay * 2).clamp(Self::FIRST, Self::LONGEST);
-        self.until = Some(Instant::now() + self.delay);
+        self.until = Some(Instant::now() + self.backoff.next_pause());
     }
 
     fn worked(&mut self) {
         if self.until.is_some() {
             tracing::info!("connections are accepted again");
-            *self = Self::default();
+            *self = Self::new();
         }
     }
 }
 
 /// The next connection. If accepting fails, for instance because file descriptors have run out, waits longer after each
 /// attempt: the listener stays ready, so trying again at once would only use the processor.
-async fn accept(listener: &TcpListener, backoff: &mut Backoff) -> (TcpStream, IpAddr) {
+async fn accept(listener: &TcpListener, pause: &mut AcceptPause) -> (TcpStream, IpAddr) {
     loop {
-        if let Some(until) = backoff.until {
+        if let Some(until) = pause.until {
             sleep_until(until).await;
         }
         match listener.accept().await {
             Ok((stream, peer)) => {
-                backoff.worked();
+                pause.worked();
                 return (stream, peer.ip());
             }
             // The client left while it waited.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
-            Err(error) => backoff.failed(&error),
+            Err(error) => pause.failed(&error),
         }
     }
 }

@@ -20,14 +20,13 @@ use super::{
     state::OffsetChange,
 };
 use crate::{
-    domain::{producer::Seq, site::SiteId},
+    domain::{backoff::Backoff, producer::Seq, site::SiteId},
     journal::JournalError,
     store::{Applied, StoreError},
 };
 
-/// How long a flusher pauses after a failure; doubled after each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The first and the longest pause after a failure.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Why a flusher cannot go on now.
 enum FlushError {
@@ -46,9 +45,9 @@ pub(super) struct Flusher {
     site: SiteId,
     /// When the next segment may be applied.
     flush_at: Instant,
-    /// Until when the store is not called, and how long the next pause is.
+    /// Until when the store is not called.
     pause: Option<Instant>,
-    next_pause: Duration,
+    backoff: Backoff,
     /// The number that the journal must skip to, because the store is ahead of it.
     skip: Option<Seq>,
 }
@@ -56,7 +55,7 @@ pub(super) struct Flusher {
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, counter: Arc<SiteCounter>) -> Self {
         let site = counter.site().id.clone();
-        Self { shared, counter, site, flush_at: Instant::now(), pause: None, next_pause: FIRST_PAUSE, skip: None }
+        Self { shared, counter, site, flush_at: Instant::now(), pause: None, backoff: Backoff::new(PAUSES.0, PAUSES.1), skip: None }
     }
 
     /// Works until the recorder stops, and then until the store has everything. The caller sets the deadline for that.
@@ -83,15 +82,14 @@ impl Flusher {
             match self.step().await {
                 // Nothing was done. Requests that looked again now would wake this task at once.
                 Ok(false) => continue,
-                Ok(true) => self.next_pause = FIRST_PAUSE,
+                Ok(true) => self.backoff.reset(),
                 Err(error) => {
                     match error {
                         FlushError::Store(error) => debug!(site = %self.site, %error, "a call of the store failed"),
                         FlushError::JournalFull(reason) => self.shared.health.journal_full(&reason),
                         FlushError::Ending => return,
                     }
-                    self.pause = Some(Instant::now() + self.next_pause);
-                    self.next_pause = (2 * self.next_pause).min(LONGEST_PAUSE);
+                    self.pause = Some(Instant::now() + self.backoff.next_pause());
                 }
             }
             self.counter.notify_waiters();

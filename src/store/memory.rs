@@ -68,13 +68,13 @@ impl MemoryStore {
         self.state.lock().0.get(site).cloned().unwrap_or_default()
     }
 
-    fn gone(&self, bucket: Bucket, article: Option<&ArticleId>) -> bool {
+    fn is_expired(&self, bucket: Bucket, article: Option<&ArticleId>) -> bool {
         article.is_some() && self.retention.expired(bucket, self.clock.now().date_naive())
     }
 
     /// A counter as reads return it.
     fn count(&self, state: &SiteState, bucket: Bucket, article: Option<&ArticleId>) -> u64 {
-        if self.gone(bucket, article) {
+        if self.is_expired(bucket, article) {
             return 0;
         }
         state.views.get(&(bucket, article.cloned())).copied().unwrap_or_default()
@@ -87,7 +87,7 @@ impl MemoryStore {
             list.push(((bucket, None), increment.views));
             list.extend(increment.articles.iter().map(|(article, &views)| ((bucket, Some(article.clone())), views)));
         }
-        list.retain(|((bucket, article), views)| *views > 0 && !self.gone(*bucket, article.as_ref()));
+        list.retain(|((bucket, article), views)| *views > 0 && !self.is_expired(*bucket, article.as_ref()));
         list
     }
 
@@ -136,7 +136,7 @@ impl Store for MemoryStore {
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
         let state = self.site(site);
-        let of_bucket = state.views.into_iter().filter(|((b, article), _)| *b == bucket && !self.gone(*b, article.as_ref()));
+        let of_bucket = state.views.into_iter().filter(|((b, article), _)| *b == bucket && !self.is_expired(*b, article.as_ref()));
         let mut top: Vec<_> = of_bucket.filter_map(|((_, article), views)| Some((article?, views))).collect();
         top.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
         top.truncate(limit);
@@ -152,7 +152,7 @@ impl Store for MemoryStore {
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
         let state = self.site(site);
         let mut list: Vec<Row> = state.views.into_iter().map(|((bucket, article), views)| (bucket, article, views)).collect();
-        list.retain(|(bucket, article, _)| !self.gone(*bucket, article.as_ref()));
+        list.retain(|(bucket, article, _)| !self.is_expired(*bucket, article.as_ref()));
         list.sort_by_cached_key(|(bucket, article, _)| (bucket.to_string(), article.clone()));
         for row in list {
             if rows.send(row).await.is_err() {

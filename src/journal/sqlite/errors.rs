@@ -11,7 +11,7 @@ use crate::journal::JournalError;
 pub enum OpenError {
     /// Another process, or another part of this one, has it open.
     #[error("the journal {} is held by another process: each truycap instance needs its own journal", .0.display())]
-    Held(PathBuf),
+    InUse(PathBuf),
     /// Another program's database.
     #[error("{} is not a truycap journal but another program's database; it was not changed", .0.display())]
     Foreign(PathBuf),
@@ -43,7 +43,7 @@ impl OpenError {
 
     pub(super) fn sqlite(path: &Path, error: &Error) -> Self {
         if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) {
-            return Self::Held(path.into());
+            return Self::InUse(path.into());
         }
         match journal_error(path, error) {
             JournalError::Damaged(message) => Self::Damaged(message),

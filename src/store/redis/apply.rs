@@ -38,7 +38,7 @@ impl<'a> Increments<'a> {
             if increment.views > 0 {
                 increments.site.push((bucket, clamped(increment.views)));
             }
-            if expiry.gone(bucket) {
+            if expiry.is_expired(bucket) {
                 continue;
             }
             let at = expire_at(expiry, bucket);

@@ -29,12 +29,12 @@ pub(super) async fn export(connection: &Connection, keys: &Keys, expiry: Expiry,
         let bucket = name.parse().map_err(|_| StoreError::Corrupt(format!("{}: {name:?} is not a bucket", keys.views())))?;
         buckets.insert(name, (bucket, count(views, &keys.views())?));
     }
-    for bucket in with_articles(connection, keys).await?.into_iter().filter(|bucket| !expiry.gone(*bucket)) {
+    for bucket in with_articles(connection, keys).await?.into_iter().filter(|bucket| !expiry.is_expired(*bucket)) {
         buckets.entry(bucket.to_string()).or_insert((bucket, 0));
     }
     for (bucket, views) in buckets.into_values() {
         // Read completely before sending: Redis returns articles unordered, and must not wait for the receiver.
-        let articles = if expiry.gone(bucket) { BTreeMap::new() } else { articles(connection, keys, bucket).await? };
+        let articles = if expiry.is_expired(bucket) { BTreeMap::new() } else { articles(connection, keys, bucket).await? };
         let site = std::iter::once((None, views));
         for (article, views) in site.chain(articles.into_iter().map(|(article, views)| (Some(article), views))) {
             if views > 0 && rows.send((bucket, article, views)).await.is_err() {

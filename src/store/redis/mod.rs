@@ -143,7 +143,7 @@ impl Store for RedisStore {
     }
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        if limit == 0 || self.expiry().gone(bucket) {
+        if limit == 0 || self.expiry().is_expired(bucket) {
             return Ok(Vec::new());
         }
         read::top(&self.connection, &self.top, &self.keys(site), bucket, limit).await

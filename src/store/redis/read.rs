@@ -28,7 +28,7 @@ pub(super) async fn figures(
     articles: &[ArticleId],
 ) -> Result<Snapshot, StoreError> {
     let buckets = Figure::buckets(today);
-    let kept = |bucket: &Bucket| !articles.is_empty() && !expiry.gone(*bucket);
+    let kept = |bucket: &Bucket| !articles.is_empty() && !expiry.is_expired(*bucket);
     let ids: Vec<&str> = articles.iter().map(ArticleId::as_str).collect();
     let producer = producer.to_string();
     let mut read = ReadTransaction::new();
@@ -102,7 +102,7 @@ pub(super) async fn history(
     article: Option<&ArticleId>,
     buckets: &[Bucket],
 ) -> Result<Vec<u64>, StoreError> {
-    let kept = |bucket: &Bucket| article.is_none() || !expiry.gone(*bucket);
+    let kept = |bucket: &Bucket| article.is_none() || !expiry.is_expired(*bucket);
     if !buckets.iter().any(kept) {
         return Ok(vec![0; buckets.len()]);
     }

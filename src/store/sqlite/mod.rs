@@ -137,7 +137,7 @@ impl Store for SqliteStore {
     }
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        if self.expiry().gone(bucket) {
+        if self.expiry().is_expired(bucket) {
             return Ok(Vec::new());
         }
         let site = site.clone();

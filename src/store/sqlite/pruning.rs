@@ -61,7 +61,7 @@ fn step(conn: &Connection, expiry: Expiry, site: &SiteId, after: &mut String, bu
         .query_row((site.as_str(), after.as_str()), |row| row.get(0))
         .optional()?;
     let Some(name) = next else { return Ok((1, true)) };
-    let expired = name.parse().is_ok_and(|bucket: Bucket| expiry.gone(bucket));
+    let expired = name.parse().is_ok_and(|bucket: Bucket| expiry.is_expired(bucket));
     let deleted = if expired { delete(conn, site, &name, budget)? } else { 0 };
     // If the budget is used up, this bucket can have more rows.
     if deleted < budget {

@@ -60,7 +60,7 @@ impl<'a> CounterLookup<'a> {
 
     /// Returns one counter. `name` is the text of `bucket`, passed in because many look-ups share it.
     fn get(&mut self, bucket: Bucket, name: &str, article: Option<&ArticleId>) -> rusqlite::Result<u64> {
-        if article.is_some() && self.expiry.gone(bucket) {
+        if article.is_some() && self.expiry.is_expired(bucket) {
             return Ok(0);
         }
         let article = article.map_or("", ArticleId::as_str);
@@ -127,7 +127,7 @@ pub(super) fn export(conn: &Connection, site: &SiteId, expiry: Expiry, rows: &mp
     while let Some(row) = found.next()? {
         let bucket: Bucket = row.get_ref(0)?.as_str()?.parse().map_err(|e| unreadable(0, e))?;
         let article = if row.get_ref(1)?.as_str()?.is_empty() { None } else { Some(article(row, 1)?) };
-        if article.is_some() && expiry.gone(bucket) {
+        if article.is_some() && expiry.is_expired(bucket) {
             continue;
         }
         if rows.blocking_send((bucket, article, number(row, 2)?)).is_err() {

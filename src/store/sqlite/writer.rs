@@ -106,7 +106,7 @@ fn apply(conn: &Connection, job: &ApplyJob) -> ApplyResult {
         return Ok(Applied::Refused(stored));
     }
     for (&bucket, increment) in &job.deltas.0 {
-        let dropped = job.expiry.gone(bucket);
+        let dropped = job.expiry.is_expired(bucket);
         let articles = increment.articles.iter().filter(|_| !dropped).map(|(article, &views)| (article.as_str(), views));
         add(conn, &job.site, bucket, std::iter::once(("", increment.views)).chain(articles))?;
     }

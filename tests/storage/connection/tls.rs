@@ -84,7 +84,7 @@ fn over_tls_views_are_counted_and_the_login_is_not_shown() {
     // Not even where the login fails while it runs.
     redis::cmd("ACL").arg(&["DELUSER", "joe"]).exec(&mut raw).unwrap();
     service.count("portal", "");
-    eventually("it is told", || service.process.log().contains("the store is away").then_some(()));
+    eventually("it is told", || service.process.log().contains("the store is unreachable").then_some(()));
     let log = service.stop().err;
     assert!(!log.contains("hunter2") && !log.contains("joe"), "{log}");
     let failed = check(&place);

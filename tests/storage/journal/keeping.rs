@@ -121,10 +121,10 @@ async fn a_journal_is_held_by_one_at_a_time() {
     let place = Place::new();
     let journal = place.open();
     let error = place.try_open().unwrap_err();
-    assert_eq!(error, OpenError::Held(place.path()));
+    assert_eq!(error, OpenError::InUse(place.path()));
     assert!(error.to_string().contains("is held by another process"), "{error}");
     // Nor may the refused opening have cost the first its lock, or its work.
-    assert_eq!(place.try_open().unwrap_err(), OpenError::Held(place.path()));
+    assert_eq!(place.try_open().unwrap_err(), OpenError::InUse(place.path()));
     fill(&journal, 1..=2).await;
     drop(journal);
     assert_eq!(place.open().head_at_open(), 2);
