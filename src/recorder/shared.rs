@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     time::Instant,
 };
 
@@ -108,6 +108,13 @@ pub(super) struct Confirmed {
     pub(super) upto: Seq,
     /// When it last confirmed that, for the site of those with entries in the journal that waits longest.
     pub(super) at: Option<Instant>,
+}
+
+/// A request that the next entry gets a number after `seq`, because a store is ahead of the journal.
+#[derive(Debug)]
+pub(super) struct Skip {
+    pub(super) seq: Seq,
+    pub(super) done: oneshot::Sender<Result<(), JournalError>>,
 }
 
 /// What all tasks and handles work with.

@@ -142,7 +142,7 @@ impl Modules {
         let uses = self.uses();
         let mut seen = BTreeSet::new();
         let mut circles = Vec::new();
-        for start in self.sources.keys().filter(|file| uses[*file].len() > 0) {
+        for start in self.sources.keys().filter(|file| !uses[*file].is_empty()) {
             // From which file each was reached first.
             let mut from: BTreeMap<&Segments, &Segments> = BTreeMap::new();
             let mut next = VecDeque::from([start]);
