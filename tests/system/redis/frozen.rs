@@ -60,10 +60,10 @@ fn what_a_frozen_redis_did_when_it_thawed_is_not_done_again_though_nobody_asks_i
     for round in 1..=soak(2, 5) {
         server.signal("STOP");
         // An apply is under way, and its answer is not waited for any more. Then there is a connection that knows nothing of it.
-        let away = || service.logged(&["the store is away"]).len() as u64 == round;
+        let away = || service.logged(&["the store is unreachable"]).len() as u64 == round;
         tally = tally.and(&pictures(&service, away));
         server.signal("CONT");
-        let back = || service.logged(&["the store is back"]).len() as u64 == round;
+        let back = || service.logged(&["the store is reachable again"]).len() as u64 == round;
         tally = tally.and(&pictures(&service, back));
     }
     server.wait_for("everything is in Redis after it was frozen", &tally);

@@ -17,7 +17,7 @@ use super::{
 
 /// Waits until views wait because of this, and checks that they are acknowledged.
 fn refuses(service: &Service, load: &Load, why: &str) {
-    service.wait_for_log(&["WARN", "the store is away", why]);
+    service.wait_for_log(&["WARN", "the store is unreachable", why]);
     load.wait_for(100);
 }
 

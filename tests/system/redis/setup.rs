@@ -58,8 +58,8 @@ pub(crate) fn load(service: &Service, ending: &str) -> Load {
 
 /// Checks that one outage was logged: when it began, and when it ended, with how much waited.
 pub(crate) fn told_once(log: &str) {
-    assert_eq!(lines(log, &["the store is away"]).len(), 1, "{log}");
-    let back = lines(log, &["the store is back"]);
+    assert_eq!(lines(log, &["the store is unreachable"]).len(), 1, "{log}");
+    let back = lines(log, &["the store is reachable again"]);
     assert_eq!(back.len(), 1, "{log}");
     let (views, unread) = waited(&back[0]);
     assert!(views + unread > 0, "{back:?}");

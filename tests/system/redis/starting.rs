@@ -25,10 +25,10 @@ fn what_was_counted_before_redis_was_there_is_told_and_counted_when_it_is() {
 
     let service = place.start();
     let load = load(&service, "");
-    service.wait_for_log(&["WARN", "the store is away"]);
+    service.wait_for_log(&["WARN", "the store is unreachable"]);
     load.wait_for(50);
     server.restart();
-    let line = eventually("it is told that Redis is there", || service.logged(&["the store is back"]).pop());
+    let line = eventually("it is told that Redis is there", || service.logged(&["the store is reachable again"]).pop());
     // Of these each is an entry of its own.
     assert!(waited(&line).1 >= 20, "{line}");
     load.wait_for(50);
