@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Pauses that double after each failure, up to a longest one.
+/// Pauses that double after each failure, up to a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,

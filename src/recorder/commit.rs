@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    shared::{Shared, Stage},
+    shared::{Shared, Skip, Stage},
     site::SiteCounter,
 };
 use crate::{
@@ -51,13 +51,6 @@ pub(super) struct View {
     pub(super) article: Option<ArticleId>,
     /// Resolves when the view is durable, or cannot be.
     pub(super) done: oneshot::Sender<Result<(), RecordError>>,
-}
-
-/// A request that the next entry gets a number after `seq`, because a store is ahead of the journal.
-#[derive(Debug)]
-pub(super) struct Skip {
-    pub(super) seq: Seq,
-    pub(super) done: oneshot::Sender<Result<(), JournalError>>,
 }
 
 /// The task's inputs.

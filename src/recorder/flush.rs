@@ -12,10 +12,9 @@ use tokio::{
 use tracing::{debug, error, warn};
 
 use super::{
-    commit::Skip,
     freshness::Moment,
     health::StoreCall,
-    shared::{Shared, Stage},
+    shared::{Shared, Skip, Stage},
     site::{Inner, SiteCounter},
     state::OffsetChange,
 };

@@ -10,11 +10,14 @@ use std::{
 };
 
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     time::Instant,
 };
 
-use super::{commit::Skip, health::HealthMonitor, health::Transition, site::Sites};
+use super::{
+    health::{HealthMonitor, Transition},
+    site::Sites,
+};
 use crate::{
     domain::{clock::Clock, producer::Seq, site::SiteId},
     journal::{Journal, JournalError, Usage},
@@ -110,6 +113,13 @@ pub(super) struct Confirmed {
     pub(super) at: Option<Instant>,
 }
 
+/// A request that the next entry gets a number after `seq`, because a store is ahead of the journal.
+#[derive(Debug)]
+pub(super) struct Skip {
+    pub(super) seq: Seq,
+    pub(super) done: oneshot::Sender<Result<(), JournalError>>,
+}
+
 /// What all tasks and handles work with.
 pub(super) struct Shared {
     pub(super) config: Config,
@@ -197,7 +207,7 @@ impl Shared {
                 continue;
             };
             if inner.state.unapplied() {
-                confirmed.upto = confirmed.upto.min(offset);
+                confirmed.upto = confirmed.upto.min(inner.state.included());
             }
             if offset > deleted {
                 confirmed.at = confirmed.at.min(inner.last_answered());

@@ -133,6 +133,9 @@ impl MemoryBudget {
 pub(super) struct State {
     /// The store's offset; `None` until the store has answered for the first time.
     offset: Option<Seq>,
+    /// The store has this journal's views up to this entry. That is before the offset if the store was ahead of the journal
+    /// when it first answered, until the first apply after that.
+    included: Seq,
     /// The segment whose apply is under way or in doubt. It does not change until its answer is known.
     applying: Option<Arc<Segment>>,
     /// The segments after it, each nearly as large as one apply may be.
@@ -154,7 +157,18 @@ impl State {
     pub(super) fn new(head: Seq, budget: MemoryBudget) -> Self {
         let snapshot = SnapshotCache::new(budget.articles);
         let pending = Segment::default();
-        Self { offset: None, applying: None, sealed: VecDeque::new(), pending, tail: None, head, head_at_open: head, snapshot, budget }
+        Self {
+            offset: None,
+            included: 0,
+            applying: None,
+            sealed: VecDeque::new(),
+            pending,
+            tail: None,
+            head,
+            head_at_open: head,
+            snapshot,
+            budget,
+        }
     }
 
     /// Changes how much memory the site may use. Segments that are too many wait for their applies as before.
@@ -251,6 +265,11 @@ impl State {
         self.offset
     }
 
+    /// The entry up to which the store has this journal's views.
+    pub(super) fn included(&self) -> Seq {
+        self.included
+    }
+
     /// The entries to read from the journal next: those after the first seq, up to the second one.
     pub(super) fn start_reading(&mut self) -> Option<(Seq, Seq)> {
         // If memory is full, some of it is applied before more is read. A segment that does not move the offset cannot be
@@ -321,14 +340,14 @@ impl State {
             for (day, views) in &applying.days {
                 self.snapshot.add(*day, views);
             }
-            self.offset = Some(offset);
+            (self.offset, self.included) = (Some(offset), offset);
             return None;
         }
         let change = OffsetChange { from: self.offset, to: offset };
         // A store that is ahead of the journal when it first answers does not have what this process wrote before that.
         let read = if self.offset.is_none() { offset.min(self.head_at_open) } else { offset };
         let pending = Segment { from: offset, to: read, days: BTreeMap::new() };
-        *self = Self { offset: Some(offset), pending, head: self.head, ..Self::new(self.head_at_open, self.budget) };
+        *self = Self { offset: Some(offset), included: read, pending, head: self.head, ..Self::new(self.head_at_open, self.budget) };
         Some(change)
     }
 

@@ -1,4 +1,4 @@
-//! What the configuration promises.
+//! The promises of the configuration.
 
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
@@ -11,7 +11,7 @@ use truycap::{
     telemetry::logging,
 };
 
-/// Loads a file of this text under these variables, or gives the mistakes, the file's name written `FILE`.
+/// Loads a file with this text and these variables. In mistakes, the file's name is replaced by `FILE`.
 fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("truycap.toml");
@@ -25,12 +25,12 @@ fn built_in(env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     Config::load(None, env.iter().copied()).map_err(|mistakes| mistakes.lines().to_vec())
 }
 
-/// The one mistake of a file.
+/// The only mistake of a file.
 fn mistake(text: &str) -> String {
     only(load(text, &[]).unwrap_err())
 }
 
-/// The one mistake of an environment.
+/// The only mistake of an environment.
 fn env_mistake(env: &[(&str, &str)]) -> String {
     only(built_in(env).unwrap_err())
 }
@@ -50,7 +50,7 @@ fn origins(config: &Config, site: usize) -> Vec<&str> {
 
 const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
 
-/// Every key outside of sites, and a value for it that is not the built-in one.
+/// Every key except those of sites, each with a value that differs from the built-in one.
 const KEYS: [(&str, &str); 25] = [
     ("demo", "false"),
     ("listen.public", "[::1]:80"),
@@ -79,7 +79,7 @@ const KEYS: [(&str, &str); 25] = [
     ("bots.headless", "false"),
 ];
 
-fn assert_is_all_changed(config: &Config) {
+fn assert_all_changed(config: &Config) {
     assert!(!config.demo);
     assert_eq!(config.listen.public, "[::1]:80".parse().unwrap());
     assert_eq!(config.listen.admin, "0.0.0.0:81".parse().unwrap());
@@ -100,7 +100,7 @@ fn assert_is_all_changed(config: &Config) {
     assert_eq!(config.bots, BotRules { deny: vec!["Evil".into(), "x y".into()], allow: vec!["Good/".into()], headless: false });
 }
 
-/// A value as it is written in TOML: some keys are arrays of texts, numbers or booleans, all others text.
+/// A value in TOML: an array of strings, a number or a boolean for some keys, a string for all others.
 fn toml_value(key: &str, value: &str) -> String {
     if key.starts_with("clients.trusted_") || matches!(key, "bots.deny" | "bots.allow") {
         return format!("{:?}", value.split(", ").collect::<Vec<_>>());
@@ -119,7 +119,7 @@ fn variable(key: &str) -> String {
 }
 
 #[test]
-fn the_built_in_values_are_those_that_are_promised() {
+fn the_built_in_values_are_as_documented() {
     let config = built_in(&[]).unwrap();
     assert!(config.demo);
     assert_eq!(config.listen.public, "127.0.0.1:8080".parse().unwrap());
@@ -147,7 +147,7 @@ fn the_built_in_values_are_those_that_are_promised() {
     assert_eq!(config.sites[0].timezone, chrono_tz::Tz::Asia__Ho_Chi_Minh);
 }
 
-/// That it loads says that every key in it is one the reader takes, and that the reader takes no key that is not in it.
+/// That the file loads shows that the parser accepts every key in it and reads no other key.
 #[test]
 fn the_built_in_file_documents_every_key_and_its_variable() {
     let mut keys = BTreeSet::new();
@@ -199,7 +199,7 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
     );
 }
 
-/// The keys of a text with their values, both as they are written there. A line opens a table, is a key, or is none of it.
+/// The keys and values of a text, as written. A line opens a table, has a key, or is ignored.
 fn keys_of(text: &str, table: impl Fn(&str) -> Option<&str>, key: impl Fn(&str) -> Option<(&str, String)>) -> Vec<(String, String)> {
     let mut prefix = String::new();
     let mut keys = Vec::new();
@@ -214,7 +214,7 @@ fn keys_of(text: &str, table: impl Fn(&str) -> Option<&str>, key: impl Fn(&str) 
 }
 
 #[test]
-fn the_tables_of_the_documents_are_the_built_in_file_key_by_key() {
+fn the_documented_tables_match_the_built_in_file_key_by_key() {
     let of_the_file = keys_of(
         DEFAULT.split_once("[[sites]]").unwrap().0,
         |line| line.strip_prefix('[')?.strip_suffix(']'),
@@ -242,12 +242,12 @@ fn the_tables_of_the_documents_are_the_built_in_file_key_by_key() {
 fn a_file_overrides_every_built_in_value() {
     let text: String = KEYS.iter().map(|(key, value)| format!("{key} = {}\n", toml_value(key, value))).collect();
     let config = load(&text, &[]).unwrap();
-    assert_is_all_changed(&config);
+    assert_all_changed(&config);
     assert_eq!(site_ids(&config), ["portal"]);
 }
 
 #[test]
-fn a_file_may_be_a_part_and_tables_may_be_empty() {
+fn a_file_can_be_partial_and_tables_can_be_empty() {
     let config = load("\u{feff}[log]\n[store]\n[listen]\nmax_connections = 1_000\n", &[]).unwrap();
     assert_eq!(config.listen.max_connections, 1000);
     assert_eq!(config.listen.public.port(), 8080);
@@ -258,13 +258,13 @@ fn a_file_may_be_a_part_and_tables_may_be_empty() {
 fn every_variable_overrides_the_file() {
     let variables: Vec<_> = KEYS.iter().map(|(key, value)| (variable(key), *value)).collect();
     let env: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    assert_is_all_changed(&load(DEFAULT, &env).unwrap());
+    assert_all_changed(&load(DEFAULT, &env).unwrap());
     let config = load("retention.days = 50\nretention.weeks = 51", &[("TRUYCAP_RETENTION__DAYS", "60")]).unwrap();
     assert_eq!((config.retention.days, config.retention.weeks, config.retention.months), (60, 51, 14));
 }
 
 #[test]
-fn the_key_in_a_variable_may_be_in_small_letters() {
+fn the_key_in_a_variable_can_be_lower_case() {
     assert!(!built_in(&[("TRUYCAP_demo", "false")]).unwrap().demo);
     assert_eq!(built_in(&[("TRUYCAP_Log__Level", "warn")]).unwrap().log.level, tracing::Level::WARN);
     let mistake = env_mistake(&[("TRUYCAP_DEMO", "true"), ("TRUYCAP_demo", "false")]);
@@ -272,12 +272,12 @@ fn the_key_in_a_variable_may_be_in_small_letters() {
 }
 
 #[test]
-fn a_variable_that_cures_a_value_of_the_file_is_enough() {
+fn a_variable_overrides_an_invalid_value_of_the_file() {
     assert_eq!(load("log.level = \"loud\"", &[("TRUYCAP_LOG__LEVEL", "error")]).unwrap().log.level, tracing::Level::ERROR);
 }
 
 #[test]
-fn other_variables_are_left_alone() {
+fn other_variables_are_ignored() {
     assert!(built_in(&[("PATH", "/bin"), ("RUST_LOG", "x"), ("TRUYCAP", "x"), ("XTRUYCAP_DEMO", "x")]).is_ok());
 }
 
@@ -370,8 +370,8 @@ fn an_unknown_key_is_a_mistake_in_every_table() {
 }
 
 #[test]
-fn the_borders_of_every_range_are_within_it() {
-    let bordered = [
+fn the_bounds_of_every_range_are_inclusive() {
+    let bounds = [
         ("store.flush_interval", ["10ms", "10s"], ["9ms", "10001ms"]),
         ("journal.retain", ["1m", "7d"], ["59s", "7d 1s"]),
         ("journal.max_bytes", ["1MiB", "64GiB"], ["1048575", "68719476737"]),
@@ -384,12 +384,12 @@ fn the_borders_of_every_range_are_within_it() {
         ("retention.months", ["2", "1000"], ["1", "1001"]),
         ("retention.years", ["2", "1000"], ["1", "1001"]),
     ];
-    for (key, within, beyond) in bordered {
+    for (key, within, outside) in bounds {
         for value in within {
             assert!(load(&format!("{key} = {}", toml_value(key, value)), &[]).is_ok(), "{key} {value}");
             assert!(built_in(&[(&variable(key), value)]).is_ok(), "{key} {value}");
         }
-        for value in beyond {
+        for value in outside {
             assert!(mistake(&format!("{key} = {}", toml_value(key, value))).starts_with(&format!("FILE:1: {key}: found ")));
             assert!(env_mistake(&[(&variable(key), value)]).starts_with(&format!("{}: found \"{value}\"; expected ", variable(key))));
         }
@@ -409,7 +409,7 @@ fn there_are_1_to_10_000_sites() {
 }
 
 #[test]
-fn sites_have_ids_of_their_own_and_each_origin_once() {
+fn site_ids_are_unique_and_each_origin_is_kept_once() {
     let twice = mistake(&format!("{SITE}{}{SITE}", SITE.replace("\"a\"", "\"b\"")));
     assert_eq!(twice, "FILE:8: site no. 3: id: found \"a\", which is also the id of site no. 1; expected another one");
     let origin = "\"https://a.example.vn\"";
@@ -418,7 +418,7 @@ fn sites_have_ids_of_their_own_and_each_origin_once() {
 }
 
 #[test]
-fn the_listeners_differ_unless_they_take_any_port() {
+fn the_listeners_differ_unless_their_ports_are_0() {
     let same = mistake("listen.public = \"127.0.0.1:9090\"");
     assert!(same.contains("listen.admin: found 127.0.0.1:9090, which is also listen.public"), "{same}");
     let same = env_mistake(&[("TRUYCAP_LISTEN__ADMIN", "127.0.0.1:8080")]);
@@ -427,7 +427,7 @@ fn the_listeners_differ_unless_they_take_any_port() {
 }
 
 #[test]
-fn the_journal_is_a_file_of_its_own() {
+fn the_journal_is_a_separate_file() {
     let same = mistake("[journal]\npath = \"data/truycap.db\"");
     assert!(same.starts_with("FILE:2: journal.path: found \"data/truycap.db\", which is also the file of store.url"), "{same}");
     for path in ["", ":memory:", "file:x.db"] {
@@ -439,7 +439,7 @@ fn the_journal_is_a_file_of_its_own() {
 }
 
 #[test]
-fn a_store_may_be_a_file() {
+fn a_store_can_be_a_file() {
     for (url, path) in [("sqlite:data/x.db", "data/x.db"), ("sqlite:/abs/x.db", "/abs/x.db"), ("sqlite:Dữ liệu/x.db", "Dữ liệu/x.db")]
     {
         assert_eq!(built_in(&[("TRUYCAP_STORE__URL", url)]).unwrap().store, StoreUrl::Sqlite(path.into()));
@@ -453,7 +453,7 @@ fn a_store_may_be_a_file() {
 }
 
 #[test]
-fn a_store_may_be_a_redis() {
+fn a_store_can_be_a_redis_server() {
     for (url, shown) in [
         ("redis://host", "redis://host:6379/0"),
         ("redis://joe:hunter2@10.0.0.1:7000/15", "redis://10.0.0.1:7000/15"),
@@ -492,7 +492,7 @@ fn a_store_may_be_a_redis() {
 }
 
 #[test]
-fn a_password_is_in_no_mistake() {
+fn a_mistake_never_shows_a_password() {
     for (url, kind) in [
         ("redis://:hunter2@host:port", "an invalid redis: URL, not shown"),
         ("rediss://u:hunt/er2@host", "an invalid rediss: URL, not shown"),
@@ -526,7 +526,7 @@ fn text_that_is_not_toml_is_reported_by_line_and_column() {
 }
 
 #[test]
-fn a_value_where_a_table_belongs_is_a_mistake() {
+fn a_value_in_place_of_a_table_is_a_mistake() {
     assert_eq!(mistake("\njournal = 3"), "FILE:2: journal: found no table; expected [journal]");
     assert!(mistake("[[log]]").starts_with("FILE:1: log: found no table; expected [log]"));
     assert!(mistake("[log.level]\nx = 1").starts_with("FILE:1: log.level: found a table; expected "));
@@ -560,7 +560,7 @@ fn a_file_that_cannot_be_read_is_a_mistake() {
 
 #[cfg(unix)]
 #[test]
-fn bytes_that_are_not_text_matter_only_in_our_variables() {
+fn invalid_utf8_is_a_mistake_only_in_truycap_variables() {
     use std::{ffi::OsString, os::unix::ffi::OsStringExt};
     let bytes = || OsString::from_vec(vec![0xff]);
     assert!(Config::load(None, [("PATH".into(), bytes()), (bytes(), bytes())] as [(OsString, OsString); 2]).is_ok());
@@ -571,7 +571,7 @@ fn bytes_that_are_not_text_matter_only_in_our_variables() {
 }
 
 #[test]
-fn the_rules_of_a_site_are_read_and_may_be_left_out() {
+fn the_rules_of_a_site_are_read_and_are_optional() {
     let text = format!(
         "{SITE}require_origin = true\nrepeat_window = \"30m\"\nmax_new_articles_per_day = 1000\nmax_views_per_second = 100000\n\
          articles = \"^/tin/\"\nvisitors = true\n"
@@ -598,7 +598,7 @@ fn the_rules_of_a_site_are_read_and_may_be_left_out() {
 }
 
 #[test]
-fn proxies_are_networks_and_a_header_needs_some() {
+fn trusted_proxies_are_networks_and_a_header_requires_at_least_one() {
     let mistake = env_mistake(&[("TRUYCAP_CLIENTS__HEADER", "x-real-ip"), ("TRUYCAP_CLIENTS__TRUSTED_PROXIES", "")]);
     assert!(mistake.starts_with("TRUYCAP_CLIENTS__TRUSTED_PROXIES: found none"), "{mistake}");
     assert!(built_in(&[("TRUYCAP_CLIENTS__TRUSTED_PROXIES", "")]).is_ok());

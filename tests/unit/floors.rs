@@ -30,10 +30,10 @@ fn floor(module: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }
 
-type Segments = Vec<String>;
+pub(super) type Segments = Vec<String>;
 
 /// The paths in a source, each whole: `use a::{b, c::d}` holds `a::b` and `a::c::d`.
-fn paths(source: &str) -> Vec<Segments> {
+pub(super) fn paths(source: &str) -> Vec<Segments> {
     let mut found = Vec::new();
     collect(source.parse().unwrap(), &[], &mut found);
     found
@@ -131,7 +131,7 @@ fn is_impure(path: &[String]) -> bool {
     now || outside
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(super) fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "what was measured is told with --nocapture")]
 
 mod bots;
+mod circles;
 mod config;
 mod domain;
 mod floors;

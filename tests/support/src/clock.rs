@@ -1,4 +1,4 @@
-//! A clock that can be stepped.
+//! A fake clock for the processes of a test.
 
 use std::{fs, path::PathBuf};
 
@@ -7,18 +7,17 @@ use chrono::{DateTime, Utc};
 use crate::process::Place;
 
 impl Place {
-    /// Has all processes here see another time: this one now, and from there on as time goes by. Those that run are
-    /// stepped.
+    /// Sets the clock of all processes of this place, running ones included. It runs on from there.
     pub fn set_clock(&mut self, rfc3339: &str) {
         let offset = DateTime::parse_from_rfc3339(rfc3339).unwrap().timestamp() - Utc::now().timestamp();
-        // Renamed into place: whoever reads it, with each look at the clock, must not find half of it.
+        // Renamed into place, because processes read the file each time they read the clock and must not see half of it.
         let (new, clock) = (self.write("clock.new", format!("{offset:+}\n")), self.path("clock"));
         fs::rename(new, &clock).unwrap();
         let variables = [
             ("LD_PRELOAD", libfaketime()),
             ("FAKETIME_TIMESTAMP_FILE", clock),
             ("FAKETIME_NO_CACHE", "1".into()),
-            // Timers go by the monotonic clock, and must go on as ever.
+            // Timers use the monotonic clock, which must not change.
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
         ];
         self.environment.extend(variables.map(|(name, value)| (name.into(), value.to_str().unwrap().into())));

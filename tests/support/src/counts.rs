@@ -1,4 +1,4 @@
-//! What is counted in the end, and whether that fits what was sent.
+//! The final counts, and whether they match the views that were sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,14 @@ use crate::{
     sites::SITES,
 };
 
-/// What a store holds: the sum of each kind of bucket, of each site and article.
+/// The counts of a store: for each site and article, the sum over each kind of bucket.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Counts(BTreeMap<Key, BTreeMap<&'static str, u64>>);
 
 const KINDS: [&str; 5] = ["day", "week", "month", "year", "total"];
 
 impl Counts {
-    /// What the store holds, by `truycap export`.
+    /// The counts of the store, read with `truycap export`.
     pub fn exported(place: &Place) -> Self {
         let export = place.ok(&["export"]);
         let mut counts = Self::default();
@@ -32,13 +32,13 @@ impl Counts {
         *self.0.entry(key).or_default().entry(kind(bucket)).or_default() += views;
     }
 
-    /// The total of a site, or of an article of it.
+    /// The total of a site, or of one of its articles.
     pub fn total(&self, site: &str, article: &str) -> u64 {
         self.0.get(&(site.into(), article.into())).map_or(0, |sums| sums.get("total").copied().unwrap_or(0))
     }
 
-    /// acknowledged ≤ counted ≤ acknowledged + unanswered: of each site and article, in each kind of bucket, and the same
-    /// in all of them. Nothing else is counted.
+    /// Checks that acknowledged ≤ counted ≤ acknowledged + unanswered for each site and article, that all kinds of buckets
+    /// agree, and that nothing else is counted.
     #[track_caller]
     pub fn fit(&self, tally: &Tally) {
         let keys: BTreeSet<_> = self.0.keys().chain(tally.sent.keys()).collect();
@@ -61,17 +61,17 @@ fn kind(bucket: &str) -> &'static str {
         7 => "month",
         10 => "day",
         _ if bucket.contains("-W") => "week",
-        _ => panic!("what is bucket {bucket:?}?"),
+        _ => panic!("unknown bucket {bucket:?}"),
     }
 }
 
-/// The total of a site, or of an article of it, as the service shows it when it is in step with the store.
+/// The total of a site, or of one of its articles, that the service shows once it is in sync with the store.
 pub fn total(service: &Service, site: &str, article: &str) -> u64 {
     let figures = if article.is_empty() { service.site(site) } else { service.article(site, article) };
     figures[0]
 }
 
-/// Checks that the service shows no less than what was acknowledged, and no more than what may be counted.
+/// Checks that the service shows at least the views that were acknowledged, and at most those that can be counted.
 #[track_caller]
 pub fn shown_fit(service: &Service, before: &Tally, after: impl Fn() -> Tally) {
     for site in SITES {
@@ -93,7 +93,8 @@ pub fn shown_fit(service: &Service, before: &Tally, after: impl Fn() -> Tally) {
     }
 }
 
-/// Two neighbouring days hold all that a test counts, even at midnight; and so do two weeks, months and years.
+/// Checks that two adjacent days hold all views of a test, as they must even at midnight, and so do two adjacent weeks,
+/// months and years.
 fn agree(figures: &Value) {
     let sum = |names: [&str; 2]| names.iter().filter_map(|name| figures[name].as_u64()).sum::<u64>();
     for names in [["today", "yesterday"], ["this_week", "last_week"], ["this_month", "last_month"], ["this_year", "last_year"]] {

@@ -5,8 +5,8 @@ use crate::process::{Place, Service};
 /// An article of the demo.
 pub const ARTICLE: &str = "/tin/hoi-dua-thuyen-song-mau";
 
-/// A service that knows the figures of that article already: a page is filled once, and on a busy machine the first
-/// answer may come without what the store was too slow to tell.
+/// A service that has already read the figures of that article. A page is filled only once, and on a busy machine the
+/// first answer can lack figures for which the store was too slow.
 pub fn service(place: &Place) -> Service {
     let service = place.start();
     service.article("portal", ARTICLE);
@@ -14,17 +14,17 @@ pub fn service(place: &Place) -> Service {
 }
 
 impl Service {
-    /// The address of the demo's article.
+    /// The URL of the demo's article.
     pub fn article_page(&self) -> String {
         format!("{}{ARTICLE}", self.origin())
     }
 
-    /// The beginning of the addresses of its pages.
+    /// The origin of its pages.
     pub fn origin(&self) -> String {
         format!("http://{}", self.public)
     }
 
-    /// The element that a portal pastes, with more attributes.
+    /// The script element that a portal embeds, with additional attributes.
     pub fn tag(&self, more: &str) -> String {
         format!("<script async src='{}/counter.js' data-site=portal {more}></script>", self.origin())
     }

@@ -1,4 +1,4 @@
-//! A small file system that a test can fill, in a mount namespace of its own, so that nothing stays behind.
+//! A small file system that a test can fill. It is in its own mount namespace, so that nothing is left behind.
 
 use std::{
     fs::{self, File},
@@ -7,7 +7,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-/// A tmpfs. A process holds it, in whose namespace it is mounted; it ends with its standard input, that is, with the test.
+/// A tmpfs, mounted in the namespace of a holder process. The holder ends with its standard input, that is, with the test.
 #[derive(Debug)]
 pub struct Disk {
     pub holder: Child,
@@ -15,13 +15,13 @@ pub struct Disk {
     mount: PathBuf,
 }
 
-/// Whether mounting needs no namespace of users.
+/// Whether the test runs as root, so that mounting needs no user namespace.
 pub fn as_root() -> bool {
     fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t0\t"))
 }
 
 impl Disk {
-    /// Mounts one at `mount` that holds `mebibytes`.
+    /// Mounts a file system of `mebibytes` at `mount`.
     pub fn new(mount: &Path, mebibytes: u32) -> Self {
         fs::create_dir(mount).unwrap();
         let user: &[&str] = if as_root() { &[] } else { &["--user", "--map-root-user"] };
@@ -35,19 +35,20 @@ impl Disk {
         BufReader::new(output).read_line(&mut line).unwrap();
         assert_eq!(
             line, "mounted\n",
-            "these tests need a small tmpfs: run them as root with CAP_SYS_ADMIN, or where users may make namespaces \
+            "these tests need a small tmpfs: run them as root with CAP_SYS_ADMIN, or allow users to create namespaces \
              (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
         );
         disk
     }
 
-    /// A file on it, as processes outside of the namespace reach it; not those that look behind links, as SQLite does.
+    /// The path of a file on it from outside of the namespace. It does not work for programs that resolve symbolic links, such
+    /// as SQLite.
     pub fn path(&self, name: &str) -> PathBuf {
         let mount = self.mount.strip_prefix("/").unwrap();
         Path::new("/proc").join(self.holder.id().to_string()).join("root").join(mount).join(name)
     }
 
-    /// Takes all room that is left.
+    /// Uses up all free space.
     pub fn fill(&self) {
         let mut file = File::options().append(true).create(true).open(self.path("ballast")).unwrap();
         let error = loop {
@@ -58,7 +59,7 @@ impl Disk {
         assert_eq!(error.kind(), ErrorKind::StorageFull);
     }
 
-    /// Gives the room back.
+    /// Frees the space again.
     pub fn empty(&self) {
         fs::remove_file(self.path("ballast")).unwrap();
     }

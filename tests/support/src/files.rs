@@ -1,4 +1,4 @@
-//! A place whose files can be elsewhere, and can be put back from a copy.
+//! Places with the built-in store, whose files can be elsewhere and can be restored from a copy.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ pub fn place() -> Place {
 }
 
 impl Place {
-    /// The same with a store elsewhere.
+    /// The same place with the store at another path.
     pub fn with_store(&self, path: impl AsRef<Path>) -> Self {
         self.clone().with("STORE__URL", &format!("sqlite:{}", path.as_ref().display()))
     }
@@ -29,7 +29,7 @@ impl Place {
 }
 
 impl Disk {
-    /// The same place, started where the disk is mounted.
+    /// The same place, with its processes in the mount namespace of the disk.
     pub fn visible_to(&self, mut place: Place) -> Place {
         let user: &[&str] = if as_root() { &[] } else { &["--user", "--preserve-credentials"] };
         let words = ["nsenter", "--target", &self.holder.id().to_string(), "--mount"].map(str::to_owned);
@@ -38,7 +38,7 @@ impl Disk {
     }
 }
 
-/// Copies a file that nobody has open, with what belongs to it.
+/// Copies a database that no process has open.
 pub fn copy_aside(path: &Path) -> PathBuf {
     let copy = path.with_extension("copy");
     let log = fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
@@ -47,7 +47,7 @@ pub fn copy_aside(path: &Path) -> PathBuf {
     copy
 }
 
-/// Puts a copy back in the place of a file that nobody has open.
+/// Replaces a database that no process has open by a copy.
 pub fn put_back(path: &Path, copy: &Path) {
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(beside(path, suffix));
@@ -55,7 +55,7 @@ pub fn put_back(path: &Path, copy: &Path) {
     fs::copy(copy, path).unwrap();
 }
 
-/// A file that SQLite keeps beside another.
+/// A file that SQLite keeps beside the database.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     format!("{}{suffix}", path.display()).into()
 }

@@ -1,4 +1,4 @@
-//! Killing a service again and again.
+//! Killing a service repeatedly.
 
 use std::{thread, time::Duration};
 
@@ -8,9 +8,9 @@ use crate::{
     process::{Place, Service},
 };
 
-/// Starts a service and kills it, so many times, while views are sent; then starts it for good.
+/// Starts a service and kills it `kills` times while views are sent, then starts it once more and returns it.
 ///
-/// Every fifth time it is killed somewhere in its start. `compare` says after which starts it is asked what it shows.
+/// Every fifth time, it is killed during its start. `compare` selects the starts after which its figures are checked.
 pub fn kill(place: &Place, load: &Load, kills: u64, compare: impl Fn(u64) -> bool) -> Service {
     for kill in 0..kills {
         if kill % 5 == 4 {
@@ -23,7 +23,7 @@ pub fn kill(place: &Place, load: &Load, kills: u64, compare: impl Fn(u64) -> boo
         let service = place.start();
         load.aim(Some(&service.public));
         if compare(kill) {
-            // What is shown lies between what was acknowledged before the question and what was sent by its end.
+            // The figures lie between the views acknowledged before the request and those sent by its end.
             shown_fit(&service, &before, || load.most());
         }
         load.wait_for(kill * 53 % 200);

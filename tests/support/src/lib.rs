@@ -1,14 +1,14 @@
-//! What the tests and benchmarks share: processes, servers, load, tallies, faults.
+//! Shared code of the tests and benchmarks: processes, servers, load, tallies, faults.
 //!
 //! - `faulty`: decorators by which a store and a journal fail; `memory_journal`: the model of a journal
-//! - `process`: the real binary, as tests start it and talk to it
-//! - `views`, `demo`: views and pages, as portals have them
-//! - `clock`: a clock that can be stepped; `disk`: a small file system that can be filled
-//! - `redis_server`: servers; `redis_store`: stores on them; `on_redis`: what an operator finds there
-//! - `sites`, `files`: how a service is set up for tests with faults, with the built-in store in files
-//! - `load`: many views, with a tally of what was acknowledged; `counts`: what is held in the end, and whether it fits
-//! - `kill`, `together`: what is done to a service on any store
-//! - `traces`: what is left of visitors
+//! - `process`: the real binary as a process, and clients of it
+//! - `views`, `demo`: views and pages as on portals
+//! - `clock`: a fake clock; `disk`: a small file system that can be filled
+//! - `redis_server`: servers; `redis_store`: stores on them; `on_redis`: keys as an operator reads them
+//! - `sites`, `files`: the setup of a service for tests with faults, and its files with the built-in store
+//! - `load`: many views, with a tally of the answers; `counts`: the final counts, and whether they match the tally
+//! - `kill`, `together`: scenarios for a service on any store
+//! - `traces`: traces of visitors in files
 
 pub mod clock;
 pub mod counts;

@@ -1,4 +1,4 @@
-//! Many views, and a tally of what became of them.
+//! Many views, and a tally of their answers.
 
 use std::{
     collections::BTreeMap,
@@ -18,24 +18,24 @@ use crate::{
     sites::SITES,
 };
 
-/// A site, and an article of it; `""` stands for the site itself.
+/// A site and one of its articles; `""` means the site itself.
 pub type Key = (String, String);
 
-/// What became of the views of a site or an article.
+/// How many views of a site or an article were sent, by their answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// Answered completely, and counted by that answer: must be counted.
+    /// The complete answer says that the view is counted: it must be counted.
     pub acknowledged: u64,
-    /// Sent, but not answered completely, or answered that nobody knows: may be counted.
+    /// There is no complete answer, or it says that the outcome is unknown: the view may or may not be counted.
     pub unanswered: u64,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub sent: BTreeMap<Key, Sent>,
-    /// Answered that they are not counted, and must not be.
+    /// The answer says that the view is not counted: it must not be counted.
     pub refused: u64,
-    /// The longest that an acknowledgement took.
+    /// The longest time that an acknowledgement took.
     pub slowest: Duration,
 }
 
@@ -44,14 +44,14 @@ impl Tally {
         self.sent.get(&(site.into(), article.into())).copied().unwrap_or_default()
     }
 
-    /// Of all sites together.
+    /// The sum over all sites.
     pub fn all(&self) -> Sent {
         let sites = SITES.map(|site| self.of(site, ""));
         Sent { acknowledged: sites.iter().map(|sent| sent.acknowledged).sum(), unanswered: sites.iter().map(|sent| sent.unanswered).sum() }
     }
 
-    /// Notes one view, of the site and of the article.
-    fn note(&mut self, (site, article): &Key, change: impl Fn(&mut Sent)) {
+    /// Records one view of the site and of the article.
+    fn record(&mut self, (site, article): &Key, change: impl Fn(&mut Sent)) {
         change(self.sent.entry((site.clone(), String::new())).or_default());
         if !article.is_empty() {
             change(self.sent.entry((site.clone(), article.clone())).or_default());
@@ -59,10 +59,10 @@ impl Tally {
     }
 
     pub fn acknowledge(&mut self, key: &Key) {
-        self.note(key, |sent| sent.acknowledged += 1);
+        self.record(key, |sent| sent.acknowledged += 1);
     }
 
-    /// Both together, as sent to different instances.
+    /// The sum of two tallies, of views that were sent to different instances.
     pub fn and(mut self, other: &Self) -> Self {
         self.refused += other.refused;
         self.slowest = self.slowest.max(other.slowest);
@@ -75,7 +75,7 @@ impl Tally {
     }
 }
 
-/// What is viewed: of each site, the site alone and `count` articles whose ids end with `ending`.
+/// The pages to view: for each site, the site itself and `count` articles whose ids end with `ending`.
 pub fn pages(count: usize, ending: &str) -> Vec<Key> {
     let articles = (0..=count).map(|number| if number == 0 { String::new() } else { format!("/{number}{ending}") });
     articles.flat_map(|article| SITES.map(|site| (site.to_owned(), article.clone()))).collect()
@@ -89,14 +89,14 @@ struct Shared {
     tally: Mutex<Tally>,
 }
 
-/// Threads that send views, one after the other each, over connections that are kept alive.
+/// Threads that send views, each one view at a time, over connections that are kept alive.
 pub struct Load {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Load {
-    /// Starts the threads; each rests for `pause` after a view.
+    /// Starts the threads; each sleeps for `pause` after a view.
     pub fn start(threads: usize, pages: Vec<Key>, pause: Duration) -> Self {
         let (target, stop, tally) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
         let shared = Arc::new(Shared { pages, pause, target, stop, tally });
@@ -110,7 +110,7 @@ impl Load {
         Self { shared, threads }
     }
 
-    /// Where views are sent from now on.
+    /// Sets the address to which views are sent from now on; `None` stops sending.
     pub fn aim(&self, address: Option<&str>) {
         *self.shared.target.lock().unwrap() = address.map(Into::into);
     }
@@ -119,7 +119,7 @@ impl Load {
         self.shared.tally.lock().unwrap().clone()
     }
 
-    /// The tally as it may be when all that is under way is counted.
+    /// The tally if every view that is in flight is counted.
     pub fn most(&self) -> Tally {
         let mut tally = self.tally();
         let under_way = self.threads.len() as u64;
@@ -127,18 +127,18 @@ impl Load {
         tally
     }
 
-    /// Takes in a view that was sent and acknowledged otherwise.
+    /// Adds a view that the test itself sent and that was acknowledged.
     pub fn acknowledge(&self, key: &Key) {
         self.shared.tally.lock().unwrap().acknowledge(key);
     }
 
-    /// Waits until so many more views are acknowledged.
+    /// Waits until this many more views are acknowledged.
     pub fn wait_for(&self, views: u64) {
         let wanted = self.tally().all().acknowledged + views;
         eventually("views are acknowledged", || (self.tally().all().acknowledged >= wanted).then_some(()));
     }
 
-    /// Stops, and answers what became of all.
+    /// Stops the threads, and returns the final tally.
     pub fn finish(mut self) -> Tally {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
@@ -177,7 +177,7 @@ impl Shared {
         }
     }
 
-    /// Sends one view; answers whether the connection can be used again.
+    /// Sends one view; returns whether the connection can be reused.
     fn send(&self, client: &mut Client, key: &Key) -> bool {
         let before = self.tally.lock().unwrap().of(&key.0, &key.1).acknowledged;
         let begun = Instant::now();
@@ -192,7 +192,7 @@ impl Shared {
             }
             Ok(answer) if answer.refused() => tally.refused += 1,
             Ok(answer) if answer.status != 503 => panic!("{answer:?}"),
-            _ => tally.note(key, |sent| sent.unanswered += 1),
+            _ => tally.record(key, |sent| sent.unanswered += 1),
         }
         answer.is_ok_and(|answer| {
             let refused = answer.refused();
@@ -205,16 +205,16 @@ impl Shared {
 }
 
 impl Answer {
-    /// Whether it says that a view is certainly not counted.
+    /// Whether it says that the view is definitely not counted.
     pub fn refused(&self) -> bool {
         self.status == 503 && self.body.contains("was not counted")
     }
 }
 
-/// Checks that an answer has at least so many views of the page in its figures, unless it says that it is stale.
+/// Checks that the figures of an answer include at least this many views of the page, unless the answer is marked stale.
 fn shows(answer: &Answer, (site, article): &Key, least: u64) {
     let body = answer.json();
     let total = if article.is_empty() { &body["site"]["total"] } else { &body["articles"][article]["total"] };
     let stale = body["stale"] == true;
-    assert!(stale || total.as_u64() >= Some(least), "{least} views of {site} {article} were acknowledged, but it answers {body}");
+    assert!(stale || total.as_u64() >= Some(least), "{least} views of {site} {article} were acknowledged, but the answer is {body}");
 }

@@ -1,4 +1,4 @@
-//! Real Redis servers for tests. They end with the process that started them, however it ends.
+//! Real Redis servers for tests. A server ends with the process that started it, even if that is killed.
 
 use std::{
     fs,
@@ -12,14 +12,14 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Starts a server and says its process id. When standard input ends, as it does with the process that holds the other
-/// end, the server and its files go; after a line, the files stay.
+/// Starts a server and prints its process id. When standard input ends, as it does with the process at the other end, the
+/// server is killed and its files are deleted; if a line came before, the files stay.
 const WATCH: &str = r#"redis-server "$@" >/dev/null & echo $!; read -r keep; kill -9 $!; wait; [ "$keep" ] || rm -rf -- "$0""#;
 
-/// A server of one's own.
+/// A Redis server.
 pub struct Server {
     pub dir: PathBuf,
-    /// 0 where it has a socket only.
+    /// 0 if the server has only a socket.
     pub port: u16,
     options: Vec<String>,
     running: Option<Running>,
@@ -36,27 +36,27 @@ fn free_port() -> u16 {
 }
 
 impl Server {
-    /// A server that is not started yet, and where it will be.
+    /// A server that is not started yet.
     pub fn new(port: u16, options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap().keep();
         Self { dir, port, options: options.iter().map(|option| String::from(*option)).collect(), running: None }
     }
 
-    /// A server on a socket, with further options.
+    /// Starts a server on a socket, with further options.
     pub fn start(options: &[&str]) -> Self {
         let mut server = Self::new(0, options);
         server.run();
         server
     }
 
-    /// A server on a port too.
+    /// Starts a server on a socket and a port.
     pub fn start_on_port(options: &[&str]) -> Self {
         let mut server = Self::new(free_port(), options);
         server.run();
         server
     }
 
-    /// Starts the server with the files it has, and waits until it takes connections.
+    /// Starts the server with its existing files, and waits until it accepts connections.
     pub fn run(&mut self) {
         fs::create_dir_all(&self.dir).unwrap();
         let mut command = Command::new("sh");
@@ -74,12 +74,12 @@ impl Server {
         }
     }
 
-    /// Kills the server, and all it holds is gone.
+    /// Kills the server and deletes its files.
     pub fn kill(&mut self) {
         self.end("");
     }
 
-    /// Kills the server. `last` is what its watch is told: nothing, or a line where the files are to stay.
+    /// Kills the server. `last` is the last input of its watch: empty, or a line to keep the files.
     pub fn end(&mut self, last: &str) {
         if let Some(mut running) = self.running.take() {
             let mut input = running.watch.stdin.take().unwrap();
@@ -95,12 +95,12 @@ impl Server {
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
     }
 
-    /// The process id, where it runs.
+    /// The process id, if the server is running.
     pub fn pid(&self) -> Option<u32> {
         self.running.as_ref()?.pid.parse().ok()
     }
 
-    /// A place in its directory.
+    /// A path in its directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
@@ -114,7 +114,7 @@ impl Server {
         format!("redis+unix://{}", self.socket().display())
     }
 
-    /// A plain connection, as an operator has it.
+    /// A plain connection, as `redis-cli` opens it.
     pub fn raw(&self) -> redis::Connection {
         redis::Client::open(self.url()).unwrap().get_connection().unwrap()
     }

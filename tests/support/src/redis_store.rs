@@ -15,31 +15,31 @@ pub use crate::redis_server::Server;
 
 pub type Clock = fn() -> DateTime<Utc>;
 
-/// The server that tests share; each has a prefix of its own.
+/// The server that tests share; each test uses its own prefix.
 pub fn shared() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| Server::start(&[]))
 }
 
-/// A prefix that no other test has.
+/// A prefix that no other test uses.
 pub fn new_prefix() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A store of any URL.
+/// Opens a store with default settings and the real clock.
 pub fn open(url: &str, prefix: &str) -> RedisStore {
     let clock: Clock = Utc::now;
     open_by(url, prefix, Wait::default(), clock)
 }
 
-/// A store that waits for replicas or disks, or has a clock of its own.
+/// Opens a store with a wait for replicas or disks, or with another clock.
 pub fn open_by(url: &str, prefix: &str, wait: Wait, clock: Clock) -> RedisStore {
     RedisStore::open(RedisStoreConfig { url: url.parse().unwrap(), prefix: prefix.parse().unwrap(), wait }, Retention::default(), clock)
 }
 
 impl Server {
-    /// The URL of the port.
+    /// The URL of its port.
     pub fn tcp_url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }

@@ -1,4 +1,4 @@
-//! The sites that faults are tried on.
+//! The sites of tests with faults.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::process::Place;
 /// The sites that are counted.
 pub const SITES: [&str; 2] = ["portal", "khoa"];
 
-/// A place where these sites are counted, and views reach the store soon.
+/// A place with these sites and a short flush interval.
 pub fn sites() -> Place {
     let sites = SITES.map(|id| format!("{{ id = \"{id}\", origins = [\"https://{id}.example.vn\"] }}")).join(", ");
     let place = Place::new().with("SITES", &format!("[{sites}]")).with("STORE__FLUSH_INTERVAL", "20ms");
@@ -15,7 +15,7 @@ pub fn sites() -> Place {
 }
 
 impl Place {
-    /// The same with a journal elsewhere.
+    /// The same place with the journal at another path.
     pub fn with_journal(&self, path: impl AsRef<Path>) -> Self {
         self.clone().with("JOURNAL__PATH", &path.as_ref().display().to_string())
     }

@@ -1,4 +1,4 @@
-//! Two instances that count into one store.
+//! Two instances that share one store.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::{
     process::{Service, wait::within},
 };
 
-/// Sends views to both, and checks that each shows what the other has counted. Answers what was sent.
+/// Sends views to both, and checks that each shows the views of the other. Returns the tally of all views.
 pub fn count_together(services: &[Service; 2]) -> Tally {
     let loads = services.each_ref().map(|service| {
         let load = Load::start(3, pages(8, ""), Duration::from_millis(2));
@@ -25,14 +25,14 @@ pub fn count_together(services: &[Service; 2]) -> Tally {
         here.count("portal", "/seen-by-the-other");
         let acknowledged = Instant::now();
         tally.acknowledge(&("portal".into(), "/seen-by-the-other".into()));
-        within(Duration::from_secs(5), "the other one shows the view", || {
+        within(Duration::from_secs(5), "the other instance shows the view", || {
             (total(there, "portal", "/seen-by-the-other") > before).then_some(())
         });
         slowest = slowest.max(acknowledged.elapsed());
     }
     println!("a view shows at the other instance after at most {slowest:?}");
     for service in services {
-        // By now each has everything of the other.
+        // Each must now show all views of the other.
         within(Duration::from_secs(5), "all views are shown", || {
             (total(service, "portal", "") >= tally.of("portal", "").acknowledged).then_some(())
         });

@@ -1,4 +1,4 @@
-//! Views, as portals send them; `""` for the article stands for a view of the site alone.
+//! Views as portals send them; `""` as the article means a view of the site only.
 
 use std::io;
 
@@ -34,7 +34,7 @@ impl Client {
         self.answer()
     }
 
-    /// Sends a view, which must be counted.
+    /// Sends a view that must be counted.
     #[track_caller]
     pub fn count(&mut self, site: &str, article: &str) -> Value {
         let answer = self.view(site, article).unwrap();
@@ -44,13 +44,13 @@ impl Client {
 }
 
 impl Service {
-    /// Sends a view, which must be counted, over a connection of its own.
+    /// Sends a view that must be counted, over a new connection.
     #[track_caller]
     pub fn count(&self, site: &str, article: &str) -> Value {
         self.client().count(site, article)
     }
 
-    /// Sends views of an article, or of the site alone, over a few connections at a time.
+    /// Sends views of an article, or of the site only, over several connections at once.
     pub fn views(&self, site: &str, article: &str, count: usize) {
         const CONNECTIONS: usize = 16;
         std::thread::scope(|scope| {

@@ -1,12 +1,12 @@
-//! Who is taken for a machine: machines are, browsers of people are not.
+//! Bots are recognised, and common browsers are not taken for bots.
 //!
-//! `cargo test --test unit bots:: -- --nocapture` prints recall, false positives and what a look costs.
+//! `cargo test --test unit bots:: -- --nocapture` prints recall, false positives and the time of a check.
 
 use std::{hint::black_box, time::Instant};
 
 use truycap::audience::{BotRules, Bots};
 
-/// What bots call themselves: the instances of the npm package crawler-user-agents (MIT, see LICENSE beside).
+/// User agents of bots: the instances of the npm package crawler-user-agents (MIT, see LICENSE in this directory).
 const CRAWLERS: &str = include_str!("crawlers.txt");
 
 const BROWSERS: &str = include_str!("browsers.txt");
@@ -24,7 +24,7 @@ fn rules(deny: &[&str], allow: &[&str]) -> BotRules {
     BotRules { deny: own(deny), allow: own(allow), ..BotRules::default() }
 }
 
-/// How many of the agents are found, and those that should have been and were not, or the other way round.
+/// Counts and prints how many of the agents match a rule.
 fn count(what: &str, agents: &[&str], rule: impl Fn(&str) -> bool) -> usize {
     let found = agents.iter().filter(|agent| rule(agent)).count();
     println!("{what}: {found} of {} are bots: {:.2} %", agents.len(), 100.0 * found as f64 / agents.len() as f64);
@@ -32,7 +32,7 @@ fn count(what: &str, agents: &[&str], rule: impl Fn(&str) -> bool) -> usize {
 }
 
 #[test]
-fn of_known_bots_99_in_100_are_recognised_and_of_common_browsers_none() {
+fn at_least_99_percent_of_known_bots_and_no_common_browsers_are_recognised() {
     let bots = bots(&BotRules::default());
     let (crawlers, browsers) = (agents(CRAWLERS), agents(BROWSERS));
     assert!(crawlers.len() > 2000 && browsers.len() >= 100);
@@ -48,14 +48,14 @@ fn of_known_bots_99_in_100_are_recognised_and_of_common_browsers_none() {
     assert!(mistaken.is_empty(), "{mistaken:#?}");
 }
 
-/// Prints what a look costs. It is not held to a time, for others use the machine too; only to a far greater one.
+/// Prints the time of a check. The bound is far above the usual time, because the machine may be busy.
 #[test]
-fn a_look_costs_little() {
+fn a_check_is_fast() {
     let start = Instant::now();
     let _ = bots(&BotRules::default());
     println!("building the rules: {:?}", start.elapsed());
     let all: Vec<_> = agents(BROWSERS).into_iter().chain(agents(CRAWLERS)).collect();
-    // As many different beginnings of names as fit, each agent with others: the worst for an automaton built as it goes.
+    // Each agent joins as many different prefixes of names as fit: the worst case for a lazily built automaton.
     let names = agents(CRAWLERS);
     let mixed: Vec<String> = (0..500)
         .map(|n| (0..120).map(|m| names[(n * 131 + m * 17) % names.len()].chars().take(2 + m % 7).collect::<String>()).collect())
@@ -67,7 +67,7 @@ fn a_look_costs_little() {
     {
         let mut each = f64::MAX;
         for _ in 0..5 {
-            // Others every time: what was found of an agent is remembered.
+            // New rules in each round, because results are cached by agent.
             let bots = bots(&BotRules::default());
             let start = Instant::now();
             black_box(agents.iter().filter(|agent| bots.is_bot(black_box(agent.as_bytes()))).count());
@@ -79,9 +79,9 @@ fn a_look_costs_little() {
 }
 
 #[test]
-fn an_agent_that_comes_again_is_taken_for_the_same() {
+fn a_repeated_agent_gets_the_same_result() {
     let bots = bots(&BotRules::default());
-    // More than are remembered.
+    // More agents than the cache holds.
     let all: Vec<_> = agents(BROWSERS).into_iter().chain(agents(CRAWLERS)).collect();
     let found = || all.iter().map(|agent| bots.is_bot(agent.as_bytes())).collect::<Vec<_>>();
     assert_eq!(found(), found());
@@ -89,7 +89,7 @@ fn an_agent_that_comes_again_is_taken_for_the_same() {
 }
 
 #[test]
-fn an_agent_that_does_not_say_who_it_is_is_a_bot() {
+fn an_empty_agent_is_a_bot() {
     let bots = bots(&rules(&[], &["a"]));
     for (agent, is) in
         [(&b""[..], true), (b" \t", true), (b"Mozilla/5.0", false), (b"\xff\xfe Mozilla/5.0", false), (b"\xff Googlebot", true)]
@@ -99,7 +99,7 @@ fn an_agent_that_does_not_say_who_it_is_is_a_bot() {
 }
 
 #[test]
-fn words_of_the_configuration_are_added_and_overrule() {
+fn configured_words_extend_and_override_the_built_in_rules() {
     let bots = bots(&rules(&["PortalMonitor/", "(x)"], &["so-y-te-bot", "curl/"]));
     for (agent, is) in [
         ("Mozilla/5.0 portalmonitor/2", true),
@@ -116,7 +116,7 @@ fn words_of_the_configuration_are_added_and_overrule() {
 }
 
 #[test]
-fn browsers_without_a_screen_are_bots_unless_the_configuration_says_otherwise() {
+fn headless_browsers_are_bots_unless_configured_otherwise() {
     let headless = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/142.0.0.0 Safari/537.36";
     assert!(bots(&BotRules::default()).is_bot(headless.as_bytes()));
     let bots = bots(&BotRules { headless: false, ..BotRules::default() });
@@ -125,7 +125,7 @@ fn browsers_without_a_screen_are_bots_unless_the_configuration_says_otherwise() 
 }
 
 #[test]
-fn a_hundred_words_are_not_too_many_and_only_the_beginning_of_an_agent_is_looked_at() {
+fn a_hundred_words_are_allowed_and_only_the_start_of_an_agent_is_checked() {
     let words: Vec<_> = (0..100).map(|number| format!("{number:02}{}", "x".repeat(98))).collect();
     let bots = bots(&BotRules { deny: words.clone(), allow: words, ..BotRules::default() });
     assert!(bots.is_bot(b"Googlebot/2.1"));

@@ -1,4 +1,4 @@
-//! The nine figures at any moment: views go the way they go in the service, and the box is looked up in the counters.
+//! The nine figures at any moment: views take the same path as in the service, and the box is looked up in the counters.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use truycap::domain::{
 
 use super::{
     cases,
-    model::{Model, YEARS, ZONES, local_date, turns},
+    model::{Model, YEARS, ZONES, boundaries, local_date},
 };
 
 const ARTICLES: [&str; 3] = ["/", "/tin/1", "/tin/2"];
 
-/// The counters of a site and the views they were made of.
+/// The counters of a site, and the views that they sum up.
 pub(crate) struct Portal {
     site: Site,
     waiting: BTreeMap<NaiveDate, DayViews>,
@@ -45,7 +45,7 @@ impl Portal {
         self.waiting.entry(self.site.day(at)).or_default().add(&entry);
     }
 
-    /// What an `apply` does: the waiting views are folded and added to the counters.
+    /// Adds the waiting views to the counters, as an `apply` does.
     pub(crate) fn flush(&mut self) {
         let days = std::mem::take(&mut self.waiting);
         for (bucket, increment) in Deltas::from_iter(days.iter().map(|(day, views)| (*day, views))).0 {
@@ -62,7 +62,7 @@ impl Portal {
         Figures::new(Figure::buckets(today).map(|bucket| self.counters.get(&(bucket, article.clone())).copied().unwrap_or(0)))
     }
 
-    /// The boxes of the site and of each article are right at a moment.
+    /// Checks the boxes of the site and of each article at a moment.
     fn probe(&mut self, now: DateTime<Utc>) {
         self.flush();
         for seen in [None, Some(0), Some(1), Some(2)] {
@@ -73,14 +73,14 @@ impl Portal {
     }
 }
 
-/// One thing that happens: a view, or somebody looks at the boxes.
+/// An event: a view, or a check of the boxes.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     View(Option<usize>),
     Probe,
 }
 
-/// A moment in six years, from the years' first second on: any one, or one near a turn of the calendar.
+/// A moment within six years, counted from their first second: any moment, or one near a calendar boundary.
 #[derive(Clone, Debug)]
 enum Moment {
     Any(i64),
@@ -92,8 +92,8 @@ const SIX_YEARS: i64 = 6 * 365 * 86_400;
 fn moment() -> impl Strategy<Value = Moment> {
     prop_oneof![
         (0..SIX_YEARS).prop_map(Moment::Any),
-        (any::<Index>(), -2..=2_i64).prop_map(|(turn, seconds)| Moment::Near(turn, seconds)),
-        (any::<Index>(), -400_000..=400_000_i64).prop_map(|(turn, seconds)| Moment::Near(turn, seconds)),
+        (any::<Index>(), -2..=2_i64).prop_map(|(boundary, seconds)| Moment::Near(boundary, seconds)),
+        (any::<Index>(), -400_000..=400_000_i64).prop_map(|(boundary, seconds)| Moment::Near(boundary, seconds)),
     ]
 }
 
@@ -103,15 +103,15 @@ fn event() -> impl Strategy<Value = Event> {
 
 #[test]
 fn the_nine_figures_are_right_at_any_moment() {
-    let turns = ZONES.map(turns);
+    let boundaries = ZONES.map(boundaries);
     let story = (0..ZONES.len(), YEARS.0..=YEARS.1 - 6, vec((moment(), event()), 1..240));
     proptest!(cases(400), |((zone, year, events) in story)| {
         let start = NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_hms_opt(0, 0, 0).unwrap().and_utc();
         let end = start + TimeDelta::seconds(SIX_YEARS);
-        let turns: Vec<_> = turns[zone].iter().filter(|turn| (start..end).contains(turn)).collect();
+        let boundaries: Vec<_> = boundaries[zone].iter().filter(|boundary| (start..end).contains(boundary)).collect();
         let mut events: Vec<_> = events.into_iter().map(|(moment, event)| match moment {
             Moment::Any(seconds) => (start + TimeDelta::seconds(seconds), event),
-            Moment::Near(turn, seconds) => (**turn.get(&turns) + TimeDelta::seconds(seconds), event),
+            Moment::Near(boundary, seconds) => (**boundary.get(&boundaries) + TimeDelta::seconds(seconds), event),
         }).collect();
         events.sort_by_key(|(at, _)| *at);
         let mut portal = Portal::new(ZONES[zone]);
@@ -125,12 +125,12 @@ fn the_nine_figures_are_right_at_any_moment() {
 }
 
 #[test]
-fn the_nine_figures_are_right_in_the_seconds_around_every_turn_of_the_calendar() {
+fn the_nine_figures_are_right_around_every_calendar_boundary() {
     for zone in ZONES {
         let mut portal = Portal::new(zone);
-        for (i, turn) in turns(zone).into_iter().enumerate() {
+        for (i, boundary) in boundaries(zone).into_iter().enumerate() {
             for seconds in -1..=1 {
-                let at = turn + TimeDelta::seconds(seconds);
+                let at = boundary + TimeDelta::seconds(seconds);
                 portal.view(at, [None, Some(0), Some(1), Some(2)][i % 4]);
                 portal.probe(at);
             }

@@ -1,4 +1,4 @@
-//! The names of buckets, and how buckets follow and contain each other.
+//! The names of buckets, their order, and which buckets contain which.
 
 use chrono::{Datelike, Days, NaiveDate};
 use proptest::{prelude::*, proptest};
@@ -40,7 +40,7 @@ fn a_view_adds_to_the_five_buckets_of_its_day() {
 }
 
 #[test]
-fn a_text_that_is_not_a_buckets_one_spelling_is_refused() {
+fn any_other_spelling_of_a_bucket_is_refused() {
     let wrong = [
         "",
         " ",
@@ -119,14 +119,14 @@ fn a_text_that_is_not_a_buckets_one_spelling_is_refused() {
         let refused = text.parse::<Bucket>().unwrap_err();
         assert_eq!(refused.0, text);
     }
-    // The same years' neighbours are right: the table above fails for the reason it names.
+    // Valid neighbours of the texts above, which shows that those are refused for the intended reason.
     for text in ["2026-W53", "2020-W53", "2024-02-29", "2000-02-29", "2026-W01", "2025-W52", "0001", "9999", "total"] {
         assert_eq!(bucket(text).to_string(), text);
     }
 }
 
 #[test]
-fn a_bucket_counts_for_itself_and_for_the_larger_ones_that_hold_it_whole() {
+fn a_bucket_counts_toward_itself_and_the_larger_buckets_that_contain_it() {
     assert_eq!(texts(bucket("2027-01-01").and_larger().unwrap()), ["2027-01-01", "2026-W53", "2027-01", "2027", "total"]);
     assert_eq!(texts(bucket("2027-01").and_larger().unwrap()), ["2027-01", "2027", "total"]);
     assert_eq!(texts(bucket("2027").and_larger().unwrap()), ["2027", "total"]);
@@ -141,14 +141,14 @@ fn periods_have_names() {
     assert_eq!([Period::from_name("total"), Period::from_name("Day"), Period::from_name("")], [None; 3]);
 }
 
-/// The range of a history: the buckets from that of one day to that of another.
+/// The range of a history: the buckets from one day's to another day's.
 fn range(period: Period, from: &str, to: &str) -> Vec<String> {
     let (first, last) = (period.bucket(day(from)), period.bucket(day(to)));
     texts(std::iter::successors(Some(first), |bucket| bucket.next()).take_while(|bucket| *bucket <= last).collect())
 }
 
 #[test]
-fn a_history_names_every_bucket_of_its_range_once() {
+fn a_history_has_every_bucket_of_its_range_once() {
     assert_eq!(range(Period::Day, "2024-02-28", "2024-03-01"), ["2024-02-28", "2024-02-29", "2024-03-01"]);
     assert_eq!(range(Period::Day, "2026-12-31", "2027-01-01"), ["2026-12-31", "2027-01-01"]);
     assert_eq!(range(Period::Week, "2026-12-27", "2027-01-11"), ["2026-W52", "2026-W53", "2027-W01", "2027-W02"]);
@@ -172,7 +172,7 @@ fn total_and_the_end_of_the_calendar_have_no_successor() {
     }
 }
 
-/// The first day of the period that holds a day, by its own arithmetic.
+/// The first day of the period that contains a day, computed independently of the domain.
 fn first(period: Period, day: NaiveDate) -> NaiveDate {
     match period {
         Period::Day => day,
@@ -186,7 +186,7 @@ proptest! {
     #![proptest_config(cases(2000))]
 
     #[test]
-    fn every_bucket_parses_back_from_its_text_and_holds_its_own_days_only(number in 1..3_652_059_i32, near in -400..=400_i64) {
+    fn every_bucket_parses_back_from_its_text_and_contains_only_its_own_days(number in 1..3_652_059_i32, near in -400..=400_i64) {
         let day = NaiveDate::from_num_days_from_ce_opt(number).unwrap();
         let other = day + chrono::TimeDelta::days(near);
         for bucket in Bucket::of_day(day) {
@@ -202,14 +202,14 @@ proptest! {
     }
 
     #[test]
-    fn stepping_forward_is_stepping_to_the_next_bucket_again_and_again(number in 1..3_000_000_i32, count in 0..120_u32) {
+    fn forward_equals_repeated_calls_of_next(number in 1..3_000_000_i32, count in 0..120_u32) {
         let day = NaiveDate::from_num_days_from_ce_opt(number).unwrap();
         for period in PERIODS {
             let start = period.bucket(day);
             let mut walked = start;
             for _ in 0..count {
                 let next = walked.next().unwrap();
-                // The next bucket begins on the first day that this one does not hold.
+                // The next bucket begins on the first day that this one does not contain.
                 let beyond = walked.first_day().unwrap().iter_days().find(|&day| !walked.contains(day));
                 prop_assert_eq!(next.first_day(), beyond);
                 prop_assert!(next > walked && next.to_string() > walked.to_string());

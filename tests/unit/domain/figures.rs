@@ -1,4 +1,4 @@
-//! Figures that are carried to another day, and views that come late.
+//! Figures that are carried over to another day, and late views.
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -7,7 +7,7 @@ use truycap::domain::figures::{Figure, Figures};
 
 use super::{boxes::Portal, cases};
 
-/// 2014-12-29 to 2023: three new years at which ISO years and calendar years part, and two leap days.
+/// 2014-12-29 to 2023: three new years at which the ISO year and the calendar year differ, and two leap days.
 const FROM: DateTime<Utc> = DateTime::from_timestamp(1_419_811_200, 0).unwrap();
 const DAYS: u64 = 3000;
 
@@ -15,7 +15,7 @@ fn day(number: u64) -> NaiveDate {
     FROM.date_naive() + Days::new(number)
 }
 
-/// A portal with a view on each of those days.
+/// A portal with a view on each of these days.
 fn portal(views: &[u64]) -> Portal {
     let mut portal = Portal::new(Tz::UTC);
     for &number in views {
@@ -25,7 +25,7 @@ fn portal(views: &[u64]) -> Portal {
     portal
 }
 
-/// Numbers of days that are often close to each other: a last one, and some before it.
+/// Day numbers that are often close to each other: the last one, and earlier ones.
 fn days() -> impl Strategy<Value = (u64, Vec<u64>)> {
     (0..DAYS).prop_flat_map(|last| {
         let any = (0..=last).boxed();
@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn views_added_to_figures_count_in_the_day_they_were_received_on((last, views) in days(), known in 0..150_usize) {
+    fn views_added_to_figures_count_on_the_day_they_were_received((last, views) in days(), known in 0..150_usize) {
         let (known, late) = views.split_at(known.min(views.len()));
         let mut figures = portal(known).figures(day(last), None);
         for &number in late {

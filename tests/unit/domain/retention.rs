@@ -15,7 +15,7 @@ use super::{
 
 const KEEP: Retention = Retention { days: 40, weeks: 10, months: 14, years: 3 };
 
-/// The first local day on which a bucket need no longer be there, by its own arithmetic.
+/// The first local day on which a bucket is no longer needed, computed independently of the domain.
 fn free_from(period: Period, day: NaiveDate, keep: Retention) -> NaiveDate {
     match period {
         Period::Day => day + Days::new(u64::from(keep.days) + 1),
@@ -36,7 +36,7 @@ proptest! {
     #![proptest_config(cases(2000))]
 
     #[test]
-    fn a_bucket_is_kept_its_time_in_every_zone_and_gone_two_days_later(
+    fn a_bucket_is_kept_for_its_retention_in_every_zone_and_is_gone_two_days_later(
         number in 0..12_000_u64,
         zone in 0..TZ_VARIANTS.len(),
         (days, weeks, months, years) in (0..400_u32, 0..60_u32, 0..40_u32, 0..9_u32),
@@ -46,7 +46,7 @@ proptest! {
             for period in [Period::Day, Period::Week, Period::Month, Period::Year] {
                 let free = first_instant(zone, free_from(period, day, keep));
                 let bucket = period.bucket(day);
-                prop_assert!(!expired(keep, bucket, free - TimeDelta::seconds(1)), "{} gone too early in {}", bucket, zone);
+                prop_assert!(!expired(keep, bucket, free - TimeDelta::seconds(1)), "{} expired too early in {}", bucket, zone);
                 prop_assert!(expired(keep, bucket, free + TimeDelta::days(2)), "{} kept too long in {}", bucket, zone);
             }
         }
@@ -54,7 +54,7 @@ proptest! {
 }
 
 #[test]
-fn the_zones_furthest_from_utc_are_kept_their_time_too() {
+fn buckets_are_kept_long_enough_in_the_zones_furthest_from_utc() {
     for zone in [Tz::Etc__GMTPlus12, Tz::Pacific__Kiritimati] {
         let (day, free) = ("2026-01-10".parse().unwrap(), first_instant(zone, "2026-02-20".parse().unwrap()));
         assert!(!expired(KEEP, Bucket::Day(day), free - TimeDelta::seconds(1)));
@@ -72,7 +72,7 @@ fn the_defaults_are_40_days_10_weeks_14_months_and_3_years() {
 }
 
 #[test]
-fn totals_and_what_is_kept_past_the_calendars_end_are_never_gone() {
+fn totals_and_buckets_kept_past_the_end_of_the_calendar_never_expire() {
     let for_ever = Retention { days: u32::MAX, weeks: u32::MAX, months: u32::MAX, years: u32::MAX };
     assert_eq!(KEEP.expiry(Bucket::Total), None);
     for bucket in Bucket::of_day("2026-01-10".parse().unwrap()) {

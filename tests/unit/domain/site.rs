@@ -1,4 +1,4 @@
-//! What is a site's id, what an origin, and which day it is on a site.
+//! Which texts are site ids and origins, and which day it is for a site.
 
 use chrono_tz::Tz;
 use truycap::domain::{
@@ -21,7 +21,7 @@ fn a_site_id_is_safe_in_urls_and_keys() {
 }
 
 #[test]
-fn an_origin_is_spelt_as_browsers_spell_it() {
+fn an_origin_is_normalised_as_browsers_do() {
     let known = [
         ("http://portal.example.vn", "http://portal.example.vn"),
         ("https://portal.example.vn", "https://portal.example.vn"),
@@ -53,7 +53,7 @@ fn an_origin_is_spelt_as_browsers_spell_it() {
 }
 
 #[test]
-fn what_is_no_origin_of_a_page_is_refused() {
+fn an_invalid_origin_is_refused() {
     let wrong = [
         "",
         " ",
@@ -124,7 +124,7 @@ fn what_is_no_origin_of_a_page_is_refused() {
 }
 
 #[test]
-fn a_sites_day_is_its_own() {
+fn a_sites_day_follows_its_time_zone() {
     let site = |timezone| Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, rules: Rules::default() };
     let day = |timezone, at: &str| site(timezone).day(at.parse().unwrap()).to_string();
     assert_eq!(day(Tz::Asia__Ho_Chi_Minh, "2019-12-31T16:59:59.999Z"), "2019-12-31");
@@ -153,7 +153,7 @@ fn a_producers_id_has_one_spelling_of_32_digits() {
 }
 
 #[test]
-fn pages_without_an_origin_have_one_by_name() {
+fn the_null_origin_is_accepted() {
     for text in ["null", "NULL"] {
         assert_eq!(Origin::parse(text).unwrap().as_str(), "null");
     }

@@ -39,6 +39,23 @@ async fn a_journal_older_than_the_store_loses_no_view_that_was_recorded_before_t
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_full_journal_keeps_entries_that_a_newer_store_does_not_have() {
+    let store = store_ahead().await;
+    store.ways().mode = Mode::Fails;
+    let journal = FakeJournal::at(100);
+    journal.disk().read_delay = Duration::from_secs(2);
+    let stage = Stage::of(journal, store, &["a"]).await;
+    for _ in 0..3 {
+        stage.record("a", None).await.unwrap();
+    }
+    stage.journal.memory.set_capacity(Some(3));
+    stage.store.ways().mode = Mode::Works;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(stage.record("a", None).await, Err(RecordError::Full));
+    stage.stored_becomes("a", 1 + 3, Duration::from_secs(5)).await;
+}
+
 // In real time: a worker that spins would let no simulated time pass.
 #[tokio::test]
 async fn a_view_recorded_while_the_journal_is_moved_past_the_store_needs_no_other_to_be_applied() {

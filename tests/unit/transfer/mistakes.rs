@@ -108,7 +108,7 @@ fn a_wrong_site_or_article_is_a_mistake() {
             "2: site \"portal2\" is not one of the configured sites",
             "3: site \"\" is not one of the configured sites",
             "4: an article id is longer than 256 bytes of UTF-8",
-            "5: an article id holds a control character",
+            "5: an article id contains a control character",
             "6: site \"Portal\" is not one of the configured sites"
         ]
     );

@@ -1,4 +1,4 @@
-//! A process that does not outlive the test, and what it wrote.
+//! A process that does not outlive the test, and its output.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a stream has said up to now; nothing where the test has no hold of it.
+/// The output of a stream so far; empty if the stream is not piped to the test.
 #[derive(Debug)]
 struct Captured {
     text: Arc<Mutex<Vec<u8>>>,
@@ -43,7 +43,7 @@ impl Captured {
     }
 }
 
-/// How a process ended; the code is `None` where a signal ended it.
+/// How a process ended; the code is `None` if a signal ended it.
 #[derive(Debug)]
 pub struct Finished {
     pub code: Option<i32>,
@@ -60,18 +60,18 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a process, and reads all that it writes.
+    /// Starts a process, and captures its output.
     pub fn spawn(mut command: Command) -> Self {
         Self::new(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
-    /// Takes over a process, and reads those of its streams that are pipes and nobody has taken.
+    /// Takes over a process, and captures those of its streams that are pipes and have not been taken.
     pub fn new(mut child: Child) -> Self {
         let (out, err) = (Captured::new(child.stdout.take()), Captured::new(child.stderr.take()));
         Self { child, out, err }
     }
 
-    /// What it wrote to standard error up to now.
+    /// The standard error so far.
     pub fn log(&self) -> String {
         self.err.so_far()
     }
@@ -80,7 +80,7 @@ impl Process {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it ends by itself.
     #[track_caller]
     pub fn wait(mut self, patience: Duration) -> Finished {
         let deadline = Instant::now() + patience;
@@ -94,7 +94,7 @@ impl Process {
         Finished { code: status.code(), out: self.out.whole(), err: self.err.whole() }
     }
 
-    /// Ends it where it stands, as a power cut would.
+    /// Kills it (SIGKILL).
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -114,7 +114,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // libfaketime leaves these behind where it is killed.
+        // libfaketime leaves these behind when the process is killed.
         let id = self.id();
         for name in [format!("faketime_shm_{id}"), format!("sem.faketime_sem_{id}")] {
             let _ = fs::remove_file(format!("/dev/shm/{name}"));

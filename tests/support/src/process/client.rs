@@ -1,4 +1,4 @@
-//! A client that knows whether an answer came, and whether it came whole.
+//! A client that accepts only complete answers.
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
@@ -8,15 +8,15 @@ use std::{
 
 use serde_json::Value;
 
-/// Longer than the service may take for any answer.
+/// Longer than any answer of the service may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    /// The header, in small letters.
+    /// The header, in lower case.
     pub head: String,
-    /// As text, which a picture is not.
+    /// As text; the bytes of an image are not kept.
     pub body: String,
 }
 

@@ -18,27 +18,27 @@ use super::{
     wait::PATIENCE,
 };
 
-/// Where an instance has its files, and how it is set up. The directory goes with the last copy.
+/// The directory and the settings of an instance. The directory is deleted with the last clone.
 #[derive(Clone, Debug)]
 pub struct Place {
     dir: Arc<TempDir>,
-    /// What the environment says, besides what it says to the test itself.
+    /// Environment variables, in addition to those of the test.
     pub environment: BTreeMap<String, String>,
-    /// The words of another program that starts this one, whose path and arguments follow them.
+    /// The words of a command that starts the program; the program's path and arguments follow them.
     pub launcher: Vec<String>,
-    /// What every command is told before its own arguments.
+    /// Options of every command, before its own arguments.
     pub options: Vec<String>,
 }
 
-/// An address of this machine that no other test has. The port of a service that was killed may be the next one's, which
-/// would count what is still sent to the first.
+/// A loopback address that no other test uses. Otherwise the next service could get the port of a killed one, and would
+/// count the views that are still sent to that.
 fn own_address() -> String {
     static PLACES: AtomicU8 = AtomicU8::new(0);
     let [low, high, ..] = std::process::id().to_le_bytes();
     format!("127.{}.{low}.{}:0", high | 128, PLACES.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The program, which cargo builds beside the tests: they are in `deps`, next to it.
+/// The program, which cargo builds in the parent directory of the tests' `deps`.
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let program = test.parent().unwrap().with_file_name("truycap");
@@ -47,7 +47,8 @@ pub fn program() -> PathBuf {
 }
 
 impl Place {
-    /// Set up as the program is by itself, with free ports on an address of its own, a log in text, and readers whose browsers have no screen.
+    /// The built-in settings, except that ports are free ones on a separate address, the log is text, and headless browsers
+    /// are not bots.
     pub fn new() -> Self {
         let place =
             Self { dir: Arc::new(TempDir::new().unwrap()), environment: BTreeMap::new(), launcher: Vec::new(), options: Vec::new() };
@@ -58,7 +59,7 @@ impl Place {
             .with("BOTS__HEADLESS", "false")
     }
 
-    /// The same with another setting.
+    /// Adds a setting.
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.environment.insert(format!("TRUYCAP_{key}"), value.into());
         self
@@ -68,7 +69,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    /// Writes a file and answers with its path.
+    /// Writes a file and returns its path.
     pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> String {
         fs::write(self.path(name), contents).unwrap();
         self.path(name).to_str().unwrap().into()
@@ -92,7 +93,7 @@ impl Place {
         Process::spawn(self.command(arguments)).wait(PATIENCE)
     }
 
-    /// Runs a command that must work and complain of nothing, and answers with what it wrote.
+    /// Runs a command that must succeed with an empty standard error, and returns its standard output.
     #[track_caller]
     pub fn ok(&self, arguments: &[&str]) -> String {
         let finished = self.run(arguments);

@@ -1,4 +1,4 @@
-//! A process that serves, and the figures it shows.
+//! A serving process, and its figures.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
     wait::{eventually, within},
 };
 
-/// The names of the nine figures, in the order of all interfaces.
+/// The names of the nine figures, in the order of every interface.
 pub const NAMES: [&str; 9] =
     ["total", "today", "yesterday", "this_week", "last_week", "this_month", "last_month", "this_year", "last_year"];
 
@@ -25,7 +25,7 @@ pub struct Service {
 }
 
 impl Place {
-    /// Starts the service, and returns at once. A file `truycap.toml` in its directory is its configuration.
+    /// Starts the service, and returns at once. If its directory has a `truycap.toml`, that is its configuration.
     pub fn spawn(&self) -> Process {
         let file = self.path("truycap.toml");
         let arguments = if file.exists() { vec!["serve", "--config", "truycap.toml"] } else { vec!["serve"] };
@@ -44,7 +44,7 @@ impl Place {
         Service { process, public, admin }
     }
 
-    /// Starts the service, and returns when it takes views.
+    /// Starts the service, and returns when it accepts views.
     pub fn start(&self) -> Service {
         let service = self.start_unready();
         eventually("the service is ready", || service.ready().filter(|answer| answer.status == 200));
@@ -53,7 +53,7 @@ impl Place {
 }
 
 impl Place {
-    /// The nine figures as the command line gives them.
+    /// The nine figures that the command line prints.
     pub fn figures(&self, arguments: &[&str]) -> [u64; 9] {
         let text = self.ok(&[&["figures"], arguments].concat());
         let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
@@ -69,7 +69,7 @@ impl Service {
         Client::connect(&self.public).unwrap()
     }
 
-    /// What `/readyz` says, where it says anything.
+    /// The answer of `/readyz`, if there is one.
     pub fn ready(&self) -> Option<Answer> {
         Client::connect(&self.admin).and_then(|mut client| client.get("/readyz")).ok()
     }
@@ -78,11 +78,11 @@ impl Service {
         self.client().get(path).unwrap()
     }
 
-    /// What the service says of a site and of some articles as soon as it is in step with the store.
+    /// The figures of a site and of some articles, once the service is in sync with the store.
     pub fn answer(&self, site: &str, articles: &[&str]) -> Value {
         let query: Vec<_> = articles.iter().map(|article| format!("article={article}")).collect();
         let path = format!("/v1/sites/{site}/figures?{}", query.join("&"));
-        within(Duration::from_secs(15), "the figures are in step with the store", || {
+        within(Duration::from_secs(15), "the figures are in sync with the store", || {
             let answer = self.get(&path);
             assert_eq!(answer.status, 200, "{answer:?}");
             Some(answer.json()).filter(|body| body["stale"] == false)
@@ -99,7 +99,7 @@ impl Service {
         nine(&self.answer(site, &[article])["articles"][article])
     }
 
-    /// Tells it to stop, and expects that it does as it should.
+    /// Stops it with SIGTERM, and checks that it exits with code 0.
     pub fn stop(self) -> Finished {
         self.process.signal("TERM");
         let finished = self.process.wait(Duration::from_secs(10));
@@ -108,7 +108,7 @@ impl Service {
     }
 }
 
-/// The nine figures of an answer, and no more.
+/// The figures of an answer, which must be exactly the nine.
 #[track_caller]
 pub fn nine(figures: &Value) -> [u64; 9] {
     assert_eq!(figures.as_object().map(Map::len), Some(9), "{figures}");

@@ -1,14 +1,14 @@
-//! Waiting without sleeping and hoping.
+//! Waiting for a condition instead of for a fixed time.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// How long anything may take that has no limit of its own. Generous: the machine may be busy.
+/// The deadline of everything that has no deadline of its own. Generous, because the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asks again and again until there is an answer.
+/// Polls until there is an answer.
 pub fn within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + patience;
     loop {
@@ -20,7 +20,7 @@ pub fn within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option
     }
 }
 
-/// The same for what has no limit of its own.
+/// Polls until there is an answer, for at most [`PATIENCE`].
 pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     within(PATIENCE, what, ask)
 }
