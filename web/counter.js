@@ -41,7 +41,7 @@
     return make('section', { className: 'truycap-box', lang: vi ? 'vi' : 'en' },
       make('h2', {}, vi ? 'Thống kê truy cập' : 'Visitor statistics'),
       make('p', { className: 'truycap-total' },
-        // Screen readers get the number in words instead of eleven single digits.
+        // Screen readers get the whole number instead of eleven single digits.
         make('span', { className: 'truycap-said' }, vi ? 'Tổng số lượt truy cập:' : 'Total views:', ' ', text(figures.total)),
         make('span', { className: 'truycap-digits', ariaHidden: true },
           ...[...zeros(figures.total, 11)].map(n => make('i', {}, n)),
