@@ -1,4 +1,4 @@
-# What a checkout is worked with; `make help` lists it.
+# Targets for development; `make help` lists them.
 
 CARGO ?= cargo
 
@@ -11,37 +11,41 @@ help: ## list the targets
 run: ## serve on 127.0.0.1:8080 with the built-in configuration
 	$(CARGO) run --release
 
-set-up: ## install what the tests need beyond Rust, where it is missing
+set-up: ## install missing programs that the tests need
 	@bash scripts/set-up.sh
 
 check: ## formatting, lints, documentation
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-# One after the other, under `make -j` too: they share cargo's lock, and the cheaper one speaks first.
-test: set-up ## everything that must pass before a merge
+# Sequential, even with `make -j`: both need cargo's lock, and the cheaper one should report first.
+test: set-up ## check, then all tests; must pass before a merge
 	$(MAKE) check
-	$(CARGO) test
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc; \
+	else \
+	    $(CARGO) test --workspace; \
+	fi
 
 bench: ## the load benchmark and the micro-benchmarks
 	@bash scripts/set-up.sh redis-server:redis-server
-	$(CARGO) bench --bench load --bench hot_path
+	$(CARGO) bench --workspace --bench load --bench hot_path
 
-bench-memory: ## what articles take in the stores, and the process in memory
+bench-memory: ## store bytes per article, and resident memory
 	@bash scripts/set-up.sh redis-server:redis-server
 	$(CARGO) bench --bench load -- memory
 
-bench-instructions: ## how many instructions a view takes, under valgrind
+bench-instructions: ## instructions of each step of a view, under valgrind
 	@bash scripts/instructions.sh
 
-profile: ## where the time goes under load, as flame graphs
+profile: ## flame graphs of the service under load
 	@bash scripts/profile.sh
 
-soak: set-up ## what takes long: the simulation over a hundred thousand schedules, many more kills, what memory is taken by crowds, every alert, the interface against its document, a fuzzer on what comes from outside
+soak: set-up ## the long tests: 100 000 simulated schedules, more kills, memory under load, every alert, the OpenAPI document, fuzzing
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
-	TRUYCAP_SOAK=1 $(CARGO) test --release --test redis
-	TRUYCAP_SOAK=1 $(CARGO) test --release --test memory -- --nocapture --test-threads 1
-	$(CARGO) test --test deploy -- --ignored
+	TRUYCAP_SOAK=1 $(CARGO) test --release --test system redis::
+	TRUYCAP_SOAK=1 $(CARGO) test --release --test system memory:: -- --nocapture --test-threads 1
+	$(CARGO) test --test system deploy:: -- --ignored
 	bash scripts/openapi.sh
 	bash scripts/fuzz.sh

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# Lets libFuzzer look for inputs that break what tests/fuzz promises, each target for so many seconds: 60, or the first
-# argument. It goes by the code that an input reaches, beginning with the corpus in the repository.
+# Fuzzes the targets of tests/fuzz with libFuzzer, each for 60 seconds or for the seconds in the first argument. It is
+# guided by coverage and starts from the corpus in the repository.
 #
-# The stable compiler takes the flags. They are those of cargo-bolero, which would build every other test as well, and
-# could not link the program. libFuzzer comes with bolero's sources and takes a C++ compiler. What it finds is kept in
-# target/fuzz/corpus, and what fails in target/fuzz/failed-*: once mended, such a file belongs into
-# tests/fuzz/__fuzz__/NAME/corpus.
+# The flags are those of cargo-bolero and work on stable Rust. cargo-bolero itself would build all other tests too, and
+# cannot link the program. libFuzzer comes with bolero's sources and needs a C++ compiler. Found inputs are kept in
+# target/fuzz/corpus, failing ones in target/fuzz/failed-*: after the fix, move those to tests/fuzz/__fuzz__/NAME/corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,16 +16,16 @@ flags=(
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
     -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares
-    # cargo builds the program beside every test. It is not run here, and has no libFuzzer to count for it.
+    # cargo also builds the program, which has no libFuzzer to link. It is not run here.
     -Clink-arg=-Wl,--unresolved-symbols=ignore-all
 )
 export RUSTFLAGS="${flags[*]}" CARGO_INCREMENTAL=0
-# With a target named, the flags are not for build scripts.
+# With --target, the flags do not apply to build scripts.
 host=$(rustc -vV | sed -n 's/^host: //p')
 fuzz=(cargo test --quiet --target "$host" --target-dir target/fuzz --test fuzz --)
 
 mapfile -t tests < <("${fuzz[@]}" --list | sed -n 's/: test$//p')
-((${#tests[@]})) # none where it was not built
+((${#tests[@]})) # fails if nothing was built
 for test in "${tests[@]}"; do
     name=${test%%::*}
     log=target/fuzz/$name.log
@@ -38,7 +37,7 @@ for test in "${tests[@]}"; do
     )
     if ! BOLERO_LIBFUZZER_ARGS="${arguments[*]}" "${fuzz[@]}" "$test" --exact --nocapture --test-threads 1 >"$log" 2>&1; then
         tail -n 60 "$log"
-        echo "libFuzzer broke $name; all that it said is in $log" >&2
+        echo "libFuzzer broke $name; its output is in $log" >&2
         exit 1
     fi
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

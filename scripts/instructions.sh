@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Counts the instructions of the hot path: benches/instructions.rs. Its arguments are gungraun's, as --save-baseline=main.
+# Counts the instructions of the hot path (benches/micro/instructions.rs). Arguments go to gungraun, such as
+# --save-baseline=main.
 #
-# gungraun's runner must be of the library's version. It is installed into target/, so nothing else of the system changes;
-# valgrind is installed with apt-get where it is missing.
+# Installs gungraun's runner, in the library's version, into target/, and valgrind with apt-get if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
@@ -11,4 +11,4 @@ bash scripts/set-up.sh valgrind:valgrind
 version=$("$cargo" pkgid gungraun | sed 's/.*[#@]//')
 tool=$PWD/target/gungraun-$version
 [[ -x $tool/bin/gungraun-runner ]] || "$cargo" install --quiet --locked --root "$tool" --version "$version" gungraun-runner
-GUNGRAUN_RUNNER=$tool/bin/gungraun-runner "$cargo" bench --bench instructions -- "$@"
+GUNGRAUN_RUNNER=$tool/bin/gungraun-runner "$cargo" bench --package truycap-micro-benches --bench instructions -- "$@"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Has schemathesis ask a running truycap thousands of things that its OpenAPI document allows or forbids: no answer may be
-# 5xx, have a status that the document does not name, or differ from its schema. It takes half a minute.
+# Tests a running truycap with schemathesis: thousands of requests that the OpenAPI document allows or forbids. No answer
+# may be 5xx, have an undocumented status, or differ from its schema. Takes half a minute.
 #
-# schemathesis is installed into target/, so nothing else of the system changes. It needs Python 3.10 or later with venv.
+# Installs schemathesis into target/. Needs Python 3.10 or later with venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +27,7 @@ export TRUYCAP_STORE__URL="sqlite:$place/truycap.db" TRUYCAP_JOURNAL__PATH="$pla
 target/debug/truycap serve 2>>"$place/log" &
 service=$!
 
-# It logs the port that it got.
+# The log has the port.
 address=
 for _ in $(seq 100); do
     address=$(sed -n 's/.*"public":"\([^"]*\)".*/\1/p' "$place/log")
@@ -39,14 +39,14 @@ if [[ -z $address ]]; then
     exit 1
 fi
 
-# Not `positive_data_acceptance`: no schema can say that an id is at most 256 bytes long, that `from` is a bucket of the
-# kind `by`, or what a text is to be; what is wrong in these is rightly 400. What it
-# keeps for the next run goes with the place.
+# Without `positive_data_acceptance`: no schema can express that an id has at most 256 bytes, that `from` is a bucket of
+# the kind `by`, or the form of a text, so some valid data is rightly 400. schemathesis keeps its state in $place, which
+# is deleted.
 (cd "$place" && "$tool/bin/schemathesis" run "http://$address/v1/openapi.json" \
     --checks all --exclude-checks positive_data_acceptance \
     --max-examples 200 --request-timeout 10 --continue-on-failure)
 
-# It was not hurt: it stops in order, and has nothing to complain of.
+# The service must still stop in order and log no warning.
 kill "$service"
 wait "$service"
 service=

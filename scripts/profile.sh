@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Where the processor time goes while views are counted, on SQLite and on Redis, of one site, of 1000 sites and of 1 000 000
-# articles: a flame graph of each and a list of the functions that use most, in target/profile/. BENCH_SECONDS (5) is how long.
+# Profiles the counting of views on SQLite and on Redis, with one site, 1000 sites and 1 000 000 articles: a flame graph
+# and a list of the most expensive functions of each, in target/profile/. BENCH_SECONDS (5) is the length of each run.
 #
-# perf samples by the clock, so it works in virtual machines that have no counters. It wants to be root, or
-# kernel.perf_event_paranoid to be 1 or less. It is installed with apt-get, and inferno, which draws, into target/.
+# perf samples by the clock, so virtual machines without hardware counters work. It needs root, or
+# kernel.perf_event_paranoid of 1 or less. Installs perf with apt-get, and inferno, which draws the graphs, into target/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
@@ -13,7 +13,7 @@ inferno=0.12.8
 tool=$PWD/target/inferno-$inferno
 [[ -x $tool/bin/inferno-flamegraph ]] || "$cargo" install --quiet --locked --root "$tool" --version "$inferno" inferno
 
-# The stack is found by frame pointers, SQLite's too: cheap enough not to change what is measured.
+# Stacks by frame pointers, also in SQLite: cheap enough not to change the result.
 RUSTFLAGS="-C force-frame-pointers=yes" CFLAGS="-fno-omit-frame-pointer" "$cargo" bench --profile profiling --bench load -- profile
 mkdir -p target/profile
 for data in target/tmp/{sqlite,redis}{,-sites,-articles}.perf; do

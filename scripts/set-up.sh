@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests start or are built with, on Debian and its kin; quick and offline where all of
-# them are there.
-# Given other programs, as `perf:linux-perf`, it installs those instead.
+# Installs missing programs that the tests start or are built with, on Debian and derivatives. Quick and offline if none
+# is missing. With arguments such as `perf:linux-perf`, it installs those instead.
 #
-# The tests start their own servers on free ports, so none should be left running here. Debian's packages of servers
-# start them and enable them at boot. SYSTEMD_OFFLINE makes systemctl, and RUNLEVEL=1 the older init scripts, pass over
-# the start, for this one call of apt-get; what is newly installed is then disabled. A server that was there before
-# is not missing, so it is left as it is.
+# Debian starts servers when it installs them and enables them at boot, but the tests start their own. So SYSTEMD_OFFLINE
+# (systemctl) and RUNLEVEL=1 (older init scripts) prevent the start during this call of apt-get, and newly installed
+# servers are then disabled. A server that is already installed is left as it is.
 set -euo pipefail
 
 # program or file: package
@@ -25,12 +23,12 @@ missing=()
 for need in "${needs[@]}"; do
     command -v "${need%%:*}" >/dev/null || missing+=("${need#*:}")
 done
-# The library has no program of its own; the multiarch folder is the machine's.
+# A library without a program; its multiarch directory depends on the machine.
 (($#)) || compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || missing+=(libfaketime)
 ((${#missing[@]})) || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "These are needed: ${missing[*]} (named as Debian's packages): please install them." >&2
+    echo "Please install these (names of Debian packages): ${missing[*]}" >&2
     exit 1
 fi
 as_root() {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings the list of known bots up to date: the npm package crawler-user-agents, of the version named here or given.
-# Needs npm and python3. Look at what changed, and run `cargo test --test bots` before committing it.
+# Updates the list of known bots from the npm package crawler-user-agents, in the version below or the first argument.
+# Needs npm and python3. Review the changes and run `cargo test --test unit bots::` before you commit them.
 set -eu
 version=${1:-1.60.0}
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -21,8 +21,8 @@ def write(path, lines):
     open(f"{root}/{path}", "w", encoding="utf-8").write("\n".join(head + lines) + "\n")
 
 
-write("src/http/crawlers/patterns.txt", list(dict.fromkeys(entry["pattern"] for entry in entries)))
-write("tests/bots/crawlers.txt", sorted({text for entry in entries for text in entry["instances"] if "\n" not in text}))
-open(f"{root}/src/http/crawlers/LICENSE", "w").write(open("package/LICENSE").read())
-open(f"{root}/tests/bots/LICENSE", "w").write(open("package/LICENSE").read())
+write("src/audience/crawlers/patterns.txt", list(dict.fromkeys(entry["pattern"] for entry in entries)))
+write("tests/unit/bots/crawlers.txt", sorted({text for entry in entries for text in entry["instances"] if "\n" not in text}))
+open(f"{root}/src/audience/crawlers/LICENSE", "w").write(open("package/LICENSE").read())
+open(f"{root}/tests/unit/bots/LICENSE", "w").write(open("package/LICENSE").read())
 PYTHON

@@ -1,13 +1,14 @@
-//! The service: how its parts are put together, and in which order they stop.
+//! The service: how its parts are put together, and in which order they start and stop.
 //!
-//! Start: listeners, journal, store, recorder, HTTP. So a port that is taken or a journal that is held is told before
+//! Start: listeners, journal, store, recorder, HTTP. So a port that is taken or a journal that is held is reported before
 //! anything is written.
 //!
-//! SIGHUP: the configuration is read again, and what can change meanwhile does; see `reload`.
+//! SIGHUP: the configuration is loaded again, and what can change in a running service takes effect; see `reload`.
 //!
-//! Stop, on SIGTERM or SIGINT: no new connections, requests under way are finished; the recorder writes and applies what
-//! it holds; store and journal are closed. The deadlines of all steps together are less than the ten seconds that
-//! container engines wait. What the store could not be given in time is in the journal, and applied at the next start.
+//! Stop, on SIGTERM or SIGINT: no new connections are accepted, and requests in progress are finished; the recorder writes
+//! and applies what it holds; store and journal are closed. The deadlines of all steps together are less than the ten
+//! seconds that container engines wait. What the store did not get in time is in the journal, and is applied at the next
+//! start.
 
 use std::{
     io,
@@ -19,22 +20,22 @@ use std::{
 
 use chrono::Utc;
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
-    task::JoinHandle,
+    task::JoinSet,
     time::timeout,
 };
 use tracing::{info, warn};
 
 use crate::{
+    audience::{Audience, BotsError},
     config::{Config, Mistakes, StoreUrl},
-    http::{Admin, Audience, BotsError, Limits, Public, Rates, Responder, serve},
+    http::{Admin, Limits, Public},
     journal::{
         Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
     },
-    readers::{Readers, tend},
     recorder::{self, Handle, Recorder},
     store::{
         Store,
@@ -43,83 +44,85 @@ use crate::{
     },
 };
 
+mod listener;
 mod reload;
 
-use reload::{Demo, Reload};
+use listener::{Listener, bind};
+use reload::{DemoSite, Reloader};
 
-/// The most open connections of the admin listener.
+/// The maximum number of open connections of the admin listener.
 const ADMIN_CONNECTIONS: usize = 4096;
 
-/// How many connections the system keeps for a listener that has not accepted them yet; it may allow fewer. Beyond them a
-/// client hears nothing, and tries again after a second. The usual 128 are full within the time that a busy processor takes
-/// to come back to us.
-const BACKLOG: u32 = 4096;
+/// How often the store is asked for advice, a second apart, until it answers.
+const ADVICE_ATTEMPTS: u32 = 300;
 
-/// How long requests under way may take after the signal to stop.
-const FINISH_REQUESTS: Duration = Duration::from_secs(3);
-
-/// How often the store's server is asked what could be better about it, a second apart, until it answers.
-const ADVICE_TRIES: u32 = 300;
-
-/// How long the recorder may take to write and apply what it holds.
+/// How long the recorder can take to write and apply what it holds.
 const FINISH_RECORDING: Duration = Duration::from_secs(3);
 
-/// How long the admin listener and the store may take to close: a client may dawdle, and somebody else lock the file.
+/// How long the admin listener and the store can take to close: a client can be slow, and another process can lock the file.
 const FINISH_CLOSING: Duration = Duration::from_secs(1);
 
-/// Why the service did not start, or ended.
+/// Why the service ended.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum RunError {
+    /// It could not start.
+    #[error("cannot start: {0}")]
+    Start(#[from] StartError),
+    /// The recorder failed.
+    #[error("{0}")]
+    Recorder(#[from] recorder::Failure),
+}
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
-        /// The address as it is configured.
+        /// The configured address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The journal cannot be opened.
     #[error("{0}")]
-    Journal(#[from] OpenError),
-    /// The embedded store cannot be opened.
-    #[error("{0}")]
-    Store(#[from] sqlite::OpenError),
+    OpenJournal(#[from] OpenError),
     /// The journal cannot be read.
     #[error("{0}")]
-    JournalUnread(#[from] JournalError),
-    /// The recorder could not go on.
+    ReadJournal(#[from] JournalError),
+    /// The embedded store cannot be opened.
     #[error("{0}")]
-    Recorder(#[from] recorder::Failure),
+    OpenStore(#[from] sqlite::OpenError),
     /// The rules about bots cannot be used.
     #[error("{0}")]
     Bots(#[from] BotsError),
-    /// The system does not let the process wait for signals.
+    /// The process cannot receive signals.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
 }
 
-/// Opens the configured store. A Redis need not be there yet.
+/// Opens the configured store. A Redis need not be reachable yet.
 ///
 /// # Errors
-/// Where it cannot be used.
-pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+/// If the embedded store cannot be opened.
+pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, sqlite::OpenError> {
     Ok(match &config.store {
-        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(sqlite::Config { path: path.clone() }, config.retention, Utc::now)?),
+        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, config.retention, Utc::now)?),
         StoreUrl::Redis(url) => {
-            let place = redis::Config { url: url.clone(), prefix: config.prefix.clone(), wait: config.wait };
+            let place = redis::RedisStoreConfig { url: url.clone(), prefix: config.prefix.clone(), wait: config.wait };
             Arc::new(RedisStore::open(place, config.retention, Utc::now))
         }
     })
 }
 
-/// Runs the service until it is told to stop. `load` reads the configuration again when it is told to.
+/// Runs the service until SIGTERM or SIGINT. `load` loads the configuration again at SIGHUP.
 ///
 /// # Errors
-/// Where it cannot start, or its journal fails.
-pub async fn run(config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(Failure::Signals)?;
+/// If it cannot start, or its recorder fails.
+pub async fn run(config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let service = Service::start(config).await?;
     let stop = async {
         tokio::select! {
@@ -130,38 +133,29 @@ pub async fn run(config: Config, load: impl Fn() -> Result<Config, Mistakes>) ->
     service.run_until(stop, async || hang_up.recv().await.map(|()| load())).await
 }
 
-/// A running service.
+/// A running service. It owns all of its tasks, and joins them when it stops.
 struct Service {
+    journal: Arc<SqliteJournal>,
+    store: Arc<dyn Store>,
     recorder: Recorder,
     public: Listener,
     admin: Listener,
-    journal: Arc<SqliteJournal>,
-    store: Arc<dyn Store>,
-    /// Ends by itself, or with the service.
-    advice: JoinHandle<()>,
-    /// Looks after what is known of readers and clients; ends with the service.
-    tending: JoinHandle<()>,
-    reload: Reload,
-}
-
-/// A listener's task, and how it is told to stop.
-struct Listener {
-    stop: watch::Sender<bool>,
-    task: JoinHandle<usize>,
+    /// Tasks without results: they log advice, and maintain what is known of visitors and clients.
+    background: JoinSet<()>,
+    reloader: Reloader,
 }
 
 impl Service {
-    async fn start(mut config: Config) -> Result<Self, Failure> {
+    async fn start(mut config: Config) -> Result<Self, StartError> {
+        let bind = |address| bind(address).map_err(|error| StartError::Listen { address, error });
         let public = bind(config.listen.public)?;
         let admin = bind(config.listen.admin)?;
-        let readers = Arc::new(Readers::new(matches!(config.store, StoreUrl::Redis(_))));
-        let rates = Arc::new(Rates::new(config.clients.max_requests_per_second, Instant::now));
-        let audience = Audience::new(config.clients.clone(), &config.bots, Arc::clone(&readers), Arc::clone(&rates))?;
+        let shared_visitors = matches!(config.store, StoreUrl::Redis(_));
+        let audience = Arc::new(Audience::new(config.clients.clone(), &config.bots, shared_visitors, Instant::now)?);
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
         let store = open_store(&config)?;
-        let demo = config.sites.first().filter(|_| config.demo).map(|site| Demo::new(site.id.clone(), &public));
-        demo.iter().for_each(|demo| demo.welcome(&mut config.sites));
-        let count = config.sites.len();
+        let demo = config.sites.first().filter(|_| config.demo).map(|site| DemoSite::new(site.id.clone(), &public));
+        demo.iter().for_each(|demo| demo.allow_local_origins(&mut config.sites));
         let (handle, recorder) = recorder::spawn(
             config.recorder.clone(),
             config.sites.clone(),
@@ -172,34 +166,36 @@ impl Service {
         .await?;
         handle.metrics().journal.max_bytes.set(i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX));
         let address = |listener: &TcpListener| listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
-        info!(version = env!("CARGO_PKG_VERSION"), public = address(&public), admin = address(&admin), store = %config.store, sites = count, "counting");
-        let reload = Reload::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
-        let (public, admin) = listen(handle, public, admin, &reload, audience);
-        let advice = tokio::spawn(log_advice(Arc::clone(&store)));
-        let tended = Arc::clone(&store);
-        let tending = tokio::spawn(async move {
-            tokio::join!(tend(readers, tended, Utc::now), rates.tend());
-        });
-        Ok(Self { recorder, public, admin, journal, store, advice, tending, reload })
+        let (version, sites) = (env!("CARGO_PKG_VERSION"), config.sites.len());
+        info!(version, public = address(&public), admin = address(&admin), store = %config.store, sites, "serving");
+        let reloader = Reloader::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
+        let (public, admin) = listen(handle, public, admin, &reloader, Arc::clone(&audience));
+        let mut background = JoinSet::new();
+        background.spawn(log_advice(Arc::clone(&store)));
+        let maintained = Arc::clone(&store);
+        background.spawn(async move { audience.maintain(maintained, Utc::now).await });
+        Ok(Self { journal, store, recorder, public, admin, background, reloader })
     }
 
     async fn run_until(
         mut self,
         stop: impl Future<Output = ()>,
-        mut again: impl AsyncFnMut() -> Option<Result<Config, Mistakes>>,
-    ) -> Result<(), Failure> {
+        mut reloaded: impl AsyncFnMut() -> Option<Result<Config, Mistakes>>,
+    ) -> Result<(), RunError> {
         let mut stop = pin!(stop);
-        let failure = loop {
+        loop {
             tokio::select! {
-                () = &mut stop => break None,
-                failure = self.recorder.failed() => break Some(failure),
-                Some(loaded) = again() => self.reload.take(loaded, &mut self.recorder),
+                () = &mut stop => break,
+                // What is still held must not be written: the next start reads the journal again.
+                failure = self.recorder.failed() => return Err(failure.into()),
+                Some(loaded) = reloaded() => self.reloader.apply(loaded, &mut self.recorder),
             }
-        };
-        if let Some(failure) = failure {
-            // Nothing that is still held may be written on: the next start reads the journal afresh.
-            return Err(failure.into());
         }
+        self.stop().await;
+        Ok(())
+    }
+
+    async fn stop(mut self) {
         info!("stopping: finishing requests");
         let late = self.public.stop().await;
         if late > 0 {
@@ -207,46 +203,24 @@ impl Service {
         }
         let drained = self.recorder.shutdown(FINISH_RECORDING).await;
         for site in &drained.waiting {
-            warn!(%site, "the store has not got this site's last views; they are in the journal, and applied at the next start");
+            warn!(%site, "the store lacks this site's last views; they are in the journal, and will be applied at the next start");
         }
-        self.advice.abort();
-        self.tending.abort();
-        let closing = async { tokio::join!(self.admin.stop(), self.store.close(), self.advice, self.tending) };
+        let closing = async { tokio::join!(self.background.shutdown(), self.admin.stop(), self.store.close()) };
         if timeout(FINISH_CLOSING, closing).await.is_err() {
-            warn!("the store or the admin listener was not closed in time; nothing is lost");
+            warn!("the store or the admin listener did not close in time; nothing is lost");
         }
         let journal = self.journal;
-        let closed = timeout(FINISH_CLOSING, tokio::task::spawn_blocking(move || journal.close())).await;
-        match closed {
+        match timeout(FINISH_CLOSING, tokio::task::spawn_blocking(move || journal.close())).await {
             Ok(Ok(Ok(()))) => info!("stopped"),
-            Ok(Ok(Err(error))) => warn!(%error, "the journal was not closed in order; nothing is lost"),
-            Ok(Err(_)) | Err(_) => warn!("the journal was not closed in order; nothing is lost"),
+            Ok(Ok(Err(error))) => warn!(%error, "the journal was not closed cleanly; nothing is lost"),
+            Ok(Err(_)) | Err(_) => warn!("the journal was not closed cleanly; nothing is lost"),
         }
-        Ok(())
     }
 }
 
-impl Listener {
-    fn spawn<R: Responder>(listener: TcpListener, responder: Arc<R>, max_connections: watch::Receiver<usize>) -> Self {
-        let (stop, mut stopping) = watch::channel(false);
-        let shutdown = async move {
-            // A sender that is gone says stop as well.
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        let task = tokio::spawn(serve(listener, responder, Limits::default(), max_connections, shutdown, FINISH_REQUESTS));
-        Self { stop, task }
-    }
-
-    /// Stops, and answers how many connections did not finish in time.
-    async fn stop(self) -> usize {
-        self.stop.send_replace(true);
-        self.task.await.unwrap_or(0)
-    }
-}
-
-/// Logs what could be better about the store's server, once it answers. One that is away for long is not waited for.
+/// Logs the store's advice when it first answers. Gives up on a store that stays unreachable.
 async fn log_advice(store: Arc<dyn Store>) {
-    for _ in 0..ADVICE_TRIES {
+    for _ in 0..ADVICE_ATTEMPTS {
         if let Ok(advice) = store.advice().await {
             for sentence in advice {
                 warn!("{sentence}");
@@ -257,19 +231,8 @@ async fn log_advice(store: Arc<dyn Store>) {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listen = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // After a restart, connections of the process before may still be on their way out.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    listen().map_err(|error| Failure::Listen { address, error })
-}
-
-fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reload: &Reload, audience: Audience) -> (Listener, Listener) {
-    let pages = Public::new(handle.clone(), reload.demo(), &Limits::default(), audience);
+fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reloader: &Reloader, audience: Arc<Audience>) -> (Listener, Listener) {
+    let pages = Public::new(handle.clone(), reloader.demo(), &Limits::default(), audience);
     let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
-    (Listener::spawn(public, pages, reload.max_connections()), Listener::spawn(admin, Admin::new(handle), admin_connections))
+    (Listener::spawn(public, pages, reloader.max_connections()), Listener::spawn(admin, Admin::new(handle), admin_connections))
 }

@@ -6,20 +6,21 @@
 //! - 1 [`telemetry`]: what the process says of itself
 //! - 1 [`journal`]: the local log every view is written to before it is acknowledged
 //! - 1 [`store`]: where the counters live
+//! - 2 [`audience`]: who counts: which hits are views, and of which article
 //! - 2 [`recorder`]: from a view to a durable entry, from entries to counters, and back to figures
-//! - 2 [`transfer`]: counters from and to CSV files, and the figures as text
+//! - 3 [`transfer`]: counters from and to CSV files, and the figures as text
 //! - 3 [`http`]: the interface: what may be asked, by whom, and how it is answered
 //! - 4 [`config`]: one plain configuration per module, from a file and the environment
 //! - 5 [`app`]: how the parts are put together, and in which order they stop
 //! - 6 [`cli`]: the command line
 
 pub mod app;
+pub mod audience;
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod http;
 pub mod journal;
-pub mod readers;
 pub mod recorder;
 pub mod store;
 pub mod telemetry;

@@ -1,4 +1,4 @@
-//! What truycap is measured against: the same HTTP library and runtime, doing nothing.
+//! The server that truycap is compared with: the same HTTP library and runtime, doing nothing.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -7,7 +7,7 @@ use hyper::{Response, StatusCode, body::Bytes, server::conn::http1, service::ser
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-/// Answers 204 to everything, for ever. The runtime is built as the service's is, in src/cli/mod.rs.
+/// Answers 204 to every request, for ever. The runtime is built as the service's is, in src/cli/mod.rs.
 pub(crate) fn serve(address: SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

@@ -1,9 +1,9 @@
-//! A load generator: connections that send views or read figures, each its next request when the last one is answered
-//! (closed loop), or by a timetable that knows nothing of answers (open loop).
+//! A load generator: connections that send views or read figures. Each sends its next request when the last one is answered
+//! (closed loop), or on a schedule that does not depend on answers (open loop).
 //!
-//! In an open loop a request's time begins when it was due, not when it could be sent, so that a pause of the server is
-//! paid for by all that should have been sent meanwhile. A timer is good for a millisecond, which is more than an answer
-//! takes: so the last of the wait is spent asking for the time, and the generator's threads are always busy then.
+//! In an open loop, a request's latency begins when it was due, not when it could be sent, so that a pause of the server
+//! counts for all requests that were due during it. A timer is accurate to a millisecond, which is more than an answer
+//! takes. So the end of each wait is a busy loop, and the generator's threads are always busy then.
 
 use std::{
     net::SocketAddr,
@@ -21,25 +21,25 @@ use tokio::{
 
 use super::requests::{Load, Requests};
 
-/// How long nothing is measured after the load has begun.
+/// The time between the start of the load and that of measuring.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// How long after the end an answer may come; a connection that waits longer has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// A timer may be late by so much.
-const TIMER: Duration = Duration::from_millis(2);
+/// The longest wait for an answer after the end; a connection that waits longer has failed.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How late a timer can be.
+const TIMER_LATENESS: Duration = Duration::from_millis(2);
 
-/// What came of it.
-pub(crate) struct Outcome {
-    /// Answers in the measured time, and all there were.
+/// The result of a run.
+pub(crate) struct Measurement {
+    /// Answers in the measured time, and all answers.
     pub(crate) answers: u64,
     pub(crate) all: u64,
     /// Microseconds.
     pub(crate) latency: Histogram<u64>,
-    /// How long was measured, in seconds.
+    /// The measured time in seconds.
     pub(crate) elapsed: f64,
 }
 
-impl Outcome {
+impl Measurement {
     fn new(elapsed: f64) -> Self {
         Self { answers: 0, all: 0, latency: Histogram::new_with_bounds(1, 60_000_000, 3).expect("bounds in order"), elapsed }
     }
@@ -55,17 +55,17 @@ impl Outcome {
     }
 }
 
-/// The threads of the generator: half of the machine.
+/// The generator's threads: half of the processors.
 pub(crate) fn threads() -> usize {
     (thread::available_parallelism().map_or(2, std::num::NonZero::get) / 2).max(1)
 }
 
-/// Loads a server. `measuring` is called when measuring begins and when it ends.
-pub(crate) fn run(address: SocketAddr, load: Load, mut measuring: impl FnMut()) -> Outcome {
+/// Puts a server under load. `measuring` is called when measuring begins and when it ends.
+pub(crate) fn run(address: SocketAddr, load: Load, mut measuring: impl FnMut()) -> Measurement {
     let threads = threads().min(load.connections);
     let begin = Instant::now() + WARM_UP;
     let end = begin + Duration::from_secs(load.seconds);
-    let mut outcome = Outcome::new(load.seconds as f64);
+    let mut measurement = Measurement::new(load.seconds as f64);
     thread::scope(|scope| {
         let drivers: Vec<_> = (0..threads)
             .map(|thread| {
@@ -77,29 +77,29 @@ pub(crate) fn run(address: SocketAddr, load: Load, mut measuring: impl FnMut()) 
             thread::sleep(moment.saturating_duration_since(Instant::now()));
             measuring();
         }
-        drivers.into_iter().for_each(|driver| outcome.add(&driver.join().expect("no connection failed")));
+        drivers.into_iter().for_each(|driver| measurement.add(&driver.join().expect("no connection failed")));
     });
-    outcome
+    measurement
 }
 
 /// Drives some of the connections from this thread.
-fn drive(address: SocketAddr, load: Load, connections: &[usize], begin: Instant, end: Instant) -> Outcome {
+fn drive(address: SocketAddr, load: Load, connections: &[usize], begin: Instant, end: Instant) -> Measurement {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let mut tasks: JoinSet<_> = connections.iter().map(|number| connection(address, load, *number, begin, end)).collect();
-        let mut outcome = Outcome::new(load.seconds as f64);
-        while let Some(part) = timeout_at((end + PATIENCE).into(), tasks.join_next()).await.expect("the server answers in time") {
-            outcome.add(&part.expect("no connection failed"));
+        let mut measurement = Measurement::new(load.seconds as f64);
+        while let Some(part) = timeout_at((end + FINISH_TIMEOUT).into(), tasks.join_next()).await.expect("the server answers in time") {
+            measurement.add(&part.expect("no connection failed"));
         }
-        outcome
+        measurement
     })
 }
 
-async fn connection(address: SocketAddr, load: Load, number: usize, begin: Instant, end: Instant) -> Outcome {
+async fn connection(address: SocketAddr, load: Load, number: usize, begin: Instant, end: Instant) -> Measurement {
     let mut stream = TcpStream::connect(address).await.expect("the server listens");
     stream.set_nodelay(true).expect("a TCP socket");
     let mut requests = Requests::new(load, number as u64);
-    let mut outcome = Outcome::new(load.seconds as f64);
+    let mut measurement = Measurement::new(load.seconds as f64);
     let mut answer = Vec::with_capacity(4096);
     // Connections of an open loop take turns.
     let step = load.rate.map(|rate| Duration::from_secs_f64(load.connections as f64 / rate));
@@ -114,23 +114,23 @@ async fn connection(address: SocketAddr, load: Load, number: usize, begin: Insta
             Instant::now()
         };
         if from >= end {
-            return outcome;
+            return measurement;
         }
         stream.write_all(requests.next()).await.expect("the server reads");
         receive(&mut stream, &mut answer).await;
-        outcome.all += 1;
+        measurement.all += 1;
         let now = Instant::now();
-        // A second's answers are those that came in it, its latencies those of what was due in it: what the server was
-        // late with must not be missing.
-        outcome.answers += u64::from(now >= begin && now < end);
+        // Answers are counted if they arrived in the measured time, latencies if the request was due in it: those of late
+        // answers must not be missing.
+        measurement.answers += u64::from(now >= begin && now < end);
         if from >= begin {
-            outcome.latency.saturating_record(u64::try_from((now - from).as_micros()).unwrap_or(u64::MAX).max(1));
+            measurement.latency.saturating_record(u64::try_from((now - from).as_micros()).unwrap_or(u64::MAX).max(1));
         }
     }
 }
 
 async fn wait(due: Instant) {
-    if let Some(early) = due.checked_sub(TIMER)
+    if let Some(early) = due.checked_sub(TIMER_LATENESS)
         && Instant::now() < early
     {
         sleep_until(early.into()).await;
@@ -140,7 +140,7 @@ async fn wait(due: Instant) {
     }
 }
 
-/// Reads one whole answer, which must be a good one.
+/// Reads one whole answer, which must be a success.
 async fn receive(stream: &mut TcpStream, answer: &mut Vec<u8>) {
     answer.clear();
     let mut whole = None;
@@ -152,7 +152,7 @@ async fn receive(stream: &mut TcpStream, answer: &mut Vec<u8>) {
     }
 }
 
-/// How long an answer is, once its head is there.
+/// The length of an answer, once its head has arrived.
 fn length(answer: &[u8]) -> Option<usize> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);

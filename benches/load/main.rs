@@ -1,17 +1,17 @@
-//! The load benchmark: truycap on SQLite and on Redis beside a server that does nothing.
+//! The load benchmark: truycap on SQLite and on Redis, compared with a server that does nothing.
 //!
 //! ```sh
-//! make bench                          # everything that takes time
-//! make bench-memory                   # and that takes room: the part `memory`
+//! make bench                          # all parts that measure time
+//! make bench-memory                   # the part that measures memory
 //! cargo bench --bench load -- views   # one part: start, views, figures, connections, sites, articles, open, memory
 //! ```
 //!
-//! `BENCH_SECONDS` (5) is how long each run is measured, `BENCH_ROUNDS` (3) how often, and `BENCH_ARTICLES` (1 000 000) how
-//! many articles a large portal has. The load comes from the same machine, and takes up to half of it.
+//! `BENCH_SECONDS` (5) is the length of each run, `BENCH_ROUNDS` (3) the number of runs, and `BENCH_ARTICLES` (1 000 000)
+//! the number of articles of a large portal. The load comes from the same machine, and uses up to half of it.
 //!
-//! docs/performance.md says what the columns mean.
+//! benches/README.md explains the columns.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the tables are its result")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of articles and bytes are small here")]
 
@@ -20,19 +20,17 @@ mod driver;
 mod machine;
 mod memory;
 mod place;
-#[expect(dead_code, reason = "only tests need all of it")]
-#[path = "../../tests/process/redis_server.rs"]
-mod redis_server;
 mod requests;
 mod rounds;
 mod scenarios;
 mod servers;
+mod spread;
 mod table;
 
 type Scenario = fn(&scenarios::Bench);
 
-fn number(variable: &str, usual: u64) -> u64 {
-    std::env::var(variable).map_or(usual, |value| value.parse().expect("a whole number"))
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |value| value.parse().expect("a whole number"))
 }
 
 fn main() {
@@ -48,7 +46,7 @@ fn main() {
         rounds: number("BENCH_ROUNDS", 3) as usize,
         articles: number("BENCH_ARTICLES", 1_000_000) as usize,
     };
-    // The last two only where they are asked for.
+    // The last two run only if they are named.
     let all: [(&str, Scenario); 9] = [
         ("start", scenarios::start),
         ("views", scenarios::views),
@@ -61,14 +59,14 @@ fn main() {
         ("profile", scenarios::profile),
     ];
     for name in &arguments {
-        assert!(all.iter().any(|(known, _)| known == name), "{name} is none of {:?}", all.map(|(name, _)| name));
+        assert!(all.iter().any(|(known, _)| known == name), "{name} is not one of {:?}", all.map(|(name, _)| name));
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     println!(
-        "{cores} cores; runs of {} s, {} rounds, in turns; medians of the rounds, ratios least–**median**–greatest",
+        "{cores} cores; runs of {} s, {} rounds, servers in turns; medians of the rounds, ratios least–**median**–greatest",
         bench.seconds, bench.rounds
     );
-    let usual = all.iter().take(all.len() - 2).filter(|_| arguments.is_empty());
-    let wanted = all.iter().filter(|(name, _)| arguments.iter().any(|argument| argument == name));
-    usual.chain(wanted).for_each(|(_, scenario)| scenario(&bench));
+    let default = all.iter().take(all.len() - 2).filter(|_| arguments.is_empty());
+    let named = all.iter().filter(|(name, _)| arguments.iter().any(|argument| argument == name));
+    default.chain(named).for_each(|(_, scenario)| scenario(&bench));
 }

@@ -1,4 +1,4 @@
-//! What articles take in a store, and truycap in memory. `cargo bench --bench load -- memory`.
+//! The bytes of articles in a store, and truycap's memory. `cargo bench --bench load -- memory`.
 
 use std::{
     thread,
@@ -14,15 +14,15 @@ use super::{
     rounds::Lane,
     scenarios::{Bench, MIB, OURS, starts},
     servers::{Server, Subject},
-    table::spread,
+    spread::spread,
 };
 
-/// The views of a day that the store has not got.
-const DAY: u64 = 100_000;
-/// How long the store may take for them.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The number of views that wait for the store: those of a day.
+const BACKLOG_VIEWS: u64 = 100_000;
+/// The time limit for applying them.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How ids look; the number is below 10 000 000.
+/// The form of ids; the number is below 10 000 000.
 #[derive(Clone, Copy)]
 enum Ids {
     Short,
@@ -33,13 +33,13 @@ impl Ids {
     fn id(self, number: usize) -> String {
         match self {
             Self::Short => format!("/tin/{number:06}"),
-            // As a portal has them that names its pages after their titles.
+            // Of a portal that names its pages after their titles.
             Self::Long => format!("/tin-tuc/thoi-su/2026/11/khanh-thanh-cau-moi-qua-song-hong-{number:07}.html"),
         }
     }
 }
 
-/// A line of the table of what was reached.
+/// A line of the table that compares results with their limits.
 struct Reached {
     what: String,
     measured: f64,
@@ -76,13 +76,13 @@ fn bytes(bench: &Bench, reached: &mut Vec<Reached>) {
     }
 }
 
-/// The bytes of an article in a store of so many: of its total only, or of all the counters of one that is read today.
+/// The bytes per article in a store of `articles`: with a total only, or with all counters of an article read `today`.
 fn weigh(subject: Subject, ids: Ids, today: bool, articles: usize) -> f64 {
     let place = Place::new(subject == Subject::Redis, 1);
     let site = site(0);
     let head = if today { "site,article,period,views" } else { "site,article,bucket,views" };
     let when = if today { Utc::now().date_naive().to_string() } else { "total".into() };
-    // What is there before any article: files, scripts, the site's own counters.
+    // What exists before any article: files, scripts, the site's own counters.
     place.import(head, std::iter::once(format!("{site},,{when},1")));
     let empty = place.store_bytes();
     place.import(head, (0..articles).map(|number| format!("{site},{},{when},{}", ids.id(number), number % 1000 + 1)));
@@ -104,7 +104,7 @@ fn resident(bench: &Bench, reached: &mut Vec<Reached>) {
             let load = Load { articles, ..bench.load(Kind::Views, connections) };
             Lane::new(name, &server, load).run();
             let most = machine::memory(server.pid(), "VmHWM") as f64 / MIB;
-            println!("| {name}: the most under {connections} connections, {articles} articles | {most:.1} |");
+            println!("| {name}: maximum under {connections} connections, {articles} articles | {most:.1} |");
             greatest = greatest.max(most);
         }
         reached.push(Reached { what: format!("{name}: resident, under load"), measured: greatest, unit: "MiB", most: 100.0 });
@@ -112,14 +112,14 @@ fn resident(bench: &Bench, reached: &mut Vec<Reached>) {
     backlog();
 }
 
-/// Redis is away while a day's views come, and is back.
+/// Stops Redis while a day's views arrive, and starts it again.
 fn backlog() {
     let mut server = Server::start(Subject::Redis, 1);
     if let Some(redis) = &mut server.place.redis {
         redis.end("and keep its files\n");
     }
     let load = Load { articles: 5000, ..Load::new(Kind::Views, 64, 1) };
-    while server.acknowledged.get() < DAY {
+    while server.acknowledged.get() < BACKLOG_VIEWS {
         Lane::new("", &server, load).run();
     }
     let views = server.acknowledged.get();
@@ -127,12 +127,12 @@ fn backlog() {
     if let Some(redis) = &mut server.place.redis {
         redis.run();
     }
-    let back = Instant::now();
+    let restarted = Instant::now();
     while server.figures(0) != (views, false) || server.metrics(["truycap_store_lag_seconds"]) != [0.0] {
-        assert!(back.elapsed() < PATIENCE, "what waited is applied");
+        assert!(restarted.elapsed() < APPLY_TIMEOUT, "the backlog is applied");
         thread::sleep(Duration::from_millis(5));
     }
-    let took = back.elapsed().as_secs_f64();
+    let took = restarted.elapsed().as_secs_f64();
     println!("| … {took:.1} s after Redis is back, when all are applied | {:.1} |", server.memory() as f64 / MIB);
     server.check();
 }

@@ -1,4 +1,4 @@
-//! Where a truycap lives: its directory, configuration, ports and, maybe, Redis.
+//! The directory, configuration, ports and optional Redis of a truycap process.
 
 use std::{
     fmt::Write as _,
@@ -9,14 +9,15 @@ use std::{
 };
 
 use tempfile::TempDir;
+use truycap_test_support::redis_server::Server;
 
-use super::{redis_server, requests::site};
+use super::requests::site;
 
-/// Everything in it goes with it.
+/// All of it is removed when it is dropped.
 pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) redis: Option<redis_server::Server>,
+    pub(crate) redis: Option<Server>,
     pub(crate) dir: TempDir,
 }
 
@@ -25,12 +26,12 @@ fn free_address() -> SocketAddr {
 }
 
 impl Place {
-    /// A place for so many sites, on the disk that the build is on: memory would make fsync free.
+    /// A place for `sites` sites, on the disk of the build: a file system in memory would make fsync free.
     pub(crate) fn new(redis: bool, sites: usize) -> Self {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-        let redis = redis.then(|| redis_server::Server::start(&["--appendonly", "yes", "--appendfsync", "everysec"]));
+        let redis = redis.then(|| Server::start(&["--appendonly", "yes", "--appendfsync", "everysec"]));
         let place = Self { address: free_address(), admin: free_address(), redis, dir };
-        let store = place.redis.as_ref().map_or_else(|| "sqlite:truycap.db".into(), redis_server::Server::url);
+        let store = place.redis.as_ref().map_or_else(|| "sqlite:truycap.db".into(), Server::url);
         let mut config = format!(
             "demo = false\n[listen]\npublic = \"{}\"\nadmin = \"{}\"\n[store]\nurl = \"{store}\"\n[journal]\npath = \"journal.db\"\n[log]\nlevel = \"warn\"\n",
             place.address, place.admin
@@ -60,7 +61,7 @@ impl Place {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// What the store takes in bytes: memory of Redis, or files of SQLite.
+    /// The size of the store in bytes: memory of Redis, or files of SQLite.
     pub(crate) fn store_bytes(&self) -> u64 {
         let Some(redis) = &self.redis else {
             let files = ["truycap.db", "truycap.db-wal"].map(|name| fs::metadata(self.dir.path().join(name)).map_or(0, |file| file.len()));
@@ -68,6 +69,6 @@ impl Place {
         };
         let info: String = redis::cmd("INFO").arg("memory").query(&mut redis.raw()).expect("Redis answers");
         let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok());
-        used.expect("Redis tells its memory")
+        used.expect("Redis reports its memory")
     }
 }

@@ -1,26 +1,26 @@
-//! What a load asks for, as bytes.
+//! The requests of a load, as bytes.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, Zipf};
 
-/// What is asked for.
+/// The kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Views,
     Figures,
 }
 
-/// What a server is put under.
+/// The load on a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) kind: Kind,
     pub(crate) connections: usize,
     pub(crate) sites: usize,
     pub(crate) articles: usize,
-    /// Whether few articles have most of the views; else all have as many.
+    /// If set, views are distributed by Zipf's law; otherwise all articles have the same number.
     pub(crate) zipf: bool,
     pub(crate) seconds: u64,
-    /// Requests per second of an open loop; a closed loop where there is none.
+    /// Requests per second of an open loop; `None` for a closed loop.
     pub(crate) rate: Option<f64>,
 }
 
@@ -30,24 +30,24 @@ impl Load {
     }
 }
 
-/// The name of a site of the load, below 10 000; all are as long.
+/// The id of a site of the load; the number is below 10 000, and all ids have the same length.
 pub(crate) fn site(number: usize) -> String {
     format!("site-{number:04}")
 }
 
-/// The id of an article of the load, below 10 000 000; all are as long.
+/// The id of an article of the load; the number is below 10 000 000, and all ids have the same length.
 pub(crate) fn article(number: usize) -> String {
     format!("/tin/{number:07}")
 }
 
-/// Draws sites and articles, and writes their numbers into a request that is there already: what the generator costs is
-/// taken from the server.
+/// Draws sites and articles, and writes their numbers into a prepared request: the generator's cost is taken from the
+/// server.
 pub(crate) struct Requests {
     load: Load,
     zipf: Zipf<f64>,
     rng: StdRng,
     request: Vec<u8>,
-    /// Where the numbers end in it.
+    /// The ends of the numbers in it.
     site_end: usize,
     article_end: usize,
 }
@@ -82,7 +82,7 @@ impl Requests {
     }
 }
 
-/// Writes a number over the digits at the end.
+/// Overwrites the digits at the end with a number.
 fn write(text: &mut [u8], mut number: usize) {
     for digit in text.iter_mut().rev().take_while(|digit| digit.is_ascii_digit()) {
         *digit = b'0' + (number % 10) as u8;

@@ -1,10 +1,10 @@
-//! Measuring servers in turns, A B C A B C …, so that whatever else the machine does falls on all of them alike.
+//! Measures servers in turns, A B C A B C …, so that other work of the machine affects all of them alike.
 
 use super::{
     driver,
     requests::{Kind, Load},
     servers::{Cost, Server, Work},
-    table,
+    spread::spread,
 };
 
 /// One run of a load.
@@ -15,18 +15,18 @@ pub(crate) struct Run {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
-    /// Microseconds of processor time for each request, of the server, of Redis and of the load generator.
+    /// Microseconds of processor time per request, of the server, of Redis and of the load generator.
     pub(crate) cpu: f64,
     pub(crate) redis: Option<f64>,
     pub(crate) driver: f64,
-    /// How much of its threads' time the generator used; 1 is all of it.
+    /// The share of its threads' time that the generator used.
     pub(crate) driver_busy: f64,
     /// Views in one entry of the journal.
     pub(crate) batch: f64,
-    /// Per second: entries of the journal, each of which is an fsync, and flushes of the disk, whoever caused them.
+    /// Per second: entries of the journal, each with one fsync, and flushes of the disk by any process.
     pub(crate) entries: f64,
     pub(crate) flushes: Option<f64>,
-    /// Shares of all processors: idle, and used by none of those that are measured.
+    /// Shares of all processors: idle, and used by processes that are not measured.
     pub(crate) idle: f64,
     pub(crate) others: f64,
     pub(crate) memory: f64,
@@ -39,7 +39,7 @@ impl Run {
     }
 }
 
-/// A server under a load, and what came of each round.
+/// A server under a load, and the results of each round.
 pub(crate) struct Lane<'a> {
     pub(crate) label: String,
     pub(crate) server: &'a Server,
@@ -52,15 +52,15 @@ impl<'a> Lane<'a> {
         Self { label: label.into(), server, load, runs: Vec::new() }
     }
 
-    /// The middle one of what was measured.
+    /// The median of all rounds.
     pub(crate) fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
-        table::spread(self.runs.iter().map(of).collect()).1
+        spread(self.runs.iter().map(of).collect()).1
     }
 
     pub(crate) fn run(&mut self) {
         let (mut begin, mut end) = (None, None);
-        // What counting the work takes is not a part of what is measured.
-        let outcome = driver::run(self.server.place.address, self.load, || {
+        // The cost of reading the work is not part of the measurement.
+        let measurement = driver::run(self.server.place.address, self.load, || {
             if begin.is_none() {
                 let work = self.server.work();
                 begin = Some((work, self.server.cost()));
@@ -70,20 +70,20 @@ impl<'a> Lane<'a> {
             }
         });
         if self.load.kind == Kind::Views {
-            self.server.acknowledged.set(self.server.acknowledged.get() + outcome.all);
+            self.server.acknowledged.set(self.server.acknowledged.get() + measurement.all);
         }
         let (begin, end) = begin.zip(end).expect("measuring begins and ends");
-        self.runs.push(run(&outcome, begin, end, self.server.memory()));
+        self.runs.push(run(&measurement, begin, end, self.server.memory()));
     }
 }
 
-fn run(outcome: &driver::Outcome, begin: (Work, Cost), end: (Work, Cost), memory: u64) -> Run {
+fn run(measurement: &driver::Measurement, begin: (Work, Cost), end: (Work, Cost), memory: u64) -> Run {
     let (work, cost) = ((begin.0, end.0), (begin.1, end.1));
     let elapsed = (cost.1.at - cost.0.at).as_secs_f64();
-    let per_second = outcome.per_second();
-    // By rates, for the moments of reading `/proc` are not quite those between which answers are counted.
+    let per_second = measurement.per_second();
+    // By rates, because `/proc` is not read at exactly the moments between which answers are counted.
     let each = |seconds: f64| seconds * 1e6 / elapsed / per_second;
-    let quantile = |of: f64| outcome.latency.value_at_quantile(of) as f64;
+    let quantile = |of: f64| measurement.latency.value_at_quantile(of) as f64;
     let (server, driver) = (cost.1.server - cost.0.server, cost.1.driver - cost.0.driver);
     let redis = cost.1.redis.zip(cost.0.redis).map(|(after, before)| after - before);
     let processors = cost.1.processors.all - cost.0.processors.all;

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The parts of the benchmark.
 
 use std::{path::Path, process::Command};
 
@@ -6,14 +6,15 @@ use super::{
     requests::{Kind, Load},
     rounds::{Lane, turns},
     servers::{Server, Subject},
+    spread::spread_text,
     table,
 };
 
-/// How much is measured.
+/// The extent of the benchmark.
 pub(crate) struct Bench {
     pub(crate) seconds: u64,
     pub(crate) rounds: usize,
-    /// The articles of a large portal.
+    /// The number of articles of a large portal.
     pub(crate) articles: usize,
 }
 
@@ -26,14 +27,14 @@ impl Bench {
         Load::new(kind, connections, self.seconds)
     }
 
-    /// Runs lanes, sees that their servers count right, and prints their table.
+    /// Runs lanes, prints their table, and verifies that their servers have counted correctly.
     fn compare(&self, title: &str, lanes: &mut [Lane<'_>]) {
         turns(lanes, self.rounds);
         table::print(title, lanes);
         lanes.iter().for_each(|lane| lane.server.check());
     }
 
-    /// All three servers under the same load, from fresh ones.
+    /// Compares all three servers, newly started, under the same load.
     fn all(&self, title: &str, load: Load) {
         let servers = ALL.map(|subject| Server::start(subject, load.sites));
         let mut lanes = servers.each_ref().map(|server| Lane::new(server.subject.name(), server, load));
@@ -64,7 +65,7 @@ pub(crate) fn connections(bench: &Bench) {
     }
 }
 
-/// As many counters on a thousand sites as on one, and a thousand times as many.
+/// The same number of counters on a thousand sites as on one, and a thousand times as many.
 pub(crate) fn sites(bench: &Bench) {
     for subject in OURS {
         let servers = [(1, 1000), (1000, 1), (1000, 1000)].map(|spread| (spread, Server::start(subject, spread.0)));
@@ -76,7 +77,7 @@ pub(crate) fn sites(bench: &Bench) {
     }
 }
 
-/// The store has had all articles before.
+/// The store already has all articles.
 pub(crate) fn articles(bench: &Bench) {
     for subject in OURS {
         let (few, many) = (Server::start(subject, 1), Server::with_articles(subject, bench.articles));
@@ -90,7 +91,7 @@ pub(crate) fn articles(bench: &Bench) {
     }
 }
 
-/// Latency where requests come when they come, at half of what each server can take.
+/// Latency in an open loop, at half of each server's peak rate.
 pub(crate) fn open(bench: &Bench) {
     let servers = ALL.map(|subject| Server::start(subject, 1));
     let mut peak = servers.each_ref().map(|server| Lane::new(server.subject.name(), server, bench.load(Kind::Views, 128)));
@@ -102,7 +103,7 @@ pub(crate) fn open(bench: &Bench) {
     bench.compare("Views at half of the peak rate, open loop, 128 connections", &mut lanes);
 }
 
-/// Milliseconds to the first answer, and resident memory in MiB after it, of several starts.
+/// Milliseconds to the first answer, and resident memory in MiB after it, for several starts.
 pub(crate) fn starts(bench: &Bench, subject: Subject) -> (Vec<f64>, Vec<f64>) {
     let servers = (0..bench.rounds.max(5)).map(|_| Server::start(subject, 1));
     servers.map(|server| (server.started.as_secs_f64() * 1e3, server.memory() as f64 / MIB)).unzip()
@@ -112,11 +113,11 @@ pub(crate) fn start(bench: &Bench) {
     println!("\n### From the start to the first answer, and resident memory when idle\n\n| | ms | RSS MiB |\n|---|--:|--:|");
     for subject in OURS {
         let (times, memory) = starts(bench, subject);
-        println!("| {} | {} | {} |", subject.name(), table::spread_text(times, 0), table::spread_text(memory, 1));
+        println!("| {} | {} | {} |", subject.name(), spread_text(times, 0), spread_text(memory, 1));
     }
 }
 
-/// Records where the processor time goes, with `perf`; see `scripts/profile.sh`.
+/// Profiles with `perf`; see `scripts/profile.sh`.
 pub(crate) fn profile(bench: &Bench) {
     let usual = bench.load(Kind::Views, 64);
     let loads = [("", usual), ("-sites", Load { sites: 1000, ..usual }), ("-articles", Load { articles: bench.articles, ..usual })];

@@ -1,4 +1,4 @@
-//! The servers that are compared, and what they cost.
+//! The servers that are compared, and their cost.
 
 use std::{
     cell::Cell,
@@ -13,7 +13,7 @@ use super::{
     requests::{article, site},
 };
 
-/// What is measured.
+/// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     Bare,
@@ -31,19 +31,19 @@ impl Subject {
     }
 }
 
-/// A running server, and what it needs. Everything ends with it.
+/// A running server and its place. Both end when it is dropped.
 pub(crate) struct Server {
     pub(crate) subject: Subject,
     pub(crate) started: Duration,
     pub(crate) place: Place,
-    /// The views that it has acknowledged.
+    /// The number of views that it has acknowledged.
     pub(crate) acknowledged: Cell<u64>,
     sites: usize,
     child: Child,
 }
 
 impl Server {
-    /// Starts a server for so many sites.
+    /// Starts a server with `sites` sites.
     pub(crate) fn start(subject: Subject, sites: usize) -> Self {
         let place = Place::new(subject == Subject::Redis, sites);
         let mut command = if subject == Subject::Bare {
@@ -60,14 +60,14 @@ impl Server {
         server
     }
 
-    /// Starts a server whose one site has had so many articles, each of which has a total.
+    /// Starts a server with one site, whose store already has a total for each of `articles` articles.
     pub(crate) fn with_articles(subject: Subject, articles: usize) -> Self {
         let server = Self::start(subject, 1);
         server.place.import("site,article,bucket,views", (0..articles).map(|number| format!("{},{},total,1", site(0), article(number))));
         server
     }
 
-    /// How long it takes from the start to the first answer.
+    /// The time from the start to the first answer.
     fn wait(&self, begin: Instant) -> Duration {
         while begin.elapsed() < Duration::from_secs(20) {
             if ureq::get(self.figures_url(0)).call().is_ok() {
@@ -91,7 +91,7 @@ impl Server {
         machine::memory(self.pid(), "VmRSS")
     }
 
-    /// What was done up to now.
+    /// The work done so far.
     pub(crate) fn work(&self) -> Work {
         let [commits, views] = match self.subject {
             Subject::Bare => [0.0; 2],
@@ -100,7 +100,7 @@ impl Server {
         Work { at: Instant::now(), commits, views }
     }
 
-    /// What it has cost up to now.
+    /// The cost so far.
     pub(crate) fn cost(&self) -> Cost {
         Cost {
             at: Instant::now(),
@@ -112,14 +112,14 @@ impl Server {
         }
     }
 
-    /// The values of metrics without labels; 0 where one is not there.
+    /// The values of metrics without labels; 0 if a metric is missing.
     pub(crate) fn metrics<const N: usize>(&self, names: [&str; N]) -> [f64; N] {
         let url = format!("http://{}/metrics", self.place.admin);
         let text = ureq::get(url).call().and_then(|mut answer| answer.body_mut().read_to_string()).expect("metrics");
         names.map(|name| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()).unwrap_or(0.0))
     }
 
-    /// What was acknowledged is counted, or the rest is worth nothing.
+    /// Verifies that every acknowledged view is counted; otherwise the measurements are worthless.
     pub(crate) fn check(&self) {
         if self.subject != Subject::Bare {
             let total = (0..self.sites).map(|number| self.figures(number).0).sum::<u64>();
@@ -142,16 +142,16 @@ impl Drop for Server {
     }
 }
 
-/// What was done since the start.
+/// The work since the start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Work {
     pub(crate) at: Instant,
-    /// Entries that the journal was given, and views with them.
+    /// Entries of the journal, and their views.
     pub(crate) commits: f64,
     pub(crate) views: f64,
 }
 
-/// What was used since the start.
+/// The cost since the start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     pub(crate) at: Instant,

@@ -1,27 +1,18 @@
-//! Tables for people, in the form of Markdown.
+//! Tables in Markdown.
 
-use super::rounds::{Lane, Run};
+use super::{
+    rounds::{Lane, Run},
+    spread::spread_text,
+};
 
-/// A generator that uses more of its threads than this is at its limit.
+/// A load generator that uses more than this share of its threads is at its limit.
 const BUSY: f64 = 0.9;
-/// A machine that is less idle than this has nothing left to give.
+/// A machine that is idle for less than this share is fully used.
 const FULL: f64 = 0.1;
-/// An open loop that reaches less of its rate was late.
+/// An open loop that reaches less than this share of its rate was late.
 const LATE: f64 = 0.99;
 
-/// The least, the middle and the greatest.
-pub(crate) fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    (values[0], values[values.len() / 2], values[values.len() - 1])
-}
-
-/// Least–middle–greatest.
-pub(crate) fn spread_text(values: Vec<f64>, digits: usize) -> String {
-    let (least, middle, greatest) = spread(values);
-    format!("{least:.digits$}–**{middle:.digits$}**–{greatest:.digits$}")
-}
-
-/// A table of the medians, with ratios to the first lane, round by round.
+/// Prints a table of the medians, with ratios to the first lane, round by round.
 pub(crate) fn print(title: &str, lanes: &[Lane<'_>]) {
     println!("\n### {title}\n");
     println!(
@@ -40,7 +31,7 @@ fn print_lane(lane: &Lane<'_>, first: &Lane<'_>) {
     let each = |of: fn(&Run) -> f64| lane.median(of);
     let all = |of: fn(&Run) -> f64, digits| spread_text(lane.runs.iter().map(of).collect(), digits);
     let ratio = |of: fn(&Run) -> f64| spread_text(lane.runs.iter().zip(&first.runs).map(|(own, first)| of(own) / of(first)).collect(), 2);
-    let where_known = |of: fn(&Run) -> Option<f64>, digits: usize| {
+    let if_known = |of: fn(&Run) -> Option<f64>, digits: usize| {
         of(&lane.runs[0]).map_or_else(String::new, |_| format!("{:.digits$}", lane.median(|run| of(run).unwrap_or_default())))
     };
     println!(
@@ -52,31 +43,31 @@ fn print_lane(lane: &Lane<'_>, first: &Lane<'_>) {
         all(|run| run.p99, 0),
         each(|run| run.p999),
         each(|run| run.cpu),
-        where_known(|run| run.redis, 2),
+        if_known(|run| run.redis, 2),
         ratio(Run::cost),
         each(|run| run.driver),
         each(|run| run.batch),
         each(|run| run.entries),
-        where_known(|run| run.flushes, 0),
+        if_known(|run| run.flushes, 0),
         each(|run| run.idle) * 100.0,
         each(|run| run.others) * 100.0,
         each(|run| run.memory) / f64::from(1 << 20),
     );
 }
 
-/// Says what a reader must know to believe the rows.
+/// Prints what limits the validity of the rows.
 fn print_notes(lanes: &[Lane<'_>]) {
     let closed = |lane: &Lane<'_>| lane.load.rate.is_none();
-    note(lanes, "the load generator was the limit, the server could do more", |lane| {
+    note(lanes, "the load generator was the limit; the server can do more", |lane| {
         closed(lane) && lane.median(|run| run.driver_busy) > BUSY && lane.median(|run| run.idle) > FULL
     });
-    note(lanes, "no processor was idle, so the rate is what server, Redis and load generator cost together", |lane| {
+    note(lanes, "no processor was idle, so the rate shows the cost of server, Redis and load generator together", |lane| {
         closed(lane) && lane.median(|run| run.idle) <= FULL
     });
-    note(lanes, "not all that was due was sent and answered in the time", |lane| {
+    note(lanes, "not all requests that were due were sent and answered in time", |lane| {
         lane.load.rate.is_some_and(|rate| lane.median(|run| run.per_second) < LATE * rate)
     });
-    note(lanes, "others took a part of the processors: neighbours, or the kernel for itself", |lane| lane.median(|run| run.others) > FULL);
+    note(lanes, "others used a part of the processors: neighbours, or the kernel for itself", |lane| lane.median(|run| run.others) > FULL);
 }
 
 fn note(lanes: &[Lane<'_>], what: &str, is_so: impl Fn(&Lane<'_>) -> bool) {

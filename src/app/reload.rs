@@ -1,6 +1,7 @@
-//! What can change while the service runs: sites and their origins and time zones, the most connections, the log's level.
+//! What can change in a running service: sites with their origins and time zones, the maximum number of connections, the
+//! log level.
 //!
-//! A configuration with a mistake in it changes nothing. Keys that are taken at a start only are named where they differ.
+//! A configuration with a mistake changes nothing. Changed keys that take effect only at a start are logged.
 
 use prometheus::IntGauge;
 use tokio::{net::TcpListener, sync::watch};
@@ -13,86 +14,86 @@ use crate::{
     telemetry::logging,
 };
 
-/// The demo page's site, and where somebody on this machine may open the page, whatever the port; other hosts are
-/// configured.
+/// The site of the demo page, and the origins under which a browser on this machine opens the page, on any port. Origins
+/// with other hosts are configured.
 #[derive(Debug)]
-pub(super) struct Demo {
-    site: SiteId,
+pub(super) struct DemoSite {
+    id: SiteId,
     origins: Vec<Origin>,
 }
 
-impl Demo {
-    pub(super) fn new(site: SiteId, listener: &TcpListener) -> Self {
+impl DemoSite {
+    pub(super) fn new(id: SiteId, listener: &TcpListener) -> Self {
         let hosts = listener.local_addr().map(|address| {
             let port = address.port();
             [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")]
         });
         let hosts = hosts.into_iter().flatten();
-        Self { site, origins: hosts.filter_map(|host| Origin::parse(&format!("http://{host}")).ok()).collect() }
+        Self { id, origins: hosts.filter_map(|host| Origin::parse(&format!("http://{host}")).ok()).collect() }
     }
 
-    /// Lets the demo page count.
-    pub(super) fn welcome(&self, sites: &mut [Site]) {
-        if let Some(site) = sites.iter_mut().find(|site| site.id == self.site) {
+    /// Adds the local origins to the demo page's site, so that views of the page count.
+    pub(super) fn allow_local_origins(&self, sites: &mut [Site]) {
+        if let Some(site) = sites.iter_mut().find(|site| site.id == self.id) {
             let new = self.origins.iter().filter(|origin| !site.origins.contains(origin)).cloned().collect::<Vec<_>>();
             site.origins.extend(new);
         }
     }
 }
 
-/// What is needed to take another configuration.
+/// Applies a changed configuration to the running service.
 #[derive(Debug)]
-pub(super) struct Reload {
+pub(super) struct Reloader {
     /// The configuration of the start.
     started: Config,
-    demo: Option<Demo>,
+    demo: Option<DemoSite>,
     max_connections: watch::Sender<usize>,
-    gauge: IntGauge,
+    max_connections_gauge: IntGauge,
 }
 
-impl Reload {
-    pub(super) fn new(started: Config, demo: Option<Demo>, gauge: IntGauge) -> Self {
+impl Reloader {
+    pub(super) fn new(started: Config, demo: Option<DemoSite>, max_connections_gauge: IntGauge) -> Self {
         let max_connections = watch::Sender::new(started.listen.max_connections);
-        let reload = Self { started, demo, max_connections, gauge };
-        reload.limit(reload.started.listen.max_connections);
-        reload
+        let reloader = Self { started, demo, max_connections, max_connections_gauge };
+        reloader.set_max_connections(reloader.started.listen.max_connections);
+        reloader
     }
 
-    /// The site of the demo page, where there is one.
+    /// The site of the demo page, if it is served.
     pub(super) fn demo(&self) -> Option<&SiteId> {
-        self.demo.as_ref().map(|demo| &demo.site)
+        self.demo.as_ref().map(|demo| &demo.id)
     }
 
-    /// The most open connections of the public listener, now and later.
+    /// The maximum number of open connections of the public listener, and its changes.
     pub(super) fn max_connections(&self) -> watch::Receiver<usize> {
         self.max_connections.subscribe()
     }
 
-    /// Takes a configuration that was read again.
-    pub(super) fn take(&self, loaded: Result<Config, Mistakes>, recorder: &mut Recorder) {
+    /// Applies a configuration that was loaded again.
+    pub(super) fn apply(&self, loaded: Result<Config, Mistakes>, recorder: &mut Recorder) {
         let mut config = match loaded {
             Ok(config) => config,
             Err(mistakes) => {
                 for mistake in mistakes.lines() {
-                    error!(mistake, "the configuration is wrong");
+                    error!(mistake, "the configuration is invalid");
                 }
-                error!(mistakes = mistakes.lines().len(), "nothing was taken of the configuration: all stays as it was");
+                error!(mistakes = mistakes.lines().len(), "the configuration was not reloaded; the previous one stays in effect");
                 return;
             }
         };
         for key in self.started.fixed_differences(&config) {
-            warn!(key, "this was changed in the configuration, but is taken at the next start only");
+            warn!(key, "this key was changed; the change takes effect at the next start");
         }
         logging::set_level(config.log.level);
-        self.limit(config.listen.max_connections);
-        self.demo.iter().for_each(|demo| demo.welcome(&mut config.sites));
+        self.set_max_connections(config.listen.max_connections);
+        self.demo.iter().for_each(|demo| demo.allow_local_origins(&mut config.sites));
         let sites = config.sites.len();
         recorder.configure(config.sites);
-        info!(sites, "the configuration was read again");
+        info!(sites, "the configuration was reloaded");
     }
 
-    fn limit(&self, max_connections: usize) {
+    fn set_max_connections(&self, max_connections: usize) {
         self.max_connections.send_replace(max_connections);
-        self.gauge.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
+        self.max_connections_gauge.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
     }
 }

@@ -1,4 +1,4 @@
-//! What can be typed, and what `--help` says of it.
+//! The command line and its help texts.
 
 use std::path::PathBuf;
 
@@ -7,26 +7,26 @@ use clap_complete::Shell;
 
 const AFTER: &str = "\
 Environment:
-  TRUYCAP_…  Each key of the configuration: TRUYCAP_STORE__URL is url in [store]. It wins over the file.
+  TRUYCAP_…  Sets a key of the configuration: TRUYCAP_STORE__URL is url in [store]. It overrides the file.
 
 Exit codes:
-  0  It is done; of serve: it was told to stop, and did.
-  1  It did not work, and standard error says why.
-  2  The command line or the configuration is wrong; nothing was begun.
+  0  Success; for serve: it stopped after SIGTERM or SIGINT.
+  1  Failure; standard error says why.
+  2  The command line or the configuration is invalid; nothing was done.
 
 Examples:
-  truycap check --config truycap.toml     Is it right, and can journal and store be used?
-  truycap --config truycap.toml           Serve, until SIGTERM or SIGINT.
+  truycap check --config truycap.toml     Is it valid, and can journal and store be used?
+  truycap --config truycap.toml           Serve until SIGTERM or SIGINT.
   truycap figures portal                  The box of a site.
-  truycap export > views.csv              Everything, as a backup.
+  truycap export > views.csv              Back up everything.
 
-More is in docs/ beside the source: operations.md, configuration.md, cli.md, http-api.md, import-export.md, metrics.md.";
+See also docs/ in the source: operations.md, configuration.md, cli.md, http-api.md, import-export.md, metrics.md.";
 
 const AFTER_SERVE: &str = "\
 Signals:
-  SIGHUP           Read the configuration again: sites, origins, time zones, listen.max_connections and log.level are
-                   taken, without losing a view. One with a mistake is refused, and all stays as it was.
-  SIGTERM, SIGINT  Finish requests, apply what waits, and end with exit code 0 within ten seconds.
+  SIGHUP           Reload the configuration: sites, origins, time zones, listen.max_connections and log.level take
+                   effect without losing a view. An invalid configuration is refused, and the previous one stays.
+  SIGTERM, SIGINT  Finish requests, apply queued views, and exit with code 0 within ten seconds.
 
 Examples:
   truycap serve --config /etc/truycap/truycap.toml
@@ -57,7 +57,7 @@ const AFTER_HEALTH: &str = "\
 Exit codes:
   0  The service takes views.
   1  It does not, or it did not answer within three seconds.
-  2  The command line or the configuration is wrong.
+  2  The command line or the configuration is invalid.
 
 Examples:
   truycap health --config truycap.toml
@@ -75,7 +75,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMI
 #[derive(Debug, Parser)]
 #[command(name = "truycap", version = VERSION, after_long_help = AFTER)]
 pub(super) struct Cli {
-    /// The configuration file; without it, and for what it does not say, the built-in configuration holds
+    /// The configuration file; keys that it does not set have their built-in values
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     #[command(subcommand)]
@@ -87,30 +87,30 @@ pub(super) enum Command {
     /// Run the service (the same as no command)
     #[command(after_long_help = AFTER_SERVE)]
     Serve,
-    /// Add counts from elsewhere: CSV files with the columns site,article,period,views or site,article,bucket,views
+    /// Import counts from CSV files with the columns site,article,period,views or site,article,bucket,views
     ///
-    /// All files are checked before anything is added. A file that was imported before adds nothing; one whose import
-    /// broke off goes on where it stopped. The service may run meanwhile.
+    /// All files are checked before anything is added. A file that was imported before adds nothing; an import that was
+    /// interrupted continues where it stopped. The service can run at the same time.
     #[command(after_long_help = AFTER_IMPORT)]
     Import {
         /// The files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Say what was done as JSON, an object on a line for each file
+        /// Print the result as JSON, one object on a line for each file
         #[arg(long)]
         json: bool,
     },
-    /// Write every bucket as CSV to standard output, in a form that import reads
+    /// Export every counter as CSV to standard output; import can read it
     #[command(after_long_help = AFTER_EXPORT)]
     Export {
-        /// Only this site, which need not be configured any more
+        /// Only this site, which need not be configured
         #[arg(long)]
         site: Option<String>,
     },
     /// Show the nine figures of a site, or of one of its articles
     ///
-    /// They are what the store holds: what a running service has not applied yet, a quarter of a second's views in
-    /// general, is not in them.
+    /// They are what the store holds, without the views that a running service has not applied yet: usually those of the
+    /// last quarter of a second.
     #[command(after_long_help = AFTER_FIGURES)]
     Figures {
         /// The site's id
@@ -118,30 +118,30 @@ pub(super) enum Command {
         /// The article's id
         #[arg(long)]
         article: Option<String>,
-        /// Write them as a JSON object
+        /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Tell whether the configuration is right, and whether journal and store can be used
+    /// Check the configuration, and that journal and store can be used
     ///
-    /// Both are opened, and made where they are not there. The service may run meanwhile.
+    /// Both are opened, and made if they do not exist. The service can run at the same time.
     #[command(after_long_help = AFTER_CHECK)]
     Check {
-        /// Say so as a JSON object, what is wrong included
+        /// Print the result, including errors, as a JSON object
         #[arg(long)]
         json: bool,
     },
     /// Ask the running service whether it takes views
     ///
-    /// Asks /readyz of the admin listener that is configured, within three seconds. A store that is away does not
-    /// hinder a service from taking views.
+    /// Requests /readyz from the configured admin listener, within three seconds. A service takes views even if its store is
+    /// unreachable.
     #[command(after_long_help = AFTER_HEALTH)]
     Health {
-        /// Write the service's answer as it is, a JSON object
+        /// Print the service's answer unchanged, a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Write completions for a shell to standard output
+    /// Print completions for a shell
     #[command(after_long_help = AFTER_COMPLETIONS)]
     Completions {
         /// The shell

@@ -1,23 +1,23 @@
-//! `truycap check`: the configuration, and whether journal and store can be used.
+//! `truycap check`: verifies the configuration, and that journal and store can be used.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Sentence, say, say_json};
+use super::output::{Message, print, print_json};
 use crate::{
     app,
     config::{Config, StoreUrl},
     journal::sqlite::{OpenError, SqliteJournal},
 };
 
-/// What was found.
+/// The result of a check.
 #[derive(Serialize)]
 struct Report {
     ok: bool,
     sites: Vec<Site>,
     journal: Journal,
-    store: Found,
+    store: Store,
 }
 
 #[derive(Serialize)]
@@ -29,37 +29,37 @@ struct Site {
 #[derive(Serialize)]
 struct Journal {
     path: PathBuf,
-    /// Whether a running service has it.
+    /// Whether a running service holds it.
     in_use: bool,
-    error: Option<Sentence>,
+    error: Option<Message>,
 }
 
 #[derive(Serialize)]
-struct Found {
+struct Store {
     url: String,
     advice: Vec<String>,
-    error: Option<Sentence>,
+    error: Option<Message>,
 }
 
-/// Tells what would be used, and opens journal and store to see that they can be. Files are made where they are not there.
-pub(super) async fn check(config: &Config, json: bool) -> Result<(), Sentence> {
+/// Prints what a service would use, and opens journal and store to verify that they can be used. Missing files are made.
+pub(super) async fn check(config: &Config, json: bool) -> Result<(), Message> {
     let sites = config.sites.iter().map(|site| Site { id: site.id.to_string(), timezone: site.timezone.name() }).collect();
     let (journal, store) = (check_journal(config), check_store(config).await);
     let report = Report { ok: journal.error.is_none() && store.error.is_none(), sites, journal, store };
     if json {
-        say_json(&report)?
+        print_json(&report)?
     } else {
-        say(&report.text())?
+        print(&report.text())?
     }
     let problems: Vec<_> = [report.journal.error, report.store.error].into_iter().flatten().collect();
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 
 impl Report {
-    /// All but what is wrong.
+    /// Everything except the errors.
     fn text(&self) -> String {
         let ids: Vec<_> = self.sites.iter().map(|site| format!("{} ({})", site.id, site.timezone)).collect();
-        let mut text = format!("configuration: right; sites: {}\n", ids.join(", "));
+        let mut text = format!("configuration: valid; sites: {}\n", ids.join(", "));
         let journal = self.journal.path.display();
         match &self.journal {
             Journal { error: Some(_), .. } => {}
@@ -77,32 +77,31 @@ impl Report {
 fn check_journal(config: &Config) -> Journal {
     let (in_use, error) = match SqliteJournal::open(config.journal.clone()) {
         Ok(_) => (false, None),
-        // What a running service holds is in use, so it can be used.
-        Err(OpenError::Held(_)) => (true, None),
+        // A running service holds it, so it can be used.
+        Err(OpenError::InUse(_)) => (true, None),
         Err(error) => (false, Some(error.to_string())),
     };
     Journal { path: config.journal.path.clone(), in_use, error }
 }
 
-async fn check_store(config: &Config) -> Found {
-    let found = look(config).await;
-    let (advice, error) = found.map_or_else(|error| (Vec::new(), Some(error)), |advice| (advice, None));
-    Found { url: config.store.to_string(), advice, error }
+async fn check_store(config: &Config) -> Store {
+    let (advice, error) = store_advice(config).await.map_or_else(|error| (Vec::new(), Some(error)), |advice| (advice, None));
+    Store { url: config.store.to_string(), advice, error }
 }
 
-/// Opens the store, and answers with what could be better about it.
-async fn look(config: &Config) -> Result<Vec<String>, Sentence> {
-    let store = app::open_store(config).map_err(|failure| failure.to_string())?;
-    let found = async {
+/// Opens and verifies the store, and returns its advice.
+async fn store_advice(config: &Config) -> Result<Vec<String>, Message> {
+    let store = app::open_store(config).map_err(|error| error.to_string())?;
+    let advice = async {
         store.ping().await?;
         store.verify().await?;
         store.advice().await
     };
-    let found = found.await;
+    let advice = advice.await;
     store.close().await;
-    found.map_err(|error| match &config.store {
+    advice.map_err(|error| match &config.store {
         StoreUrl::Sqlite(path) => format!("{}: {error}", path.display()),
-        // These name their place themselves.
+        // A Redis store's errors name their server.
         StoreUrl::Redis(_) => error.to_string(),
     })
 }

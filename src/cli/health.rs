@@ -1,4 +1,4 @@
-//! `truycap health`: whether the running service takes views, as containers ask it.
+//! `truycap health`: asks whether the running service takes views, for the health checks of containers.
 
 use std::{
     io::{self, Read, Write},
@@ -8,41 +8,41 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Sentence, say};
+use super::output::{Message, print};
 
-/// How long the service may take in all.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The time limit for the whole request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// More than any answer of it has, in bytes.
-const MAX_ANSWER: usize = 64 * 1024;
+/// The maximum number of bytes that are read; any answer is shorter.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// What `/readyz` says.
+/// The answer of `/readyz`.
 #[derive(Deserialize)]
 struct Ready {
     journal: String,
     store: String,
 }
 
-/// Asks the admin listener that is configured.
-pub(super) fn health(listener: SocketAddr, json: bool) -> Result<(), Sentence> {
+/// Asks the configured admin listener.
+pub(super) fn health(listener: SocketAddr, json: bool) -> Result<(), Message> {
     if listener.port() == 0 {
-        return Err("listen.admin has port 0, so nobody knows where the service listens".into());
+        return Err("listen.admin has port 0, so the service's port is unknown".into());
     }
     let address = reachable(listener);
     let answer = ask(address).map_err(|error| format!("{address} did not answer: {error}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| format!("{address} did not answer in HTTP"))?;
     let status = head.split(' ').nth(1).unwrap_or_default();
-    let ready: Ready = serde_json::from_str(body).map_err(|_| format!("{address} is not a truycap: it answered with {status:.3}"))?;
+    let ready: Ready = serde_json::from_str(body).map_err(|_| format!("{address} is not truycap: it answered with status {status:.3}"))?;
     let parts = format!("journal {}, store {}", ready.journal, ready.store);
     if json {
-        say(&format!("{body}\n"))?;
+        print(&format!("{body}\n"))?;
     } else if status == "200" {
-        say(&format!("ready: {parts}\n"))?;
+        print(&format!("ready: {parts}\n"))?;
     }
     if status == "200" { Ok(()) } else { Err(format!("not ready: {parts}")) }
 }
 
-/// A listener on every interface is reached on this machine.
+/// The address at which a listener is reached; one on all interfaces is reached on the loopback interface.
 fn reachable(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -52,9 +52,9 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listener.port())
 }
 
-/// The whole answer.
+/// Sends the request, and returns the whole answer.
 fn ask(address: SocketAddr) -> io::Result<String> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
     let left = || match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::ErrorKind::TimedOut),
         left => Ok(left),
@@ -63,12 +63,12 @@ fn ask(address: SocketAddr) -> io::Result<String> {
     stream.set_write_timeout(Some(left()?))?;
     stream.write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let (mut answer, mut part) = (Vec::new(), [0; 4096]);
-    while answer.len() < MAX_ANSWER {
+    while answer.len() < MAX_ANSWER_BYTES {
         stream.set_read_timeout(Some(left()?))?;
         match stream.read(&mut part) {
             Ok(0) => break,
             Ok(read) => answer.extend_from_slice(&part[..read]),
-            // What a time limit of a socket is called differs.
+            // A socket's time-out has another kind on each platform.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
             Err(error) => return Err(error),
         }

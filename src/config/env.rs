@@ -1,12 +1,12 @@
-//! Variables of the environment, as keys of the configuration.
+//! Environment variables as keys of the configuration.
 
 use std::{collections::BTreeMap, ffi::OsString};
 
 const PREFIX: &str = "TRUYCAP_";
 
-/// A variable that means this service.
+/// A variable that sets a key.
 pub(super) struct Variable {
-    /// As it was given.
+    /// The name as it was given.
     pub(super) name: String,
     /// The key it sets: `TRUYCAP_STORE__URL` sets `store.url`.
     pub(super) key: String,
@@ -14,14 +14,14 @@ pub(super) struct Variable {
     pub(super) text: String,
 }
 
-/// The variables that begin with the prefix, in the order of their keys. Others are none of our business, whatever bytes they hold.
+/// The variables that begin with the prefix, in the order of their keys. All others are ignored, whatever bytes they hold.
 pub(super) fn variables(
     env: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     mistakes: &mut Vec<String>,
 ) -> Vec<Variable> {
     let mut variables = BTreeMap::<String, Variable>::new();
     for (name, value) in env {
-        // A name that is not UTF-8 is then no key either, and is reported as such.
+        // A name that is not UTF-8 becomes an unknown key, and is reported as one.
         let name = name.into().to_string_lossy().into_owned();
         let Some(key) = name.strip_prefix(PREFIX) else { continue };
         let key = key.to_ascii_lowercase().replace("__", ".");

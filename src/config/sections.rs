@@ -1,29 +1,95 @@
-//! The keys of the configuration, and what they may say.
+//! The configuration's sections: their values, and how each key is read.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use bytesize::ByteSize;
 use tracing::Level;
 
-use super::{Config, Listen, StoreUrl, audience, read::Reader, sites, store_url::database};
+use super::{
+    audience, sites,
+    store_url::{StoreUrl, database},
+    table_reader::TableReader,
+};
 use crate::{
-    domain::retention::Retention,
-    journal::sqlite,
-    recorder,
+    audience::{BotRules, ClientRules},
+    domain::{retention::Retention, site::Site},
+    journal, recorder,
     store::redis,
     telemetry::logging::{self, Format},
 };
 
-/// The keys that hold tables of keys.
-pub(super) const TABLES: [&str; 7] = ["listen", "store", "journal", "retention", "log", "clients", "bots"];
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whether the demo portal is served.
+    pub demo: bool,
+    /// The listeners.
+    pub listen: Listen,
+    /// Where the counters live.
+    pub store: StoreUrl,
+    /// The prefix of all keys, if the store is a Redis.
+    pub prefix: redis::Prefix,
+    /// What an apply to a Redis waits for.
+    pub wait: redis::Wait,
+    /// The journal's file, which is not the store's, and its maximum size: 1 MiB to 64 GiB.
+    pub journal: journal::sqlite::Config,
+    /// How often counters are applied, and how long the journal keeps applied entries.
+    pub recorder: recorder::Config,
+    /// How long the buckets of articles are kept.
+    pub retention: Retention,
+    /// What is logged, and how.
+    pub log: logging::Config,
+    /// How clients are identified and limited.
+    pub clients: ClientRules,
+    /// Which user agents are bots.
+    pub bots: BotRules,
+    /// The portals: at least one, with distinct ids.
+    pub sites: Vec<Site>,
+}
 
-/// Takes every key. `None` where there was a mistake; none of them keeps the other keys from being looked at.
-pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
-    let demo = reader.read("demo", "true or false", |given| given.boolean());
+/// The listeners' addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// For browsers.
+    pub public: SocketAddr,
+    /// For health and metrics; differs from `public`, unless both have port 0.
+    pub admin: SocketAddr,
+    /// The maximum number of open connections of the public listener, 1 to 1 000 000.
+    pub max_connections: usize,
+}
+
+impl Config {
+    /// The keys that differ in another configuration and take effect only at a start.
+    #[must_use]
+    pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        let keys = [
+            ("demo", self.demo == other.demo),
+            ("listen.public", self.listen.public == other.listen.public),
+            ("listen.admin", self.listen.admin == other.listen.admin),
+            ("store.url", self.store == other.store),
+            ("store.prefix", self.prefix == other.prefix),
+            ("store.wait_replicas", self.wait.replicas == other.wait.replicas),
+            ("store.wait_aof", self.wait.aof == other.wait.aof),
+            ("store.flush_interval", self.recorder.flush_interval == other.recorder.flush_interval),
+            ("journal.path", self.journal.path == other.journal.path),
+            ("journal.retain", self.recorder.retain == other.recorder.retain),
+            ("journal.max_bytes", self.journal.max_bytes == other.journal.max_bytes),
+            ("retention", self.retention == other.retention),
+            ("log.format", self.log.format == other.log.format),
+            ("clients", self.clients == other.clients),
+            ("bots", self.bots == other.bots),
+        ];
+        keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
+}
+
+/// Takes every key, also after a mistake. Returns `None` if there was one.
+pub(super) fn config(reader: &mut TableReader<'_>) -> Option<Config> {
+    let demo = reader.boolean("demo");
     let listen = listen(reader);
     let store = store(reader);
     let expected = "1 to 64 letters, digits, '.', '_', ':' or '-', such as \"truycap\"";
-    let prefix = reader.read("store.prefix", expected, |given| given.text()?.parse().ok());
+    let prefix = reader.read("store.prefix", expected, |setting| setting.text()?.parse().ok());
     let wait = wait(reader);
     let journal = journal(reader, store.as_ref());
     let recorder = recorder(reader);
@@ -48,11 +114,11 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     })
 }
 
-fn listen(reader: &mut Reader<'_>) -> Option<Listen> {
+fn listen(reader: &mut TableReader<'_>) -> Option<Listen> {
     let address = "an IP address and a port, such as";
-    let public = reader.read("listen.public", &format!("{address} \"127.0.0.1:8080\""), |given| given.text()?.parse().ok());
-    let admin = reader.read("listen.admin", &format!("{address} \"127.0.0.1:9090\""), |given| given.text()?.parse().ok());
-    let max_connections = number(reader, "listen.max_connections", 1..=1_000_000, 4096);
+    let public = reader.read("listen.public", &format!("{address} \"127.0.0.1:8080\""), |setting| setting.text()?.parse().ok());
+    let admin = reader.read("listen.admin", &format!("{address} \"127.0.0.1:9090\""), |setting| setting.text()?.parse().ok());
+    let max_connections = reader.number("listen.max_connections", 1..=1_000_000, 4096);
     let listen = Listen { public: public?, admin: admin?, max_connections: usize::try_from(max_connections?).ok()? };
     if listen.public == listen.admin && listen.public.port() != 0 {
         let what = format!("found {}, which is also listen.public; expected another address, such as \"127.0.0.1:9090\"", listen.admin);
@@ -61,47 +127,47 @@ fn listen(reader: &mut Reader<'_>) -> Option<Listen> {
     Some(listen)
 }
 
-fn store(reader: &mut Reader<'_>) -> Option<StoreUrl> {
-    reader.parse("store.url", |given| match given.text() {
+fn store(reader: &mut TableReader<'_>) -> Option<StoreUrl> {
+    reader.parse("store.url", |setting| match setting.text() {
         Some(text) => StoreUrl::parse(text).map_err(|error| error.to_string()),
         None => Err("found no text; expected a URL such as \"sqlite:data/truycap.db\"".into()),
     })
 }
 
-fn wait(reader: &mut Reader<'_>) -> Option<redis::Wait> {
-    let replicas = number(reader, "store.wait_replicas", 0..=16, 1);
-    let aof = reader.read("store.wait_aof", "true or false", |given| given.boolean());
+fn wait(reader: &mut TableReader<'_>) -> Option<redis::Wait> {
+    let replicas = reader.number("store.wait_replicas", 0..=16, 1);
+    let aof = reader.boolean("store.wait_aof");
     Some(redis::Wait { replicas: u8::try_from(replicas?).ok()?, aof: aof? })
 }
 
-fn journal(reader: &mut Reader<'_>, store: Option<&StoreUrl>) -> Option<sqlite::Config> {
-    let path = reader.read("journal.path", "the path of a file, such as \"data/journal.db\"", |given| database(given.text()?));
-    let max_bytes = size(reader, "journal.max_bytes", ByteSize::mib(1)..=ByteSize::gib(64), "from 1MiB to 64GiB, such as \"256MiB\"");
-    let journal = sqlite::Config { path: path?, max_bytes: max_bytes? };
+fn journal(reader: &mut TableReader<'_>, store: Option<&StoreUrl>) -> Option<journal::sqlite::Config> {
+    let path = reader.read("journal.path", "the path of a file, such as \"data/journal.db\"", |setting| database(setting.text()?));
+    let max_bytes = reader.size("journal.max_bytes", ByteSize::mib(1)..=ByteSize::gib(64), "from 1MiB to 64GiB, such as \"256MiB\"");
+    let journal = journal::sqlite::Config { path: path?, max_bytes: max_bytes? };
     if matches!(store, Some(StoreUrl::Sqlite(file)) if *file == journal.path) {
         reader.mistake("journal.path", format!("found {:?}, which is also the file of store.url; expected another one", journal.path));
     }
     Some(journal)
 }
 
-fn recorder(reader: &mut Reader<'_>) -> Option<recorder::Config> {
+fn recorder(reader: &mut TableReader<'_>) -> Option<recorder::Config> {
     let flush = Duration::from_millis(10)..=Duration::from_secs(10);
-    let flush_interval = duration(reader, "store.flush_interval", flush, "from 10ms to 10s, such as \"250ms\"");
+    let flush_interval = reader.duration("store.flush_interval", flush, "from 10ms to 10s, such as \"250ms\"");
     let retain = Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 60 * 60);
-    let retain = duration(reader, "journal.retain", retain, "from 1m to 7d, such as \"15m\"");
+    let retain = reader.duration("journal.retain", retain, "from 1m to 7d, such as \"15m\"");
     Some(recorder::Config { flush_interval: flush_interval?, retain: retain?, apply_sums: recorder::APPLY_SUMS })
 }
 
-fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
-    let days = number(reader, "retention.days", 2..=1000, 40);
-    let weeks = number(reader, "retention.weeks", 2..=1000, 10);
-    let months = number(reader, "retention.months", 2..=1000, 14);
-    let years = number(reader, "retention.years", 2..=1000, 3);
+fn retention(reader: &mut TableReader<'_>) -> Option<Retention> {
+    let days = reader.number("retention.days", 2..=1000, 40);
+    let weeks = reader.number("retention.weeks", 2..=1000, 10);
+    let months = reader.number("retention.months", 2..=1000, 14);
+    let years = reader.number("retention.years", 2..=1000, 3);
     Some(Retention { days: days?, weeks: weeks?, months: months?, years: years? })
 }
 
-fn log(reader: &mut Reader<'_>) -> Option<logging::Config> {
-    let level = reader.read("log.level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"", |given| match given.text()? {
+fn log(reader: &mut TableReader<'_>) -> Option<logging::Config> {
+    let level = reader.read("log.level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"", |setting| match setting.text()? {
         "error" => Some(Level::ERROR),
         "warn" => Some(Level::WARN),
         "info" => Some(Level::INFO),
@@ -109,32 +175,11 @@ fn log(reader: &mut Reader<'_>) -> Option<logging::Config> {
         "trace" => Some(Level::TRACE),
         _ => None,
     });
-    let format = reader.read("log.format", "\"auto\", \"text\" or \"json\"", |given| match given.text()? {
+    let format = reader.read("log.format", "\"auto\", \"text\" or \"json\"", |setting| match setting.text()? {
         "auto" => Some(Format::Auto),
         "text" => Some(Format::Text),
         "json" => Some(Format::Json),
         _ => None,
     });
     Some(logging::Config { level: level?, format: format? })
-}
-
-pub(super) fn number(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<u32>, example: u32) -> Option<u32> {
-    let expected = format!("a whole number from {} to {}, such as {example}", range.start(), range.end());
-    reader.read(key, &expected, |given| u32::try_from(given.integer()?).ok().filter(|number| range.contains(number)))
-}
-
-pub(super) fn duration(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<Duration>, expected: &str) -> Option<Duration> {
-    reader.read(key, &format!("a duration {expected}"), |given| {
-        humantime::parse_duration(given.text()?).ok().filter(|duration| range.contains(duration))
-    })
-}
-
-fn size(reader: &mut Reader<'_>, key: &str, range: RangeInclusive<ByteSize>, expected: &str) -> Option<u64> {
-    reader.read(key, &format!("a size {expected}"), |given| {
-        let size = match given.text() {
-            Some(text) => text.parse().ok()?,
-            None => ByteSize(u64::try_from(given.integer()?).ok()?),
-        };
-        range.contains(&size).then_some(size.as_u64())
-    })
 }

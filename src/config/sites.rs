@@ -7,30 +7,30 @@ use toml::Spanned;
 
 use super::{
     audience,
-    read::{Reader, shown},
+    table_reader::{TableReader, shown},
 };
 use crate::domain::site::{Origin, Site, SiteId};
 
-const MOST: usize = 10_000;
-const TIMEZONE: Tz = Tz::Asia__Ho_Chi_Minh;
+const MAX_SITES: usize = 10_000;
+const DEFAULT_TIMEZONE: Tz = Tz::Asia__Ho_Chi_Minh;
 
 /// Takes all sites.
-pub(super) fn sites(reader: &mut Reader<'_>) -> Option<Vec<Site>> {
+pub(super) fn sites(reader: &mut TableReader<'_>) -> Option<Vec<Site>> {
     let array = reader.take("sites")?;
     let elements = match array.value.as_array() {
-        Some(elements) if (1..=MOST).contains(&elements.len()) => elements,
+        Some(elements) if (1..=MAX_SITES).contains(&elements.len()) => elements,
         other => {
             let found = other.map_or_else(|| shown(&array.value), |elements| format!("{} tables", elements.len()));
-            reader.mistake("sites", format!("found {found}; expected 1 to {MOST} tables, each under a line [[sites]]"));
+            reader.mistake("sites", format!("found {found}; expected 1 to {MAX_SITES} tables, each under a line [[sites]]"));
             return None;
         }
     };
     let mut numbers = HashMap::new();
     let mut sites = Vec::with_capacity(elements.len());
     for (number, element) in (1..).zip(elements.iter()) {
-        let Some(mut table) = reader.inner(&array, &format!("site no. {number}"), element) else { continue };
+        let Some(mut table) = reader.table(&array, &format!("site no. {number}"), element) else { continue };
         let expected = "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit, such as \"portal\"";
-        let id = table.read("id", expected, |given| SiteId::parse(given.text()?).ok());
+        let id = table.read("id", expected, |setting| SiteId::parse(setting.text()?).ok());
         if let Some(id) = &id {
             let first = *numbers.entry(id.clone()).or_insert(number);
             if first != number {
@@ -43,23 +43,19 @@ pub(super) fn sites(reader: &mut Reader<'_>) -> Option<Vec<Site>> {
     Some(sites)
 }
 
-fn site(table: &mut Reader<'_>, id: Option<SiteId>) -> Option<Site> {
+fn site(table: &mut TableReader<'_>, id: Option<SiteId>) -> Option<Site> {
     let origins = origins(table);
     let expected = "the name of a time zone, such as \"Asia/Ho_Chi_Minh\"";
-    let timezone = match table.has("timezone") {
-        true => table.read("timezone", expected, |given| given.text()?.parse().ok()),
-        false => Some(TIMEZONE),
-    };
+    let timezone = table.or("timezone", DEFAULT_TIMEZONE, |table, key| table.read(key, expected, |setting| setting.text()?.parse().ok()));
     let rules = audience::rules(table);
     Some(Site { id: id?, origins: origins?, timezone: timezone?, rules: rules? })
 }
 
-/// A site's origins, each once.
-fn origins(table: &mut Reader<'_>) -> Option<Vec<Origin>> {
-    const EXPECTED: &str =
-        "http:// or https:// and a host, with :port where it is not the usual one, such as \"https://portal.example.vn\"";
-    let texts = table.read("origins", "an array of one or more texts, such as [\"https://portal.example.vn\"]", |given| {
-        given.value.as_array().filter(|array| !array.is_empty()).cloned()
+/// A site's origins without duplicates.
+fn origins(table: &mut TableReader<'_>) -> Option<Vec<Origin>> {
+    const EXPECTED: &str = "http:// or https:// and a host, with :port if it is not the default, such as \"https://portal.example.vn\"";
+    let texts = table.read("origins", "an array of one or more texts, such as [\"https://portal.example.vn\"]", |setting| {
+        setting.value.as_array().filter(|array| !array.is_empty()).cloned()
     })?;
     let mut origins = Vec::with_capacity(texts.len());
     for text in texts.iter().map(Spanned::get_ref) {

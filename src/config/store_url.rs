@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use crate::store::redis;
 
-/// Where the counters live. What it prints may be logged: a kind with a password leaves it out of both `Display` and `Debug`.
+/// Where the counters live. It can be logged: neither `Display` nor `Debug` shows a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
     /// `sqlite:PATH`, a file of the embedded store.
@@ -13,23 +13,23 @@ pub enum StoreUrl {
     Redis(redis::Url),
 }
 
-/// Why a text is no [`StoreUrl`]. Says nothing of the text where it may hold a password.
+/// Why a text is not a [`StoreUrl`]. A text that can hold a password is not shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreUrlError {
-    /// A URL of a Redis with a mistake in it.
+    /// An invalid URL of a Redis.
     #[error(
-        "found a {0}: URL that is not right, not shown since it may hold a password; expected one such as \"redis://user:password@host:6379/0\", \
-         \"rediss://host\" or \"redis+unix:///run/redis.sock?db=0\", special characters of a password written as %40"
+        "found an invalid {0}: URL, not shown because it can hold a password; expected one such as \"redis://user:password@host:6379/0\", \
+         \"rediss://host\" or \"redis+unix:///run/redis.sock?db=0\", with special characters in a password written as %40"
     )]
     Redis(&'static str),
-    /// No path, or one that SQLite would take for something else than a file.
+    /// No path, or one that SQLite does not open as a file.
     #[error(
         "found {0:?}; expected sqlite: and the path of a file, such as \"sqlite:data/truycap.db\" or \"sqlite:/var/lib/truycap/truycap.db\""
     )]
     Path(String),
     /// Anything else.
     #[error(
-        "found a URL of another kind, not shown since it may hold a password; expected one such as \"sqlite:data/truycap.db\" or \"redis://host\""
+        "found no URL of a known kind, not shown because it can hold a password; expected one such as \"sqlite:data/truycap.db\" or \"redis://host\""
     )]
     Unknown,
 }
@@ -38,7 +38,7 @@ impl StoreUrl {
     /// Reads a URL.
     ///
     /// # Errors
-    /// Where the scheme is not known, or what follows it is no path of a file or no place of a Redis.
+    /// If the scheme is unknown, or the rest is not a path of a file or not the address of a Redis.
     pub fn parse(text: &str) -> Result<Self, StoreUrlError> {
         match text.split_once(':') {
             Some(("sqlite", path)) => sqlite(path).map(Self::Sqlite).ok_or_else(|| StoreUrlError::Path(text.into())),
@@ -63,12 +63,13 @@ fn redis(text: &str, scheme: &'static str) -> Result<StoreUrl, StoreUrlError> {
     text.parse().map(StoreUrl::Redis).map_err(|_| StoreUrlError::Redis(scheme))
 }
 
-/// Two slashes begin a relative path with some programs and an absolute one with others, and a query means nothing here.
+/// Refuses two slashes, which some programs read as a relative path and others as an absolute one, and a query, which has
+/// no meaning here.
 fn sqlite(path: &str) -> Option<PathBuf> {
     if path.starts_with("//") || path.contains('?') { None } else { database(path) }
 }
 
-/// A path that SQLite opens as a file on the disk, and not as a database in memory or as a URI.
+/// A path that SQLite opens as a file on disk, not as a database in memory or as a URI.
 pub(super) fn database(path: &str) -> Option<PathBuf> {
     let special = path.is_empty() || path.starts_with(':') || path.starts_with("file:") || path.contains('\0');
     (!special).then(|| path.into())

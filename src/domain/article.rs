@@ -10,30 +10,30 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArticleId(Arc<str>);
 
-/// Why a text is not an article's id.
+/// Why a text is not an article id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArticleError {
-    /// No text at all.
-    #[error("an article id is empty; leave it out to count the site alone")]
+    /// The text is empty.
+    #[error("an article id is empty; omit it to count the site only")]
     Empty,
     /// Longer than [`ArticleId::MAX_BYTES`].
     #[error("an article id is longer than 256 bytes of UTF-8")]
     TooLong,
-    /// Holds a character of Unicode's category Cc.
-    #[error("an article id holds a control character")]
+    /// Contains a character of Unicode category Cc.
+    #[error("an article id contains a control character")]
     Control,
 }
 
 impl ArticleId {
-    /// The greatest length, in bytes of UTF-8 after normalisation.
+    /// The maximum length, in bytes of UTF-8 after normalisation.
     pub const MAX_BYTES: usize = 256;
 
-    /// Reads an id and brings it into NFC, so that one page is not counted under two spellings.
+    /// Parses an id and normalises it to NFC, so that one page is not counted under two spellings.
     ///
     /// # Errors
-    /// Where the text is empty, longer than [`Self::MAX_BYTES`] or holds a control character.
+    /// If the text is empty, longer than [`Self::MAX_BYTES`] or contains a control character.
     pub fn parse(text: &str) -> Result<Self, ArticleError> {
-        // NFC shrinks no text to less than a quarter of its bytes: what is longer need not be normalised to be refused.
+        // NFC never shrinks a text below a quarter of its bytes, so a longer text is refused without normalising it.
         if text.len() > 4 * Self::MAX_BYTES {
             return Err(ArticleError::TooLong);
         }

@@ -1,15 +1,15 @@
-//! The clock as a value: the time is always an argument, and a test hands in a clock of its own.
+//! The clock as a value, so that tests can pass their own.
 
 use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
-/// Returns the present instant. Cloning is cheap.
+/// Returns the current time. Cloning is cheap.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
 impl Clock {
-    /// The instant now.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)()

@@ -1,6 +1,6 @@
 //! Sums of views on their way from a journal into a store.
 //!
-//! A journal keeps views by day ([`DayViews`]); a store keeps them by bucket ([`Deltas`]). A fold is the step between.
+//! A journal keeps views by day ([`DayViews`]); a store keeps them by bucket ([`Deltas`], collected from days).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,14 +11,14 @@ use super::{article::ArticleId, period::Bucket};
 /// Views of one site on one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DayViews {
-    /// Views of the site, those of its articles included.
+    /// Views of the site, including those of its articles.
     pub views: u64,
     /// Views of each article.
     pub articles: HashMap<ArticleId, u64>,
 }
 
 impl DayViews {
-    /// Counts one view, of an article where it names one.
+    /// Counts one view of the site, and of the article if there is one.
     pub fn count(&mut self, article: Option<ArticleId>) {
         self.views += 1;
         if let Some(article) = article {
@@ -54,7 +54,7 @@ pub struct Increment {
 pub struct Deltas(pub BTreeMap<Bucket, Increment>);
 
 impl Deltas {
-    /// Adds views to one bucket: of an article, or of the site where `article` is `None`.
+    /// Adds views to one bucket of an article, or of the site if `article` is `None`.
     pub fn add(&mut self, bucket: Bucket, article: Option<ArticleId>, views: u64) {
         let increment = self.0.entry(bucket).or_default();
         match article {
@@ -64,7 +64,7 @@ impl Deltas {
     }
 }
 
-/// A sum of views by day, as the five buckets of each day.
+/// Adds the views of each day to the day's five buckets.
 impl<'a> FromIterator<(NaiveDate, &'a DayViews)> for Deltas {
     fn from_iter<I: IntoIterator<Item = (NaiveDate, &'a DayViews)>>(days: I) -> Self {
         let mut deltas = Self::default();

@@ -10,7 +10,7 @@ use super::period::{Bucket, Period};
 /// The name of one number of a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Figure {
-    /// All views, those imported included.
+    /// All views, including imported ones.
     Total,
     /// The site's calendar day.
     Today,
@@ -18,20 +18,20 @@ pub enum Figure {
     Yesterday,
     /// The ISO week, Monday to Sunday.
     ThisWeek,
-    /// The ISO week before.
+    /// The previous ISO week.
     LastWeek,
     /// The calendar month.
     ThisMonth,
-    /// The month before.
+    /// The previous month.
     LastMonth,
     /// The calendar year.
     ThisYear,
-    /// The year before.
+    /// The previous year.
     LastYear,
 }
 
 impl Figure {
-    /// All nine, in the order of a box.
+    /// All nine, in the order in which a box shows them.
     pub const ALL: [Self; 9] = [
         Self::Total,
         Self::Today,
@@ -60,13 +60,13 @@ impl Figure {
         }
     }
 
-    /// The figure of that name.
+    /// The figure with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|figure| figure.name() == name)
     }
 
-    /// The bucket in which this figure is found on a day.
+    /// The bucket that holds this figure on a day.
     #[must_use]
     pub fn bucket(self, today: NaiveDate) -> Bucket {
         let earlier = |days| today.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN);
@@ -77,7 +77,7 @@ impl Figure {
             Self::ThisWeek => Period::Week.bucket(today),
             Self::LastWeek => Period::Week.bucket(earlier(7)),
             Self::ThisMonth => Period::Month.bucket(today),
-            // The day before the 1st is in the month before.
+            // Going back by the day of the month reaches the last day of the previous month.
             Self::LastMonth => Period::Month.bucket(earlier(today.day().into())),
             Self::ThisYear => Bucket::Year(today.year()),
             Self::LastYear => Bucket::Year(today.year() - 1),
@@ -91,7 +91,7 @@ impl Figure {
     }
 }
 
-/// The nine numbers of a box, in views. Serialises as an object of nine members.
+/// The nine numbers of a box, in views. Serialises as an object with nine members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures([u64; 9]);
 
@@ -104,7 +104,7 @@ impl Figures {
 
     /// Adds views that were received on `day` to the figures of `today`.
     pub fn add(&mut self, today: NaiveDate, day: NaiveDate, views: u64) {
-        // Nearly always, and no calendar is needed for it.
+        // The usual case, which needs no calendar arithmetic.
         if day == today {
             for figure in [Figure::Total, Figure::Today, Figure::ThisWeek, Figure::ThisMonth, Figure::ThisYear] {
                 self[figure] += views;
@@ -118,7 +118,8 @@ impl Figures {
         }
     }
 
-    /// Appends what they serialise as in JSON. Every answer has them twice or more, so it is written by hand.
+    /// Appends the figures as JSON, identical to their serialised form. Every response contains them at least twice, so this is
+    /// written by hand for speed.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();
         let mut before = b'{';
@@ -132,9 +133,9 @@ impl Figures {
         out.push(b'}');
     }
 
-    /// The same counters seen on another day: yesterday's `today` is today's `yesterday`.
+    /// The same counters on another day: yesterday's `today` is today's `yesterday`.
     ///
-    /// Exact where `to` is not before `from` and nothing was counted since; a bucket that began after `from` is 0.
+    /// Exact if `to` is not before `from` and nothing has been counted since; a bucket that began after `from` is 0.
     #[must_use]
     pub fn seen_on(&self, from: NaiveDate, to: NaiveDate) -> Self {
         if from == to {

@@ -1,14 +1,18 @@
-//! What a view, a bucket and a box are. Pure: no I/O and no clock; an instant is always an argument.
+//! The definitions of views, buckets and boxes. Pure: no I/O, and the time is always an argument.
 //!
 //! - [`site`]: a portal, its time zone and origins
 //! - [`article`]: one page of a site
-//! - [`period`]: buckets, and which of them a box needs
+//! - [`period`]: calendar periods and their buckets
 //! - [`figures`]: the nine numbers of a box
 //! - [`counts`]: sums of views on their way from a journal into a store
+//! - [`outcome`]: what happened to a view
 //! - [`retention`]: how long buckets of articles are kept
-//! - [`producer`]: who counted, and how far the store has followed
+//! - [`producer`]: journals and imports, and the numbers of their batches
+//! - [`backoff`]: how long to wait between attempts
+//! - [`clock`]: the clock as a value
 
 pub mod article;
+pub mod backoff;
 pub mod clock;
 pub mod counts;
 pub mod figures;
@@ -18,5 +22,5 @@ pub mod producer;
 pub mod retention;
 pub mod site;
 
-/// The largest count: 2^53 − 1, the largest whole number that every JSON reader keeps exact (RFC 8259 §6).
+/// The largest count: 2^53 − 1, the largest integer that every JSON parser keeps exact (RFC 8259 §6).
 pub const MAX_COUNT: u64 = (1 << 53) - 1;

@@ -1,36 +1,36 @@
-//! What becomes of views, counted for each site.
+//! What happens to views, counted for each site.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What became of a view.
+/// What happened to a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in the journal, and counted.
+    /// Counted: it is in the journal.
     Counted,
-    /// It was not counted: a machine reads.
+    /// Not counted: the client is a bot.
     Bot,
-    /// It was not counted: nobody has seen the page yet.
+    /// Not counted: the page was prefetched and not yet shown.
     Prefetch,
-    /// It was not counted: the same reader was counted for the same article a short while ago.
+    /// Not counted: the same visitor was counted for the same article within the repeat window.
     Repeat,
-    /// It was refused: it came from a page of somebody else.
+    /// Refused: it came from a page of another origin.
     Foreign,
-    /// It was refused: its client asked too often, or its site had too many.
+    /// Refused: its client or its site exceeded a rate limit.
     Limited,
-    /// It was refused: the journal was full.
+    /// Refused: the journal was full.
     Full,
-    /// It was refused: too many waited to be written.
+    /// Refused: too many views were waiting to be written.
     Busy,
-    /// It was not acknowledged, for the service was stopping; it may be counted after the next start.
+    /// Not acknowledged because the service was stopping; it may be counted after the next start.
     Unknown,
 }
 
 impl Outcome {
-    /// Each of them.
+    /// All outcomes.
     pub const ALL: [Self; 9] =
         [Self::Counted, Self::Bot, Self::Prefetch, Self::Repeat, Self::Foreign, Self::Limited, Self::Full, Self::Busy, Self::Unknown];
 
-    /// Its name in answers and metrics.
+    /// Its name in responses and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,19 +1,19 @@
-//! Calendar periods that views are summed in, and the nine of them that a box shows.
+//! Calendar periods, and the buckets in which views are summed.
 //!
-//! Nothing here is ever reset: "today" is a look-up under a new name.
+//! No bucket is ever reset: when the day changes, "today" reads another bucket.
 
 use std::{fmt, str::FromStr};
 
 use chrono::{Datelike, Days, Months, NaiveDate, Weekday};
 
-/// A calendar period views are summed in.
+/// One calendar period in which views are summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bucket {
     /// A calendar day, `2026-11-23`.
     Day(NaiveDate),
-    /// An ISO 8601 week with its own year, `2026-W48`.
+    /// An ISO 8601 week, `2026-W48`.
     Week {
-        /// The ISO year, which around 1 January differs from the calendar's.
+        /// The ISO year, which can differ from the calendar year around 1 January.
         year: i32,
         /// 1 to 53.
         week: u32,
@@ -31,7 +31,7 @@ pub enum Bucket {
     Total,
 }
 
-/// The kinds of buckets that follow each other in time.
+/// The kinds of buckets, except `total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Period {
     /// Calendar days.
@@ -56,13 +56,13 @@ impl Period {
         }
     }
 
-    /// The period of that name.
+    /// The period with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Day, Self::Week, Self::Month, Self::Year].into_iter().find(|period| period.name() == name)
     }
 
-    /// The bucket of this kind that holds a day.
+    /// The bucket of this kind that contains a day.
     #[must_use]
     pub fn bucket(self, day: NaiveDate) -> Bucket {
         match self {
@@ -75,13 +75,13 @@ impl Period {
 }
 
 impl Bucket {
-    /// The five buckets that a view of that day adds to.
+    /// The five buckets that a view on this day adds to.
     #[must_use]
     pub fn of_day(day: NaiveDate) -> [Self; 5] {
         [Self::Day(day), Period::Week.bucket(day), Period::Month.bucket(day), Period::Year.bucket(day), Self::Total]
     }
 
-    /// This bucket and the larger ones that contain it whole; `None` for a week, which belongs to no one month or year.
+    /// This bucket and the larger ones that contain it; `None` for a week, which can span two months or years.
     #[must_use]
     pub fn and_larger(self) -> Option<Vec<Self>> {
         match self {
@@ -93,7 +93,7 @@ impl Bucket {
         }
     }
 
-    /// Whether a view of that day is counted in this bucket.
+    /// Whether a view on this day is counted in this bucket.
     #[must_use]
     pub fn contains(self, day: NaiveDate) -> bool {
         match self {
@@ -129,7 +129,7 @@ impl Bucket {
         }
     }
 
-    /// The bucket of the same kind that follows; `None` for `total` and at the end of the calendar.
+    /// The next bucket of the same kind; `None` for `total` and at the end of the calendar.
     #[must_use]
     pub fn next(self) -> Option<Self> {
         self.forward(1)
@@ -161,7 +161,7 @@ impl fmt::Display for Bucket {
     }
 }
 
-/// A text that names no bucket.
+/// A text that does not name a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a day (2026-11-22), week (2026-W47), month (2026-11), year (2026) or total")]
 pub struct BucketError(pub String);
@@ -171,7 +171,7 @@ impl FromStr for Bucket {
 
     fn from_str(text: &str) -> Result<Self, BucketError> {
         let error = || BucketError(text.into());
-        // A fixed number of ASCII digits, so that a bucket has one spelling only.
+        // A fixed number of ASCII digits, so that every bucket has exactly one spelling.
         let number = |part: &str, digits: usize| {
             let plain = part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
             plain.then(|| part.parse::<u32>().ok()).flatten().ok_or_else(error)
@@ -189,7 +189,7 @@ impl FromStr for Bucket {
                 NaiveDate::from_ymd_opt(year, number(month, 2)?, number(day, 2)?).map(Self::Day).ok_or_else(error)?
             }
         };
-        // Week 53 of a year without one, month 13 and the year 0 have no first day, or are not in the calendar.
+        // Refuses week 53 of a year with 52 weeks, month 13 and the year 0.
         if year >= 1 && bucket.first_day().is_some() { Ok(bucket) } else { Err(error()) }
     }
 }

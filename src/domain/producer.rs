@@ -1,4 +1,4 @@
-//! Who counted, and how far a store has followed.
+//! Producers (journals and imports), and the numbers of their batches.
 
 use std::{fmt, str::FromStr};
 

@@ -1,19 +1,19 @@
-//! How long the buckets of articles are kept. Those of sites, and every `total`, are kept for ever.
+//! How long the buckets of articles are kept. Buckets of sites, and every `total`, are kept for ever.
 
 use chrono::{Days, NaiveDate};
 
 use super::period::{Bucket, Period};
 
-/// For how many periods after its own a bucket of articles is kept.
+/// How many periods a bucket of articles is kept after its own period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Days a day is kept.
+    /// How many days a day is kept.
     pub days: u32,
-    /// Weeks a week is kept.
+    /// How many weeks a week is kept.
     pub weeks: u32,
-    /// Months a month is kept.
+    /// How many months a month is kept.
     pub months: u32,
-    /// Years a year is kept.
+    /// How many years a year is kept.
     pub years: u32,
 }
 
@@ -24,9 +24,9 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// The day (UTC) from whose start on a bucket of articles is gone; `None` for one that is kept for ever.
+    /// The day (UTC) at whose start a bucket of articles expires; `None` if it is kept for ever.
     ///
-    /// One day is added, so that the promise holds in every time zone.
+    /// Includes one extra day, so that the retention holds in every time zone.
     #[must_use]
     pub fn expiry(&self, bucket: Bucket) -> Option<NaiveDate> {
         let keep = match bucket.period()? {
@@ -38,26 +38,26 @@ impl Retention {
         bucket.forward(keep.checked_add(1)?)?.first_day()?.checked_add_days(Days::new(1))
     }
 
-    /// Whether a bucket of articles is gone on a day (UTC).
+    /// Whether a bucket of articles has expired on a day (UTC).
     #[must_use]
     pub fn expired(&self, bucket: Bucket, today: NaiveDate) -> bool {
         self.expiry(bucket).is_some_and(|expiry| expiry <= today)
     }
 }
 
-/// Which buckets of articles are gone, as of one moment.
+/// Decides which buckets of articles have expired at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Expiry {
-    /// How long they are kept.
+    /// How long buckets are kept.
     pub retention: Retention,
-    /// The day of that moment, in UTC.
+    /// The moment's day, in UTC.
     pub today: NaiveDate,
 }
 
 impl Expiry {
-    /// Whether a bucket of articles is gone.
+    /// Whether a bucket of articles has expired.
     #[must_use]
-    pub fn gone(self, bucket: Bucket) -> bool {
+    pub fn is_expired(self, bucket: Bucket) -> bool {
         self.retention.expired(bucket, self.today)
     }
 }

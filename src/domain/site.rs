@@ -1,4 +1,4 @@
-//! A site: one portal that is counted.
+//! A site: one portal whose views are counted.
 
 use std::{borrow::Borrow, fmt, net::Ipv6Addr, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use regex::Regex;
 
 /// A site's id: 1 to 64 of `a-z A-Z 0-9 . _ -`, the first a letter or digit.
 ///
-/// It stands in URLs and in keys of the store, which is why it is so narrow. Cloning is cheap: the text is shared.
+/// The character set is narrow because ids are used in URLs and in keys of the store. Cloning is cheap: the text is shared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteId(Arc<str>);
 
@@ -18,10 +18,10 @@ pub struct SiteId(Arc<str>);
 pub struct SiteIdError(pub String);
 
 impl SiteId {
-    /// Reads an id.
+    /// Parses an id.
     ///
     /// # Errors
-    /// Where the text is not a site id.
+    /// If the text is not a site id.
     pub fn parse(text: &str) -> Result<Self, SiteIdError> {
         let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());
         let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
@@ -47,27 +47,27 @@ impl fmt::Display for SiteId {
     }
 }
 
-/// A web origin (RFC 6454) as browsers send it: `https://portal.example.vn`, with a port where it is not the scheme's own.
+/// A web origin (RFC 6454) as browsers send it: `https://portal.example.vn`, with a port if it is not the scheme's default.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin(String);
 
 /// A text that is not an [`Origin`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an origin: write it as http://host or https://host, with :port where it is not the usual one, and no path")]
+#[error("{0:?} is not an origin: write it as http://host or https://host, with :port if it is not the default, and no path")]
 pub struct OriginError(pub String);
 
 impl Origin {
-    /// Reads an origin, in the spelling of browsers: lower case, no default port, no trailing slash.
+    /// Parses an origin and normalises it as browsers do: lower case, no default port, no trailing slash.
     ///
     /// # Errors
-    /// Where the text has another scheme, no host, a path, user information or a port that is not one.
+    /// If the text has another scheme, no host, a path, user information or an invalid port.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
         Self::normalised(text).map(Self).ok_or_else(|| OriginError(text.into()))
     }
 
     fn normalised(text: &str) -> Option<String> {
         let text = text.to_ascii_lowercase();
-        // What browsers send for pages without an origin: files on a disk, frames in a sandbox.
+        // Browsers send this for pages without an origin: local files and sandboxed frames.
         if text == "null" {
             return Some(text);
         }
@@ -78,9 +78,9 @@ impl Origin {
             _ => return None,
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        // An IPv6 address stands in brackets and holds colons of its own.
+        // An IPv6 address is in brackets and contains colons.
         let (host, port) = match rest.rfind(':').filter(|&colon| !rest[colon..].contains(']')) {
-            // A number's parser would take a sign.
+            // `parse` would accept a plus sign.
             Some(colon) if rest[colon + 1..].starts_with('+') => return None,
             Some(colon) => (&rest[..colon], rest[colon + 1..].parse::<u16>().ok()?),
             None => (rest, default_port),
@@ -95,7 +95,7 @@ impl Origin {
             return name.then(|| text.into());
         };
         let address: Ipv6Addr = address.parse().ok()?;
-        // Browsers write the IPv4 address within an IPv6 address in hexadecimal.
+        // Browsers write an IPv4 address embedded in an IPv6 address in hexadecimal.
         let [.., high, low] = address.segments();
         Some(if address.to_ipv4_mapped().is_some() { format!("[::ffff:{high:x}:{low:x}]") } else { format!("[{address}]") })
     }
@@ -112,27 +112,26 @@ impl Origin {
 pub struct Site {
     /// Its id.
     pub id: SiteId,
-    /// The origins its pages are served from; writes from other origins are refused.
+    /// The origins of its pages; views from other origins are refused.
     pub origins: Vec<Origin>,
-    /// The time zone whose calendar its views belong to.
+    /// The time zone that determines the calendar day of its views.
     pub timezone: Tz,
-    /// What else its views have to be.
+    /// Further conditions that its views must meet.
     pub rules: Rules,
 }
 
-/// Which views of a site count, beyond those of its own pages. The default asks for nothing.
+/// Which views of a site are counted, and whether visitors are estimated. The defaults set no conditions and no limits.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// Whether views that do not say which page they come from are refused.
+    /// Whether views that do not say which origin they come from are refused.
     pub require_origin: bool,
-    /// For how long a reader counts once for an article; up to a day, and never beyond midnight. With zero every view
-    /// counts.
+    /// How long a visitor counts once per article; at most a day, and never past midnight. If zero, every view counts.
     pub repeat_window: Duration,
-    /// How many articles that had no views yet may get some on one day; 0 is no limit.
+    /// How many articles without earlier views can get their first view on one day; 0 is no limit.
     pub max_new_articles_per_day: u32,
-    /// How many views are counted in a second, up to 100 000; 0 is no limit. At once it may be ten times as many.
+    /// How many views are counted per second, up to 100 000; 0 is no limit. A burst can be ten times as many.
     pub max_views_per_second: u32,
-    /// What articles are called whose views are counted; without it, anything.
+    /// The pattern that the ids of counted articles match; `None` accepts every id.
     pub articles: Option<Regex>,
     /// Whether visitors are estimated and reported with the figures.
     pub visitors: bool,

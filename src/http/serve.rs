@@ -1,7 +1,6 @@
-//! Accepts connections, holds their limits, and drains them at the end.
+//! Accepts connections, limits and drains them.
 //!
-//! Every connection is a task in one [`JoinSet`]: its size is what the limit on connections looks at, and at the end
-//! no task outlives [`serve`].
+//! Every connection is a task in one [`JoinSet`], whose size is the number of open connections. No task outlives [`serve`].
 
 use std::{
     convert::Infallible,
@@ -12,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -25,16 +24,66 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::{Limits, Responder};
+use super::{connection_limit::ConnectionPermit, request::RequestBody, response::Body};
+use crate::{domain::backoff::Backoff, telemetry::metrics::GaugeGuard};
 
-/// What a connection may buffer: the longest head, of which a list of articles in the query is the greatest part.
+/// How long a client can take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the start of a connection, or the end of a response on it, to the end of the next request's head. So a
+    /// connection can be idle for as long.
+    pub header_read: Duration,
+    /// From the end of a request's head to the end of its body.
+    pub body_read: Duration,
+    /// From the end of a request's head to its response, including the body.
+    pub request: Duration,
+    /// How long a response can wait without the client reading a byte of it.
+    pub write: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_read: Duration::from_secs(10),
+            body_read: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            write: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Responds to the requests of a listener.
+pub trait Responder: Send + Sync + 'static {
+    /// Responds to a request over a connection from `peer`; every error is a response too.
+    fn respond<B: RequestBody>(&self, peer: IpAddr, request: Request<B>) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Accepts a connection. The guard is kept while it is open; without one, the connection is closed at once.
+    fn connect(&self, _peer: IpAddr) -> Option<ConnectionGuard> {
+        Some(ConnectionGuard::default())
+    }
+}
+
+/// What an open connection holds. Dropping it lowers the gauge and returns the client's permit.
+#[derive(Debug, Default)]
+pub struct ConnectionGuard {
+    _gauge: Option<GaugeGuard>,
+    _permit: Option<ConnectionPermit>,
+}
+
+impl ConnectionGuard {
+    pub(super) fn new(gauge: GaugeGuard, permit: Option<ConnectionPermit>) -> Self {
+        Self { _gauge: Some(gauge), _permit: permit }
+    }
+}
+
+/// The buffer of a connection: holds the longest head, whose largest part is a list of articles in the query.
 const MAX_BUFFER: usize = 64 * 1024;
 
-/// Serves HTTP/1.1 on a listener until `shutdown` is ready. Then refuses new connections, lets those that are open
-/// finish the request they are at within `drain`, and drops the rest. Answers with how many were dropped.
+/// Serves HTTP/1.1 on a listener until `shutdown` is ready. Then it refuses new connections, lets open ones finish their
+/// present request within `drain`, and drops the rest. Returns the number of dropped connections.
 ///
-/// Up to `max_connections` are open at once, at least 1; a further one waits in the system's backlog. Where it becomes
-/// less, those that are open stay.
+/// Up to `max_connections` are open at once, at least 1; further ones wait in the system's backlog. If the limit is
+/// lowered, open connections stay.
 pub async fn serve<R: Responder>(
     listener: TcpListener,
     responder: Arc<R>,
@@ -44,11 +93,11 @@ pub async fn serve<R: Responder>(
     drain: Duration,
 ) -> usize {
     let mut http = http1::Builder::new();
-    // Figures are small: copied behind the head, they are cheaper to send than the two of them from where they are.
+    // Figures are small: copying them behind the head is cheaper than a vectored write of both.
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_read).max_buf_size(MAX_BUFFER).writev(false);
     let mut connections = JoinSet::new();
     let graceful = GracefulShutdown::new();
-    let mut backoff = Backoff::default();
+    let mut pause = AcceptPause::new();
     let mut shutdown = pin!(shutdown);
     loop {
         let room = connections.len() < *max_connections.borrow_and_update();
@@ -56,20 +105,20 @@ pub async fn serve<R: Responder>(
             biased;
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => report(ended),
-            // Where nobody can change it any more, this never happens.
+            // Disabled once the sender is gone.
             Ok(()) = max_connections.changed() => {}
-            (stream, peer) = accept(&listener, &mut backoff), if room => {
-                // One that is refused is closed by being dropped.
-                let Some(held) = responder.opened(peer) else { continue };
+            (stream, peer) = accept(&listener, &mut pause), if room => {
+                // Dropping the stream closes a refused connection.
+                let Some(guard) = responder.connect(peer) else { continue };
                 let responder = Arc::clone(&responder);
                 let service = service_fn(move |request: Request<Incoming>| {
                     let responder = Arc::clone(&responder);
-                    // Boxed, so that a connection on which nothing is asked has no room for an answer under way.
+                    // Boxed, so that an idle connection does not hold memory for a response.
                     Box::pin(async move { Ok::<_, Infallible>(responder.respond(peer, request).await) })
                 });
                 let connection = graceful.watch(http.serve_connection(prepare(stream, &limits), service));
                 connections.spawn(async move {
-                    let _held = held;
+                    let _guard = guard;
                     if let Err(error) = connection.await {
                         tracing::debug!(%error, "a connection ended early");
                     }
@@ -83,17 +132,17 @@ pub async fn serve<R: Responder>(
 }
 
 fn prepare(stream: TcpStream, limits: &Limits) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
-    // Without it an answer may wait for the acknowledgement of the one before.
+    // Without it, a response can wait for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was not set");
     }
     let mut stream = TimeoutStream::new(stream);
-    // hyper bounds how long it waits for a request, but not for a client that sends requests and reads no answers.
+    // hyper does not time out on a client that sends requests and reads no responses.
     stream.set_write_timeout(Some(limits.write));
     TokioIo::new(Box::pin(stream))
 }
 
-/// Ends what has not ended by itself, and counts it.
+/// Aborts the connections that have not ended, and returns their number.
 async fn finish(mut connections: JoinSet<()>) -> usize {
     connections.abort_all();
     let mut late = 0;
@@ -112,48 +161,48 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-/// How long to leave a listener alone that could not accept. It outlives a cancelled [`accept`].
-#[derive(Debug, Default)]
-struct Backoff {
-    delay: Duration,
+/// When to accept again after a failure. It outlives a cancelled [`accept`].
+#[derive(Debug)]
+struct AcceptPause {
+    backoff: Backoff,
     until: Option<Instant>,
 }
 
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(50);
-    const LONGEST: Duration = Duration::from_secs(1);
+impl AcceptPause {
+    fn new() -> Self {
+        Self { backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(1)), until: None }
+    }
 
     fn failed(&mut self, error: &io::Error) {
         if self.until.is_none() {
             tracing::error!(%error, "connections cannot be accepted; trying again");
         }
-        self.delay = (self.delay * 2).clamp(Self::FIRST, Self::LONGEST);
-        self.until = Some(Instant::now() + self.delay);
+        self.until = Some(Instant::now() + self.backoff.next_pause());
     }
 
     fn worked(&mut self) {
         if self.until.is_some() {
             tracing::info!("connections are accepted again");
-            *self = Self::default();
+            *self = Self::new();
         }
     }
 }
 
-/// The next connection. Where none can be had, because file descriptors have run out for instance, waits ever longer
-/// between attempts: the listener stays ready, and asking it at once again would only burn the processor.
-async fn accept(listener: &TcpListener, backoff: &mut Backoff) -> (TcpStream, IpAddr) {
+/// The next connection. If accepting fails, for instance because file descriptors have run out, waits longer after each
+/// attempt: the listener stays ready, so trying again at once would only use the processor.
+async fn accept(listener: &TcpListener, pause: &mut AcceptPause) -> (TcpStream, IpAddr) {
     loop {
-        if let Some(until) = backoff.until {
+        if let Some(until) = pause.until {
             sleep_until(until).await;
         }
         match listener.accept().await {
             Ok((stream, peer)) => {
-                backoff.worked();
+                pause.worked();
                 return (stream, peer.ip());
             }
-            // The client left while it waited: nothing is wrong here.
+            // The client left while it waited.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
-            Err(error) => backoff.failed(&error),
+            Err(error) => pause.failed(&error),
         }
     }
 }

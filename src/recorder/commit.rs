@@ -1,5 +1,5 @@
-//! Group commit: all views that gather while an entry is being written make up the next one, with those that come while
-//! there is no end of them. So the busier the service is, the less each view costs.
+//! Group commit: all views that arrive while one entry is being written make up the next one. So the busier the service
+//! is, the less each view costs. This task is the only one that moves the journal's head.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,66 +14,106 @@ use tokio::{
     time::Instant,
 };
 
-use super::{RecordError, Shared, Stage};
+use super::{
+    shared::{Shared, Skip, Stage},
+    site::SiteCounter,
+};
 use crate::{
     domain::{article::ArticleId, counts::DayViews, outcome::Outcome, producer::Seq},
-    journal::{Entry, JournalError},
+    journal::{Entry, EntryViews, JournalError},
 };
 
 /// The most views of one entry, and so of what one entry adds to an apply.
 const MAX_BATCH: usize = 512;
 
-/// After how long views wait for no others to come.
+/// How long a batch waits at most for views that are about to arrive.
 const GATHER: Duration = Duration::from_millis(1);
+
+/// Why a view was not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The journal has no room; the view is not counted.
+    #[error("the journal is full")]
+    Full,
+    /// Too many views wait to be written; the view is not counted.
+    #[error("too many views wait to be written")]
+    Busy,
+    /// The recorder stops, or its journal failed; the view may be counted or not.
+    #[error("the service is stopping")]
+    Stopped,
+}
 
 /// A view on its way to the journal.
 pub(super) struct View {
-    /// The site's place in the list.
-    pub(super) site: usize,
+    pub(super) counter: Arc<SiteCounter>,
     /// The site's calendar day on which it was received.
     pub(super) day: NaiveDate,
     pub(super) article: Option<ArticleId>,
-    /// Whoever waits for it to be durable.
+    /// Resolves when the view is durable, or cannot be.
     pub(super) done: oneshot::Sender<Result<(), RecordError>>,
 }
 
-/// Writes views to the journal until told to stop, and then those that are still queued.
-pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<View>, mut stage: watch::Receiver<Stage>) {
+/// The task's inputs.
+pub(super) struct Queues {
+    pub(super) views: mpsc::Receiver<View>,
+    pub(super) skips: mpsc::Receiver<Skip>,
+    pub(super) stage: watch::Receiver<Stage>,
+    /// Resolves when all queued views are written, on the way to a stop.
+    pub(super) written: oneshot::Sender<()>,
+}
+
+/// Writes views to the journal until the recorder stops, and then those that are still queued. Skips numbers until the
+/// flushers have ended too.
+pub(super) async fn run(shared: Arc<Shared>, queues: Queues) {
+    let Queues { mut views, mut skips, mut stage, written } = queues;
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
-        tokio::select! {
+        let skip = tokio::select! {
             biased;
-            count = queue.recv_many(&mut batch, MAX_BATCH) => if count == 0 { return },
-            _ = stage.wait_for(|stage| *stage >= Stage::Writing), if !queue.is_closed() => {
-                queue.close();
+            // First, because views can arrive without a pause.
+            Some(skip) = skips.recv() => Some(skip),
+            count = views.recv_many(&mut batch, MAX_BATCH) => if count == 0 { break } else { None },
+            _ = stage.wait_for(|stage| *stage >= Stage::Writing), if !views.is_closed() => {
+                views.close();
                 continue;
             }
+        };
+        if let Some(skip) = skip {
+            apply_skip(&shared, skip).await;
+            continue;
         }
-        gather(&mut queue, &mut batch).await;
-        let outcome = commit(&shared, &mut batch).await;
+        gather(&mut views, &mut batch).await;
+        let result = commit(&shared, &mut batch).await;
         for view in batch.drain(..) {
-            if let Err(error) = outcome {
-                let outcome = if error == RecordError::Full { Outcome::Full } else { Outcome::Unknown };
-                shared.sites().counters[view.site].note(outcome);
+            if let Err(error) = result {
+                view.counter.note(if error == RecordError::Full { Outcome::Full } else { Outcome::Unknown });
             }
-            // Whoever has gone away does not hear it: the view is counted all the same.
-            let _ = view.done.send(outcome);
+            // A client that has left does not hear it. The view is counted all the same.
+            let _ = view.done.send(result);
         }
-        if shared.has_failed() {
+        if shared.health.has_failed() {
             return;
         }
     }
+    let _ = written.send(());
+    loop {
+        let skip = tokio::select! {
+            biased;
+            Some(skip) = skips.recv() => skip,
+            _ = stage.wait_for(|stage| *stage >= Stage::Trimming) => return,
+        };
+        apply_skip(&shared, skip).await;
+    }
 }
 
-/// Lets requests that have arrived be read, and takes the views among them into the batch, until none comes any more. On a
-/// quiet service that is at once.
-async fn gather(queue: &mut mpsc::Receiver<View>, batch: &mut Vec<View>) {
+/// Adds views of requests that have already arrived, until none comes any more. On a quiet service that is at once.
+async fn gather(views: &mut mpsc::Receiver<View>, batch: &mut Vec<View>) {
     let begun = Instant::now();
     loop {
         let before = batch.len();
         yield_now().await;
         while batch.len() < MAX_BATCH
-            && let Ok(view) = queue.try_recv()
+            && let Ok(view) = views.try_recv()
         {
             batch.push(view);
         }
@@ -83,68 +123,72 @@ async fn gather(queue: &mut mpsc::Receiver<View>, batch: &mut Vec<View>) {
     }
 }
 
-/// Makes a batch durable and takes it into the sites' states.
+/// Makes a batch durable and adds it to the sites' states.
 async fn commit(shared: &Shared, batch: &mut [View]) -> Result<(), RecordError> {
-    // A view has its site's place from the sites as they were, and places stay.
-    let sites = shared.sites();
-    let sums = sum(batch).into_iter().map(|((site, day), sum)| ((sites.counters[site].site.id.clone(), day), sum));
-    let entry = Arc::new(Entry { at: shared.clock.now(), views: sums.collect() });
+    let (counters, views) = sum(batch);
+    let entry = Arc::new(Entry { at: shared.clock.now(), views });
     let begun = Instant::now();
     let seq = match append(shared, Arc::clone(&entry)).await {
         Ok(seq) => seq,
-        Err(JournalError::Full(why)) => {
-            shared.journal_room(false, &why);
+        Err(JournalError::Full(reason)) => {
+            shared.health.journal_full(&reason);
             return Err(RecordError::Full);
         }
         Err(error) => {
-            shared.fail(error);
+            shared.health.fail(error);
             return Err(RecordError::Stopped);
         }
     };
     shared.metrics.journal.commit_seconds.observe(begun.elapsed().as_secs_f64());
     shared.metrics.journal.batch_views.observe(batch.len() as f64);
-    shared.journal_room(true, "");
-    let sums: Vec<_> = entry.views.iter().collect();
-    for days in sums.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
-        let Some(counter) = days.first().and_then(|((site, _), _)| sites.find(site)) else {
-            // Sites stay, so this cannot be. If it were, the next start would read the entry from the journal.
-            shared.fail(JournalError::Failed(format!("entry {seq} is of a site that is not known")));
-            return Err(RecordError::Stopped);
-        };
-        counter.core.outcomes.add(Outcome::Counted, days.iter().map(|(_, sum)| sum.views).sum());
-        // All days of a batch at once: a fold that ended between them would take the entry for applied with half of it.
-        if counter.lock().committed(seq, days.iter().map(|((_, day), sum)| (*day, *sum))) {
-            counter.core.wake.notify_one();
-        }
+    shared.health.journal_ready();
+    for counter in counters {
+        // All days of an entry at once: a segment that ended between them would count the entry as applied with half of it.
+        counter.committed(seq, entry.days_of(&counter.site().id));
     }
-    shared.set_head(seq);
+    shared.watermark.set_head(seq);
     Ok(())
 }
 
-/// Appends an entry. Where the journal is full, entries that are applied give way before their time.
+/// Appends an entry. If the journal is full, applied entries are deleted before their time.
 async fn append(shared: &Shared, entry: Arc<Entry>) -> Result<Seq, JournalError> {
     match shared.journal.append(Arc::clone(&entry)).await {
         Err(JournalError::Full(_)) => {
-            shared.make_room().await?;
+            shared.delete_early().await?;
             shared.journal.append(entry).await
         }
         result => result,
     }
 }
 
-/// The views of a batch by the place of their site, and by day. Each sum has room for all of its articles from the
-/// beginning, for growing costs as much as counting does.
-fn sum(batch: &mut [View]) -> BTreeMap<(usize, NaiveDate), DayViews> {
-    let mut counts = BTreeMap::new();
-    for view in &*batch {
-        *counts.entry((view.site, view.day)).or_insert(0) += 1;
+/// Between two entries, so that all entries before the skipped numbers are in the sites' states.
+async fn apply_skip(shared: &Shared, Skip { seq, done }: Skip) {
+    let result = shared.journal.skip(seq).await;
+    if result.is_ok() {
+        shared.watermark.set_head(seq.max(shared.watermark.head()));
     }
-    let empty = |views| DayViews { views: 0, articles: HashMap::with_capacity(views) };
-    let mut sums: BTreeMap<_, _> = counts.into_iter().map(|(key, views)| (key, empty(views))).collect();
+    let _ = done.send(result);
+}
+
+/// The views of a batch by site and day, and the counters of these sites.
+///
+/// Each sum has room for all of its articles from the beginning, because growing a map costs as much as counting does.
+fn sum(batch: &mut [View]) -> (Vec<Arc<SiteCounter>>, EntryViews) {
+    // Counters live as long as the process, so their addresses stand for them and are cheap to compare.
+    let key = |view: &View| (Arc::as_ptr(&view.counter).addr(), view.day);
+    let mut sizes = BTreeMap::new();
+    for view in &*batch {
+        sizes.entry(key(view)).or_insert_with(|| (Arc::clone(&view.counter), 0)).1 += 1;
+    }
+    let empty = |size| DayViews { views: 0, articles: HashMap::with_capacity(size) };
+    let mut sums: BTreeMap<_, _> = sizes.into_iter().map(|(key, (counter, size))| (key, (counter, empty(size)))).collect();
     for view in batch {
-        if let Some(sum) = sums.get_mut(&(view.site, view.day)) {
+        if let Some((_, sum)) = sums.get_mut(&key(view)) {
             sum.count(view.article.take());
         }
     }
-    sums
+    let mut counters: Vec<_> = sums.values().map(|(counter, _)| Arc::clone(counter)).collect();
+    counters.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    let views = sums.into_iter().map(|((_, day), (counter, sum))| ((counter.site().id.clone(), day), sum));
+    (counters, views.collect())
 }

@@ -1,25 +1,25 @@
 //! The recorder: from a view to a durable entry, from entries to counters, and back to figures.
 //!
 //! ```text
-//! record ─► commit ─► journal            one task, group commit
+//! record ─► commit ─► journal             one task, group commit
 //!              │
 //!              ▼
-//!           counter (state, base) ◄─► worker ◄─► store     one worker for each site
+//!           site (state, snapshot) ◄─► flush ◄─► store      one task for each site
 //!              │
 //! figures ◄────┘
 //! ```
 //!
-//! - `state`: what is known of a site; a state machine without I/O
-//! - `base`, `fold`: what the store said, and what it is to be told, as parts of it
-//! - `sites`, `counter`: the sites, which may change; the state behind its lock, and who waits for what
-//! - `fault`: how the store fails for a site
-//! - `outcome`, `observe`: what became of views, and the recorder in metrics
-//! - `commit`, `worker`, `query`, `trim`: the tasks
+//! - `site`: the sites; for each one counter with its state behind a lock, and the requests that wait for the store
+//! - `state`, `snapshot`: what is known of a site, a state machine without I/O; what the store answered, as a part of it
+//! - [`freshness`]: when the store must be asked again, a state machine without I/O
+//! - `health`: whether the journal takes views and the store answers
+//! - `commit`, `flush`, `trim`: the tasks
 //! - `shared`: what they share
+//! - `metrics`: what is read from all that at each scrape
 //!
-//! [`spawn`] starts the tasks; the [`Recorder`] owns them, and the [`Handle`] is what requests see.
+//! [`spawn`] starts the tasks. The [`Recorder`] owns them, and the [`Handle`] is what requests use.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -32,7 +32,6 @@ use crate::{
     domain::{
         article::ArticleId,
         clock::Clock,
-        figures::Figures,
         outcome::Outcome,
         period::Bucket,
         producer::Seq,
@@ -43,82 +42,45 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-mod base;
 mod commit;
-mod counter;
-mod fault;
-mod fold;
-mod observe;
-mod query;
+mod flush;
+pub mod freshness;
+mod health;
+mod metrics;
 mod shared;
-mod sites;
+mod site;
+mod snapshot;
 mod state;
 mod trim;
-mod worker;
 
-pub use counter::Counter;
-use query::Query;
-use shared::{Shared, Status};
+use commit::{Queues, View};
+use flush::Flusher;
+use shared::{Shared, Stage};
+use site::Sites;
 
-/// How long a reader waits for the store before it is answered with what is known.
-pub const PATIENCE: Duration = Duration::from_millis(250);
+pub use commit::RecordError;
+pub use freshness::STORE_WAIT;
+pub use shared::{APPLY_SUMS, Config};
+pub use site::{Answer, SiteCounter};
 
-/// The usual [`Config::apply_sums`]. Each sum is five increments of less than a microsecond: Redis, which does nothing
-/// else meanwhile, is busy for up to about five milliseconds. Most views of a busy site are of fewer articles than that, so
-/// one apply takes all that came since the last one, and costs no more the more of them there are.
-pub const APPLY_SUMS: usize = 1024;
+/// The most views that can wait to be written.
+const MAX_QUEUED_VIEWS: usize = 1 << 16;
 
-/// The most views that may wait to be written.
-const MAX_QUEUE: usize = 1 << 16;
+/// The most skips that can wait; each site has one at most, and waits for its turn.
+const MAX_QUEUED_SKIPS: usize = 64;
 
-/// How often applied entries that have passed their time are deleted.
-const TRIM_INTERVAL: Duration = Duration::from_secs(1);
+/// The most lists and histories that are read from the store at once. More wait for their turn.
+const MAX_LISTS: usize = 64;
 
-/// How a recorder works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// How often each site's views are folded and applied to the store.
-    pub flush_interval: Duration,
-    /// How long applied entries stay in the journal, so that a store that went back can be made whole.
-    pub retain: Duration,
-    /// The most sums (of an article on a day) of one apply; [`APPLY_SUMS`] outside of tests. More are in one only where a
-    /// single entry has more, or where a store is ahead of its journal at the start.
-    pub apply_sums: usize,
-}
-
-/// Why a view was not acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
-    /// The journal cannot take more for now; the view is not counted.
-    #[error("the journal is full")]
-    Full,
-    /// More views wait to be written than the recorder holds; the view is not counted.
-    #[error("too many views wait to be written")]
-    Busy,
-    /// The recorder stops, or its journal failed; the view may be counted or not.
-    #[error("the service is stopping")]
-    Stopped,
-}
-
-/// The figures of a site and of some of its articles.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The site's figures; `None` where the store is away and they are not known.
-    pub site: Option<Figures>,
-    /// The articles whose figures are known, in the order asked for.
-    pub articles: Vec<(ArticleId, Figures)>,
-    /// When the store was last in step with the figures: now, unless they are stale.
-    pub as_of: DateTime<Utc>,
-    /// Whether the store could not be asked lately: views counted elsewhere may be missing.
-    pub stale: bool,
-}
+/// How long a list or a history may take, the wait for its turn included.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the recorder is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
     /// Whether views can be journaled.
     pub journal_ok: bool,
-    /// Whether the store answered when it was last asked.
+    /// Whether the store's last calls were answered, for all sites.
     pub store_ok: bool,
     /// The journal's last entry.
     pub head: Seq,
@@ -130,7 +92,7 @@ pub enum Failure {
     /// Its journal cannot be used.
     #[error("{0}")]
     Journal(#[from] JournalError),
-    /// One of its tasks ended before its time, by a mistake in the program.
+    /// One of its tasks ended too early, because of a bug.
     #[error("a task of the recorder ended: {0}")]
     Task(String),
 }
@@ -138,55 +100,31 @@ pub enum Failure {
 /// What was left when a recorder stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// The sites whose last views the store has not got. They are in the journal, and are applied at the next start.
+    /// The sites whose last views the store lacks. They are in the journal, and are applied at the next start.
     pub waiting: Vec<SiteId>,
 }
 
-/// The recorder, as handlers of requests see it. Cheap to clone.
+/// The recorder, as requests use it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    status: Arc<Status>,
-    views: mpsc::Sender<commit::View>,
-    queries: mpsc::Sender<Query>,
-    clock: Clock,
+    shared: Arc<Shared>,
+    views: mpsc::Sender<View>,
 }
 
-/// The owner of the recorder's tasks. Dropping it ends them where they stand, as a crash would.
+/// The owner of the recorder's tasks. Dropping it ends them at once, as a crash would.
 #[derive(Debug)]
 pub struct Recorder {
-    status: Arc<Status>,
+    shared: Arc<Shared>,
     tasks: JoinSet<()>,
     stage: watch::Sender<Stage>,
-    starter: Starter,
-}
-
-/// Starts the worker of a site. It hides which journal and store there are, which whoever owns the recorder need not know.
-struct Starter(Box<Start>);
-
-type Start = dyn Fn(&mut JoinSet<()>, Arc<Counter>) + Send + Sync;
-
-impl fmt::Debug for Starter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Starter")
-    }
-}
-
-/// How far a shutdown has come; each stage has the one before behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Running,
-    /// What is queued is written, and nothing more is taken.
-    Writing,
-    /// What is written is applied.
-    Applying,
-    /// The journal is told how far the store is.
-    Trimming,
+    /// Resolves when all queued views are written.
+    written: oneshot::Receiver<()>,
 }
 
 /// Starts a recorder.
 ///
 /// # Errors
-/// Where the journal cannot be read.
+/// If the journal cannot be read.
 pub async fn spawn(
     config: Config,
     sites: Vec<Site>,
@@ -194,41 +132,39 @@ pub async fn spawn(
     store: Arc<dyn Store>,
     clock: impl Into<Clock>,
 ) -> Result<(Handle, Recorder), JournalError> {
-    let clock = clock.into();
-    let status = Arc::new(Status::new(sites, journal.sites().await?, journal.head_at_open(), config.apply_sums));
-    let shared = Arc::new(Shared { config, status: Arc::clone(&status), journal, store, clock: clock.clone() });
-    let (views, views_queue) = mpsc::channel(MAX_QUEUE);
-    let (queries, queries_queue) = mpsc::channel(query::MAX_QUEUE);
+    let sites = Sites::new(sites, journal.sites().await?, journal.head_at_open(), config.apply_sums);
+    let (views, queued_views) = mpsc::channel(MAX_QUEUED_VIEWS);
+    let (skips, queued_skips) = mpsc::channel(MAX_QUEUED_SKIPS);
     let (stage, now) = watch::channel(Stage::Running);
+    let (all_written, written) = oneshot::channel();
+    let shared = Arc::new(Shared::new(config, sites, journal, store, clock.into(), skips, MAX_LISTS));
     let mut tasks = JoinSet::new();
-    tasks.spawn(commit::run(Arc::clone(&shared), views_queue, now.clone()));
-    tasks.spawn(query::run(Arc::clone(&shared), queries_queue, now.clone()));
-    tasks.spawn(trim::run(Arc::clone(&shared), now.clone()));
-    let starter = Starter(Box::new(move |tasks, counter| {
-        tasks.spawn(worker::Worker::new(Arc::clone(&shared), counter).run(now.clone()));
-    }));
-    for counter in &status.sites().counters {
-        starter.0(&mut tasks, Arc::clone(counter));
+    let queues = Queues { views: queued_views, skips: queued_skips, stage: now.clone(), written: all_written };
+    tasks.spawn(commit::run(Arc::clone(&shared), queues));
+    tasks.spawn(trim::run(Arc::clone(&shared), now));
+    let mut recorder = Recorder { shared: Arc::clone(&shared), tasks, stage, written };
+    for counter in shared.sites.all().values() {
+        recorder.start_flusher(Arc::clone(counter));
     }
-    let handle = Handle { status: Arc::clone(&status), views, queries, clock };
-    Ok((handle, Recorder { status, tasks, stage, starter }))
+    Ok((Handle { shared, views }, recorder))
 }
 
 impl Handle {
-    /// The configured site of that id. One that is taken out meanwhile is still counted for whoever has got it here.
+    /// The configured site with that id. A site that is taken out later is still counted by a counter obtained here.
     #[must_use]
-    pub fn site(&self, id: &str) -> Option<Arc<Counter>> {
-        self.status.site(id)
+    pub fn site(&self, id: &str) -> Option<Arc<SiteCounter>> {
+        self.shared.sites.find(id)
     }
 
-    /// Counts a view that was received now. What is returned is ready once the view is durable; the view is on its way
-    /// from now on, also where nobody waits for that.
+    /// Counts a view that was received now. The view is on its way from now on, even if the returned future is dropped;
+    /// the future resolves when the view is durable.
     ///
     /// # Errors
-    /// Where the view could not be made durable; see [`RecordError`].
-    pub fn record(&self, counter: &Counter, article: Option<ArticleId>) -> impl Future<Output = Result<(), RecordError>> + use<> {
+    /// If the view could not be made durable; see [`RecordError`].
+    pub fn record(&self, counter: &Arc<SiteCounter>, article: Option<ArticleId>) -> impl Future<Output = Result<(), RecordError>> + use<> {
         let (done, durable) = oneshot::channel();
-        let view = commit::View { site: counter.core.index, day: counter.site.day(self.now()), article, done };
+        let day = counter.site().day(self.now());
+        let view = View { counter: Arc::clone(counter), day, article, done };
         let queued = self.views.try_send(view).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 counter.note(Outcome::Busy);
@@ -245,96 +181,113 @@ impl Handle {
         }
     }
 
-    /// The figures of a site and of articles of it, everything this process has acknowledged included.
+    /// The figures of a site and of its articles, everything that this process has acknowledged included.
     ///
-    /// Waits up to [`PATIENCE`] for the store where it must be asked.
-    pub async fn figures(&self, counter: &Counter, articles: &[ArticleId]) -> Answer {
-        counter.figures(&self.clock, articles).await
+    /// Waits up to [`STORE_WAIT`] if the store must be asked.
+    pub async fn figures(&self, counter: &SiteCounter, articles: &[ArticleId]) -> Answer {
+        counter.figures(&self.shared.clock, articles).await
     }
 
     /// The most-read articles of a bucket, as the store has them.
     ///
     /// # Errors
-    /// Where the store is away.
-    pub async fn top(&self, counter: &Counter, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        let site = counter.site.id.clone();
-        query::ask(&self.queries, |answer| Query::Top { site, bucket, limit, answer }).await
+    /// If the store does not answer within 5 s.
+    pub async fn top(&self, counter: &SiteCounter, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+        let site = counter.site();
+        self.read_list(self.shared.store.top(&site.id, bucket, limit)).await
     }
 
-    /// The views in buckets of a site or of one article, as the store has them.
+    /// The views of a site or of one article in buckets, as the store has them.
     ///
     /// # Errors
-    /// Where the store is away.
-    pub async fn history(&self, counter: &Counter, article: Option<ArticleId>, buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
-        let site = counter.site.id.clone();
-        query::ask(&self.queries, |answer| Query::History { site, article, buckets, answer }).await
+    /// If the store does not answer within 5 s.
+    pub async fn history(&self, counter: &SiteCounter, article: Option<ArticleId>, buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
+        let site = counter.site();
+        self.read_list(self.shared.store.history(&site.id, article.as_ref(), &buckets)).await
+    }
+
+    async fn read_list<T>(&self, list: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let read = async {
+            // The semaphore is never closed.
+            let _permit = self.shared.lists.acquire().await;
+            list.await
+        };
+        timeout(LIST_TIMEOUT, read).await.unwrap_or_else(|_| Err(StoreError::NotApplied("no answer in time".into())))
     }
 
     /// How the recorder is doing.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.status.health()
+        let Shared { health, watermark, .. } = &*self.shared;
+        Health { journal_ok: health.journal_ok(), store_ok: health.store_ok(), head: watermark.head() }
     }
 
-    /// What is measured; whoever serves the recorder measures there, too.
+    /// The metrics that are counted as things happen. Those who serve the recorder count theirs there, too.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
-        &self.status.metrics
+        &self.shared.metrics
     }
 
     /// All metrics in Prometheus' text format. The store is not asked for them.
     ///
     /// # Errors
-    /// Where they cannot be written, by a mistake in the program.
+    /// If they cannot be written, because of a bug.
     pub fn metrics_text(&self) -> prometheus::Result<String> {
-        self.metrics().text(observe::families(&self.status, self.now()))
+        self.metrics().text(metrics::families(&self.shared, self.now()))
     }
 
-    /// The instant now, by the recorder's clock.
+    /// The present instant, by the recorder's clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
+        self.shared.clock.now()
     }
 }
 
 impl Recorder {
-    /// Returns when the recorder cannot go on: its journal failed, or a task ended that should not have.
+    /// Returns when the recorder cannot go on: its journal failed, or a task ended too early.
     pub async fn failed(&mut self) -> Failure {
-        let mut failure = self.status.failure();
+        let mut failure = self.shared.health.failure();
         tokio::select! {
             biased;
             error = failure.wait_for(Option::is_some) => {
-                // The sender is in the status, which is held here: there is an error.
+                // The sender is in `shared`, which is held here, so there is an error.
                 error.ok().and_then(|error| error.clone()).map_or_else(|| Failure::Task("the last one".into()), Failure::Journal)
             }
             task = self.tasks.join_next() => Failure::Task(format!("{task:?}")),
         }
     }
 
-    /// Counts these sites from now on, their origins and time zones as they are given here. What was acknowledged of
-    /// others is applied as before; one that was counted before goes on where it was.
+    /// Counts these sites from now on, configured as given here. What was acknowledged for other sites is applied as
+    /// before. A site that was counted before goes on where it was.
     pub fn configure(&mut self, sites: Vec<Site>) {
-        for counter in self.status.configure(sites) {
-            self.starter.0(&mut self.tasks, counter);
+        for counter in self.shared.sites.configure(sites, self.shared.watermark.head()) {
+            self.start_flusher(counter);
         }
     }
 
-    /// Stops: writes what is queued, gives the store what it lacks, and joins all tasks, within `patience`.
+    fn start_flusher(&mut self, counter: Arc<SiteCounter>) {
+        self.tasks.spawn(Flusher::new(Arc::clone(&self.shared), counter).run(self.stage.subscribe()));
+    }
+
+    /// Stops: writes what is queued, applies what the store lacks, and joins all tasks, within `patience`.
     ///
-    /// Whoever still holds a [`Handle`] gets [`RecordError::Stopped`] from now on.
+    /// A [`Handle`] that is used afterwards returns [`RecordError::Stopped`].
     pub async fn shutdown(mut self, patience: Duration) -> Drained {
-        // How many tasks end at each stage: the writer and the asker of questions, the sites' workers, the trimmer.
-        let stages = [(Stage::Writing, 2), (Stage::Applying, self.status.sites().counters.len()), (Stage::Trimming, 1)];
+        let flushers = self.shared.sites.all().len();
         let tasks = async {
-            for (stage, count) in stages {
+            self.stage.send_replace(Stage::Writing);
+            // An error means that the commit task has ended.
+            let _ = self.written.await;
+            // The commit task and the trimmer end after the flushers.
+            for (stage, ending) in [(Stage::Applying, flushers), (Stage::Trimming, 2)] {
                 self.stage.send_replace(stage);
-                for _ in 0..count {
+                for _ in 0..ending {
                     self.tasks.join_next().await;
                 }
             }
         };
         let _late = timeout(patience, tasks).await;
         self.tasks.shutdown().await;
-        Drained { waiting: self.status.waiting() }
+        Drained { waiting: self.shared.sites.waiting() }
     }
 }

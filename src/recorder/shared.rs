@@ -1,268 +1,227 @@
 //! What the recorder's tasks share.
 
 use std::{
-    ops::Deref,
+    fmt,
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
-use tracing::{error, info, warn};
-
-use super::{
-    Config, Counter, Health,
-    fault::{Fault, Turn},
-    sites::Sites,
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::Instant,
 };
+
+use super::{commit::Skip, health::HealthMonitor, health::Transition, site::Sites};
 use crate::{
-    domain::{
-        clock::Clock,
-        producer::Seq,
-        site::{Site, SiteId},
-    },
+    domain::{clock::Clock, producer::Seq, site::SiteId},
     journal::{Journal, JournalError, Usage},
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
 };
 
-/// After how long the store is asked again where it stands, of a site that has entries in the journal though nobody
-/// reads it: so a store that went back is made whole even where nobody looks.
+/// How old the store's confirmation of a site's offset may become before the store is asked again although the site is not
+/// requested. So a store that went back is repaired even if the site is never requested.
 const RECHECK: Duration = Duration::from_secs(5);
 
-/// What is known of the recorder as a whole.
-#[derive(Debug)]
-pub(super) struct Status {
-    /// Replaced as a whole; held for a look-up only.
-    sites: RwLock<Arc<Sites>>,
-    apply_sums: usize,
-    /// The last entry that is in the counters' states.
-    head: AtomicU64,
-    /// The lowest entry that a store went back to since the trimmer last looked: it may be whole again by then.
-    went_back: AtomicU64,
-    journal_room: AtomicBool,
-    /// Whether applied entries had to give way before their time, which is told once.
-    short: AtomicBool,
-    /// For how many sites the store is away.
-    away: AtomicUsize,
-    /// For how many sites somebody has to look at it.
-    lasting: AtomicUsize,
-    failure: watch::Sender<Option<JournalError>>,
-    pub(super) metrics: Metrics,
+/// The most sites that are asked for in one second for that reason. With more sites in the journal, a round over all of
+/// them takes longer than [`RECHECK`].
+pub(super) const MAX_RECHECKS: usize = 100;
+
+/// The usual [`Config::apply_sums`]. Each sum is five increments of less than a microsecond, so one apply keeps Redis busy
+/// for up to about 5 ms. Most views of a busy site are of fewer articles than that: one apply then takes all that came
+/// since the last one, and costs the same however many views there are.
+pub const APPLY_SUMS: usize = 1024;
+
+/// How a recorder works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How often each site's views are summed and applied to the store.
+    pub flush_interval: Duration,
+    /// How long applied entries stay in the journal, so that a store that went back can be repaired.
+    pub retain: Duration,
+    /// The most sums (of an article on a day) of one apply; [`APPLY_SUMS`] except in tests. An apply has more only if a
+    /// single entry has more, or if the store is ahead of its journal at the start.
+    pub apply_sums: usize,
 }
 
-impl Status {
-    pub(super) fn new(sites: Vec<Site>, journaled: Vec<SiteId>, head: Seq, apply_sums: usize) -> Self {
-        Self {
-            sites: RwLock::new(Arc::new(Sites::new(sites, journaled, head, apply_sums))),
-            apply_sums,
-            head: AtomicU64::new(head),
-            went_back: AtomicU64::new(Seq::MAX),
-            journal_room: AtomicBool::new(true),
-            short: AtomicBool::new(false),
-            away: AtomicUsize::new(0),
-            lasting: AtomicUsize::new(0),
-            failure: watch::Sender::new(None),
-            metrics: Metrics::new(),
-        }
-    }
+/// How far a shutdown is. Each stage begins when the one before has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Running,
+    /// Queued views are written, and no more are taken.
+    Writing,
+    /// Written views are applied.
+    Applying,
+    /// The journal is told how far the store is.
+    Trimming,
+}
 
-    /// The sites as they are now.
-    pub(super) fn sites(&self) -> Arc<Sites> {
-        Arc::clone(&self.sites.read().unwrap_or_else(PoisonError::into_inner))
-    }
+/// How far journal and store are, over all sites.
+#[derive(Debug)]
+pub(super) struct Watermark {
+    /// The last entry that is in the sites' states. Only the commit task moves it.
+    head: AtomicU64,
+    /// The lowest entry that a store went back to since the trimmer last looked. The store may have caught up by then.
+    went_back: AtomicU64,
+    /// Whether all sites must be rechecked at once: the store went back, or is reachable again.
+    recheck_all: AtomicBool,
+}
 
-    /// The configured site of that id.
-    pub(super) fn site(&self, id: &str) -> Option<Arc<Counter>> {
-        self.sites.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
-    }
-
-    /// Counts these sites from now on; answers with those that nobody works for yet.
-    pub(super) fn configure(&self, configured: Vec<Site>) -> Vec<Arc<Counter>> {
-        let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);
-        let (next, new) = sites.configured(configured, self.head(), self.apply_sums);
-        *sites = Arc::new(next);
-        new
+impl Watermark {
+    fn new(head: Seq) -> Self {
+        Self { head: AtomicU64::new(head), went_back: AtomicU64::new(Seq::MAX), recheck_all: AtomicBool::new(false) }
     }
 
     pub(super) fn head(&self) -> Seq {
         self.head.load(Ordering::Acquire)
     }
 
+    /// All entries up to `seq` are in the sites' states.
     pub(super) fn set_head(&self, seq: Seq) {
-        self.head.fetch_max(seq, Ordering::AcqRel);
+        self.head.store(seq, Ordering::Release);
     }
 
-    /// The lowest entry that a store went back to since this was asked last.
+    /// The store went back to `seq` for one site. It may have done so for others.
+    pub(super) fn went_back(&self, seq: Seq) {
+        self.went_back.fetch_min(seq, Ordering::AcqRel);
+        self.recheck_all();
+    }
+
+    /// The lowest entry that a store went back to since the last call.
     pub(super) fn take_went_back(&self) -> Seq {
         self.went_back.swap(Seq::MAX, Ordering::AcqRel)
     }
 
-    /// A store went back to `seq`.
-    pub(super) fn went_back(&self, seq: Seq) {
-        self.went_back.fetch_min(seq, Ordering::AcqRel);
+    fn recheck_all(&self) {
+        self.recheck_all.store(true, Ordering::Release);
     }
+}
 
-    /// The journal cannot be used any more: nothing is acknowledged from now on.
-    pub(super) fn fail(&self, error: JournalError) {
-        self.failure.send_if_modified(|failure| {
-            let first = failure.is_none();
-            failure.get_or_insert(error);
-            first
-        });
+/// How far the store is, by its own answers.
+pub(super) struct Confirmed {
+    /// Its offset for each site.
+    pub(super) offsets: Vec<(SiteId, Seq)>,
+    /// The entry up to which all sites are applied.
+    pub(super) upto: Seq,
+    /// When it last confirmed that, for the site of those with entries in the journal that waits longest.
+    pub(super) at: Option<Instant>,
+}
+
+/// A request that the next entry gets a number after `seq`, because a store is ahead of the journal.
+#[derive(Debug)]
+pub(super) struct Skip {
+    pub(super) seq: Seq,
+    pub(super) done: oneshot::Sender<Result<(), JournalError>>,
+}
+
+/// What all tasks and handles work with.
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) sites: Sites,
+    pub(super) health: HealthMonitor,
+    pub(super) watermark: Watermark,
+    pub(super) metrics: Metrics,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
+    /// Asks the commit task to skip numbers of the journal.
+    pub(super) skips: mpsc::Sender<Skip>,
+    /// A permit for each most-read list or history that is being read.
+    pub(super) lists: Semaphore,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("config", &self.config).field("watermark", &self.watermark).finish_non_exhaustive()
     }
+}
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.failure.borrow().is_some()
-    }
-
-    pub(super) fn failure(&self) -> watch::Receiver<Option<JournalError>> {
-        self.failure.subscribe()
-    }
-
-    /// Notes whether the journal takes views, and logs when that changes.
-    pub(super) fn journal_room(&self, room: bool, why: &str) {
-        if self.journal_room.load(Ordering::Relaxed) == room || self.journal_room.swap(room, Ordering::Relaxed) == room {
-            return;
-        }
-        if room {
-            info!("the journal has room again: views are accepted");
-        } else {
-            error!(why, "the journal is full: views are refused until there is room");
-        }
-    }
-
-    /// Notes that the store has begun or ceased to fail for a site. An outage is logged with the first site and with the
-    /// last, what concerns one site for each.
-    pub(super) fn store_turned(&self, site: &SiteId, turn: Option<Turn>, error: Option<&StoreError>) {
-        let Some((before, after)) = turn else { return };
-        let error = error.map(ToString::to_string).unwrap_or_default();
-        match after {
-            Fault::None => {}
-            Fault::Away if self.away.fetch_add(1, Ordering::Relaxed) > 0 => {}
-            Fault::Away => warn!(%site, %error, "the store is away: views are kept in the journal"),
-            Fault::Lasting => {
-                self.lasting.fetch_add(1, Ordering::Relaxed);
-                error!(%site, %error, "the store cannot take this site's views: they are kept in the journal");
-            }
-        }
-        match before {
-            Fault::None => {}
-            Fault::Away if self.away.fetch_sub(1, Ordering::Relaxed) > 1 => {}
-            Fault::Away => {
-                let (views, unread) = self.lag();
-                info!(views, unread_entries = unread, "the store is back: what waits is applied");
-            }
-            Fault::Lasting => {
-                self.lasting.fetch_sub(1, Ordering::Relaxed);
-                if after == Fault::None {
-                    info!(%site, "the store takes this site's views again");
-                }
-            }
-        }
-    }
-
-    /// How many views wait in memory, and of how many entries in the journal it is not known yet.
-    fn lag(&self) -> (u64, u64) {
-        self.sites().counters.iter().fold((0, 0), |(views, unread), counter| {
-            let inner = counter.lock();
-            (views + inner.state.lag_views(), unread.max(inner.state.unread()))
-        })
-    }
-
-    pub(super) fn health(&self) -> Health {
-        Health {
-            journal_ok: self.journal_room.load(Ordering::Relaxed) && !self.has_failed(),
-            store_ok: self.away.load(Ordering::Relaxed) + self.lasting.load(Ordering::Relaxed) == 0,
-            head: self.head(),
+impl Shared {
+    pub(super) fn new(
+        config: Config,
+        sites: Sites,
+        journal: Arc<dyn Journal>,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        skips: mpsc::Sender<Skip>,
+        max_lists: usize,
+    ) -> Self {
+        let watermark = Watermark::new(journal.head_at_open());
+        Self {
+            config,
+            sites,
+            health: HealthMonitor::new(),
+            watermark,
+            metrics: Metrics::new(),
+            journal,
+            store,
+            clock,
+            skips,
+            lists: Semaphore::new(max_lists),
         }
     }
 
-    /// The sites whose last views the store has not got.
-    pub(super) fn waiting(&self) -> Vec<SiteId> {
-        let waits = |counter: &&Arc<Counter>| {
-            let inner = counter.lock();
-            inner.state.offset().is_none() || inner.state.unapplied()
-        };
-        self.sites().counters.iter().filter(waits).map(|counter| counter.site.id.clone()).collect()
+    /// Takes in that the store has begun or ceased to fail for a site.
+    pub(super) fn store_changed(&self, site: &SiteId, transition: Option<Transition>, error: Option<&StoreError>) {
+        if self.health.store_changed(site, transition, error, || self.sites.lag()) {
+            // Otherwise sites that are not requested would seem unreachable until their turn comes.
+            self.watermark.recheck_all();
+        }
     }
 
-    /// Has the store asked again where it stands, for sites that nobody reads: those with entries after `deleted`, and
-    /// those for which the store failed when it was last asked, or it would seem away for as long as nobody asks.
+    /// Asks the store again for sites that are not requested: those with entries after `deleted`, and those for which the
+    /// last call failed. Asks for those first whose confirmation is oldest.
     pub(super) fn recheck(&self, deleted: Seq) {
-        for counter in &self.sites().counters {
+        let all = self.watermark.recheck_all.swap(false, Ordering::AcqRel);
+        let sites = self.sites.all();
+        let due = sites.values().filter_map(|counter| {
             let inner = counter.lock();
-            let silent = inner.confirmed().is_some_and(|at| at.elapsed() >= RECHECK);
-            let matters = inner.is_away() || inner.state.offset().is_some_and(|offset| offset > deleted);
-            drop(inner);
-            if silent && matters {
-                counter.recheck();
-            }
+            let at = inner.last_answered()?;
+            let matters = inner.is_store_down() || inner.state.offset().is_some_and(|offset| offset > deleted);
+            (matters && (all || at.elapsed() >= RECHECK)).then_some((at, counter))
+        });
+        let mut due: Vec<_> = due.collect();
+        due.sort_unstable_by_key(|(at, _)| *at);
+        let most = if all { due.len() } else { MAX_RECHECKS };
+        for (_, counter) in due.into_iter().take(most) {
+            counter.recheck();
         }
     }
 
-    /// How far the store is.
+    /// How far the store is. Sites without entries after `deleted` need no confirmation.
     pub(super) fn confirmed(&self, deleted: Seq) -> Confirmed {
-        // Taken first, also before the sites: what is committed from here on, of sites that are new as well, is after it.
-        let upto = self.head();
-        let sites = self.sites();
-        let mut confirmed = Confirmed { offsets: Vec::with_capacity(sites.counters.len()), upto, at: Some(Instant::now()) };
-        for counter in &sites.counters {
+        // Read before the sites: what is committed from here on, also of new sites, is after it.
+        let upto = self.watermark.head();
+        let sites = self.sites.all();
+        let mut confirmed = Confirmed { offsets: Vec::with_capacity(sites.len()), upto, at: Some(Instant::now()) };
+        for (id, counter) in &*sites {
             let inner = counter.lock();
             let Some(offset) = inner.state.offset() else {
                 confirmed.upto = 0;
                 continue;
             };
             if inner.state.unapplied() {
-                confirmed.upto = confirmed.upto.min(offset);
+                confirmed.upto = confirmed.upto.min(inner.state.included());
             }
             if offset > deleted {
-                confirmed.at = confirmed.at.min(inner.confirmed());
+                confirmed.at = confirmed.at.min(inner.last_answered());
             }
-            // Where a store went back, the journal still has to tell what is missing by what was confirmed before.
+            // If the store went back, the journal still needs the earlier offset to find out what is missing.
             if !inner.state.is_behind() {
-                confirmed.offsets.push((counter.site.id.clone(), offset));
+                confirmed.offsets.push((id.clone(), offset));
             }
         }
         confirmed
     }
-}
 
-/// How far the store is, by its own words.
-pub(super) struct Confirmed {
-    /// Its offset for each site.
-    pub(super) offsets: Vec<(SiteId, Seq)>,
-    /// The entry up to which all of them are applied.
-    pub(super) upto: Seq,
-    /// When it said so last, of each site that has entries in the journal.
-    pub(super) at: Option<Instant>,
-}
-
-/// What all tasks work with.
-pub(super) struct Shared {
-    pub(super) config: Config,
-    pub(super) status: Arc<Status>,
-    pub(super) journal: Arc<dyn Journal>,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Clock,
-}
-
-impl Deref for Shared {
-    type Target = Status;
-
-    fn deref(&self) -> &Status {
-        &self.status
-    }
-}
-
-impl Shared {
-    /// Deletes the oldest applied entries at once, to make room.
-    pub(super) async fn make_room(&self) -> Result<Usage, JournalError> {
+    /// Deletes the oldest applied entries before their time, to make room.
+    pub(super) async fn delete_early(&self) -> Result<Usage, JournalError> {
         let Confirmed { offsets, upto, .. } = self.confirmed(Seq::MAX);
-        if upto > 0 && !self.short.swap(true, Ordering::Relaxed) {
-            warn!("the journal is nearly full: applied views are not kept for journal.retain; raise journal.max_bytes");
+        if upto > 0 {
+            self.health.deletes_early();
         }
         self.journal.trim(offsets, upto, upto).await
     }

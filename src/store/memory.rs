@@ -1,15 +1,13 @@
 //! The reference model: a map of counters and a map of offsets under one lock.
 //!
-//! It is what the other stores are compared with, so it does everything the plain way. A simulation plays fail-overs
-//! with [`MemoryStore::image`] and [`MemoryStore::restore`].
+//! Tests compare the other stores with it, so it does everything in the simplest way. The simulation uses
+//! [`MemoryStore::image`] and [`MemoryStore::restore`] to play fail-overs.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{Applied, Row, Snapshot, Store, StoreError};
@@ -25,14 +23,14 @@ use crate::domain::{
     site::SiteId,
 };
 
-/// Everything a store holds at one moment.
+/// Everything that a store holds at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image(BTreeMap<SiteId, SiteState>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct SiteState {
     offsets: BTreeMap<ProducerId, Seq>,
-    /// The site's own counters stand under `None`. Only counters above 0 are kept.
+    /// The site's own counters have the key `None`. Only counters above 0 are kept.
     views: BTreeMap<(Bucket, Option<ArticleId>), u64>,
 }
 
@@ -51,54 +49,50 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store. `clock` tells the instant by which buckets of articles expire.
+    /// An empty store. Article buckets expire by `clock`.
     pub fn new(retention: Retention, clock: impl Into<Clock>) -> Self {
         Self { retention, clock: clock.into(), state: Mutex::default() }
     }
 
-    /// A copy of everything the store holds.
+    /// A copy of everything that the store holds.
     pub fn image(&self) -> Image {
-        self.lock().clone()
+        self.state.lock().clone()
     }
 
-    /// Puts the store back into an earlier state.
+    /// Resets the store to an earlier state.
     pub fn restore(&self, image: Image) {
-        *self.lock() = image;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Image> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.state.lock() = image;
     }
 
     fn site(&self, site: &SiteId) -> SiteState {
-        self.lock().0.get(site).cloned().unwrap_or_default()
+        self.state.lock().0.get(site).cloned().unwrap_or_default()
     }
 
-    fn gone(&self, bucket: Bucket, article: Option<&ArticleId>) -> bool {
+    fn is_expired(&self, bucket: Bucket, article: Option<&ArticleId>) -> bool {
         article.is_some() && self.retention.expired(bucket, self.clock.now().date_naive())
     }
 
-    /// A counter as a reader sees it.
+    /// A counter as reads return it.
     fn count(&self, state: &SiteState, bucket: Bucket, article: Option<&ArticleId>) -> u64 {
-        if self.gone(bucket, article) {
+        if self.is_expired(bucket, article) {
             return 0;
         }
         state.views.get(&(bucket, article.cloned())).copied().unwrap_or_default()
     }
 
-    /// Every increment that is not dropped, as one flat list.
+    /// All increments that are not dropped, as one flat list.
     fn increments(&self, deltas: &Deltas) -> Vec<((Bucket, Option<ArticleId>), u64)> {
         let mut list = Vec::new();
         for (&bucket, increment) in &deltas.0 {
             list.push(((bucket, None), increment.views));
             list.extend(increment.articles.iter().map(|(article, &views)| ((bucket, Some(article.clone())), views)));
         }
-        list.retain(|((bucket, article), views)| *views > 0 && !self.gone(*bucket, article.as_ref()));
+        list.retain(|((bucket, article), views)| *views > 0 && !self.is_expired(*bucket, article.as_ref()));
         list
     }
 
     fn apply_now(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: &Deltas) -> Result<Applied, StoreError> {
-        let mut image = self.lock();
+        let mut image = self.state.lock();
         let mut state = image.0.get(site).cloned().unwrap_or_default();
         let offset = state.offsets.get(&producer).copied().unwrap_or_default();
         if offset != from {
@@ -142,7 +136,7 @@ impl Store for MemoryStore {
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
         let state = self.site(site);
-        let of_bucket = state.views.into_iter().filter(|((b, article), _)| *b == bucket && !self.gone(*b, article.as_ref()));
+        let of_bucket = state.views.into_iter().filter(|((b, article), _)| *b == bucket && !self.is_expired(*b, article.as_ref()));
         let mut top: Vec<_> = of_bucket.filter_map(|((_, article), views)| Some((article?, views))).collect();
         top.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
         top.truncate(limit);
@@ -154,10 +148,11 @@ impl Store for MemoryStore {
         Ok(buckets.iter().map(|&bucket| self.count(&state, bucket, article)).collect())
     }
 
+    /// The rows are those of one moment.
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
         let state = self.site(site);
         let mut list: Vec<Row> = state.views.into_iter().map(|((bucket, article), views)| (bucket, article, views)).collect();
-        list.retain(|(bucket, article, _)| !self.gone(*bucket, article.as_ref()));
+        list.retain(|(bucket, article, _)| !self.is_expired(*bucket, article.as_ref()));
         list.sort_by_cached_key(|(bucket, article, _)| (bucket.to_string(), article.clone()));
         for row in list {
             if rows.send(row).await.is_err() {

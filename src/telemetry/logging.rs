@@ -1,20 +1,20 @@
-//! The log on standard error, with instants in UTC: lines for people, or JSON for machines.
+//! The log on standard error, with timestamps in UTC: text for people, or JSON for machines.
 
 use std::{io, sync::OnceLock};
 
 use tracing::Level;
 use tracing_subscriber::{Layer, Registry, filter::LevelFilter, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-/// How the log is written.
+/// What is logged, and in which format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The least serious messages that are logged.
     pub level: Level,
-    /// What a line looks like.
+    /// The format of a line.
     pub format: Format,
 }
 
-/// What a line of the log looks like.
+/// The format of the log's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Text on a terminal, JSON elsewhere.
@@ -25,7 +25,7 @@ pub enum Format {
     Json,
 }
 
-/// The level of the log that was started, which can be changed.
+/// The level of the process's log, which can be changed.
 static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
 
 /// Starts the log for the whole process. With `terminal`, text is coloured. Only the first call has an effect.
@@ -37,16 +37,16 @@ pub fn init(config: Config, terminal: bool) {
         Format::Auto if !terminal => lines.json().flatten_event(true).boxed(),
         Format::Auto | Format::Text => lines.with_ansi(terminal).boxed(),
     };
-    // An error says that somebody has started a log already.
+    // Fails if a log has been started already.
     if tracing_subscriber::registry().with(level).with(lines).try_init().is_ok() {
         let _ = LEVEL.set(handle);
     }
 }
 
-/// From now on messages of this level, and more serious ones, are logged.
+/// Logs messages of this level and more serious ones from now on.
 pub fn set_level(level: Level) {
     if let Some(handle) = LEVEL.get() {
-        // It fails only where the log is gone.
+        // Fails only if the log is gone.
         let _ = handle.modify(|filter| *filter = LevelFilter::from_level(level));
     }
 }

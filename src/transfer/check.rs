@@ -1,4 +1,4 @@
-//! The first reading of a file: is every row of it right?
+//! The first reading of a file, which finds all mistakes.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -10,13 +10,12 @@ use std::{
 };
 
 use chrono::NaiveDate;
-use indicatif::ProgressBar;
 
-use super::rows::{NoRows, Row, Rows};
+use super::rows::{OpenError, Row, Rows};
 use crate::domain::{MAX_COUNT, period::Period, producer::ProducerId, site::SiteId};
 
-/// How many mistakes are named.
-const NAMED: usize = 100;
+/// How many mistakes are named; the others are counted.
+const MAX_NAMED: usize = 100;
 
 /// A file without mistakes, ready to be imported.
 #[derive(Debug)]
@@ -29,28 +28,28 @@ pub struct Checked {
     pub(super) rows: BTreeMap<SiteId, u64>,
 }
 
-/// What changes when somebody writes to a file: its length and the time of the last change, where the system keeps one.
+/// What changes when a file is written to: its length and, if the system keeps it, the time of the last change.
 type Stamp = (u64, Option<SystemTime>);
 
-/// What is wrong with one line.
+/// A mistake in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The line's number, counted from 1.
     pub line: u64,
-    /// A sentence.
+    /// What is wrong, in one sentence.
     pub what: String,
 }
 
-/// Everything that is wrong with a file.
+/// All mistakes of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mistakes {
     /// The first hundred, in the order of the lines.
     pub named: Vec<Mistake>,
-    /// How many more there are.
+    /// The number of further mistakes.
     pub more: u64,
 }
 
-/// Why a file cannot be imported. Nothing of it was.
+/// Why a file cannot be imported. Nothing was added.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// It cannot be read.
@@ -62,9 +61,9 @@ pub enum CheckError {
         source: io::Error,
     },
     /// It is a pipe, a terminal or a directory.
-    #[error("{}: not a regular file; it is read twice, so a pipe will not do: save it to a file first", .0.display())]
+    #[error("{}: not a regular file; an import reads it twice, so save the output of a pipe to a file first", .0.display())]
     NotAFile(PathBuf),
-    /// It holds mistakes.
+    /// It has mistakes.
     #[error("{}: nothing was imported because of {mistakes}", path.display())]
     Mistakes {
         /// The file.
@@ -75,24 +74,24 @@ pub enum CheckError {
 }
 
 /// Reads a whole file and looks for mistakes; `sites` are the configured ones, and `today` is the day in UTC. `progress` is
-/// set to the file's bytes.
+/// called with the number of bytes read and the file's length.
 ///
 /// # Errors
-/// Where it is no regular file (`-` is none), cannot be read, or holds mistakes.
-pub fn check(path: &Path, sites: &BTreeSet<SiteId>, today: NaiveDate, progress: &ProgressBar) -> Result<Checked, CheckError> {
+/// If it is not a regular file (`-` is not), cannot be read, or has mistakes.
+pub fn check(path: &Path, sites: &BTreeSet<SiteId>, today: NaiveDate, mut progress: impl FnMut(u64, u64)) -> Result<Checked, CheckError> {
     let unreadable = |source| CheckError::Unreadable { path: path.into(), source };
-    // Asked before it is opened: opening a named pipe would wait for a writer.
+    // Before the file is opened: opening a named pipe would wait for a writer.
     if path == Path::new("-") || !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(CheckError::NotAFile(path.into()));
     }
     let file = File::open(path).map_err(unreadable)?;
     let stamp = stamp(&file).map_err(unreadable)?;
-    // Somewhere it may be tomorrow already.
+    // In some time zones it is already tomorrow.
     let mut found = Found { latest: today.succ_opt().unwrap_or(today), ..Found::default() };
     let producer = match Rows::open(&file, sites) {
-        Ok(rows) => found.read(rows, stamp.0, progress).map_err(unreadable)?,
-        Err(NoRows::Unreadable(source)) => return Err(unreadable(source)),
-        Err(NoRows::Header(line, whats)) => {
+        Ok(rows) => found.read(rows, |bytes| progress(bytes, stamp.0)).map_err(unreadable)?,
+        Err(OpenError::Unreadable(source)) => return Err(unreadable(source)),
+        Err(OpenError::Header(line, whats)) => {
             found.mistakes.add(line, whats);
             ProducerId(0)
         }
@@ -109,7 +108,7 @@ impl Checked {
         self.stamp.0
     }
 
-    /// Whether nobody seems to have written to the file since it was checked.
+    /// Whether the file seems unchanged since it was checked.
     pub(super) fn unchanged(&self) -> bool {
         stamp(&self.file).is_ok_and(|now| now == self.stamp)
     }
@@ -123,7 +122,7 @@ fn stamp(file: &File) -> io::Result<Stamp> {
 /// What the first reading finds.
 #[derive(Default)]
 struct Found {
-    /// No period begins later.
+    /// The last day on which a period can begin.
     latest: NaiveDate,
     rows: BTreeMap<SiteId, u64>,
     mistakes: Mistakes,
@@ -131,28 +130,27 @@ struct Found {
 }
 
 impl Found {
-    fn read(&mut self, mut rows: Rows<'_>, length: u64, progress: &ProgressBar) -> io::Result<ProducerId> {
-        progress.reset();
-        progress.set_length(length);
+    fn read(&mut self, mut rows: Rows<'_>, mut progress: impl FnMut(u64)) -> io::Result<ProducerId> {
         while let Some((line, row)) = rows.next()? {
             match row {
                 Ok(row) => self.add(line, row),
                 Err(whats) => self.mistakes.add(line, whats),
             }
-            progress.set_position(rows.bytes());
+            progress(rows.bytes());
         }
         Ok(rows.producer())
     }
 
     fn add(&mut self, line: u64, row: Row) {
         *self.rows.entry(row.site.clone()).or_default() += 1;
-        // Only a period adds to larger buckets as well; the buckets of an export are taken as they stand.
+        // Only a period adds to larger buckets as well; the buckets of an export are imported as they are.
         if let [period, _, ..] = row.buckets.as_slice()
             && period.first_day() > Some(self.latest)
         {
-            self.mistakes.add(line, vec![format!("period \"{period}\" lies in the future")]);
+            self.mistakes.add(line, vec![format!("period \"{period}\" is in the future")]);
         }
-        // No counter is above the sum of its kind, be it the site's or an article's; so one sum watches them all.
+        // No counter exceeds the sum over its kind of bucket, for the site or for all its articles. So these sums bound all
+        // counters.
         let kind = row.buckets.last().and_then(|bucket| bucket.period());
         let sum = self.sums.entry((row.site, kind, row.article.is_some())).or_default();
         let before = *sum;
@@ -166,7 +164,7 @@ impl Found {
 impl Mistakes {
     fn add(&mut self, line: u64, whats: Vec<String>) {
         for what in whats {
-            if self.named.len() < NAMED {
+            if self.named.len() < MAX_NAMED {
                 self.named.push(Mistake { line, what });
             } else {
                 self.more += 1;

@@ -1,8 +1,7 @@
-//! Every counter as CSV. The same counters give the same bytes.
+//! Writes every counter as CSV. The same counters give the same bytes.
 
 use std::io::{self, Write};
 
-use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -10,16 +9,16 @@ use crate::{
     store::{Row, Store, StoreError},
 };
 
-/// How many rows the store may be ahead of the writing.
-const AHEAD: usize = 1024;
+/// The maximum number of rows that wait to be written.
+const QUEUED_ROWS: usize = 1024;
 
 /// Why an export is not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// What was exported could not be written.
+    /// The rows could not be written.
     #[error("the export is not complete: {0}")]
     Write(io::Error),
-    /// The store did not tell all.
+    /// The store did not return all rows.
     #[error("the export is not complete: {0}")]
     Store(#[from] StoreError),
 }
@@ -27,55 +26,54 @@ pub enum ExportError {
 impl From<csv::Error> for ExportError {
     fn from(error: csv::Error) -> Self {
         Self::Write(match error.into_kind() {
-            // As an `io::Error`, a `csv::Error` hides what kind it was.
+            // Converting a `csv::Error` to an `io::Error` hides the kind.
             csv::ErrorKind::Io(error) => error,
             other => io::Error::other(format!("{other:?}")),
         })
     }
 }
 
-/// Writes every counter of the sites, in the order given, as CSV that an import adds bucket by bucket as it stands.
-/// `progress` counts the rows.
+/// Writes every counter of the sites, in the order given, as CSV that an import adds bucket by bucket. `progress` is called
+/// with the number of rows written so far.
 ///
-/// A reader that wants no more (a broken pipe) ends the export without an error.
+/// If the reader of `out` closes it (a broken pipe), the export ends without an error.
 ///
 /// # Errors
-/// Where not everything could be read or written.
-pub async fn export<W: Write>(store: &dyn Store, sites: &[SiteId], out: W, progress: &ProgressBar) -> Result<(), ExportError> {
-    let mut out = csv::Writer::from_writer(out);
-    match write_all(store, sites, &mut out, progress).await {
+/// If not everything could be read or written.
+pub async fn export<W: Write>(store: &dyn Store, sites: &[SiteId], out: W, progress: impl FnMut(u64)) -> Result<(), ExportError> {
+    let mut export = Export { out: csv::Writer::from_writer(out), rows: 0, progress };
+    match export.write(store, sites).await {
         Err(ExportError::Write(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
 }
 
-async fn write_all<W: Write>(
-    store: &dyn Store,
-    sites: &[SiteId],
-    out: &mut csv::Writer<W>,
-    progress: &ProgressBar,
-) -> Result<(), ExportError> {
-    out.write_record(["site", "article", "bucket", "views"])?;
-    for site in sites {
-        let (sender, rows) = mpsc::channel(AHEAD);
-        // Writing that fails drops the receiver, which ends the store's part.
-        let (told, written) = tokio::join!(store.export(site, sender), write_site(site, rows, out, progress));
-        written?;
-        told?;
-    }
-    out.flush().map_err(ExportError::Write)
+struct Export<W: Write, P> {
+    out: csv::Writer<W>,
+    rows: u64,
+    progress: P,
 }
 
-async fn write_site<W: Write>(
-    site: &SiteId,
-    mut rows: mpsc::Receiver<Row>,
-    out: &mut csv::Writer<W>,
-    progress: &ProgressBar,
-) -> csv::Result<()> {
-    while let Some((bucket, article, views)) = rows.recv().await {
-        let article = article.as_ref().map_or("", |article| article.as_str());
-        out.write_record([site.as_str(), article, &bucket.to_string(), &views.to_string()])?;
-        progress.inc(1);
+impl<W: Write, P: FnMut(u64)> Export<W, P> {
+    async fn write(&mut self, store: &dyn Store, sites: &[SiteId]) -> Result<(), ExportError> {
+        self.out.write_record(["site", "article", "bucket", "views"])?;
+        for site in sites {
+            let (sender, rows) = mpsc::channel(QUEUED_ROWS);
+            // A failed write drops the receiver, which ends the store's part.
+            let (read, written) = tokio::join!(store.export(site, sender), self.write_site(site, rows));
+            written?;
+            read?;
+        }
+        self.out.flush().map_err(ExportError::Write)
     }
-    Ok(())
+
+    async fn write_site(&mut self, site: &SiteId, mut rows: mpsc::Receiver<Row>) -> csv::Result<()> {
+        while let Some((bucket, article, views)) = rows.recv().await {
+            let article = article.as_ref().map_or("", |article| article.as_str());
+            self.out.write_record([site.as_str(), article, &bucket.to_string(), &views.to_string()])?;
+            self.rows += 1;
+            (self.progress)(self.rows);
+        }
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! The nine numbers of a box.
+//! The nine figures of a box.
 
 use chrono::NaiveDate;
 
@@ -14,12 +14,12 @@ use crate::{
 
 /// The figures of a site, or of one of its articles, on a day of the site's calendar.
 ///
-/// They are what the store holds; what a serving process has not applied yet is not in them.
+/// They are what the store holds, without the views that a running service has not applied yet.
 ///
 /// # Errors
-/// Where the store does not answer.
+/// If the store does not answer.
 pub async fn figures(store: &dyn Store, site: &SiteId, article: Option<&ArticleId>, today: NaiveDate) -> Result<Figures, StoreError> {
-    // Nobody's offset is wanted, so any producer will do.
+    // A snapshot also has the offset of one producer. It is not used here, so any id does.
     let snapshot = store.figures(site, ProducerId(0), today, article.map_or(&[], std::slice::from_ref)).await?;
     Ok(snapshot.articles.first().filter(|_| article.is_some()).copied().unwrap_or(snapshot.site))
 }

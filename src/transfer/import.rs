@@ -1,118 +1,118 @@
-//! The second reading of a file: its rows become counters, each exactly once.
+//! The second reading of a file, which adds each row to the counters exactly once.
 
 use std::{collections::BTreeMap, fmt, io, mem, path::PathBuf, sync::Arc, time::Duration};
 
-use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep};
 
 use super::{
     check::Checked,
-    rows::{NoRows, Row, Rows},
+    producer::CHUNK_ROWS,
+    rows::{OpenError, Row, Rows},
 };
 use crate::{
-    domain::{counts::Deltas, producer::Seq, site::SiteId},
+    domain::{backoff::Backoff, counts::Deltas, producer::Seq, site::SiteId},
     store::{Applied, Store, StoreError},
 };
 
-/// How many rows of a site are applied together: up to five increments each, which keep Redis busy for about five
-/// milliseconds.
-///
-/// It may never change. The offset in the store counts chunks of this size; an import that broke off and is run again by
-/// a version with another size would take rows for applied that are not, or apply them twice.
-const CHUNK: u64 = 500;
+/// How long a call of the store is retried.
+const RETRY_FOR: Duration = Duration::from_secs(60);
 
-/// How long an import waits for a store that does not answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The first and the longest pause between two attempts.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// What an import did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImportSummary {
     /// The rows of the file.
     pub rows: u64,
-    /// The chunks these are cut into: of each site five hundred rows, and the rest.
+    /// The number of chunks: 500 rows of a site each, and the rest.
     pub chunks: u64,
-    /// How many of the chunks this run added; the others had been added before, or were by another run beside it.
+    /// How many of the chunks this run added; the others were added earlier, or by another run at the same time.
     pub applied: u64,
 }
 
-/// Why an import broke off.
+/// Why an import stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file could be read the first time, but not now.
-    #[error("{}: {source}; run the import again, it goes on where it stopped", path.display())]
+    #[error("{}: {source}; run the import again: it continues where it stopped", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// Somebody wrote to the file after it was checked.
-    #[error("{}: changed while it was imported; bring back what it held and run the import again, it goes on where it stopped", .0.display())]
+    /// The file was written to after it was checked.
+    #[error("{}: changed during the import; restore its content and run the import again: it continues where it stopped", .0.display())]
     Changed(PathBuf),
-    /// The store did not do its part, for about a minute.
-    #[error("{0}; run the import again, it goes on where it stopped")]
+    /// The store failed for about a minute.
+    #[error("{0}; run the import again: it continues where it stopped")]
     Store(StoreError),
-    /// The store cannot take the file, and trying again does not help.
-    #[error("{0}; what stood before it in the file was added")]
+    /// The store cannot take a chunk, and a retry does not help.
+    #[error("{0}; the chunks before this one were added")]
     Refused(StoreError),
-    /// The store forgot chunks that it had applied, as after a fail-over.
-    #[error("the store went back: it holds {found} chunks of site {site} and held {known}; run the import again, it adds what is missing")]
-    WentBack {
+    /// The store lost chunks that it had applied, for example in a fail-over.
+    #[error("the store was rewound: it holds {found} chunks of site {site}, but held {known}; run the import again to add what is missing")]
+    Rewound {
         /// The site.
         site: SiteId,
-        /// How many chunks it holds.
+        /// The chunks that it holds.
         found: Seq,
-        /// How many it held.
+        /// The chunks that it held.
         known: Seq,
     },
 }
 
-/// Adds a file to the counters of the store, each row once, however often this is called for the same bytes, and by
-/// however many processes at a time. `progress` is set to the file's bytes.
+/// Adds a file to the counters of the store. Each row is added once, even if this is called several times for the same
+/// bytes, or by several processes at once. `progress` is called with the number of bytes read and the file's length; it is
+/// not called if the store already holds the file.
 ///
-/// It reads the file with blocking calls, so it wants a task, or a process, of its own.
+/// It reads the file with blocking calls, so it needs its own task or process.
 ///
 /// # Errors
-/// Where it broke off; another call for the same file goes on from there.
-pub async fn import(store: &dyn Store, file: &Checked, progress: &ProgressBar) -> Result<ImportSummary, ImportError> {
+/// If it stopped early. Another call for the same file continues from there.
+pub async fn import(store: &dyn Store, file: &Checked, mut progress: impl FnMut(u64, u64)) -> Result<ImportSummary, ImportError> {
     let mut run = Run { store, file, sites: BTreeMap::new(), applied: 0 };
     for (site, rows) in &file.rows {
-        run.sites.insert(site.clone(), Part { chunks: rows.div_ceil(CHUNK), offset: run.offset(site).await?, ..Part::default() });
+        run.sites.insert(
+            site.clone(),
+            SiteImport { chunks: rows.div_ceil(CHUNK_ROWS), offset: run.offset(site).await?, ..SiteImport::default() },
+        );
     }
-    if run.sites.values().any(|part| part.offset < part.chunks) {
-        run.read(progress).await?;
+    if run.sites.values().any(|import| import.offset < import.chunks) {
+        run.read(|bytes| progress(bytes, file.length())).await?;
     }
-    let chunks = run.sites.values().map(|part| part.chunks).sum();
+    let chunks = run.sites.values().map(|import| import.chunks).sum();
     Ok(ImportSummary { rows: file.rows.values().sum(), chunks, applied: run.applied })
 }
 
 struct Run<'a> {
     store: &'a dyn Store,
     file: &'a Checked,
-    sites: BTreeMap<SiteId, Part>,
+    sites: BTreeMap<SiteId, SiteImport>,
     applied: u64,
 }
 
-/// How far the import of one site is.
+/// The progress of one site's import.
 #[derive(Default)]
-struct Part {
-    /// All of the site.
+struct SiteImport {
+    /// All chunks of the site.
     chunks: u64,
-    /// How many of them the store holds.
+    /// The chunks that the store holds.
     offset: Seq,
-    /// How many rows were read.
+    /// The rows that were read.
     rows: u64,
-    /// The sum of the rows of the chunk that is being read.
+    /// The sums of the current chunk's rows.
     deltas: Deltas,
 }
 
-impl Part {
-    /// The chunk that the last row belongs to, counted from 1.
+impl SiteImport {
+    /// The chunk of the last row, counted from 1.
     fn chunk(&self) -> Seq {
-        self.rows.div_ceil(CHUNK)
+        self.rows.div_ceil(CHUNK_ROWS)
     }
 
-    /// Adds a row to its chunk, and says whether the chunk is full.
+    /// Adds a row to its chunk, and returns whether the chunk is full.
     fn add(&mut self, row: Row) -> bool {
         self.rows += 1;
         if self.chunk() > self.offset && row.views > 0 {
@@ -120,78 +120,76 @@ impl Part {
                 self.deltas.add(bucket, row.article.clone(), row.views);
             }
         }
-        self.rows.is_multiple_of(CHUNK)
+        self.rows.is_multiple_of(CHUNK_ROWS)
     }
 }
 
 impl Run<'_> {
-    /// How many chunks of a site the store holds.
+    /// The chunks of a site that the store holds.
     async fn offset(&self, site: &SiteId) -> Result<Seq, ImportError> {
-        let mut patience = Patience::new();
+        let mut retries = Retries::new();
         loop {
             match self.store.offset(site, self.file.producer).await {
                 Ok(offset) => return Ok(offset),
-                Err(error) => patience.after(error).await?,
+                Err(error) => retries.wait_after(error).await?,
             }
         }
     }
 
-    async fn read(&mut self, progress: &ProgressBar) -> Result<(), ImportError> {
+    async fn read(&mut self, mut progress: impl FnMut(u64)) -> Result<(), ImportError> {
         let file = self.file;
         let unreadable = |source| ImportError::Unreadable { path: file.path.clone(), source };
         let changed = || ImportError::Changed(file.path.clone());
-        progress.reset();
-        progress.set_length(file.length());
         let sites = file.rows.keys().cloned().collect();
         let mut rows = Rows::open(&file.file, &sites).map_err(|e| match e {
-            NoRows::Unreadable(source) => unreadable(source),
-            NoRows::Header(..) => changed(),
+            OpenError::Unreadable(source) => unreadable(source),
+            OpenError::Header(..) => changed(),
         })?;
         while let Some((_, row)) = rows.next().map_err(unreadable)? {
             let row = row.map_err(|_| changed())?;
             let site = row.site.clone();
-            if self.sites.get_mut(&site).is_some_and(|part| part.add(row)) {
+            if self.sites.get_mut(&site).is_some_and(|import| import.add(row)) {
                 self.apply(&site).await?;
             }
-            progress.set_position(rows.bytes());
+            progress(rows.bytes());
         }
         if rows.producer() != file.producer {
             return Err(changed());
         }
-        // The rest of each site; where there is none, the last chunk is in the store already.
+        // The rest of each site. If there is none, the store already holds the last chunk.
         for site in &sites {
             self.apply(site).await?;
         }
         Ok(())
     }
 
-    /// Applies the chunk of a site that was read, unless the store holds it.
+    /// Applies a site's current chunk, unless the store holds it.
     async fn apply(&mut self, site: &SiteId) -> Result<(), ImportError> {
-        let Some(part) = self.sites.get_mut(site) else { return Ok(()) };
-        let (to, deltas) = (part.chunk(), Arc::new(mem::take(&mut part.deltas)));
-        if to <= part.offset {
+        let Some(import) = self.sites.get_mut(site) else { return Ok(()) };
+        let (to, deltas) = (import.chunk(), Arc::new(mem::take(&mut import.deltas)));
+        if to <= import.offset {
             return Ok(());
         }
         if !self.file.unchanged() {
             return Err(ImportError::Changed(self.file.path.clone()));
         }
-        let mut patience = Patience::new();
+        let mut retries = Retries::new();
         let mut perhaps = false;
         loop {
             match self.store.apply(site, self.file.producer, to - 1, to, Arc::clone(&deltas)).await {
                 Ok(Applied::Done(_)) => {
-                    part.offset = to;
+                    import.offset = to;
                     self.applied += 1;
                 }
-                // The reply was lost, or another run of the same import is at work.
+                // A reply was lost, or another run of the same import applied the chunk.
                 Ok(Applied::Refused(offset)) if offset >= to => {
-                    part.offset = offset;
+                    import.offset = offset;
                     self.applied += u64::from(perhaps);
                 }
-                Ok(Applied::Refused(found)) => return Err(ImportError::WentBack { site: site.clone(), found, known: to - 1 }),
+                Ok(Applied::Refused(found)) => return Err(ImportError::Rewound { site: site.clone(), found, known: to - 1 }),
                 Err(error) => {
                     perhaps |= matches!(error, StoreError::PerhapsApplied(_));
-                    patience.after(error).await?;
+                    retries.wait_after(error).await?;
                     continue;
                 }
             }
@@ -200,26 +198,29 @@ impl Run<'_> {
     }
 }
 
-/// Pauses between attempts, each twice as long as the one before, until it is enough.
-struct Patience {
-    pause: Duration,
-    end: Instant,
+/// Retries of one call of the store, for [`RETRY_FOR`].
+struct Retries {
+    backoff: Backoff,
+    deadline: Instant,
 }
 
-impl Patience {
+impl Retries {
     fn new() -> Self {
-        Self { pause: Duration::from_millis(100), end: Instant::now() + PATIENCE }
+        Self { backoff: Backoff::new(RETRY_PAUSES.0, RETRY_PAUSES.1), deadline: Instant::now() + RETRY_FOR }
     }
 
-    async fn after(&mut self, error: StoreError) -> Result<(), ImportError> {
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// If there is to be no other attempt.
+    async fn wait_after(&mut self, error: StoreError) -> Result<(), ImportError> {
         if matches!(error, StoreError::Corrupt(_) | StoreError::TooMany { .. }) {
             return Err(ImportError::Refused(error));
         }
-        if Instant::now() >= self.end {
+        if Instant::now() >= self.deadline {
             return Err(ImportError::Store(error));
         }
-        sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(Duration::from_secs(2));
+        sleep(self.backoff.next_pause()).await;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The lines of a CSV file: numbered, hashed, split into fields.
 //!
-//! A row is one line, since no field may hold a line break. So a quote that is never closed costs one line and not the
-//! rest of the file, and every mistake has a line of its own.
+//! A row is one line, because a field cannot hold a line break. So an unclosed quote spoils one line and not the rest of the
+//! file, and every mistake has its own line.
 
 use std::{
     fs::File,
@@ -9,23 +9,23 @@ use std::{
 };
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
-use sha2::{Digest, Sha256};
 
+use super::producer::FileDigest;
 use crate::domain::producer::ProducerId;
 
-/// Bytes; the longest row that means something is less than half as long.
-const MAX_LINE: usize = 4096;
+/// The maximum length of a line; the longest valid row is less than half as long.
+const MAX_LINE_BYTES: usize = 4096;
 
-/// More than any header has.
+/// More fields than any header has.
 const MAX_FIELDS: usize = 16;
 
-/// A number, counted from 1, and the fields, or why the line has none.
+/// A line's number, counted from 1, and its fields, or the mistake.
 pub(super) type Line<'a> = (u64, Result<Vec<&'a str>, String>);
 
-/// A reading of a file from its beginning.
+/// Reads a file from its beginning.
 pub(super) struct Lines<'a> {
     reader: BufReader<&'a File>,
-    digest: Sha256,
+    digest: FileDigest,
     bytes: u64,
     number: u64,
     line: Vec<u8>,
@@ -39,7 +39,7 @@ impl<'a> Lines<'a> {
         file.rewind()?;
         Ok(Self {
             reader: BufReader::with_capacity(64 * 1024, file),
-            digest: Sha256::new(),
+            digest: FileDigest::new(),
             bytes: 0,
             number: 0,
             line: Vec::new(),
@@ -54,7 +54,7 @@ impl<'a> Lines<'a> {
         loop {
             let Some(fits) = self.read()? else { return Ok(None) };
             if !fits {
-                return Ok(Some((self.number, Err(format!("longer than {MAX_LINE} bytes")))));
+                return Ok(Some((self.number, Err(format!("longer than {MAX_LINE_BYTES} bytes")))));
             }
             if !self.line.is_empty() {
                 break;
@@ -64,28 +64,28 @@ impl<'a> Lines<'a> {
         Ok(Some((self.number, self.fields())))
     }
 
-    /// How many bytes were read.
+    /// The number of bytes read so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The producer that an import of the bytes read so far is: the first 128 bits of their SHA-256.
+    /// The producer id of the bytes read so far.
     pub(super) fn producer(self) -> ProducerId {
-        ProducerId(self.digest.finalize().iter().take(16).fold(0, |id, &byte| id << 8 | u128::from(byte)))
+        self.digest.producer()
     }
 
-    /// Reads a line without its end, and says whether it fits; `None` at the end of the file.
+    /// Reads a line without its line break, and returns whether it fits; `None` at the end of the file.
     fn read(&mut self) -> io::Result<Option<bool>> {
         let mut pieces = 0;
         loop {
             self.line.clear();
-            let length = (&mut self.reader).take(MAX_LINE as u64).read_until(b'\n', &mut self.line)?;
+            let length = (&mut self.reader).take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut self.line)?;
             if length == 0 && pieces == 0 {
                 return Ok(None);
             }
             self.digest.update(&self.line);
             self.bytes += length as u64;
-            if length < MAX_LINE || self.line.ends_with(b"\n") {
+            if length < MAX_LINE_BYTES || self.line.ends_with(b"\n") {
                 break;
             }
             pieces += 1;
@@ -98,14 +98,14 @@ impl<'a> Lines<'a> {
     }
 
     fn fields(&mut self) -> Result<Vec<&str>, String> {
-        // Forgets the line before, which may have ended within quotes. A byte order mark is skipped.
+        // The previous line can have ended within quotes. The reset also makes the parser skip a byte order mark.
         self.parser.reset();
         self.text.resize(self.line.len(), 0);
         let (result, _, _, count) = self.parser.read_record(&self.line, &mut self.text, &mut self.ends);
         match result {
             ReadRecordResult::Record => {}
             ReadRecordResult::OutputEndsFull => return Err(format!("more than {MAX_FIELDS} fields")),
-            // The line's end was taken for a part of the field.
+            // The parser took the line break for a part of the field.
             _ => return Err("a quoted field is not closed on its line".into()),
         }
         let mut start = 0;

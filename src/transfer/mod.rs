@@ -1,20 +1,21 @@
-//! Counters on their way between a store and a CSV file or a terminal: the work behind `truycap import`, `export` and
-//! `figures`.
+//! Moves counters between a store and a CSV file or a terminal: the work behind `truycap import`, `export` and `figures`.
 //!
+//! - `producer`: the producer id of a file
 //! - `lines`: a file's lines, numbered, hashed and split into fields
 //! - `rows`: what a line means
-//! - `check`: the first reading of a file, which finds every mistake
+//! - `check`: the first reading of a file, which finds all mistakes
 //! - `import`: the second reading, which adds to the store
-//! - `export`: every counter as CSV; an import of it into an empty store brings the same counters back
-//! - `figures`: the nine numbers of a box as text
+//! - `export`: every counter as CSV; importing it into an empty store restores the same counters
+//! - `figures`: the nine figures of a box as text
 //!
-//! An import goes by the store's one rule: the file's digest is the producer, its chunks are the entries of a journal.
+//! An import follows the store's one rule: the file's digest is the producer, and its chunks are the entries.
 
 mod check;
 mod export;
 mod figures;
 mod import;
 mod lines;
+mod producer;
 mod rows;
 
 pub use check::{CheckError, Checked, Mistake, Mistakes, check};

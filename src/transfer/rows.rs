@@ -5,47 +5,47 @@ use std::{collections::BTreeSet, fs::File, io};
 use super::lines::Lines;
 use crate::domain::{MAX_COUNT, article::ArticleId, period::Bucket, producer::ProducerId, site::SiteId};
 
-/// What a row adds.
+/// What a row adds to the counters.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) site: SiteId,
     /// `None` for the site itself.
     pub(super) article: Option<ArticleId>,
-    /// Each of them grows by `views`; the last contains the others.
+    /// Each grows by `views`; the last one contains the others.
     pub(super) buckets: Vec<Bucket>,
     pub(super) views: u64,
 }
 
-/// A row and its line; or all that is wrong with it, a sentence each.
+/// A line's number and its row, or all of its mistakes, one sentence each.
 pub(super) type NumberedRow = (u64, Result<Row, Vec<String>>);
 
-/// Why a file has no rows to read.
+/// Why the rows of a file cannot be read.
 #[derive(Debug)]
-pub(super) enum NoRows {
+pub(super) enum OpenError {
     Unreadable(io::Error),
-    /// The line of the header, and all that is wrong with it.
+    /// The line of the header, and all of its mistakes.
     Header(u64, Vec<String>),
 }
 
-/// Where the fields stand in a line.
+/// The positions of the fields in a line.
 #[derive(Clone, Copy)]
 struct Columns {
     site: usize,
     article: usize,
-    when: When,
+    time: TimeColumn,
     views: usize,
 }
 
-/// The column that names a time, and how it is read.
+/// The column that names a time, and what it means.
 #[derive(Clone, Copy)]
-enum When {
-    /// A row adds to the larger buckets as well.
+enum TimeColumn {
+    /// A row also adds to the larger buckets.
     Period(usize),
-    /// A row adds to this bucket alone.
+    /// A row adds only to this bucket.
     Bucket(usize),
 }
 
-/// A reading of a file from its beginning, row by row.
+/// Reads a file from its beginning, row by row.
 pub(super) struct Rows<'a> {
     lines: Lines<'a>,
     columns: Columns,
@@ -53,15 +53,15 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Reads the header. `sites` are those that rows may name.
-    pub(super) fn open(file: &'a File, sites: &'a BTreeSet<SiteId>) -> Result<Self, NoRows> {
-        let mut lines = Lines::new(file).map_err(NoRows::Unreadable)?;
-        let columns = match lines.next().map_err(NoRows::Unreadable)? {
+    /// Reads the header. `sites` are those that a row can name.
+    pub(super) fn open(file: &'a File, sites: &'a BTreeSet<SiteId>) -> Result<Self, OpenError> {
+        let mut lines = Lines::new(file).map_err(OpenError::Unreadable)?;
+        let columns = match lines.next().map_err(OpenError::Unreadable)? {
             None => Err((1, vec!["the file is empty; its first line must be site,article,period,views".into()])),
             Some((line, Err(mistake))) => Err((line, vec![mistake])),
             Some((line, Ok(names))) => Columns::named(&names).map_err(|mistakes| (line, mistakes)),
         };
-        let columns = columns.map_err(|(line, mistakes)| NoRows::Header(line, mistakes))?;
+        let columns = columns.map_err(|(line, mistakes)| OpenError::Header(line, mistakes))?;
         Ok(Self { lines, columns, sites })
     }
 
@@ -72,12 +72,12 @@ impl<'a> Rows<'a> {
         Ok(Some((line, row)))
     }
 
-    /// How many bytes were read.
+    /// The number of bytes read so far.
     pub(super) fn bytes(&self) -> u64 {
         self.lines.bytes()
     }
 
-    /// The producer that an import of the bytes read so far is.
+    /// The producer id of the bytes read so far.
     pub(super) fn producer(self) -> ProducerId {
         self.lines.producer()
     }
@@ -91,9 +91,9 @@ impl Columns {
         let mut mistakes = Vec::new();
         for (at, name) in names.iter().enumerate() {
             if !Self::NAMES.contains(name) {
-                mistakes.push(format!("unknown column {name:?}; the columns are site,article,period,views, with commas between"));
+                mistakes.push(format!("unknown column {name:?}; the columns are site,article,period,views, separated by commas"));
             } else if place(name) != Some(at) {
-                mistakes.push(format!("column {name:?} stands twice"));
+                mistakes.push(format!("column {name:?} occurs twice"));
             }
         }
         let mut needed = |name: &str| {
@@ -103,30 +103,30 @@ impl Columns {
             })
         };
         let (site, article, views) = (needed("site"), needed("article"), needed("views"));
-        let when = match (place("period"), place("bucket")) {
-            (Some(period), None) => When::Period(period),
-            (None, Some(bucket)) => When::Bucket(bucket),
-            (None, None) => When::Period(needed("period")),
+        let time = match (place("period"), place("bucket")) {
+            (Some(period), None) => TimeColumn::Period(period),
+            (None, Some(bucket)) => TimeColumn::Bucket(bucket),
+            (None, None) => TimeColumn::Period(needed("period")),
             (Some(period), Some(_)) => {
-                mistakes.push("there are both a column \"period\" and a column \"bucket\"; a file has one of them".into());
-                When::Period(period)
+                mistakes.push("there are both a column \"period\" and a column \"bucket\"; use one of them".into());
+                TimeColumn::Period(period)
             }
         };
-        if mistakes.is_empty() { Ok(Self { site, article, when, views }) } else { Err(mistakes) }
+        if mistakes.is_empty() { Ok(Self { site, article, time, views }) } else { Err(mistakes) }
     }
 
     fn row(self, fields: &[&str], sites: &BTreeSet<SiteId>) -> Result<Row, Vec<String>> {
         let (count, header) = (fields.len(), Self::NAMES.len() - 1);
         if count != header {
-            let hint = if count > header { "; a comma within an id needs quotes, and views have no separators" } else { "" };
-            return Err(vec![format!("{count} fields where the header has {header}{hint}")]);
+            let hint = if count > header { "; an id with a comma needs quotes, and views have no separators" } else { "" };
+            return Err(vec![format!("{count} fields, but the header has {header}{hint}")]);
         }
         let field = |at: usize| fields.get(at).copied().unwrap_or_default();
         let site = read_site(field(self.site), sites);
         let article = Some(field(self.article)).filter(|text| !text.is_empty()).map(ArticleId::parse).transpose();
-        let buckets = match self.when {
-            When::Period(at) => read_period(field(at)),
-            When::Bucket(at) => read_bucket(field(at)),
+        let buckets = match self.time {
+            TimeColumn::Period(at) => read_period(field(at)),
+            TimeColumn::Bucket(at) => read_bucket(field(at)),
         };
         match (site, article.map_err(|e| e.to_string()), buckets, read_views(field(self.views))) {
             (Ok(site), Ok(article), Ok(buckets), Ok(views)) => Ok(Row { site, article, buckets, views }),
@@ -148,7 +148,7 @@ fn read_period(text: &str) -> Result<Vec<Bucket>, String> {
     if bucket == Bucket::Total {
         return Err("period \"total\": leave it empty for views older than any day, month or year".into());
     }
-    bucket.and_larger().ok_or_else(|| format!("period {text:?}: a week belongs to no one month or year; give its days instead"))
+    bucket.and_larger().ok_or_else(|| format!("period {text:?}: a week can belong to two months or years; give its days instead"))
 }
 
 fn read_bucket(text: &str) -> Result<Vec<Bucket>, String> {

@@ -3,11 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed; clippy.toml excuses the bodies of tests only")]
 
-#[path = "../process/mod.rs"]
-mod process;
-#[path = "../process/views.rs"]
-mod views;
-
 mod away;
 mod counting;
 mod driver;
@@ -18,3 +13,5 @@ mod iframe;
 mod pages;
 mod portal;
 mod visits;
+
+use truycap_test_support::process;

@@ -9,34 +9,7 @@ use std::{
 };
 
 use crate::process::{Place, Service};
-
-/// An article of the demo.
-pub(crate) const ARTICLE: &str = "/tin/hoi-dua-thuyen-song-mau";
-
-/// A service that knows the figures of that article already: a page is filled once, and on a busy machine the first
-/// answer may come without what the store was too slow to tell.
-pub(crate) fn service(place: &Place) -> Service {
-    let service = place.start();
-    service.article("portal", ARTICLE);
-    service
-}
-
-impl Service {
-    /// The address of the demo's article.
-    pub(crate) fn article_page(&self) -> String {
-        format!("{}{ARTICLE}", self.origin())
-    }
-
-    /// The beginning of the addresses of its pages.
-    pub(crate) fn origin(&self) -> String {
-        format!("http://{}", self.public)
-    }
-
-    /// The element that a portal pastes, with more attributes.
-    pub(crate) fn tag(&self, more: &str) -> String {
-        format!("<script async src='{}/counter.js' data-site=portal {more}></script>", self.origin())
-    }
-}
+pub(crate) use truycap_test_support::demo::{ARTICLE, service};
 
 /// How a request is answered.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use hyper::{
     HeaderMap,
     header::{HeaderName, HeaderValue},
 };
-use truycap::http::{Address, Clients, ProxyHeader};
+use truycap::audience::{ClientNetwork, ClientResolver, ProxyHeader};
 
 const PROXY: &str = "127.0.0.1";
 const CLIENT: &str = "203.0.113.5";
@@ -43,7 +43,7 @@ fn headers(name: &str, lines: &[Vec<u8>]) -> Option<HeaderMap> {
 /// An input is the lines that the client writes, the last of which is also the `Host` that it names.
 #[test]
 fn nothing_that_a_client_writes_changes_its_address() {
-    let of = |text: &str| Address::of(text.parse::<IpAddr>().unwrap());
+    let of = |text: &str| ClientNetwork::of(text.parse::<IpAddr>().unwrap());
     let stranger: IpAddr = "198.51.100.7".parse().unwrap();
     check!(name = "address").with_iterations(2000).for_each(|bytes: &[u8]| {
         let lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
@@ -51,17 +51,20 @@ fn nothing_that_a_client_writes_changes_its_address() {
         let host = String::from_utf8_lossy(last);
         for (header, name) in HEADERS {
             let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap(), "10.1.0.0/16".parse().unwrap()];
-            let clients = Clients { header: Some(header), trusted_proxies, ..Clients::default() };
+            let resolver = ClientResolver { header: Some(header), trusted_proxies };
+            let client = |peer, headers: &HeaderMap| {
+                ClientNetwork::of(resolver.resolve(peer, headers.get_all(name).iter().map(HeaderValue::as_bytes)))
+            };
             let Some(written) = headers(name, &lines) else { continue };
-            assert!(clients.address(stranger, &written) == Address::of(stranger), "{name}: a stranger was believed");
-            let _ = clients.address(PROXY.parse().unwrap(), &written);
+            assert!(client(stranger, &written) == ClientNetwork::of(stranger), "{name}: a stranger was believed");
+            let _ = client(PROXY.parse().unwrap(), &written);
             for entry in appended(header, &host) {
                 let on_its_own = [&lines[..], &[entry.clone().into_bytes()]].concat();
                 let mut on_the_last_line = lines.clone();
                 *on_the_last_line.last_mut().unwrap() = [last, ", ".as_bytes(), entry.as_bytes()].concat();
                 for lines in [on_its_own, on_the_last_line] {
                     let Some(headers) = headers(name, &lines) else { continue };
-                    assert!(clients.address(PROXY.parse().unwrap(), &headers) == of(CLIENT), "{name}: {:?}", headers.get_all(name));
+                    assert!(client(PROXY.parse().unwrap(), &headers) == of(CLIENT), "{name}: {:?}", headers.get_all(name));
                 }
             }
         }

@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use bolero::check;
 use chrono::NaiveDate;
-use indicatif::ProgressBar;
 use tempfile::TempDir;
 use truycap::{
     domain::{retention::Retention, site::SiteId},
@@ -12,7 +11,7 @@ use truycap::{
     transfer::{CheckError, Checked, Mistakes, check as read, export, import},
 };
 
-use crate::{memory::now, panics};
+use crate::{clock::now, panics};
 
 fn sites() -> BTreeSet<SiteId> {
     ["portal", "press"].map(|id| SiteId::parse(id).unwrap()).into()
@@ -25,15 +24,15 @@ fn today() -> NaiveDate {
 /// What a store holds after an import into it, as CSV.
 async fn counters(checked: &Checked) -> Vec<u8> {
     let store = MemoryStore::new(Retention::default(), now);
-    import(&store, checked, &ProgressBar::hidden()).await.unwrap();
+    import(&store, checked, |_, _| {}).await.unwrap();
     let (mut out, sites) = (Vec::new(), sites().into_iter().collect::<Vec<_>>());
-    export(&store, &sites, &mut out, &ProgressBar::hidden()).await.unwrap();
+    export(&store, &sites, &mut out, |_| {}).await.unwrap();
     out
 }
 
 fn checked(path: &Path, bytes: &[u8]) -> Result<Checked, CheckError> {
     fs::write(path, bytes).unwrap();
-    read(path, &sites(), today(), &ProgressBar::hidden())
+    read(path, &sites(), today(), |_, _| {})
 }
 
 /// What is wrong with a line is wrong with it alone, and nothing else. Only sums are made over several of them.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bolero::check;
 use truycap::{
     domain::producer::ProducerId,
-    journal::sqlite::encoding::{Body, DecodeError},
+    journal::sqlite::entry::{Body, DecodeError},
 };
 
 const PRODUCER: ProducerId = ProducerId(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);

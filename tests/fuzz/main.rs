@@ -8,10 +8,11 @@
 
 mod address;
 mod article;
+mod clock;
 mod config;
 mod csv;
 mod journal;
-mod memory;
+
 mod panics;
 mod replies;
 mod request;

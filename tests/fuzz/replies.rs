@@ -27,11 +27,11 @@ use truycap::{
     },
     store::{
         Applied, SharedVisitors, Store, StoreError,
-        redis::{Config, RedisStore, Wait},
+        redis::{RedisStore, RedisStoreConfig, Wait},
     },
 };
 
-use crate::{memory::now, panics};
+use crate::{clock::now, panics};
 
 /// The longest answer that a question waits for, and some time for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -81,7 +81,7 @@ type Redis = RedisStore;
 
 fn open(socket: &Path) -> Redis {
     let url = format!("redis+unix://{}", socket.display()).parse().unwrap();
-    RedisStore::open(Config { url, prefix: "truycap".parse().unwrap(), wait: Wait::default() }, Retention::default(), now)
+    RedisStore::open(RedisStoreConfig { url, prefix: "truycap".parse().unwrap(), wait: Wait::default() }, Retention::default(), now)
 }
 
 fn is_count(views: &u64) -> bool {

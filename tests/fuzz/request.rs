@@ -11,20 +11,19 @@ use tokio::{
     runtime::Runtime,
 };
 use truycap::{
+    audience::{Audience, BotRules, ClientRules},
     domain::{
+        producer::ProducerId,
         retention::Retention,
         site::{Origin, Rules, Site, SiteId},
     },
-    http::{Audience, BotRules, Clients, Limits, Public, Rates, Responder},
-    readers::Readers,
+    http::{Limits, Public, Responder},
     recorder::{self, Recorder},
     store::memory::MemoryStore,
 };
+use truycap_test_support::memory_journal::MemoryJournal;
 
-use crate::{
-    memory::{MemoryJournal, now},
-    panics,
-};
+use crate::{clock::now, panics};
 
 /// What a request may be answered with while nothing is wrong with the service.
 const STATUSES: [u16; 11] = [200, 204, 304, 400, 403, 404, 405, 408, 413, 415, 431];
@@ -66,11 +65,10 @@ impl Service {
             apply_sums: recorder::APPLY_SUMS,
         };
         let store = Arc::new(MemoryStore::new(Retention::default(), now));
-        let spawned = recorder::spawn(config, vec![site], Arc::new(MemoryJournal::default()), store, now);
+        let spawned = recorder::spawn(config, vec![site], Arc::new(MemoryJournal::new(ProducerId(1), 0, 1000)), store, now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
-        let rates = Arc::new(Rates::new(0, std::time::Instant::now));
-        let audience = Audience::new(Clients::default(), &BotRules::default(), Arc::new(Readers::new(false)), rates).unwrap();
-        let public = Public::new(handle, Some(&id), &Limits::default(), audience);
+        let audience = Audience::new(ClientRules::default(), &BotRules::default(), false, std::time::Instant::now).unwrap();
+        let public = Public::new(handle, Some(&id), &Limits::default(), Arc::new(audience));
         Self { runtime, public, _recorder: recorder }
     }
 

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use redis::Commands;
 use tokio::{runtime::Runtime, sync::mpsc};
@@ -15,6 +16,7 @@ use truycap::{
     domain::{
         article::ArticleId,
         counts::Deltas,
+        period::Bucket,
         producer::{ProducerId, Seq},
         retention::Retention,
         site::SiteId,
@@ -22,11 +24,12 @@ use truycap::{
     store::{
         Applied, Row, Snapshot, Store, StoreError,
         memory::{self, MemoryStore},
-        redis::{Config, RedisStore, Wait},
+        redis::{RedisStore, RedisStoreConfig, Wait},
     },
 };
+use truycap_test_support::redis_server::Server;
 
-use crate::{server::Server, world::now};
+use crate::world::now;
 
 /// The most rows an export of a simulated world has.
 const ROWS: usize = 10_000;
@@ -98,7 +101,7 @@ impl Books {
     pub(crate) fn on_redis() -> Self {
         static WORLDS: AtomicU64 = AtomicU64::new(0);
         let prefix = format!("world-{}", WORLDS.fetch_add(1, Ordering::Relaxed));
-        let config = Config { url: server().url().parse().unwrap(), prefix: prefix.parse().unwrap(), wait: Wait::default() };
+        let config = RedisStoreConfig { url: server().url().parse().unwrap(), prefix: prefix.parse().unwrap(), wait: Wait::default() };
         let now = Arc::new(AtomicI64::new(0));
         let told = Arc::clone(&now);
         let clock: RedisClock = Box::new(move || DateTime::from_timestamp_millis(told.load(Ordering::SeqCst)).unwrap());
@@ -107,50 +110,10 @@ impl Books {
         Self::Redis(OnRedis { prefix, store: Arc::new(RedisStore::open(config, Retention::default(), clock)), now })
     }
 
-    pub(crate) async fn apply(
-        &self,
-        site: &SiteId,
-        producer: ProducerId,
-        from: Seq,
-        to: Seq,
-        deltas: Arc<Deltas>,
-    ) -> Result<Applied, StoreError> {
-        match self {
-            Self::Memory(store) => store.apply(site, producer, from, to, deltas).await,
-            Self::Redis(redis) => {
-                let site = site.clone();
-                redis.call(move |store| async move { store.apply(&site, producer, from, to, deltas).await })
-            }
-        }
-    }
-
-    pub(crate) async fn figures(
-        &self,
-        site: &SiteId,
-        producer: ProducerId,
-        today: NaiveDate,
-        articles: &[ArticleId],
-    ) -> Result<Snapshot, StoreError> {
-        match self {
-            Self::Memory(store) => store.figures(site, producer, today, articles).await,
-            Self::Redis(redis) => {
-                let (site, articles) = (site.clone(), articles.to_vec());
-                redis.call(move |store| async move { store.figures(&site, producer, today, &articles).await })
-            }
-        }
-    }
-
     /// Everything the store holds of a site.
     pub(crate) async fn rows(&self, site: &SiteId) -> Vec<Row> {
         let (sender, mut receiver) = mpsc::channel(ROWS);
-        match self {
-            Self::Memory(store) => store.export(site, sender).await,
-            Self::Redis(redis) => {
-                let site = site.clone();
-                redis.call(move |store| async move { store.export(&site, sender).await })
-            }
-        }
-        .unwrap();
+        self.export(site, sender).await.unwrap();
         let mut rows = Vec::new();
         while let Some(row) = receiver.recv().await {
             rows.push(row);
@@ -189,5 +152,60 @@ impl Books {
             }
             _ => unreachable!("an image goes back to where it was taken"),
         }
+    }
+}
+
+#[async_trait]
+impl Store for Books {
+    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
+        match self {
+            Self::Memory(store) => store.apply(site, producer, from, to, deltas).await,
+            Self::Redis(redis) => {
+                let site = site.clone();
+                redis.call(move |store| async move { store.apply(&site, producer, from, to, deltas).await })
+            }
+        }
+    }
+
+    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
+        match self {
+            Self::Memory(store) => store.figures(site, producer, today, articles).await,
+            Self::Redis(redis) => {
+                let (site, articles) = (site.clone(), articles.to_vec());
+                redis.call(move |store| async move { store.figures(&site, producer, today, &articles).await })
+            }
+        }
+    }
+
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+        match self {
+            Self::Memory(store) => store.offset(site, producer).await,
+            Self::Redis(redis) => {
+                let site = site.clone();
+                redis.call(move |store| async move { store.offset(&site, producer).await })
+            }
+        }
+    }
+
+    async fn top(&self, _: &SiteId, _: Bucket, _: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+        unreachable!("nothing here asks for lists")
+    }
+
+    async fn history(&self, _: &SiteId, _: Option<&ArticleId>, _: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+        unreachable!("nothing here asks for lists")
+    }
+
+    async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => store.export(site, rows).await,
+            Self::Redis(redis) => {
+                let site = site.clone();
+                redis.call(move |store| async move { store.export(&site, rows).await })
+            }
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }

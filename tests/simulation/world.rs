@@ -15,14 +15,28 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{sync::Notify, time::Instant};
 use truycap::{
     domain::{
-        counts::{DayViews, Deltas},
+        counts::DayViews,
         producer::{ProducerId, Seq},
         site::SiteId,
     },
-    journal::Entry,
+    journal::{Entry, Journal},
+    store::Store,
+};
+use truycap_test_support::{
+    faulty::Apply,
+    memory_journal::{self, MemoryJournal},
 };
 
 use crate::books::{Books, Image};
+
+/// The sites that are counted.
+pub(crate) const SITES: [&str; 2] = ["hanoi", "berlin"];
+
+/// How many entries a read of a journal looks at, few so that catching up takes many.
+const READ: usize = 3;
+
+/// How many copies of a journal are kept.
+const COPIES: usize = 8;
 
 /// Views by site and day.
 pub(crate) type Tally = BTreeMap<(SiteId, NaiveDate), DayViews>;
@@ -43,27 +57,23 @@ pub(crate) fn now() -> DateTime<Utc> {
     begin + TimeDelta::from_std(at.elapsed()).expect("simulations are short")
 }
 
-/// A journal's file.
-#[derive(Default)]
-pub(crate) struct Disk {
-    pub(crate) entries: BTreeMap<Seq, Arc<Entry>>,
-    /// All that ever was durable, trimmed or not.
-    pub(crate) written: Vec<Arc<Entry>>,
-    pub(crate) head: Seq,
-    pub(crate) trimmed: Seq,
-    pub(crate) upto: Seq,
-    pub(crate) offsets: BTreeMap<SiteId, Seq>,
+/// What is an instance's own: its journal, which outlives its processes.
+pub(crate) struct Instance {
+    pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) full: bool,
+    /// Copies of the journal, as an operator makes them.
+    copies: VecDeque<memory_journal::Image>,
+    /// Sites of a journal that went back, and where the store was then: while it is there still, it may have other views
+    /// under the numbers of entries that it does not have.
+    unsettled: BTreeMap<SiteId, Seq>,
+    /// Views that were acknowledged, and not lost with a journal.
+    pub(crate) acknowledged: Tally,
 }
 
 /// An apply that is still in the network.
 pub(crate) struct Copy {
     pub(crate) due: Instant,
-    pub(crate) site: SiteId,
-    pub(crate) producer: ProducerId,
-    pub(crate) from: Seq,
-    pub(crate) to: Seq,
-    pub(crate) deltas: Arc<Deltas>,
+    pub(crate) apply: Apply,
 }
 
 /// What happens to the world while faults are on: probabilities in percent.
@@ -74,6 +84,8 @@ pub(crate) struct Chances {
     pub(crate) away: u32,
     pub(crate) full: u32,
     pub(crate) roll_back: u32,
+    /// Of a process that dies, that its journal is an older copy when it starts again.
+    pub(crate) old_copy: u32,
 }
 
 pub(crate) struct Inner {
@@ -81,23 +93,30 @@ pub(crate) struct Inner {
     pub(crate) chances: Chances,
     pub(crate) faults: bool,
     pub(crate) store_away: bool,
-    pub(crate) disks: Vec<Disk>,
+    pub(crate) instances: Vec<Instance>,
     pub(crate) copies: Vec<Copy>,
     pub(crate) images: VecDeque<(Instant, Image)>,
-    /// Views that somebody began to send, and those that each instance acknowledged.
+    /// Views that a visitor began to send, and those that are durable: in a journal, or in a store that is ahead of it.
     pub(crate) started: Tally,
-    pub(crate) acknowledged: Vec<Tally>,
+    durable: Tally,
 }
 
 impl Inner {
     pub(crate) fn chance(&mut self, percent: u32) -> bool {
         self.faults && self.rng.random_range(0..100) < percent
     }
+
+    /// An entry has become durable.
+    pub(crate) fn written(&mut self, entry: &Entry) {
+        for (key, views) in &entry.views {
+            self.durable.entry(key.clone()).or_default().add(views);
+        }
+    }
 }
 
 pub(crate) struct World {
     inner: Mutex<Inner>,
-    pub(crate) store: Books,
+    pub(crate) store: Arc<Books>,
 }
 
 impl World {
@@ -111,20 +130,27 @@ impl World {
             // A full journal gives up applied entries before their time, so a store must not go back then: either, or.
             full: if seed.is_multiple_of(2) { rng.random_range(0..5) } else { 0 },
             roll_back: if seed.is_multiple_of(2) { 0 } else { rng.random_range(0..6) },
+            old_copy: if seed % 5 < 2 { rng.random_range(10..60) } else { 0 },
         };
-        let disks = (0..instances).map(|_| Disk::default()).collect();
+        let instance = |number: usize| Instance {
+            journal: Arc::new(MemoryJournal::new(ProducerId(number as u128 + 1), 0, READ)),
+            full: false,
+            copies: VecDeque::new(),
+            unsettled: BTreeMap::new(),
+            acknowledged: Tally::new(),
+        };
         let inner = Inner {
             rng,
             chances,
             faults: false,
             store_away: false,
-            disks,
+            instances: (0..instances).map(instance).collect(),
             copies: Vec::new(),
             images: VecDeque::new(),
             started: Tally::new(),
-            acknowledged: vec![Tally::new(); instances],
+            durable: Tally::new(),
         };
-        Arc::new(Self { inner: Mutex::new(inner), store })
+        Arc::new(Self { inner: Mutex::new(inner), store: Arc::new(store) })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -144,14 +170,15 @@ impl World {
                 due.map(|i| inner.copies.swap_remove(i))
             };
             let Some(copy) = copy else { return };
-            let _ = self.store.apply(&copy.site, copy.producer, copy.from, copy.to, copy.deltas).await;
+            let _ = copy.apply.to(&*self.store).await;
         }
     }
 
     /// Keeps an image of the store, and forgets those older than `reach`.
     pub(crate) fn keep_image(&self, reach: Duration) {
         // Where the store does not go back, nobody needs one.
-        if self.lock().chances.roll_back == 0 {
+        // Neither may it where the numbers of a journal that went back are in use twice.
+        if self.lock().chances.roll_back == 0 || self.is_unsettled() {
             return;
         }
         let image = self.store.image();
@@ -180,21 +207,99 @@ impl World {
     pub(crate) fn promised(&self) -> (Tally, Tally) {
         let inner = self.lock();
         let mut acknowledged = Tally::new();
-        for (key, views) in inner.acknowledged.iter().flatten() {
+        for (key, views) in inner.instances.iter().flat_map(|instance| &instance.acknowledged) {
             acknowledged.entry(key.clone()).or_default().add(views);
         }
         (inner.started.clone(), acknowledged)
     }
 
-    /// All that is durable in the journals, by site and day.
-    pub(crate) fn journaled(&self) -> Tally {
-        let mut tally = Tally::new();
-        for entry in self.lock().disks.iter().flat_map(|disk| &disk.written) {
-            for (key, views) in &entry.views {
-                tally.entry(key.clone()).or_default().add(views);
+    /// Every view that must be counted once, by site and day.
+    pub(crate) fn durable(&self) -> Tally {
+        self.lock().durable.clone()
+    }
+
+    /// Keeps a copy of a journal, now and then.
+    pub(crate) fn copy_journal(&self, instance: usize) {
+        let mut inner = self.lock();
+        if inner.chances.old_copy > 0 && inner.chance(20) {
+            let instance = &mut inner.instances[instance];
+            instance.copies.push_back(instance.journal.image());
+            if instance.copies.len() > COPIES {
+                instance.copies.pop_front();
             }
         }
-        tally
+    }
+
+    /// Puts an older copy in the place of a journal whose process is dead, now and then.
+    ///
+    /// Views in later entries are lost, unless the store has them. Nothing that the dead process sent is still in the
+    /// network, because an operator takes longer; and the store is not rolled back to an image from before.
+    pub(crate) async fn put_back_journal(&self, instance: usize) {
+        let (journal, copy) = {
+            let mut inner = self.lock();
+            let chance = inner.chances.old_copy;
+            let copies = inner.instances[instance].copies.len();
+            if copies == 0 || !inner.chance(chance) {
+                return;
+            }
+            let choice = inner.rng.random_range(0..copies);
+            let instance = &mut inner.instances[instance];
+            instance.copies.truncate(choice + 1);
+            (Arc::clone(&instance.journal), instance.copies[choice].clone())
+        };
+        let producer = journal.producer();
+        self.lock().copies.retain(|copy| copy.apply.producer != producer);
+        let (image, head) = (journal.image(), copy.head);
+        if image.head == head {
+            return;
+        }
+        let mut offsets = BTreeMap::new();
+        for site in SITES.map(|site| SiteId::parse(site).unwrap()) {
+            let offset = self.store.offset(&site, producer).await.unwrap();
+            offsets.insert(site, offset);
+        }
+        journal.restore(copy);
+        let mut inner = self.lock();
+        inner.images.clear();
+        for (seq, entry) in image.entries.range(head + 1..) {
+            for (key, views) in entry.views.iter().filter(|((site, _), _)| offsets[site] < *seq) {
+                subtract(&mut inner.durable, key, views);
+                // Some may be of a process that died before it acknowledged them: then a few less are expected than could be.
+                subtract(&mut inner.instances[instance].acknowledged, key, views);
+            }
+        }
+        inner.instances[instance].unsettled = offsets.into_iter().filter(|(_, offset)| *offset > head).collect();
+    }
+
+    /// Notes where the store has moved on since a journal went back.
+    pub(crate) async fn settle(&self) {
+        let unsettled = |instance: &Instance| (instance.journal.producer(), instance.unsettled.clone());
+        let all: Vec<_> = self.lock().instances.iter().map(unsettled).collect();
+        for (instance, (producer, sites)) in all.into_iter().enumerate() {
+            for (site, before) in sites {
+                if self.store.offset(&site, producer).await.unwrap() != before {
+                    self.lock().instances[instance].unsettled.remove(&site);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.lock().instances.iter().any(|instance| !instance.unsettled.is_empty())
+    }
+}
+
+fn subtract(tally: &mut Tally, key: &(SiteId, NaiveDate), lost: &DayViews) {
+    let Some(sum) = tally.get_mut(key) else { return };
+    sum.views = sum.views.saturating_sub(lost.views);
+    for (article, views) in &lost.articles {
+        if let Some(sum) = sum.articles.get_mut(article) {
+            *sum = sum.saturating_sub(*views);
+        }
+    }
+    sum.articles.retain(|_, views| *views > 0);
+    if sum.views == 0 {
+        tally.remove(key);
     }
 }
 
@@ -216,15 +321,22 @@ impl Life {
         self.steps.store(steps, Ordering::Relaxed);
     }
 
+    /// Ends it here and now: none of its calls is carried out any more.
+    pub(crate) fn end(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+
     /// A place where the process may die, and where time passes. The dead do not come back from here.
-    pub(crate) async fn step(&self, world: &World) {
+    pub(crate) async fn step(&self, world: &World, instance: usize) {
         let millis = world.random(0..20).saturating_sub(10);
         if millis > 0 {
             tokio::time::sleep(Duration::from_millis(millis)).await;
         } else {
             tokio::task::yield_now().await;
         }
-        if self.steps.fetch_sub(1, Ordering::Relaxed) == 1 {
+        // After a journal went back, a crash is survived only once the store has what came since, see `put_back_journal`.
+        let mortal = world.lock().instances[instance].unsettled.is_empty();
+        if mortal && self.steps.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.dead.store(true, Ordering::Relaxed);
             self.died.notify_one();
         }

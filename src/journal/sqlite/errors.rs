@@ -6,17 +6,17 @@ use rusqlite::{Error, ErrorCode};
 
 use crate::journal::JournalError;
 
-/// Why a journal could not be opened. Nothing that was in the file is changed.
+/// Why a journal could not be opened. The file is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// Another process, or another part of this one, has it open.
-    #[error("the journal {} is held by another process: each instance of truycap needs a journal of its own", .0.display())]
-    Held(PathBuf),
-    /// A database of another program.
-    #[error("{} is not a journal of truycap, but a database of another program; it was left as it is", .0.display())]
+    #[error("the journal {} is held by another process: each truycap instance needs its own journal", .0.display())]
+    InUse(PathBuf),
+    /// Another program's database.
+    #[error("{} is not a truycap journal but another program's database; it was not changed", .0.display())]
     Foreign(PathBuf),
     /// Written by a later version of this program.
-    #[error("the journal {} has format {version}: it was written by a newer truycap, and only that can read it", .path.display())]
+    #[error("the journal {} has format {version}: it was written by a newer truycap, and only that version can read it", .path.display())]
     Newer {
         /// The journal.
         path: PathBuf,
@@ -26,12 +26,12 @@ pub enum OpenError {
     /// It does not hold what was written to it.
     #[error("{0}")]
     Damaged(String),
-    /// The file, its directory or the disk does not allow it.
+    /// The file, its directory or the disk cannot be used.
     #[error("cannot use the journal {}: {reason}", .path.display())]
     Io {
         /// The journal.
         path: PathBuf,
-        /// What was refused.
+        /// What failed.
         reason: String,
     },
 }
@@ -43,7 +43,7 @@ impl OpenError {
 
     pub(super) fn sqlite(path: &Path, error: &Error) -> Self {
         if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) {
-            return Self::Held(path.into());
+            return Self::InUse(path.into());
         }
         match journal_error(path, error) {
             JournalError::Damaged(message) => Self::Damaged(message),
@@ -54,26 +54,26 @@ impl OpenError {
 
 /// What an error of a read, write, commit or checkpoint means.
 ///
-/// Only a full disk or file is known to leave nothing behind: SQLite reports it before the commit is on its way.
-/// After any other error, above all that of an fsync, what the disk holds is unknown.
+/// Only a full disk or file is known to leave nothing behind: SQLite reports it before the commit begins. After any other
+/// error, above all that of an fsync, the content of the disk is unknown.
 pub(super) fn journal_error(path: &Path, error: &Error) -> JournalError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => {
-            JournalError::Full(format!("{}: the disk is full, or the journal has reached its greatest size", path.display()))
+            JournalError::Full(format!("{}: the disk is full, or the journal has reached its maximum size", path.display()))
         }
         Some(ErrorCode::DatabaseCorrupt) => damaged(path, describe(error)),
-        Some(ErrorCode::NotADatabase) => damaged(path, "it is not a journal at all, or its beginning was overwritten"),
+        Some(ErrorCode::NotADatabase) => damaged(path, "it is not a journal, or its beginning was overwritten"),
         Some(_) => JournalError::Failed(format!("{}: {}", path.display(), describe(error))),
-        // Not SQLite's own: a value of another type than was written.
+        // Not an error of SQLite itself: a value has another type than the one written.
         None => damaged(path, error),
     }
 }
 
-/// The one message for a damaged file: what is wrong, and what to do.
+/// The message for a damaged file: what is wrong, and what to do.
 pub(super) fn damaged(path: &Path, what: impl std::fmt::Display) -> JournalError {
     JournalError::Damaged(format!(
         "{}: {what}. Stop truycap, keep a copy of this file and of its -wal, and move both aside to start with a new journal. \
-         Views that the store had not yet applied are only in them",
+         They hold the only copy of the views that the store has not applied yet",
         path.display()
     ))
 }

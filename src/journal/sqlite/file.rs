@@ -1,4 +1,4 @@
-//! What is done with the journal's file. Everything here runs on the one thread that owns it.
+//! The open file, and what the commands write to it. Everything here runs on the thread that owns it.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,9 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior, hooks::Wal, params, wal::CheckpointMode};
 
 use super::{
-    encoding::Body,
+    columns::{read_seq, seq_value},
+    entry::Body,
     errors::{damaged, journal_error},
-    open::PAGE_BYTES,
-    read::{seq_from, stored},
 };
 use crate::{
     domain::{
@@ -26,28 +25,30 @@ use crate::{
     journal::{Entry, JournalError, Usage},
 };
 
+/// The size of a page of the file.
+pub(super) const PAGE_BYTES: u32 = 4096;
 /// The pages in the write-ahead log after which it is copied into the file: 4 MiB.
 const WAL_PAGES: u32 = 1024;
-/// The entries one call deletes at most.
+/// The most entries that one call deletes.
 const TRIM_ENTRIES: usize = 4096;
-/// Pages that must be free for there to be room, unless an eighth of the file is less.
+/// There is room if this many pages are free, or an eighth of the file if that is less.
 const MARGIN_PAGES: u32 = 64;
-/// Pages by which a trim may pass the greatest size: one that could not write could not delete either.
+/// Pages by which a trim can exceed the maximum size: a trim must write in order to delete.
 const SPARE_PAGES: u32 = 64;
 
 type Result<T> = std::result::Result<T, JournalError>;
 
-/// Where the journal stands; the same as in the file.
+/// The journal's position; a copy of what the file holds.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) producer: ProducerId,
-    /// The last entry, whether it is still kept or not.
+    /// The last entry, even if it is deleted.
     pub(super) head: Seq,
     /// The last `upto` of a trim.
     pub(super) upto: Seq,
-    /// The last deleted entry: those after it are all here.
+    /// The last deleted entry; all entries after it are here.
     pub(super) trimmed: Seq,
-    /// The last offset of each site that a trim was told.
+    /// The last offset that a trim was given for each site.
     pub(super) offsets: HashMap<SiteId, Seq>,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct File {
     state: State,
     /// The pages in the write-ahead log after the last commit.
     wal_pages: Arc<AtomicU32>,
-    /// Whether the last entry was refused because something was full.
+    /// Whether the last entry was refused because the disk or the file was full.
     refused: bool,
 }
 
@@ -90,7 +91,7 @@ impl File {
 
     pub(super) fn append(&mut self, entry: &Entry) -> Result<Seq> {
         let seq = self.state.head + 1;
-        // A log that cannot be copied into the file must not grow on: then the disk is as full for an entry.
+        // If the log cannot be copied into the file, it must not grow either: the disk is full for the entry too.
         let result = self.checkpoint_if_due().and_then(|()| self.insert(seq, entry.at.timestamp_millis(), &Body::of(entry)));
         self.refused = matches!(result, Err(JournalError::Full(_)));
         result.map(|()| seq)
@@ -101,9 +102,9 @@ impl File {
             return Ok(());
         }
         if seq > MAX_COUNT {
-            return Err(damaged(&self.path, format!("the store names its entry {seq}, which no journal can reach")));
+            return Err(damaged(&self.path, format!("the store reports entry {seq}, which is more than a journal can have")));
         }
-        // Older than any view, for it need not be kept for its own sake.
+        // Older than any view, because a skip marker need not be kept for its own sake.
         self.insert(seq, 0, &Body::Skip)
     }
 
@@ -112,7 +113,7 @@ impl File {
             body.encode(self.state.producer, seq, at).map_err(|error| JournalError::Failed(format!("{}: {error}", self.path.display())))?;
         self.conn
             .prepare_cached("INSERT INTO entries(seq, at, data) VALUES (?1, ?2, ?3)")
-            .and_then(|mut insert| insert.execute(params![stored(seq), at, data]))
+            .and_then(|mut insert| insert.execute(params![seq_value(seq), at, data]))
             .map_err(|error| journal_error(&self.path, &error))?;
         self.state.head = seq;
         Ok(())
@@ -121,7 +122,7 @@ impl File {
     pub(super) fn trim(&mut self, offsets: &[(SiteId, Seq)], upto: Seq, delete: Seq) -> Result<Usage> {
         self.checkpoint_if_due()?;
         let upto = upto.min(self.state.head);
-        let (last, more) = self.old(delete.min(upto)).map_err(|error| journal_error(&self.path, &error))?;
+        let (last, more) = self.deletable(delete.min(upto)).map_err(|error| journal_error(&self.path, &error))?;
         let trim = Trim {
             offsets: offsets.iter().filter(|(site, offset)| self.state.offsets.get(site) != Some(offset)).collect(),
             upto: (upto != self.state.upto).then_some(upto),
@@ -135,10 +136,10 @@ impl File {
         self.usage(more, wrote)
     }
 
-    /// The last entry that a trim deletes now, and whether it leaves others that could go too.
-    fn old(&self, upto: Seq) -> rusqlite::Result<(Option<Seq>, bool)> {
+    /// The last entry that a trim deletes now, and whether it leaves more to delete.
+    fn deletable(&self, upto: Seq) -> rusqlite::Result<(Option<Seq>, bool)> {
         let mut statement = self.conn.prepare_cached("SELECT seq FROM entries WHERE seq <= ?1 ORDER BY seq")?;
-        let mut rows = statement.query([stored(upto)])?;
+        let mut rows = statement.query([seq_value(upto)])?;
         let mut last = None;
         let mut count = 0;
         while let Some(row) = rows.next()? {
@@ -146,12 +147,12 @@ impl File {
                 return Ok((last, true));
             }
             count += 1;
-            last = Some(seq_from(row, 0)?);
+            last = Some(read_seq(row, 0)?);
         }
         Ok((last, false))
     }
 
-    /// One transaction that may take a little more room than entries are given.
+    /// Runs one transaction that can use a little more room than entries get.
     fn write(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<()> {
         let result = self.limit(self.max_pages + SPARE_PAGES).and_then(|()| {
             let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -166,8 +167,8 @@ impl File {
         self.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
     }
 
-    /// `wrote` is whether something was just written. After an entry was refused, free pages alone do not tell that there
-    /// is room: the disk may be full, which only a write can find out.
+    /// `wrote` is whether something was just written. After a refused entry, free pages do not prove that there is room: the
+    /// disk can be full, which only a write detects.
     fn usage(&mut self, more: bool, wrote: bool) -> Result<Usage> {
         let number = |sql| self.conn.prepare_cached(sql).and_then(|mut statement| statement.query_row([], |row| row.get::<_, u32>(0)));
         let pages = number("PRAGMA page_count").and_then(|all| Ok(all.saturating_sub(number("PRAGMA freelist_count")?)));
@@ -189,16 +190,16 @@ impl File {
         }
     }
 
-    /// Copies the write-ahead log into the file where it has grown enough.
+    /// Copies the write-ahead log into the file if it has grown enough.
     pub(super) fn checkpoint_if_due(&mut self) -> Result<()> {
         if self.wal_pages.load(Ordering::Relaxed) < WAL_PAGES {
             return Ok(());
         }
-        // The log keeps its size and is written from its beginning again, which is cheaper to sync than one that grows.
+        // The log keeps its size and is overwritten from its beginning, which is cheaper to sync than a growing one.
         self.checkpoint(CheckpointMode::PASSIVE)
     }
 
-    /// Leaves everything in the one file, and the log empty.
+    /// Moves everything into the one file, and empties the log.
     pub(super) fn close(&mut self) -> Result<()> {
         self.checkpoint(CheckpointMode::TRUNCATE)
     }
@@ -225,15 +226,15 @@ impl Trim<'_> {
     fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
         let mut set = conn.prepare_cached("UPDATE meta SET value = ?2 WHERE key = ?1")?;
         if let Some(last) = self.trimmed {
-            conn.prepare_cached("DELETE FROM entries WHERE seq <= ?1")?.execute([stored(last)])?;
-            set.execute(params!["trimmed", stored(last)])?;
+            conn.prepare_cached("DELETE FROM entries WHERE seq <= ?1")?.execute([seq_value(last)])?;
+            set.execute(params!["trimmed", seq_value(last)])?;
         }
         if let Some(upto) = self.upto {
-            set.execute(params!["upto", stored(upto)])?;
+            set.execute(params!["upto", seq_value(upto)])?;
         }
         let mut offset = conn.prepare_cached("INSERT OR REPLACE INTO offsets(site, offset) VALUES (?1, ?2)")?;
         for (site, seq) in &self.offsets {
-            offset.execute(params![site.as_str(), stored(*seq)])?;
+            offset.execute(params![site.as_str(), seq_value(*seq)])?;
         }
         Ok(())
     }

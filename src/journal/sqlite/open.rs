@@ -10,29 +10,36 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig};
 
 use super::{
-    Config, OpenError,
-    encoding::Body,
-    errors::damaged,
-    file::{File, State},
-    read::seq_from,
+    columns::read_seq,
+    entry::Body,
+    errors::{OpenError, damaged},
+    file::{File, PAGE_BYTES, State},
 };
 use crate::{
     domain::{producer::ProducerId, site::SiteId},
     journal::JournalError,
 };
 
-/// "trcj", which tells this file from other SQLite databases.
+/// Where a journal is, and how large it can become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The file. It is made if it does not exist, and so are the directories above it.
+    pub path: PathBuf,
+    /// The maximum size of the entries in bytes, rounded down to whole pages of 4 KiB. The write-ahead log comes on top.
+    pub max_bytes: u64,
+}
+
+/// "trcj", which distinguishes this file from other SQLite databases.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"trcj");
 const FORMAT: i64 = 1;
-pub(super) const PAGE_BYTES: u32 = 4096;
 
-/// How long another holder is waited for: a process that is just ending.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long to wait for another process to release the lock, such as one that is just ending.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Opens the file for this process alone, and reads where the journal stands.
+/// Opens the file for this process alone, and reads the journal's position.
 pub(super) fn open(config: &Config) -> Result<File, OpenError> {
     let path = &std::path::absolute(&config.path).map_err(|error| OpenError::io(&config.path, error))?;
-    refuse_lone_log(path)?;
+    refuse_orphaned_log(path)?;
     let new_names = make_directories(path).map_err(|error| OpenError::io(path, error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
@@ -41,17 +48,17 @@ pub(super) fn open(config: &Config) -> Result<File, OpenError> {
     check_or_make(&mut conn, path)?;
     configure(&conn).map_err(sqlite)?;
     let state = load(&conn, path)?;
-    // SQLite syncs the content of its files, but only tries to sync their names. By now it has made both, log and all.
+    // SQLite syncs the content of its files, but ignores errors when it syncs their names. Both files exist by now.
     for directory in new_names {
         sync_directory(&directory).map_err(|error| OpenError::io(path, error))?;
     }
     let pages = u32::try_from(config.max_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
-    // SQLite takes 0 for no limit, and knows no more pages than 2^32 - 2.
+    // SQLite takes 0 for no limit, and allows at most 2^32 - 2 pages.
     File::new(conn, path.clone(), pages.clamp(1, u32::MAX / 2), state).map_err(sqlite)
 }
 
-/// A log without its file: SQLite would take it for left-overs and delete it, and the views that are only in it.
-fn refuse_lone_log(path: &Path) -> Result<(), OpenError> {
+/// Refuses a log without its file: SQLite would delete it as a leftover, with the views that are only in it.
+fn refuse_orphaned_log(path: &Path) -> Result<(), OpenError> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -61,7 +68,8 @@ fn refuse_lone_log(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes the directories above a file; those that hold a new name, that of the file always among them, are returned.
+/// Makes the directories above a file, and returns those that get a new name in them; the file's own directory is always
+/// one of them.
 fn make_directories(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut holders = Vec::new();
     for directory in path.ancestors().skip(1) {
@@ -82,16 +90,16 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 /// The lock is taken by the first transaction and kept until the connection is closed.
 fn lock(conn: &Connection) -> rusqlite::Result<()> {
-    conn.busy_timeout(PATIENCE)?;
-    // After an fsync that failed, the checkpoint that SQLite makes when it closes a file would be a second attempt.
+    conn.busy_timeout(LOCK_TIMEOUT)?;
+    // SQLite's checkpoint on close would be a second attempt after a failed fsync.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // Set before the first access, this also keeps the log's index in memory, where no full disk can hurt it.
+    // Set before the first access, this also keeps the log's index in memory, which a full disk does not affect.
     conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "page_size", PAGE_BYTES)
 }
 
-/// Makes the tables in an empty file, and refuses every file that is not a journal this program knows.
+/// Makes the tables in an empty file, and refuses a file that is not a journal of a known format.
 fn check_or_make(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let tx = conn.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(sqlite)?;
@@ -107,7 +115,7 @@ fn check_or_make(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
         (id, _, _) if id != i64::from(APPLICATION_ID) => return Err(OpenError::Foreign(path.into())),
         (_, FORMAT, _) => {}
         (_, version, _) if version > FORMAT => return Err(OpenError::Newer { path: path.into(), version }),
-        _ => return Err(open_error(path, damaged(path, format!("it has format {format}, which never was one")))),
+        _ => return Err(open_error(path, damaged(path, format!("its format {format} does not exist")))),
     }
     tx.commit().map_err(sqlite)
 }
@@ -122,25 +130,25 @@ fn make(conn: &Connection, producer: ProducerId) -> rusqlite::Result<()> {
     conn.pragma_update(None, "user_version", FORMAT)
 }
 
-/// Sets what a connection forgets.
+/// Sets what SQLite does not keep in the file.
 fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.pragma_update(None, "cell_size_check", true)
 }
 
-/// Reads where the journal stands, and that what it was told last is still in it.
+/// Reads the journal's position, and verifies that the last entries are still there.
 fn load(conn: &Connection, path: &Path) -> Result<State, OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let broken = |what: String| open_error(path, damaged(path, what));
     let text = |key| conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, String>(0)).map_err(sqlite);
-    let seq = |key| conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| seq_from(row, 0)).map_err(sqlite);
+    let seq = |key| conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| read_seq(row, 0)).map_err(sqlite);
     let producer = text("producer")?.parse::<ProducerId>().map_err(|error| broken(error.to_string()))?;
     let (upto, trimmed) = (seq("upto")?, seq("trimmed")?);
 
     let mut offsets = HashMap::new();
     let mut statement = conn.prepare("SELECT site, offset FROM offsets").map_err(sqlite)?;
-    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, seq_from(row, 1)?))).map_err(sqlite)?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, read_seq(row, 1)?))).map_err(sqlite)?;
     for row in rows {
         let (site, offset) = row.map_err(sqlite)?;
         offsets.insert(SiteId::parse(&site).map_err(|error| broken(error.to_string()))?, offset);
@@ -149,7 +157,7 @@ fn load(conn: &Connection, path: &Path) -> Result<State, OpenError> {
     let first = conn.query_row("SELECT min(seq) FROM entries", [], |row| row.get::<_, Option<i64>>(0)).map_err(sqlite)?;
     let last = conn
         .query_row("SELECT seq, at, data FROM entries ORDER BY seq DESC LIMIT 1", [], |row| {
-            Ok((seq_from(row, 0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
+            Ok((read_seq(row, 0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
         })
         .optional()
         .map_err(sqlite)?;
@@ -158,7 +166,7 @@ fn load(conn: &Connection, path: &Path) -> Result<State, OpenError> {
     }
     let head = last.map_or(trimmed, |(seq, ..)| seq);
     if first.is_some_and(|first| u64::try_from(first).is_ok_and(|first| first <= trimmed)) || head < trimmed.max(upto) {
-        return Err(broken(format!("it ends with entry {head}, but entries up to {} were in it", trimmed.max(upto))));
+        return Err(broken(format!("it ends with entry {head}, but it held entries up to {}", trimmed.max(upto))));
     }
     Ok(State { producer, head, upto, trimmed, offsets })
 }

@@ -1,11 +1,12 @@
-//! Reading entries back: each is checked, and so is that none is missing between them.
+//! Reading entries back. Each is verified, and so is that none is missing between them.
 
 use std::{collections::BTreeSet, ops::ControlFlow};
 
 use rusqlite::Row;
 
 use super::{
-    encoding::{Body, DecodeError, Group},
+    columns::{read_seq, seq_value},
+    entry::{Body, DecodeError, Group},
     errors::{damaged, journal_error},
     file::File,
 };
@@ -14,14 +15,14 @@ use crate::{
     journal::{JournalError, Replay},
 };
 
-/// What one call reads at most, unless one entry alone is larger.
+/// The most that one call reads, unless a single entry is larger.
 const READ_ENTRIES: usize = 1024;
 const READ_BYTES: usize = 4 << 20;
-/// Sums of an article on a day. With those of the last entry they are within one apply.
+/// Sums of an article on a day. Together with those of the last entry they fit one apply.
 const READ_SUMS: usize = 400;
 
 impl File {
-    /// The sums of a site's views after an entry and up to another. Where `after` is beyond the head, there are none.
+    /// Sums a site's views after an entry and up to another. There are none if `after` is past the head.
     pub(super) fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError> {
         let state = self.state();
         let mut replay = Replay::default();
@@ -58,7 +59,7 @@ impl File {
         Ok(sites.into_iter().collect())
     }
 
-    /// Visits the views of each entry after `after` up to `upto`, with its size in bytes, and returns the last entry it looked at.
+    /// Visits the views of each entry after `after` and up to `upto`, with its size in bytes, and returns the last entry it read.
     fn scan(
         &self,
         after: Seq,
@@ -71,11 +72,11 @@ impl File {
             return Ok(upto);
         }
         let sqlite = |error: rusqlite::Error| journal_error(self.path(), &error);
-        let hole = |from: Seq, to: Seq| damaged(self.path(), format!("its entries {from} to {to} are missing"));
+        let hole = |from: Seq, to: Seq| damaged(self.path(), format!("entries {from} to {to} are missing"));
         let mut last = after.max(state.trimmed);
         let mut statement =
             self.conn().prepare_cached("SELECT seq, at, data FROM entries WHERE seq > ?1 AND seq <= ?2 ORDER BY seq").map_err(sqlite)?;
-        let mut rows = statement.query([stored(last), stored(upto)]).map_err(sqlite)?;
+        let mut rows = statement.query([seq_value(last), seq_value(upto)]).map_err(sqlite)?;
         while let Some(row) = rows.next().map_err(sqlite)? {
             let (seq, at, data) = columns(row).map_err(sqlite)?;
             let wrong = |error: DecodeError| damaged(self.path(), format!("entry {seq} {error}"));
@@ -98,16 +99,5 @@ impl File {
 }
 
 fn columns<'a>(row: &'a Row<'_>) -> rusqlite::Result<(Seq, i64, &'a [u8])> {
-    Ok((seq_from(row, 0)?, row.get(1)?, row.get_ref(2)?.as_blob()?))
-}
-
-/// A column that holds an entry's number. SQLite's integers are signed; a number that is not in range was not written here.
-pub(super) fn seq_from(row: &Row<'_>, column: usize) -> rusqlite::Result<Seq> {
-    let value = row.get::<_, i64>(column)?;
-    Seq::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
-}
-
-/// An entry's number as a column holds it. Those of entries always fit; a store may name any.
-pub(super) fn stored(seq: Seq) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
+    Ok((read_seq(row, 0)?, row.get(1)?, row.get_ref(2)?.as_blob()?))
 }

@@ -1,32 +1,32 @@
--- Adds increments to the counters of a site and moves a producer's offset, both or neither.
+-- Adds increments to the counters of a site and moves a producer's offset: both, or neither.
 --
 -- KEYS  1 the offsets (hash); 2 the views of the site (hash); 3 the offsets of idle producers (hash);
---       from 4 on the views of articles (a sorted set for each bucket)
--- ARGV  1 the producer; 2 the offset it must stand at; 3 the offset it moves to
---       4 how many buckets of the site; then for each: bucket, views
+--       4 and up: the views of articles (one sorted set per bucket)
+-- ARGV  1 the producer; 2 the offset that must be stored; 3 the new offset
+--       4 the number of the site's buckets; then for each: bucket, views
 --       then groups of sorted sets that take the same increments, in the order of KEYS:
---       how many sets; how many articles; for each set its EXPIREAT or 0; for each article: views, article
+--       number of sets; number of articles; for each set its EXPIREAT or 0; for each article: views, article
 --
--- Answers {1, offsets of all other producers} when it is done. Otherwise nothing was changed: {0, offset} where the
--- stored offset is another, {2, bucket or key} where a count would pass 2^53-1, {3, key} where a key does not hold what
--- was put there.
+-- Returns {1, offsets of all other producers} if it was applied. Otherwise nothing was changed: {0, offset} if the stored
+-- offset is a different one, {2, bucket or key} if a count would exceed 2^53-1, {3, key} if a key holds a value that
+-- truycap did not write.
 --
--- Redis rolls nothing back, so all that can fail is looked at before the first write.
+-- Redis does not roll back, so everything that can fail is checked before the first write.
 
 local call, pcall = redis.call, redis.pcall
 local MAX = 9007199254740991
 local CHUNK = 1000
--- Of an offset: as many as fit into 64 bits whatever they are.
+-- Digits of an offset: every number of 19 digits fits into 64 bits.
 local MAX_DIGITS = 19
 
--- What to answer where a key could not be read; nil where it could.
+-- What to return if a key could not be read; nil if it could.
 local function failed(reply, key)
     if type(reply) ~= 'table' or not reply.err then return nil end
     if string.find(reply.err, 'WRONGTYPE', 1, true) then return {3, key} end
     return reply
 end
 
--- A user who may not do all of this must not do half of it.
+-- A user who may not run all of the writes must not run some of them.
 local last = KEYS[#KEYS]
 if redis.acl_check_cmd then
     local writes = {
@@ -35,19 +35,19 @@ if redis.acl_check_cmd then
     }
     for _, write in ipairs(writes) do
         if not redis.acl_check_cmd(unpack(write)) then
-            return redis.error_reply('NOPERM this user may not use ' .. write[1] .. ' on the keys of this site')
+            return redis.error_reply('NOPERM this user may not run ' .. write[1] .. ' on the keys of this site')
         end
     end
 else
-    -- Redis before 7 cannot be asked. But it says what it does not let a user do before it says what is wrong about it.
-    local nothing = {
+    -- Redis before 7 has no such check, but it checks permissions before arguments: these invalid commands write nothing.
+    local invalid = {
         {'HINCRBY', KEYS[2], '', ''}, {'ZADD', last, '', ''}, {'EXPIREAT', last, ''},
         {'HDEL', KEYS[3], ''}, {'HSET', KEYS[1], '', '', ''},
     }
-    for _, write in ipairs(nothing) do
+    for _, write in ipairs(invalid) do
         local reply = pcall(unpack(write))
-        local told = type(reply) == 'table' and reply.err or 'ERR'
-        if not (string.find(told, '^ERR') or string.find(told, '^WRONGTYPE')) then return reply end
+        local error = type(reply) == 'table' and reply.err or 'ERR'
+        if not (string.find(error, '^ERR') or string.find(error, '^WRONGTYPE')) then return reply end
     end
 end
 
@@ -76,19 +76,19 @@ for i = 5, first_group - 1, 2 do
     failure = failed(views, KEYS[2])
     if failure then return failure end
     views = views or '0'
-    -- HINCRBY takes nothing else; a longer number is past the greatest count anyhow.
+    -- HINCRBY accepts no other text. A longer number exceeds MAX anyway.
     if views ~= '0' and not string.find(views, '^[1-9]%d*$') then return {3, KEYS[2]} end
     if tonumber(views) + tonumber(ARGV[i + 1]) > MAX then return {2, ARGV[i]} end
 end
 
--- What ZADD writes is made here: a call for many articles costs a third less than ZINCRBY for each, and its line in the
--- append-only file is shorter.
+-- Computes the new scores for ZADD: one call for many articles costs a third less than one ZINCRBY per article, and its
+-- entry in the append-only file is shorter.
 local writes, expiries = {}, {}
 local at, key = first_group, 4
 while at <= #ARGV do
     local sets, articles = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
     local first = at + 2 + sets
-    -- No more at once than the stack of Lua holds.
+    -- In chunks, because Lua's stack limits the arguments of a call.
     for from = 0, articles - 1, CHUNK do
         local names, views = {}, {}
         for i = from, math.min(from + CHUNK, articles) - 1 do

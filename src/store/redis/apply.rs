@@ -1,8 +1,9 @@
-//! From deltas to the arguments of `apply.lua`, and from its answer to ours.
+//! Encodes increments as the keys and arguments of `apply.lua`, and decodes its reply.
 
+use chrono::NaiveTime;
 use redis::{Cmd, FromRedisValue, Value};
 
-use super::{errors::wrong_type, expire_at, keys::Keys, reading::sum};
+use super::{errors::unexpected_value, keys::Keys, read::sum};
 use crate::{
     domain::{
         MAX_COUNT,
@@ -16,15 +17,15 @@ use crate::{
     store::{Applied, StoreError},
 };
 
-/// The increments of one call.
+/// The increments of one apply.
 pub(super) struct Increments<'a> {
     site: Vec<(Bucket, u64)>,
     groups: Vec<Group<'a>>,
 }
 
-/// Buckets that take the same increments: the five of a day, as a rule. They are sent and read once for all of them.
+/// Buckets with the same increments, usually the five of a day. The increments are sent and parsed once for all of them.
 struct Group<'a> {
-    /// With the instant (Unix time in seconds) from which on they are gone, or 0.
+    /// Each with the Unix time in seconds at which it expires, or 0.
     buckets: Vec<(Bucket, i64)>,
     articles: Vec<(&'a ArticleId, u64)>,
 }
@@ -35,9 +36,9 @@ impl<'a> Increments<'a> {
         let mut before = None;
         for (&bucket, increment) in &deltas.0 {
             if increment.views > 0 {
-                increments.site.push((bucket, sendable(increment.views)));
+                increments.site.push((bucket, clamped(increment.views)));
             }
-            if expiry.gone(bucket) {
+            if expiry.is_expired(bucket) {
                 continue;
             }
             let at = expire_at(expiry, bucket);
@@ -45,7 +46,7 @@ impl<'a> Increments<'a> {
                 Some(group) if before == Some(&increment.articles) => group.buckets.push((bucket, at)),
                 _ => {
                     let articles = increment.articles.iter().filter(|(_, views)| **views > 0);
-                    let articles = articles.map(|(article, &views)| (article, sendable(views))).collect();
+                    let articles = articles.map(|(article, &views)| (article, clamped(views))).collect();
                     increments.groups.push(Group { buckets: vec![(bucket, at)], articles });
                 }
             }
@@ -55,7 +56,7 @@ impl<'a> Increments<'a> {
         increments
     }
 
-    /// Adds keys and arguments to a call, in the order that the script's head states.
+    /// Adds keys and arguments to a call, in the order that the head of the script specifies.
     pub(super) fn fill(&self, cmd: &mut Cmd, keys: &Keys, producer: ProducerId, from: Seq, to: Seq) {
         let sets: usize = self.groups.iter().map(|group| group.buckets.len()).sum();
         cmd.arg(3 + sets).arg(keys.offsets()).arg(keys.views()).arg(keys.idle());
@@ -78,29 +79,35 @@ impl<'a> Increments<'a> {
     }
 }
 
-/// One more than the greatest count is refused like any larger number, and a script's numbers hold it exactly.
-fn sendable(views: u64) -> u64 {
+/// Limits an increment to one more than [`MAX_COUNT`]. The script refuses it like any larger number, and the numbers of
+/// Lua hold it exactly.
+fn clamped(views: u64) -> u64 {
     views.min(MAX_COUNT + 1)
 }
 
-/// What the script's answer means.
-pub(super) fn answer(value: &Value, keys: &Keys, site: &SiteId) -> Result<Applied, StoreError> {
-    let unknown = || StoreError::PerhapsApplied(format!("Redis gave an answer that is not understood: {value:?}"));
-    let Value::Array(parts) = value else { return Err(unknown()) };
+/// The Unix time in seconds at which a bucket expires; 0 for one that is kept forever.
+fn expire_at(expiry: Expiry, bucket: Bucket) -> i64 {
+    expiry.retention.expiry(bucket).map_or(0, |day| day.and_time(NaiveTime::MIN).and_utc().timestamp())
+}
+
+/// Decodes the reply of the script.
+pub(super) fn decode_reply(value: &Value, keys: &Keys, site: &SiteId) -> Result<Applied, StoreError> {
+    let unexpected = || StoreError::PerhapsApplied(format!("Redis sent an unexpected reply: {value:?}"));
+    let Value::Array(parts) = value else { return Err(unexpected()) };
     let (kind, text) = match &parts[..] {
         [Value::Int(1), others @ Value::Array(_)] => {
-            return Vec::from_redis_value_ref(others).map(|others| Applied::Done(sum(others))).map_err(|_| unknown());
+            return Vec::from_redis_value_ref(others).map(|others| Applied::Done(sum(others))).map_err(|_| unexpected());
         }
         [Value::Int(kind), Value::BulkString(text)] => (kind, String::from_utf8_lossy(text)),
-        _ => return Err(unknown()),
+        _ => return Err(unexpected()),
     };
     match kind {
-        0 => text.parse().map(Applied::Refused).map_err(|_| wrong_type(&keys.offsets())),
+        0 => text.parse().map(Applied::Refused).map_err(|_| unexpected_value(&keys.offsets())),
         2 => {
-            let bucket = text.parse().ok().or_else(|| keys.bucket(&text)).ok_or_else(unknown)?;
+            let bucket = text.parse().ok().or_else(|| keys.bucket(&text)).ok_or_else(unexpected)?;
             Err(StoreError::TooMany { site: site.clone(), bucket })
         }
-        3 => Err(wrong_type(&text)),
-        _ => Err(unknown()),
+        3 => Err(unexpected_value(&text)),
+        _ => Err(unexpected()),
     }
 }

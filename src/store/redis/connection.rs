@@ -1,55 +1,54 @@
 //! One connection for all requests, made when it is needed and never repaired.
 //!
-//! Requests share it without waiting for each other's answers. Where one of them gets no answer, the connection is
-//! dropped: what is still under way on it ends without an answer too, and the next request makes another one.
+//! Requests share it without waiting for each other's replies. If one of them gets no reply, the connection is dropped:
+//! the other requests in progress on it fail too, and the next request makes a new connection.
 //!
-//! Nothing is ever sent twice from here: a request whose answer is lost may have been carried out, and only the offset
-//! tells. `redis` has retries of its own in its connection manager and its cluster client, and neither is used.
+//! A request is never sent twice: one whose reply is lost may have been executed, and only the offset shows it. The
+//! connection manager and the cluster client of the `redis` crate retry, so neither is used.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection,
     io::tcp::TcpSettings,
 };
 use tokio::time::{Instant, timeout};
 
-use super::{errors::Failure, url::Url};
+use super::{errors::RequestError, url::Url};
+use crate::domain::backoff::Backoff;
 
-/// How long connecting may take, login included. Near enough to the reply's limit that an outage looks the same to a
-/// caller however it came about, and long enough for a lost packet or two on the way to another data centre.
+/// How long connecting may take, login included. It equals the limit of a reply, so that every kind of outage looks the
+/// same to a caller, and it is long enough for one or two lost packets on the way to another data centre.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an answer may take. The largest apply keeps Redis busy for a tenth of this; a service that stops has three
-/// seconds for the last of them.
+/// How long a reply may take. The largest apply keeps Redis busy for a tenth of this; a service that stops has three
+/// seconds for the last applies.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long nothing is tried after a failure; doubled after each further one. Shorter than a reader's patience at first,
-/// and never so long that a Redis that is back would wait noticeably.
+/// How long no connection is tried after a failure; the pause doubles with each further failure. The first is shorter than
+/// a client waits, and the longest is short enough that a Redis that is back is used without a noticeable delay.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Something that can be sent.
+/// What can be sent: a command or a pipeline.
 pub(super) trait Request {
-    type Answer;
+    type Reply;
 
-    fn send(&self, connection: &mut MultiplexedConnection) -> impl Future<Output = RedisResult<Self::Answer>> + Send;
+    fn send(&self, connection: &mut MultiplexedConnection) -> impl Future<Output = RedisResult<Self::Reply>> + Send;
 }
 
 impl Request for Cmd {
-    type Answer = Value;
+    type Reply = Value;
 
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         self.query_async(connection).await
     }
 }
 
-/// An answer for each command.
+/// The reply holds one value per command.
 impl Request for Pipeline {
-    type Answer = Vec<Value>;
+    type Reply = Vec<Value>;
 
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
         self.query_async(connection).await
@@ -59,139 +58,130 @@ impl Request for Pipeline {
 /// The connection to one Redis.
 pub(super) struct Connection {
     info: ConnectionInfo,
-    /// The place, without the password.
-    place: String,
+    /// The URL without the login, for messages.
+    address: String,
     state: Mutex<State>,
-    /// Held by the one that connects.
+    /// Held by the request that connects.
     connecting: tokio::sync::Mutex<()>,
 }
 
-#[derive(Default)]
 struct State {
-    link: Option<Link>,
-    /// How many connections were made.
+    session: Option<Session>,
+    /// How many sessions were made.
     made: u64,
-    /// Failures since the last answer.
-    failures: u32,
-    /// Until when nothing is tried, and why.
+    /// Reset by each reply.
+    backoff: Backoff,
+    /// Until when no connection is tried, and why.
     pause: Option<(Instant, String)>,
     closed: bool,
 }
 
 #[derive(Clone)]
-struct Link {
-    /// Which connection it is.
+struct Session {
+    /// Identifies the session: the first is 1.
     number: u64,
     connection: MultiplexedConnection,
 }
 
 impl State {
     fn fail(&mut self, why: String) {
-        self.link = None;
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(8)).min(LONGEST_PAUSE);
-        self.failures = self.failures.saturating_add(1);
-        self.pause = Some((Instant::now() + jittered(pause), why));
+        self.session = None;
+        let pause = self.backoff.next_jittered_pause(getrandom::u32().unwrap_or_default());
+        self.pause = Some((Instant::now() + pause, why));
     }
-}
-
-/// Half of the pause and a random part of the other half, so that instances do not come back all at once.
-fn jittered(pause: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or_default();
-    pause / 2 + (pause / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 impl Connection {
     pub(super) fn new(url: &Url) -> Self {
         let info = url.info().clone().set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        Self { info, place: url.to_string(), state: Mutex::default(), connecting: tokio::sync::Mutex::default() }
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let state = State { session: None, made: 0, backoff, pause: None, closed: false };
+        Self { info, address: url.to_string(), state: Mutex::new(state), connecting: tokio::sync::Mutex::default() }
     }
 
-    /// Sends a request, once, and waits for its answer.
-    pub(super) async fn run<R: Request>(&self, request: &R) -> Result<R::Answer, Failure> {
-        let mut link = self.link().await?;
-        let answer = request.send(&mut link.connection).await.map_err(Failure::of);
-        let mut state = self.lock();
-        match &answer {
-            // Another request may have dropped the connection already, and a new one may have been made.
-            Err(failure) if failure.needs_another_connection() => {
-                if state.link.as_ref().is_some_and(|current| current.number == link.number) {
-                    state.fail(failure.sentence());
+    /// Sends a request, once, and waits for its reply.
+    pub(super) async fn run<R: Request>(&self, request: &R) -> Result<R::Reply, RequestError> {
+        let mut session = self.session().await?;
+        let reply = request.send(&mut session.connection).await.map_err(RequestError::from);
+        let mut state = self.state.lock();
+        match &reply {
+            // Another request can have dropped this session and made a new one meanwhile.
+            Err(error) if error.needs_new_connection() => {
+                if state.session.as_ref().is_some_and(|current| current.number == session.number) {
+                    state.fail(error.message());
                 }
             }
-            _ => state.failures = 0,
+            _ => state.backoff.reset(),
         }
-        answer
+        reply
     }
 
-    /// Refuses all that comes from now on. What is under way goes on until it is answered.
+    /// Refuses all later requests. Requests in progress continue until they are answered.
     pub(super) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.closed = true;
-        state.link = None;
+        state.session = None;
     }
 
-    /// The connection, which is made where there is none.
-    async fn link(&self) -> Result<Link, Failure> {
+    /// Returns the session, and connects if there is none.
+    async fn session(&self) -> Result<Session, RequestError> {
         if let Some(known) = self.known() {
             return known;
         }
-        let _only_one = self.connecting.lock().await;
-        // Whoever connected meanwhile did so for all that waited.
+        let _connecting = self.connecting.lock().await;
+        // Another request can have connected while this one waited.
         if let Some(known) = self.known() {
             return known;
         }
         let made = self.connect().await;
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match made {
             Ok(_) if state.closed => Err(closed()),
             Ok(connection) => {
                 state.made += 1;
-                let link = Link { number: state.made, connection };
-                state.link = Some(link.clone());
+                let session = Session { number: state.made, connection };
+                state.session = Some(session.clone());
                 state.pause = None;
-                Ok(link)
+                Ok(session)
             }
             Err(reason) => {
-                let why = format!("cannot connect to {}: {reason}", self.place);
+                let why = format!("cannot connect to {}: {reason}", self.address);
                 state.fail(why.clone());
-                Err(Failure::Unsent(why))
+                Err(RequestError::Unsent(why))
             }
         }
     }
 
-    /// What can be said without connecting.
-    fn known(&self) -> Option<Result<Link, Failure>> {
-        let state = self.lock();
+    /// The session, or why there is none; `None` if it is time to connect.
+    fn known(&self) -> Option<Result<Session, RequestError>> {
+        let state = self.state.lock();
         if state.closed {
             return Some(Err(closed()));
         }
-        if let Some(link) = &state.link {
-            return Some(Ok(link.clone()));
+        if let Some(session) = &state.session {
+            return Some(Ok(session.clone()));
         }
         let (until, why) = state.pause.as_ref()?;
-        (Instant::now() < *until).then(|| Err(Failure::Unsent(format!("waiting before another try: {why}"))))
+        (Instant::now() < *until).then(|| Err(RequestError::Unsent(format!("waiting before the next attempt: {why}"))))
     }
 
-    /// Connects, and sees to it that the server answers: what it does not let us do is told before anything is at stake.
+    /// Connects and sends `PING`, so that a server that refuses this user is reported before a request is sent.
     async fn connect(&self) -> Result<MultiplexedConnection, String> {
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(Some(REPLY_TIMEOUT));
-        let greeted = async {
+        let attempt = async {
             let client = Client::open(self.info.clone()).map_err(|error| error.to_string())?;
             let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| reason(&error))?;
-            match redis::cmd("PING").exec_async(&mut connection).await.map_err(Failure::of) {
+            match redis::cmd("PING").exec_async(&mut connection).await {
                 Ok(()) => Ok(connection),
-                Err(failure) => Err(failure.sentence()),
+                Err(error) => Err(RequestError::from(error).message()),
             }
         };
         let late = |_| format!("it did not answer within {} seconds", CONNECT_TIMEOUT.as_secs());
-        timeout(CONNECT_TIMEOUT, greeted).await.map_err(late)?
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        timeout(CONNECT_TIMEOUT, attempt).await.map_err(late)?
     }
 }
 
+/// Why connecting failed, for the operator.
 fn reason(error: &RedisError) -> String {
     match error.kind() {
         ErrorKind::AuthenticationFailed => "it does not accept the user or the password of store.url".into(),
@@ -202,6 +192,7 @@ fn reason(error: &RedisError) -> String {
     }
 }
 
-fn closed() -> Failure {
-    Failure::Unsent("it is closed".into())
+/// The error of every request after [`Connection::close`].
+fn closed() -> RequestError {
+    RequestError::Unsent("it is closed".into())
 }

@@ -1,54 +1,55 @@
-//! Why a request has no answer, and what that means for whoever asked.
+//! Why a request failed, and what that means to the caller of the store.
 
 use redis::RedisError;
 
 use crate::store::StoreError;
 
-/// What the codes of a server's errors mean, in words for whoever looks after it.
+/// What the error codes of a server mean to the operator.
 const MEANINGS: [(&str, &str); 15] = [
     ("MOVED", OTHER_NODE),
     ("ASK", OTHER_NODE),
     ("CROSSSLOT", OTHER_NODE),
-    ("READONLY", "this Redis is a replica, which takes no writes"),
+    ("READONLY", "this Redis is a replica, which does not accept writes"),
     ("LOADING", "Redis is still loading its data"),
-    ("BUSY", "Redis is busy with somebody's script"),
+    ("BUSY", "Redis is busy with a script"),
     ("OOM", "Redis has used up its memory: raise maxmemory"),
-    ("MISCONF", "Redis cannot write to its disk, and so takes no writes"),
-    ("NOREPLICAS", "Redis has fewer replicas than min-replicas-to-write asks for"),
+    ("MISCONF", "Redis cannot write to its disk and refuses writes"),
+    ("NOREPLICAS", "Redis has fewer replicas than min-replicas-to-write requires"),
     ("MASTERDOWN", "this Redis is a replica that has lost its master"),
     ("CLUSTERDOWN", "the cluster of this Redis is down"),
     ("TRYAGAIN", "the site's keys are being moved to another node of the cluster"),
-    ("NOAUTH", "Redis asks for a password, and store.url has none"),
+    ("NOAUTH", "Redis requires a password, and store.url has none"),
     ("WRONGPASS", "Redis does not accept the user or the password of store.url"),
     ("NOPERM", "the user of store.url may not do this"),
 ];
-const OTHER_NODE: &str = "this Redis is a node of a cluster, and the site's keys are on another one";
+const OTHER_NODE: &str = "this Redis is a node of a cluster, and the site's keys are on another node";
 
-/// Why a request has no answer.
+/// Why a request failed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum RequestError {
     /// Nothing was sent.
     Unsent(String),
-    /// It was sent, or may have been, and no answer came.
+    /// The request was sent, or perhaps sent, and no reply came.
     Lost(String),
-    /// The server said no. Our scripts look at all that can fail before they write, so nothing was changed.
-    Refused(Refusal),
+    /// The server replied with an error. Our scripts check everything that can fail before they write, so nothing was
+    /// changed.
+    Refused(ServerError),
 }
 
-/// A server's no.
+/// An error that a server replied with.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ServerError {
     /// The first word of the error, such as `OOM`.
     pub(super) code: String,
     /// The whole error.
     pub(super) text: String,
-    /// Which command of a pipeline it was.
+    /// The index of the command in a pipeline.
     index: usize,
 }
 
-impl Failure {
-    /// What became of a request that was sent.
-    pub(super) fn of(error: RedisError) -> Self {
+/// Classifies the error of a request that was sent, or perhaps sent.
+impl From<RedisError> for RequestError {
+    fn from(error: RedisError) -> Self {
         let text = error.to_string();
         let code = error.code().map(String::from);
         match (error.into_server_errors(), code) {
@@ -56,76 +57,79 @@ impl Failure {
                 let first = errors.first();
                 let code = first.map(|(_, error)| error.code().to_owned()).or(code).unwrap_or_default();
                 let code = code_within(&text).map_or(code, String::from);
-                Self::Refused(Refusal { code, text, index: first.map_or(0, |(index, _)| *index) })
+                Self::Refused(ServerError { code, text, index: first.map_or(0, |(index, _)| *index) })
             }
             (None, _) => Self::Lost(text),
         }
     }
+}
 
-    /// Whether another connection may fare better: this one leads to a server that is not, or no longer, the right one.
-    pub(super) fn needs_another_connection(&self) -> bool {
+impl RequestError {
+    /// Whether a new connection can help, because this one is broken or leads to a server that is not the right one, or no
+    /// longer.
+    pub(super) fn needs_new_connection(&self) -> bool {
         match self {
             Self::Unsent(_) => false,
             Self::Lost(_) => true,
-            Self::Refused(refusal) => matches!(refusal.code.as_str(), "READONLY" | "MASTERDOWN" | "NOAUTH"),
+            Self::Refused(error) => matches!(error.code.as_str(), "READONLY" | "MASTERDOWN" | "NOAUTH"),
         }
     }
 
-    /// What happened, in words.
-    pub(super) fn sentence(&self) -> String {
+    /// What happened, for the operator.
+    pub(super) fn message(&self) -> String {
         match self {
             Self::Unsent(why) => why.clone(),
             Self::Lost(why) => format!("Redis did not answer: {why}"),
-            Self::Refused(refusal) => refusal.sentence(),
+            Self::Refused(error) => error.message(),
         }
     }
 
     /// The error of an apply.
-    pub(super) fn of_write(self) -> StoreError {
+    pub(super) fn into_apply_error(self) -> StoreError {
         match self {
-            Self::Lost(_) => StoreError::PerhapsApplied(self.sentence()),
-            Self::Unsent(_) | Self::Refused(_) => StoreError::NotApplied(self.sentence()),
+            Self::Lost(_) => StoreError::PerhapsApplied(self.message()),
+            Self::Unsent(_) | Self::Refused(_) => StoreError::NotApplied(self.message()),
         }
     }
 
-    /// The error of a question, which changes nothing, whether it arrived or not. `keys` are those of its commands, one each.
-    pub(super) fn of_read(self, keys: &[String]) -> StoreError {
+    /// The error of a read, which changes nothing whether or not it arrived. `keys` are the keys of its commands, one each.
+    pub(super) fn into_read_error(self, keys: &[String]) -> StoreError {
         match &self {
-            Self::Refused(refusal) if refusal.is_wrong_type() => wrong_type(keys.get(refusal.index).map_or("a key", String::as_str)),
-            _ => StoreError::NotApplied(self.sentence()),
+            Self::Refused(error) if error.is_wrong_type() => unexpected_value(keys.get(error.index).map_or("a key", String::as_str)),
+            _ => StoreError::NotApplied(self.message()),
         }
     }
 }
 
-impl Refusal {
-    /// Redis 6 puts an error of a script's command into an error of the script.
+impl ServerError {
+    /// Redis 6 wraps the error of a script's command in an error of the script.
     fn is_wrong_type(&self) -> bool {
         self.code == "WRONGTYPE" || self.text.contains("WRONGTYPE")
     }
 
-    /// Whether the command is not for this user, or not known to this server.
-    pub(super) fn forbids(&self) -> bool {
+    /// Whether the user may not run the command, or the server does not know it.
+    pub(super) fn is_forbidden(&self) -> bool {
         matches!(self.code.as_str(), "NOPERM" | "ERR")
     }
 
-    /// What it means, in words for whoever looks after the server.
-    fn sentence(&self) -> String {
+    /// What it means to the operator of the server.
+    fn message(&self) -> String {
         let known = MEANINGS.iter().find(|(code, _)| *code == self.code);
         let meaning = known.map_or("Redis refused", |(_, meaning)| meaning);
         format!("{meaning} ({})", self.text)
     }
 }
 
-/// The code of an error that a command got within a script, which Redis puts into an error of the script.
+/// The code of a command's error that Redis has wrapped in an error of the script.
 fn code_within(text: &str) -> Option<&'static str> {
-    // No code, but these words: the first up to Redis 7.0, the second from 7.2 on.
+    // These have no code: the first is the text up to Redis 7.0, the second from 7.2 on.
     if text.contains("user executing the script can't") || text.contains("ACL failure in script") {
         return Some("NOPERM");
     }
     MEANINGS.iter().map(|(code, _)| *code).find(|code| text.contains(&format!(": -{code} ")))
 }
 
-/// A key that does not hold what was put there.
-pub(super) fn wrong_type(key: &str) -> StoreError {
-    StoreError::Corrupt(format!("{key} does not hold what was put there"))
+/// The error for a key whose value truycap did not write.
+pub(super) fn unexpected_value(key: &str) -> StoreError {
+    StoreError::Corrupt(format!("{key} holds a value that truycap did not write"))
 }

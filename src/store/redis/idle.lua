@@ -1,9 +1,10 @@
--- Notes that a producer is in use, and moves the offsets of those that were not for long out of what each question reads.
+-- Records that a producer is in use, and moves the offsets of idle producers out of the hash that every read of figures
+-- fetches.
 --
 -- KEYS  1 the offsets (hash); 2 the offsets of idle producers (hash); 3 when producers were last seen (a sorted set)
--- ARGV  1 the producer; 2 now; 3 the time before which a producer that was not seen since is idle (Unix time in seconds)
+-- ARGV  1 the producer; 2 now; 3 a producer that was last seen before this time is idle (both Unix time in seconds)
 --
--- Can be repeated, and broken off between any two commands: an offset that stands in both hashes is the one of the first.
+-- Can be repeated, and interrupted between any two commands: if an offset is in both hashes, the first one is valid.
 
 local call = redis.call
 -- Each call moves a bounded number, so that Redis is not busy for long.

@@ -1,19 +1,22 @@
-//! The names of keys, all of them in one place.
+//! The names of all keys.
+//!
+//! They are in one file because others depend on them: instances of other versions that share the server, and the access
+//! rules of its users. With the prefix `truycap`, a site `portal` has these keys:
 //!
 //! ```text
-//! truycap:{portal}:offsets               hash        producer → offset
-//! truycap:{portal}:offsets:idle          hash        the same, of producers that are not in use
-//! truycap:{portal}:offsets:seen          sorted set  producer → when it was last seen in use
-//! truycap:{portal}:barrier               text        empty, for a minute; where an apply waits for replicas or disks
-//! truycap:{portal}:views                 hash        bucket → views of the site
-//! truycap:{portal}:articles:2026-11-23   sorted set  article → views, for each bucket; `total` is kept for ever
-//! truycap:{portal}:visitors:key:2026-11-23   text        the random key by which a day's readers are hashed, for 26 hours
-//! truycap:{portal}:visitors:2026-11-23       text        HyperLogLog of a day's readers, for 26 hours
-//! truycap:{portal}:visitors:online:29732580  text        the same of a minute since 1970, for 10 minutes
+//! truycap:{portal}:offsets                   hash        producer → offset
+//! truycap:{portal}:offsets:idle              hash        the same, for producers that are no longer in use
+//! truycap:{portal}:offsets:seen              sorted set  producer → when it was last seen in use
+//! truycap:{portal}:barrier                   text        empty, for a minute; written if an apply waits for replicas or disks
+//! truycap:{portal}:views                     hash        bucket → views of the site
+//! truycap:{portal}:articles:2026-11-23       sorted set  article → views, one set per bucket; `total` is kept forever
+//! truycap:{portal}:visitors:key:2026-11-23   text        the random key that hashes a day's visitors, for 26 hours
+//! truycap:{portal}:visitors:2026-11-23       text        HyperLogLog of a day's visitors, for 26 hours
+//! truycap:{portal}:visitors:online:29732580  text        the same for a minute (since 1970), for 10 minutes
 //! ```
 //!
-//! Why the braces: Redis Cluster places a key by what stands in them. So all keys of a site are in one slot, where one
-//! script may touch them together, and the sites spread over the nodes.
+//! The braces are for Redis Cluster, which chooses the slot of a key by the text in them. So all keys of a site are in one
+//! slot, where one script can use them together, and the sites spread over the nodes.
 
 use std::{fmt, str::FromStr};
 
@@ -66,7 +69,7 @@ impl Keys {
         format!("{}offsets:seen", self.0)
     }
 
-    /// Written where an apply waits for replicas or disks, and gone a minute later.
+    /// Written if an apply waits for replicas or disks, and expires a minute later.
     pub(super) fn barrier(&self) -> String {
         format!("{}barrier", self.0)
     }
@@ -87,17 +90,17 @@ impl Keys {
         format!("{}visitors:{day}", self.0)
     }
 
-    /// The readers of a minute since 1970.
+    /// `minute` counts from 1970.
     pub(super) fn visitors_online(&self, minute: i64) -> String {
         format!("{}visitors:online:{minute}", self.0)
     }
 
-    /// The pattern that all keys of articles match. No character of a prefix or a site's id means anything in a pattern.
+    /// The pattern of all article keys. No character of a prefix or a site id has a meaning in a pattern.
     pub(super) fn all_articles(&self) -> String {
         format!("{}articles:*", self.0)
     }
 
-    /// The bucket of a key of articles; `None` for a key that is none of ours.
+    /// The bucket of an article key; `None` for any other key.
     pub(super) fn bucket(&self, key: &str) -> Option<Bucket> {
         key.strip_prefix(&self.0)?.strip_prefix("articles:")?.parse().ok()
     }

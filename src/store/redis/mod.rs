@@ -1,40 +1,45 @@
-//! The store in Redis (6.2 or later) or Valkey, which several instances of the service may share.
+//! The store in Redis (6.2 or later) or Valkey, which several instances of the service can share.
 //!
-//! - `url`, `keys`: where things are
-//! - `connection`: one connection, and when another one is made; `errors`: what its failures mean
-//! - `script`: scripts; `apply.lua` and `top.lua` beside it
-//! - `apply`: what goes into `apply.lua` and what comes out
-//! - `barrier`: waiting for replicas and disks, where that is asked for
-//! - `idle`: producers that are no longer in use; `idle.lua` beside it
-//! - `visitors`: estimates of visitors
-//! - `reading`, `export`: questions
-//! - `advice`: what could be better about a server
+//! # Constraints
 //!
-//! Buckets of articles expire by Redis's clock, at the instant that the retention gives when they are last added to.
+//! - Counters and offset change in one script, which checks everything that can fail before it writes.
+//! - A request is never sent twice. Only the stored offset shows whether a lost one was executed.
+//! - Redis can be unreachable at the start, and at any time after it. `connection` reconnects; `errors` classifies failures.
+//! - All keys of a site are in one slot of a cluster.
+//!
+//! # Layout
+//!
+//! `keys` lists all keys, with their types. `url` parses the address of the server.
+//!
+//! # Writing
+//!
+//! `apply` passes the increments to `apply.lua`; `script` runs it. If it is configured, `barrier` then waits until
+//! replicas or disks have the result. `idle` (with `idle.lua`) sets aside the offsets of producers that are no longer used.
+//!
+//! # Reading
+//!
+//! `read` sends the commands of a read as one transaction, or runs `top.lua`, so that the result is of one moment.
+//! `export` reads step by step, so that other clients do not wait. `visitors` adds and counts visitors, as estimates.
+//!
+//! # Deleting
+//!
+//! Redis deletes article buckets by its own clock, at the time that the last apply to the bucket sets with `EXPIREAT`. Reads
+//! skip expired buckets whether or not Redis has deleted them.
+//!
+//! `advice` checks the settings of a server.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{NaiveDate, NaiveTime};
-use redis::{FromRedisValue, Value};
+use chrono::NaiveDate;
 use tokio::sync::mpsc;
 
-use self::{
-    apply::Increments,
-    barrier::Barrier,
-    connection::Connection,
-    errors::Failure,
-    idle::Idle,
-    keys::Keys,
-    reading::{Reading, article, count, decode, sum},
-    script::Script,
-};
-use super::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError};
+use self::{apply::Increments, barrier::Barrier, connection::Connection, errors::RequestError, idle::Idle, keys::Keys, script::Script};
+use super::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError, VisitorCounts};
 use crate::domain::{
     article::ArticleId,
     clock::Clock,
     counts::Deltas,
-    figures::{Figure, Figures},
     period::Bucket,
     producer::{ProducerId, Seq},
     retention::{Expiry, Retention},
@@ -49,7 +54,7 @@ mod errors;
 mod export;
 mod idle;
 mod keys;
-mod reading;
+mod read;
 mod script;
 mod url;
 mod visitors;
@@ -59,20 +64,15 @@ pub use barrier::Wait;
 pub use keys::{Prefix, PrefixError};
 pub use url::{Url, UrlError};
 
-/// Where the store is.
+/// Where the store is, and what an apply waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
+pub struct RedisStoreConfig {
     /// The server.
     pub url: Url,
-    /// What all keys begin with. Two services that share a server and not their counters have two of them.
+    /// What all keys begin with. Services that share a server but not their counters have different prefixes.
     pub prefix: Prefix,
     /// What an apply waits for.
     pub wait: Wait,
-}
-
-/// The Unix time in seconds from which on a bucket is gone; 0 for one that is kept for ever.
-fn expire_at(expiry: Expiry, bucket: Bucket) -> i64 {
-    expiry.retention.expiry(bucket).map_or(0, |day| day.and_time(NaiveTime::MIN).and_utc().timestamp())
 }
 
 /// A store in Redis.
@@ -88,21 +88,11 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// A store that connects when it is first asked: Redis may be away. `clock` tells the instant by which buckets of
-    /// articles expire.
-    pub fn open(config: Config, retention: Retention, clock: impl Into<Clock>) -> Self {
+    /// A store that connects at its first call, so Redis can be unreachable now. Article buckets expire by `clock`.
+    pub fn open(config: RedisStoreConfig, retention: Retention, clock: impl Into<Clock>) -> Self {
         let (connection, barrier) = (Connection::new(&config.url), Barrier::new(config.wait, &config.url));
         let (apply, top) = (Script::new(include_str!("apply.lua")), Script::new(include_str!("top.lua")));
         Self { prefix: config.prefix, retention, clock: clock.into(), connection, apply, top, idle: Idle::new(), barrier }
-    }
-
-    /// What a server says about itself; `None` where that is not for this user.
-    async fn learn<T: FromRedisValue>(&self, question: &redis::Cmd) -> Result<Option<T>, StoreError> {
-        match self.connection.run(question).await {
-            Ok(value) => Ok(redis::from_redis_value(value).ok()),
-            Err(Failure::Refused(refusal)) if refusal.forbids() => Ok(None),
-            Err(failure) => Err(failure.of_read(&[])),
-        }
     }
 
     fn keys(&self, site: &SiteId) -> Keys {
@@ -119,17 +109,17 @@ impl Store for RedisStore {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         let keys = self.keys(site);
         let increments = Increments::new(&deltas, self.expiry());
-        let answer = self.apply.run(&self.connection, |cmd| increments.fill(cmd, &keys, producer, from, to)).await;
-        let answer = answer.map_err(Failure::of_write).and_then(|value| apply::answer(&value, &keys, site));
+        let reply = self.apply.run(&self.connection, |cmd| increments.fill(cmd, &keys, producer, from, to)).await;
+        let result = reply.map_err(RequestError::into_apply_error).and_then(|value| apply::decode_reply(&value, &keys, site));
         if let Some(barrier) = &self.barrier {
-            match answer {
+            match result {
                 Ok(Applied::Done(_)) => barrier.after_write(&keys).await?,
                 Ok(Applied::Refused(_)) => barrier.before_answer(&keys).await?,
-                Err(StoreError::PerhapsApplied(_)) => barrier.owe(),
+                Err(StoreError::PerhapsApplied(_)) => barrier.mark_unconfirmed(),
                 Err(_) => {}
             }
         }
-        let applied = answer?;
+        let applied = result?;
         if matches!(applied, Applied::Done(_)) {
             self.idle.look(&self.connection, &keys, site, producer, self.clock.now()).await;
         }
@@ -137,117 +127,44 @@ impl Store for RedisStore {
     }
 
     async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
-        let (keys, expiry, buckets) = (self.keys(site), self.expiry(), Figure::buckets(today));
+        let keys = self.keys(site);
         if let Some(barrier) = &self.barrier {
             barrier.before_answer(&keys).await?;
         }
-        let kept = |bucket: &Bucket| !articles.is_empty() && !expiry.gone(*bucket);
-        let ids: Vec<&str> = articles.iter().map(ArticleId::as_str).collect();
-        let mut reading = Reading::new();
-        let producer = producer.to_string();
-        reading.ask("HGETALL", keys.offsets(), None::<&str>);
-        reading.ask("HGET", keys.idle(), &producer);
-        reading.ask("HMGET", keys.views(), buckets.map(|bucket| bucket.to_string()).to_vec());
-        for bucket in buckets.iter().filter(|bucket| kept(bucket)) {
-            reading.ask("ZMSCORE", keys.articles(*bucket), &ids);
-        }
-        let mut answers = reading.run(&self.connection).await?;
-
-        let (own, others): (Vec<_>, Vec<_>) = answers.offsets()?.into_iter().partition(|(id, _)| *id == producer);
-        let idle = answers.next::<Option<Seq>>()?;
-        let of_site = answers.counts(buckets.len())?;
-        let mut of_articles = vec![[0; 9]; articles.len()];
-        for (place, _) in buckets.iter().enumerate().filter(|(_, bucket)| kept(bucket)) {
-            for (counts, views) in of_articles.iter_mut().zip(answers.counts(ids.len())?) {
-                counts[place] = views;
-            }
-        }
-        Ok(Snapshot {
-            offset: own.first().map(|(_, offset)| *offset).or(idle).unwrap_or_default(),
-            others: sum(others.iter().map(|(_, offset)| *offset)),
-            site: Figures::new(std::array::from_fn(|place| of_site.get(place).copied().unwrap_or_default())),
-            articles: of_articles.into_iter().map(Figures::new).collect(),
-        })
+        read::figures(&self.connection, &keys, self.expiry(), producer, today, articles).await
     }
 
     async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
-        let (keys, producer) = (self.keys(site), producer.to_string());
+        let keys = self.keys(site);
         if let Some(barrier) = &self.barrier {
             barrier.before_answer(&keys).await?;
         }
-        let mut reading = Reading::new();
-        reading.ask("HGET", keys.offsets(), &producer);
-        reading.ask("HGET", keys.idle(), &producer);
-        let mut answers = reading.run(&self.connection).await?;
-        let (own, idle) = (answers.next::<Option<Seq>>()?, answers.next::<Option<Seq>>()?);
-        Ok(own.or(idle).unwrap_or_default())
+        read::offset(&self.connection, &keys, producer).await
     }
 
     async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        if limit == 0 || self.expiry().gone(bucket) {
+        if limit == 0 || self.expiry().is_expired(bucket) {
             return Ok(Vec::new());
         }
-        let key = self.keys(site).articles(bucket);
-        // Redis holds no more articles than this.
-        let most = limit.min(u32::MAX as usize);
-        let fill = |cmd: &mut redis::Cmd| {
-            cmd.arg(1).arg(&key).arg(most);
-        };
-        let answer = self.top.run(&self.connection, fill).await;
-        let value: Value = answer.map_err(|failure| failure.of_read(std::slice::from_ref(&key)))?;
-        let found: Vec<(String, u64)> = decode(value, &key)?;
-        let top = found.into_iter().map(|(id, views)| Ok((article(&id, &key)?, count(views, &key)?)));
-        let mut top = top.collect::<Result<Vec<_>, StoreError>>()?;
-        top.retain(|(_, views)| *views > 0);
-        top.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
-        top.truncate(limit);
-        Ok(top)
+        read::top(&self.connection, &self.top, &self.keys(site), bucket, limit).await
     }
 
     async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
-        let (keys, expiry) = (self.keys(site), self.expiry());
-        let kept = |bucket: &Bucket| article.is_none() || !expiry.gone(*bucket);
-        if !buckets.iter().any(kept) {
-            return Ok(vec![0; buckets.len()]);
-        }
-        let mut reading = Reading::new();
-        let Some(article) = article else {
-            reading.ask("HMGET", keys.views(), buckets.iter().map(Bucket::to_string).collect::<Vec<_>>());
-            return reading.run(&self.connection).await?.counts(buckets.len());
-        };
-        for bucket in buckets.iter().filter(|bucket| kept(bucket)) {
-            reading.ask("ZSCORE", keys.articles(*bucket), article.as_str());
-        }
-        let mut answers = reading.run(&self.connection).await?;
-        buckets.iter().map(|bucket| if kept(bucket) { answers.count() } else { Ok(0) }).collect()
+        read::history(&self.connection, &self.keys(site), self.expiry(), article, buckets).await
     }
 
-    /// Not of one moment while others write: each bucket is read when the export comes to it.
+    /// The rows are not those of one moment while others write: each bucket is read when the export reaches it.
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
         export::export(&self.connection, &self.keys(site), self.expiry(), &rows).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.connection.run(&redis::cmd("PING")).await.map(drop).map_err(|failure| failure.of_read(&[]))
+        self.connection.run(&redis::cmd("PING")).await.map(drop).map_err(|error| error.into_read_error(&[]))
     }
 
     /// See [`advice()`].
     async fn advice(&self) -> Result<Vec<String>, StoreError> {
-        // Hosted servers do not let everybody see how they are set up.
-        let info: Option<String> = self.learn(&redis::cmd("INFO")).await?;
-        let appendfsync: Option<Vec<String>> = self.learn(redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await?;
-        let mut advice = advice(&info.unwrap_or_default(), appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str));
-        // The first is refused in any case, where scripts may be run because nobody knows this one.
-        for (name, script) in [("EVALSHA", "0000000000000000000000000000000000000000"), ("EVAL", "return 1")] {
-            match self.connection.run(redis::cmd(name).arg(script).arg(0)).await {
-                Err(Failure::Refused(refusal)) if refusal.forbids() => advice.push(format!(
-                    "Redis runs no scripts for the user of store.url, and without them counts nothing: allow {name} ({})",
-                    refusal.text
-                )),
-                _ => {}
-            }
-        }
-        Ok(advice)
+        advice::check_server(&self.connection).await
     }
 
     fn visitors(&self) -> Option<&dyn SharedVisitors> {
@@ -259,5 +176,16 @@ impl Store for RedisStore {
         if let Some(barrier) = &self.barrier {
             barrier.close();
         }
+    }
+}
+
+#[async_trait]
+impl SharedVisitors for RedisStore {
+    async fn key(&self, site: &SiteId, day: NaiveDate, offer: [u8; 16]) -> Result<[u8; 16], StoreError> {
+        visitors::key(&self.connection, &self.keys(site), day, offer).await
+    }
+
+    async fn count(&self, site: &SiteId, day: NaiveDate, minute: i64, hashes: &[[u8; 16]]) -> Result<VisitorCounts, StoreError> {
+        visitors::count(&self.connection, &self.keys(site), day, minute, hashes).await
     }
 }

@@ -1,8 +1,8 @@
-//! Scripts, which Redis keeps under their digest.
+//! Scripts, which Redis caches by their SHA-1 digest.
 
 use redis::{Cmd, Value};
 
-use super::{connection::Connection, errors::Failure};
+use super::{connection::Connection, errors::RequestError};
 
 /// A script.
 pub(super) struct Script {
@@ -15,18 +15,18 @@ impl Script {
         Self { code, digest: redis::Script::new(code).get_hash().into() }
     }
 
-    /// Runs the script on what `fill` adds to the command: how many keys, the keys, the arguments.
+    /// Runs the script. `fill` adds the number of keys, the keys and the arguments to the command.
     ///
-    /// A Redis that does not know the script (any more) has done nothing, and is sent it.
-    pub(super) async fn run(&self, connection: &Connection, fill: impl Fn(&mut Cmd) + Send) -> Result<Value, Failure> {
+    /// If Redis does not have the script in its cache, it has done nothing, and the script itself is sent.
+    pub(super) async fn run(&self, connection: &Connection, fill: impl Fn(&mut Cmd) + Send) -> Result<Value, RequestError> {
         let command = |name, script: &str| {
             let mut cmd = redis::cmd(name);
             fill(cmd.arg(script));
             cmd
         };
         match connection.run(&command("EVALSHA", &self.digest)).await {
-            Err(Failure::Refused(refusal)) if refusal.code == "NOSCRIPT" => connection.run(&command("EVAL", self.code)).await,
-            answer => answer,
+            Err(RequestError::Refused(error)) if error.code == "NOSCRIPT" => connection.run(&command("EVAL", self.code)).await,
+            reply => reply,
         }
     }
 }

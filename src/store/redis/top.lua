@@ -1,10 +1,11 @@
--- The most read articles of a bucket.
+-- The most-read articles of a bucket.
 --
 -- KEYS  1 the views of articles (sorted set)
--- ARGV  1 how many, at least 1
+-- ARGV  1 the limit, at least 1
 --
--- Answers article, views, article, views …: at least all of those asked for. Redis orders articles of the same views
--- downwards, we upwards: where the limit cuts through them, the wanted ones are fetched by their score.
+-- Returns article, views, article, views …: at least the requested ones, in no particular order. Redis sorts articles with
+-- equal views in descending order of their ids, truycap in ascending order. So if the limit falls among articles with equal
+-- views, those with the lowest ids are fetched by their score.
 
 local key, limit = KEYS[1], tonumber(ARGV[1])
 local last = redis.call('ZREVRANGE', key, limit - 1, limit - 1, 'WITHSCORES')

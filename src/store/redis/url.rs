@@ -1,4 +1,4 @@
-//! Where a Redis is, as a URL.
+//! The URL of a Redis server.
 
 use std::{fmt, str::FromStr};
 
@@ -7,16 +7,16 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 /// The schemes of the three kinds of URL.
 const SCHEMES: [&str; 3] = ["redis", "rediss", "redis+unix"];
 
-/// Where a Redis is and how it is logged in to: `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
-/// `redis+unix:///path[?db=…&user=…&pass=…]`. The port is 6379 and the database 0 where they are not named.
+/// The address of a Redis server and the login: `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS,
+/// or `redis+unix:///path[?db=…&user=…&pass=…]`. The default port is 6379 and the default database 0.
 ///
-/// `Display` and `Debug` show neither user nor password.
+/// `Display` and `Debug` show neither the user nor the password.
 #[derive(Clone)]
 pub struct Url(Box<ConnectionInfo>);
 
-/// A text that is not a [`Url`]. It is not shown, since it may hold a password.
+/// A text that is not a [`Url`]. The text is not shown, because it can contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no URL of a Redis")]
+#[error("it is not the URL of a Redis server")]
 pub struct UrlError;
 
 impl Url {
@@ -32,7 +32,8 @@ impl FromStr for Url {
         let url = redis::parse_redis_url(text).ok_or(UrlError)?;
         let scheme = SCHEMES.iter().find(|scheme| **scheme == url.scheme()).ok_or(UrlError)?;
         let known: &[&str] = if *scheme == "redis+unix" { &["db", "user", "pass"] } else { &[] };
-        // What is not known would be passed over in silence: a misspelt `db`, or `#insecure`, which trusts everybody.
+        // The `redis` crate ignores unknown parameters, such as a misspelt `db`, and takes `#insecure`, which turns off the
+        // check of certificates.
         if url.fragment().is_some() || url.query_pairs().any(|(name, _)| !known.contains(&&*name)) {
             return Err(UrlError);
         }
@@ -47,7 +48,7 @@ impl fmt::Display for Url {
         let (scheme, host, port) = match self.0.addr() {
             ConnectionAddr::Tcp(host, port) => ("redis", host, port),
             ConnectionAddr::TcpTls { host, port, .. } => ("rediss", host, port),
-            // A socket, and whatever kind may be added: these print their place only.
+            // A socket, or a kind that is added later. These print only their address.
             other => return write!(f, "redis+unix://{other}?db={db}"),
         };
         if host.contains(':') { write!(f, "{scheme}://[{host}]:{port}/{db}") } else { write!(f, "{scheme}://{host}:{port}/{db}") }

@@ -1,4 +1,4 @@
-//! The reader: questions about counters, each answered as of one moment.
+//! Reads counters and offsets. Each function returns the state of one moment.
 
 use std::error::Error;
 
@@ -6,19 +6,19 @@ use chrono::NaiveDate;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row as SqlRow, types::Type};
 use tokio::sync::mpsc;
 
-use super::Expiry;
 use crate::{
     domain::{
         article::ArticleId,
         figures::{Figure, Figures},
         period::Bucket,
         producer::{ProducerId, Seq},
+        retention::Expiry,
         site::SiteId,
     },
     store::{Row, Snapshot},
 };
 
-/// A number that is never negative.
+/// Reads a number that is never negative.
 fn number(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<u64> {
     let number: i64 = row.get(column)?;
     number.try_into().map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
@@ -28,12 +28,12 @@ fn article(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<ArticleId> {
     ArticleId::parse(row.get_ref(column)?.as_str()?).map_err(|e| unreadable(column, e))
 }
 
-/// A text that no program of ours wrote.
+/// The error for a text that no version of truycap writes.
 fn unreadable(column: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
-/// A producer's offset, 0 where it never applied.
+/// A producer's offset; 0 if it never applied.
 pub(super) fn offset(conn: &Connection, site: &SiteId, producer: &str) -> rusqlite::Result<Seq> {
     let mut query = conn.prepare_cached("SELECT offset FROM offsets WHERE site = ?1 AND producer = ?2")?;
     Ok(query.query_row((site.as_str(), producer), |row| number(row, 0)).optional()?.unwrap_or_default())
@@ -45,22 +45,22 @@ pub(super) fn others(conn: &Connection, site: &SiteId, producer: &str) -> rusqli
         .query_row((site.as_str(), producer), |row| number(row, 0))
 }
 
-/// Point look-ups of a site's counters.
-struct Counters<'a> {
+/// Looks up single counters of a site.
+struct CounterLookup<'a> {
     query: CachedStatement<'a>,
     site: &'a SiteId,
     expiry: Expiry,
 }
 
-impl<'a> Counters<'a> {
+impl<'a> CounterLookup<'a> {
     fn new(conn: &'a Connection, site: &'a SiteId, expiry: Expiry) -> rusqlite::Result<Self> {
         let query = conn.prepare_cached("SELECT views FROM views WHERE site = ?1 AND bucket = ?2 AND article = ?3")?;
         Ok(Self { query, site, expiry })
     }
 
-    /// One counter; `name` is the bucket's text, which many look-ups share.
+    /// Returns one counter. `name` is the text of `bucket`, passed in because many look-ups share it.
     fn get(&mut self, bucket: Bucket, name: &str, article: Option<&ArticleId>) -> rusqlite::Result<u64> {
-        if article.is_some() && self.expiry.gone(bucket) {
+        if article.is_some() && self.expiry.is_expired(bucket) {
             return Ok(0);
         }
         let article = article.map_or("", ArticleId::as_str);
@@ -69,7 +69,7 @@ impl<'a> Counters<'a> {
     }
 }
 
-/// Answers [`Store::figures`](crate::store::Store::figures).
+/// See [`Store::figures`](crate::store::Store::figures).
 pub(super) fn figures(
     conn: &mut Connection,
     site: &SiteId,
@@ -82,7 +82,7 @@ pub(super) fn figures(
     let producer = producer.to_string();
     let offset = offset(&tx, site, &producer)?;
     let others = others(&tx, site, &producer)?;
-    let mut counters = Counters::new(&tx, site, expiry)?;
+    let mut counters = CounterLookup::new(&tx, site, expiry)?;
     let buckets = Figure::buckets(today).map(|bucket| (bucket, bucket.to_string()));
     let mut figures = |article: Option<&ArticleId>| {
         let mut counts = [0; 9];
@@ -96,7 +96,7 @@ pub(super) fn figures(
     Ok(Snapshot { offset, others, site: own, articles })
 }
 
-/// Answers [`Store::top`](crate::store::Store::top).
+/// See [`Store::top`](crate::store::Store::top).
 pub(super) fn top(conn: &Connection, site: &SiteId, bucket: Bucket, limit: usize) -> rusqlite::Result<Vec<(ArticleId, u64)>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     conn.prepare_cached(
@@ -107,7 +107,7 @@ pub(super) fn top(conn: &Connection, site: &SiteId, bucket: Bucket, limit: usize
     .collect()
 }
 
-/// Answers [`Store::history`](crate::store::Store::history).
+/// See [`Store::history`](crate::store::Store::history).
 pub(super) fn history(
     conn: &mut Connection,
     site: &SiteId,
@@ -116,18 +116,18 @@ pub(super) fn history(
     expiry: Expiry,
 ) -> rusqlite::Result<Vec<u64>> {
     let tx = conn.transaction()?;
-    let mut counters = Counters::new(&tx, site, expiry)?;
+    let mut counters = CounterLookup::new(&tx, site, expiry)?;
     buckets.iter().map(|&bucket| counters.get(bucket, &bucket.to_string(), article)).collect()
 }
 
-/// Answers [`Store::export`](crate::store::Store::export), with one statement and so as of one moment.
+/// See [`Store::export`](crate::store::Store::export). It is one statement, so the rows are those of one moment.
 pub(super) fn export(conn: &Connection, site: &SiteId, expiry: Expiry, rows: &mpsc::Sender<Row>) -> rusqlite::Result<()> {
     let mut query = conn.prepare("SELECT bucket, article, views FROM views WHERE site = ?1 AND views > 0 ORDER BY bucket, article")?;
     let mut found = query.query((site.as_str(),))?;
     while let Some(row) = found.next()? {
         let bucket: Bucket = row.get_ref(0)?.as_str()?.parse().map_err(|e| unreadable(0, e))?;
         let article = if row.get_ref(1)?.as_str()?.is_empty() { None } else { Some(article(row, 1)?) };
-        if article.is_some() && expiry.gone(bucket) {
+        if article.is_some() && expiry.is_expired(bucket) {
             continue;
         }
         if rows.blocking_send((bucket, article, number(row, 2)?)).is_err() {
@@ -137,12 +137,12 @@ pub(super) fn export(conn: &Connection, site: &SiteId, expiry: Expiry, rows: &mp
     Ok(())
 }
 
-/// Answers [`Store::ping`](crate::store::Store::ping).
+/// See [`Store::ping`](crate::store::Store::ping).
 pub(super) fn ping(conn: &Connection) -> rusqlite::Result<()> {
     conn.prepare_cached("SELECT 1 FROM offsets LIMIT 1")?.exists(()).map(drop)
 }
 
-/// The first damage that SQLite finds in its file, if any, is the inner error.
+/// The inner error is the first damage that SQLite finds in the file.
 pub(super) fn verify(conn: &Connection) -> rusqlite::Result<Result<(), String>> {
     let found: String = conn.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
     Ok(if found == "ok" { Ok(()) } else { Err(found) })

@@ -1,4 +1,4 @@
--- The counters; the site itself where article is ''. Read in the key's order by an export.
+-- The counters; article is '' for the site itself. An export reads them in the order of the key.
 CREATE TABLE views (
     site    TEXT    NOT NULL,
     bucket  TEXT    NOT NULL,
@@ -7,7 +7,7 @@ CREATE TABLE views (
     PRIMARY KEY (site, bucket, article)
 ) WITHOUT ROWID, STRICT;
 
--- Up to which entry the counters of a site include a producer's journal.
+-- The number of the journal entry up to which a site's counters include a producer's journal.
 CREATE TABLE offsets (
     site     TEXT    NOT NULL,
     producer TEXT    NOT NULL,

@@ -1,17 +1,17 @@
-//! Metrics that are read off when somebody asks: what is known anyhow needs no second book that could differ from it.
+//! Metrics that are read at a scrape: state that exists anyway needs no second copy that could differ from it.
 
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-/// What becomes of a value as time goes by.
+/// How a value changes over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It only grows.
+    /// It only increases.
     Counter,
-    /// It goes up and down.
+    /// It increases and decreases.
     Gauge,
 }
 
-/// A metric with its values as they are now; each has a value of every label, in the order of `labels`.
+/// A metric with its present values; each has a value for every label, in the order of `labels`.
 pub fn family<'a, const N: usize>(
     kind: Kind,
     name: &str,

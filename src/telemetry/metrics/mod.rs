@@ -1,10 +1,10 @@
-//! What the service counts of itself, for Prometheus.
+//! The service's metrics, for Prometheus.
 //!
-//! - [`Metrics`]: what is measured as it happens
-//! - [`family`]: what is read off only when somebody asks
-//! - [`Held`]: a gauge that goes down again on every way out
+//! - [`Metrics`]: what is counted and measured as it happens
+//! - [`family`]: what is read only at a scrape
+//! - [`GaugeGuard`]: a gauge that goes down again on every exit path
 //!
-//! Labels hold what is configured or built in: sites, routes, outcomes. Never an article, a path or an address.
+//! Labels hold only what is configured or built in: sites, routes, outcomes. Never an article, a path or an address.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
@@ -15,62 +15,62 @@ mod family;
 
 pub use family::{Kind, family};
 
-/// The type of the text that [`Metrics::text`] writes.
+/// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The commit that the program was built from; `unknown` where the build could not tell, `debug` in a debug build.
+/// The commit that the program was built from; `unknown` if the build could not determine it, `debug` in a debug build.
 pub const COMMIT: &str = env!("BUILD_COMMIT");
 
-/// Seconds that an fsync or a call of the store takes.
+/// The buckets of all durations, in seconds: an fsync or a call of the store.
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// All that is measured as it happens, in a registry of its own.
+/// Everything that is counted and measured as it happens, in its own registry.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// What the journal does.
+    /// The journal's metrics.
     pub journal: Journal,
-    /// What the store does.
+    /// The store's metrics.
     pub store: Store,
-    /// What the listeners do.
+    /// The listeners' metrics.
     pub http: Http,
 }
 
-/// What the journal does.
+/// The journal's metrics.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    /// How long an entry takes to become durable.
+    /// The time until an entry is durable.
     pub commit_seconds: Histogram,
-    /// How many views an entry has.
+    /// The number of views in an entry.
     pub batch_views: Histogram,
-    /// How many bytes entries take.
+    /// The bytes that entries use.
     pub bytes: IntGauge,
-    /// How many they may take.
+    /// The bytes that entries can use.
     pub max_bytes: IntGauge,
 }
 
-/// What the store does.
+/// The store's metrics.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// How long an apply takes, whatever comes of it.
+    /// The time of an apply, whatever its outcome.
     pub apply_seconds: Histogram,
     /// Applies that moved the offset.
     pub done: IntCounter,
     /// Applies that found another offset.
     pub refused: IntCounter,
-    /// Applies that did nothing.
+    /// Applies that changed nothing.
     pub failed: IntCounter,
     /// Applies whose answer was lost.
     pub unknown: IntCounter,
-    /// How often the store stood behind what it had confirmed.
+    /// How often the store was behind what it had confirmed.
     pub rewinds: IntCounter,
-    /// Entries that the store lost and the journal no longer had.
+    /// Entries that the store lost and the journal no longer held.
     pub lost_entries: IntCounter,
-    /// Entries that the store had and the journal had not.
+    /// Entries that the store had and the journal did not.
     pub foreign_entries: IntCounter,
 }
 
-/// What the listeners do. Children are to be resolved once, not with each request.
+/// The listeners' metrics. Resolve children once, not for each request.
 #[derive(Clone, Debug)]
 pub struct Http {
     /// By `route`, `method` and `status`.
@@ -92,18 +92,18 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        let make = Make(&registry);
+        let make = Factory(&registry);
         make.register(ProcessCollector::for_self());
-        let build = make.gauges("truycap_build_info", "1, with the version and the commit of the program.", &["version", "commit"]);
+        let build = make.gauges("truycap_build_info", "1; the labels are the program's version and commit.", &["version", "commit"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), COMMIT]).set(1);
         let (journal, store, http) = (Journal::new(&make), Store::new(&make), Http::new(&make));
         Self { registry, journal, store, http }
     }
 
-    /// Everything in Prometheus' text format, `more` included.
+    /// Everything, including `more`, in Prometheus' text format.
     ///
     /// # Errors
-    /// Where a family has nothing in it.
+    /// If a family is empty.
     pub fn text(&self, more: impl IntoIterator<Item = MetricFamily>) -> prometheus::Result<String> {
         let mut families = self.registry.gather();
         families.extend(more.into_iter().filter(|family| !family.get_metric().is_empty()));
@@ -118,20 +118,20 @@ impl Default for Metrics {
 }
 
 impl Journal {
-    fn new(make: &Make<'_>) -> Self {
+    fn new(make: &Factory<'_>) -> Self {
         let views = (0..=9).map(|power| f64::from(1_u16 << power)).collect();
         Self {
             commit_seconds: make.histogram("truycap_journal_commit_duration_seconds", "Time until an entry was durable.", SECONDS.to_vec()),
-            batch_views: make.histogram("truycap_journal_batch_views", "Views of an entry.", views),
-            bytes: make.gauge("truycap_journal_bytes", "Bytes in use by entries, looked at once a second."),
-            max_bytes: make.gauge("truycap_journal_max_bytes", "Bytes that entries may use: journal.max_bytes."),
+            batch_views: make.histogram("truycap_journal_batch_views", "Views per entry.", views),
+            bytes: make.gauge("truycap_journal_bytes", "Bytes of entries, measured once a second."),
+            max_bytes: make.gauge("truycap_journal_max_bytes", "The maximum number of bytes of entries: journal.max_bytes."),
         }
     }
 }
 
 impl Store {
-    fn new(make: &Make<'_>) -> Self {
-        let applies = make.counters("truycap_store_applies_total", "Applies, by what the store answered.", &["outcome"]);
+    fn new(make: &Factory<'_>) -> Self {
+        let applies = make.counters("truycap_store_applies_total", "Applies to the store, by outcome.", &["outcome"]);
         let applies = |outcome| applies.with_label_values(&[outcome]);
         Self {
             apply_seconds: make.histogram("truycap_store_apply_duration_seconds", "Time until an apply was answered.", SECONDS.to_vec()),
@@ -139,49 +139,53 @@ impl Store {
             refused: applies("refused"),
             failed: applies("failed"),
             unknown: applies("unknown"),
-            rewinds: make.counter("truycap_store_rewinds_total", "Times that the store had lost what it had confirmed."),
+            rewinds: make.counter("truycap_store_rewinds_total", "Times that the store had lost entries that it had confirmed."),
             lost_entries: make.counter(
                 "truycap_store_lost_entries_total",
-                "Entries that the store had lost and the journal no longer held; the log names them.",
+                "Entries that the store lost and the journal no longer held; the log names them.",
             ),
             foreign_entries: make.counter(
                 "truycap_store_foreign_entries_total",
-                "Entries that the store included and this journal did not have: it is older than the store.",
+                "Entries that the store had and this journal did not: the journal is older than the store.",
             ),
         }
     }
 }
 
 impl Http {
-    fn new(make: &Make<'_>) -> Self {
-        let seconds = HistogramOpts::new("truycap_http_request_duration_seconds", "Time from a request's head to its answer.");
+    fn new(make: &Factory<'_>) -> Self {
+        let seconds = HistogramOpts::new("truycap_http_request_duration_seconds", "Time from a request's head to its response.");
         let listener = ["listener"].as_slice();
         Self {
             requests: make.counters(
                 "truycap_http_requests_total",
-                "Requests that were answered or given up.",
+                "Requests that were answered, or aborted by the client.",
                 &["route", "method", "status"],
             ),
             seconds: make.add(HistogramVec::new(seconds.buckets(SECONDS.to_vec()), &["route"])),
-            in_flight: make.gauges("truycap_http_requests_in_flight", "Requests that are being answered.", listener),
+            in_flight: make.gauges("truycap_http_requests_in_flight", "Requests in progress.", listener),
             connections: make.gauges("truycap_http_connections", "Open connections.", listener),
-            max_connections: make.gauges("truycap_http_max_connections", "Connections that may be open: listen.max_connections.", listener),
+            max_connections: make.gauges(
+                "truycap_http_max_connections",
+                "The maximum number of open connections: listen.max_connections.",
+                listener,
+            ),
             refused_connections: make.counters(
                 "truycap_http_refused_connections_total",
-                "Connections that were closed at once, for their client had clients.max_connections.",
+                "Connections closed at once because their client already had clients.max_connections.",
                 listener,
             ),
         }
     }
 }
 
-/// Makes metrics and registers them.
-struct Make<'a>(&'a Registry);
+/// Makes and registers metrics.
+struct Factory<'a>(&'a Registry);
 
-impl Make<'_> {
-    #[expect(clippy::expect_used, reason = "names and labels stand in this file, and every start makes them all")]
+impl Factory<'_> {
+    #[expect(clippy::expect_used, reason = "names and labels are constants of this file, and every start registers them all")]
     fn add<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
-        let metric = made.expect("the name of a metric is right");
+        let metric = made.expect("the name of a metric is valid");
         self.register(metric.clone());
         metric
     }
@@ -212,12 +216,12 @@ impl Make<'_> {
     }
 }
 
-/// One more, until it is dropped.
+/// Increments a gauge until it is dropped.
 #[derive(Debug)]
-pub struct Held(IntGauge);
+pub struct GaugeGuard(IntGauge);
 
-impl Held {
-    /// One more of what a gauge counts.
+impl GaugeGuard {
+    /// Increments the gauge.
     #[must_use]
     pub fn new(gauge: &IntGauge) -> Self {
         gauge.inc();
@@ -225,7 +229,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -1,0 +1,65 @@
+//! Limits the open connections of each client.
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
+use prometheus::IntCounter;
+use tracing::warn;
+
+use crate::{audience::ClientNetwork, telemetry::log_throttle::LogThrottle};
+
+/// The open connections of each client. There are never more entries than open connections.
+#[derive(Debug)]
+pub(super) struct ConnectionLimiter {
+    /// The most of a client; 0 is no limit.
+    max: usize,
+    open: Mutex<HashMap<ClientNetwork, usize>>,
+    refused: IntCounter,
+    log: LogThrottle,
+}
+
+/// The permit for one connection of a client. Dropping it makes space for another.
+#[derive(Debug)]
+pub(super) struct ConnectionPermit {
+    limiter: Arc<ConnectionLimiter>,
+    client: ClientNetwork,
+}
+
+/// A client has its maximum of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooManyConnections;
+
+impl ConnectionLimiter {
+    pub(super) fn new(max: usize, refused: IntCounter) -> Arc<Self> {
+        Arc::new(Self { max, open: Mutex::default(), refused, log: LogThrottle::default() })
+    }
+
+    /// A permit for one more connection of a client. `Ok(None)` if it needs none: clients are not limited, or this is not one.
+    pub(super) fn acquire(self: &Arc<Self>, client: Option<ClientNetwork>) -> Result<Option<ConnectionPermit>, TooManyConnections> {
+        let Some(client) = client.filter(|_| self.max > 0) else { return Ok(None) };
+        let mut open = self.open.lock();
+        let own = open.entry(client).or_default();
+        if *own < self.max {
+            *own += 1;
+            return Ok(Some(ConnectionPermit { limiter: Arc::clone(self), client }));
+        }
+        drop(open);
+        self.refused.inc();
+        if self.log.allow() {
+            warn!("a client has clients.max_connections open, so further ones are closed; is it a proxy that is not configured?");
+        }
+        Err(TooManyConnections)
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        let mut open = self.limiter.open.lock();
+        if let Some(own) = open.get_mut(&self.client) {
+            *own -= 1;
+            if *own == 0 {
+                open.remove(&self.client);
+            }
+        }
+    }
+}

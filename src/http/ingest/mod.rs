@@ -1,0 +1,134 @@
+//! The requests that count a view: `POST /v1/sites/{site}/views` and `GET /v1/sites/{site}/views.gif`.
+//!
+//! Each becomes a [`Hit`], the audience decides what counts, and the recorder makes it durable before the response.
+
+use std::slice;
+
+use hyper::{
+    HeaderMap, Method, Response, StatusCode,
+    header::{HeaderName, HeaderValue, REFERER, USER_AGENT},
+};
+
+use super::{
+    read::figures::{self, ViewResult},
+    request::{Query, RequestBody, SiteRequest, read_article},
+    response::{Body, Caching, Problem, content},
+};
+use crate::{
+    audience::{Decision, Hints, Hit, Refusal, RequestOrigin, SiteAlone, tracks_visitors},
+    domain::{article::ArticleId, figures::Figure},
+    recorder::RecordError,
+};
+
+/// One transparent pixel: header and screen of 1 × 1, a palette of two, transparency, the picture, the end.
+const PIXEL: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\
+    \x21\xf9\x04\x01\0\0\0\0\
+    \x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\
+    \x3b";
+
+/// `POST /v1/sites/{site}/views`: counts a view and responds with the figures that include it.
+pub(super) async fn views<B: RequestBody>(request: SiteRequest<'_>, body: B) -> Result<Response<Body>, Problem> {
+    let origin = check_origin(&request)?;
+    // The whole body first: a client that leaves in the middle of it has not sent a view.
+    let article = read_article(&request.head.headers, body, request.body_read).await?;
+    let (view, article) = count(&request, hit(&request, origin, article)).await?;
+    let figures = request.handle.figures(request.counter, article.as_slice()).await;
+    Ok(figures::write(&request, &figures, Some(view), Caching::Never))
+}
+
+/// `GET /v1/sites/{site}/views.gif`: counts a view of a page without JavaScript.
+///
+/// The page names the article in the picture's URL. Only the origin of the `Referer` is read: browsers cut it to that by
+/// default.
+pub(super) async fn gif(request: SiteRequest<'_>) -> Result<Response<Body>, Problem> {
+    let origin = check_origin(&request)?;
+    let article = Query::of(&request.head.uri)?.article()?;
+    if request.head.method != Method::HEAD {
+        count(&request, hit(&request, origin, article)).await?;
+    }
+    Ok(content("image/gif", Caching::Never, PIXEL.as_slice()))
+}
+
+/// The origin of a view; an error if the site does not accept views from there.
+fn check_origin(request: &SiteRequest<'_>) -> Result<RequestOrigin, Problem> {
+    let referrer = || request.head.headers.get(REFERER).and_then(|value| value.to_str().ok());
+    let origin = request.origin.or_referrer(request.site, referrer);
+    if origin.can_count(request.site) { Ok(origin) } else { Err(refuse(request, origin, Refusal::Foreign)) }
+}
+
+/// The request as a hit.
+fn hit<'a>(request: &SiteRequest<'a>, origin: RequestOrigin, article: Option<ArticleId>) -> Hit<'a> {
+    let headers = &request.head.headers;
+    let mut agents = headers.get_all(USER_AGENT).iter().map(HeaderValue::as_bytes);
+    let first = agents.next();
+    // A bot is one even if it also sends a browser's User-Agent.
+    let agent = agents.find(|agent| request.audience.is_bot(agent)).or(first);
+    let hints = Hints { prefetch: is_prefetch(headers), do_not_track: tracks_visitors(request.site) && is_do_not_track(headers) };
+    Hit { site: request.site, article, client: Some(request.client), agent, origin, hints, at: request.handle.now() }
+}
+
+/// Whether the browser loads the page before the visitor opens it. Browsers send `Sec-Purpose`; older ones `Purpose`
+/// (Chrome, Safari) or `X-Moz` (Firefox).
+fn is_prefetch(headers: &HeaderMap) -> bool {
+    const PURPOSES: [HeaderName; 3] =
+        [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose"), HeaderName::from_static("x-moz")];
+    PURPOSES.iter().flat_map(|name| headers.get_all(name)).any(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        value.windows(b"prefetch".len()).any(|word| word == b"prefetch")
+            || value.windows(b"prerender".len()).any(|word| word == b"prerender")
+    })
+}
+
+/// Whether the visitor does not want to be tracked: `DNT: 1` or `Sec-GPC: 1`.
+fn is_do_not_track(headers: &HeaderMap) -> bool {
+    const WISHES: [HeaderName; 2] = [HeaderName::from_static("dnt"), HeaderName::from_static("sec-gpc")];
+    WISHES.iter().flat_map(|name| headers.get_all(name)).any(|value| value.as_bytes().trim_ascii() == b"1")
+}
+
+/// Counts a hit if it is a view. Returns what the response says about it, and the article whose figures belong to it.
+async fn count(request: &SiteRequest<'_>, hit: Hit<'_>) -> Result<(ViewResult, Option<ArticleId>), Problem> {
+    let view = match request.audience.decide(&hit, async |article| has_views(request, article).await).await {
+        Decision::Counted(view) => view,
+        Decision::NotCounted(outcome) => {
+            request.counter.note(outcome);
+            return Ok((ViewResult { counted: false, reason: Some(outcome.name()) }, hit.article));
+        }
+        Decision::Refused(refusal) => return Err(refuse(request, hit.origin, refusal)),
+    };
+    let mut guard = view.guard;
+    let durable = request.handle.record(request.counter, view.article.clone());
+    // A client that leaves from here on has been counted; it must not count again each time it leaves.
+    guard.keep();
+    if let Err(error) = durable.await {
+        guard.release();
+        return Err(not_recorded(error));
+    }
+    Ok((ViewResult { counted: true, reason: view.site_alone.map(SiteAlone::name) }, view.article))
+}
+
+/// Whether an article has views already; `None` if the store cannot say.
+async fn has_views(request: &SiteRequest<'_>, article: &ArticleId) -> Option<bool> {
+    let figures = request.handle.figures(request.counter, slice::from_ref(article)).await;
+    let has_views = figures.articles.first()?.1[Figure::Total] > 0;
+    // Zero views from before the store became unreachable say nothing about now.
+    (has_views || !figures.stale).then_some(has_views)
+}
+
+fn refuse(request: &SiteRequest<'_>, origin: RequestOrigin, refusal: Refusal) -> Problem {
+    request.counter.note(refusal.outcome());
+    match refusal {
+        Refusal::RateLimited => Problem::too_many("the view was not counted: the site has too many views at the moment"),
+        Refusal::Foreign if origin == RequestOrigin::Unknown => {
+            Problem::new(StatusCode::FORBIDDEN, "the site accepts views from its own pages only")
+        }
+        Refusal::Foreign => Problem::new(StatusCode::FORBIDDEN, "the site does not accept views from pages of this origin"),
+    }
+}
+
+fn not_recorded(error: RecordError) -> Problem {
+    match error {
+        RecordError::Full => Problem::unavailable("the view was not counted: the journal is full", 5),
+        RecordError::Busy => Problem::unavailable("the view was not counted: too many views wait to be written", 1),
+        RecordError::Stopped => Problem::unavailable("the view was not acknowledged: the service is stopping", 1),
+    }
+}

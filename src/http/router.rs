@@ -1,0 +1,366 @@
+//! The routes of both listeners, and what all their responses have in common.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+        ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+    },
+    http::request::Parts,
+};
+use tokio::time::timeout;
+
+use super::{
+    admin,
+    connection_limit::ConnectionLimiter,
+    ingest,
+    metrics::{ListenerMetrics, NO_ROUTE},
+    pages::{
+        assets::{self, Asset},
+        badge, box_page,
+        demo::Demo,
+    },
+    read::{figures, history, top},
+    request::{RequestBody, SiteRequest, check_head, client_ip, decode},
+    response::{Body, Problem, options},
+    serve::{ConnectionGuard, Limits, Responder},
+};
+use crate::{
+    audience::{Audience, RateLimited, RequestOrigin},
+    domain::{outcome::Outcome, site::SiteId},
+    recorder::{Handle, SiteCounter},
+};
+
+/// A route: the methods that it allows, its path, the name in metrics, and what handles it.
+///
+/// In a path, `{site}` is the id of a site.
+#[derive(Debug)]
+struct Route<H> {
+    methods: &'static str,
+    path: &'static str,
+    name: &'static str,
+    handler: H,
+}
+
+const GET: &str = "GET, HEAD, OPTIONS";
+const POST: &str = "POST, OPTIONS";
+
+/// The routes of the public listener; with a demo, also those of [`Demo`].
+static PUBLIC: [Route<Handler>; 14] = {
+    use Handler::{DemoFile, File, OpenApi, Site};
+    use Resource::{Badge, Box, Figures, Gif, History, Top, Views};
+    use SiteFrom::Path;
+    [
+        route(POST, "/v1/sites/{site}/views", "views", Site(Path, Views)),
+        route(GET, "/v1/sites/{site}/views.gif", "views.gif", Site(Path, Gif)),
+        route(GET, "/v1/sites/{site}/figures", "figures", Site(Path, Figures)),
+        route(GET, "/v1/sites/{site}/top", "top", Site(Path, Top)),
+        route(GET, "/v1/sites/{site}/history", "history", Site(Path, History)),
+        route(GET, "/v1/sites/{site}/box", "box", Site(Path, Box)),
+        route(GET, "/v1/sites/{site}/badge.svg", "badge.svg", Site(Path, Badge)),
+        route(GET, "/v1/openapi.json", "openapi", OpenApi),
+        route(GET, "/counter.js", "page", File(&assets::COUNTER_JS)),
+        route(GET, "/box.css", "page", File(&assets::BOX_CSS)),
+        route(GET, "/widget.css", "page", File(&assets::WIDGET_CSS)),
+        route(GET, "/demo.css", "page", DemoFile(&assets::DEMO_CSS)),
+        route(GET, "/demo.js", "page", DemoFile(&assets::DEMO_JS)),
+        route(GET, "/demo.svg", "page", DemoFile(&assets::DEMO_SVG)),
+    ]
+};
+
+/// The routes of the admin listener.
+static ADMIN: [Route<AdminHandler>; 3] = [
+    route(GET, "/healthz", "healthz", AdminHandler::Health),
+    route(GET, "/readyz", "readyz", AdminHandler::Ready),
+    route(GET, "/metrics", "metrics", AdminHandler::Metrics),
+];
+
+/// What handles a public route.
+#[derive(Debug)]
+enum Handler {
+    /// A resource of a site.
+    Site(SiteFrom, Resource),
+    OpenApi,
+    File(&'static Asset),
+    /// A file that is there with a demo only.
+    DemoFile(&'static Asset),
+}
+
+/// Where a request names its site.
+#[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "every route has its site in the path so far; `find_site` has a place for the others")]
+enum SiteFrom {
+    /// In `{site}` of the path.
+    Path,
+    /// By the `Origin` header.
+    Origin,
+    /// By the `Referer` header.
+    Referrer,
+    /// In the body.
+    Body,
+}
+
+/// A resource of a site.
+#[derive(Clone, Copy, Debug)]
+enum Resource {
+    Views,
+    Gif,
+    Figures,
+    Top,
+    History,
+    Box,
+    Badge,
+}
+
+#[derive(Debug)]
+enum AdminHandler {
+    Health,
+    Ready,
+    Metrics,
+}
+
+const fn route<H>(methods: &'static str, path: &'static str, name: &'static str, handler: H) -> Route<H> {
+    Route { methods, path, name, handler }
+}
+
+/// The route of a path, and the id in the place of `{site}`, still percent-encoded.
+fn find<'a, H>(routes: &'static [Route<H>], path: &'a str) -> Option<(&'static Route<H>, Option<&'a str>)> {
+    match path.strip_prefix("/v1/sites/").and_then(|rest| rest.split_once('/')) {
+        Some((site, rest)) => {
+            let is_match = |route: &&Route<H>| route.path.strip_prefix("/v1/sites/{site}/") == Some(rest);
+            Some((routes.iter().find(is_match)?, Some(site)))
+        }
+        None => Some((routes.iter().find(|route| route.path == path)?, None)),
+    }
+}
+
+impl Resource {
+    async fn respond<B: RequestBody>(self, request: SiteRequest<'_>, body: B) -> Result<Response<Body>, Problem> {
+        match self {
+            Self::Views => ingest::views(request, body).await,
+            Self::Gif => ingest::gif(request).await,
+            Self::Figures => figures::respond(request).await,
+            Self::Top => top::respond(request).await,
+            Self::History => history::respond(request).await,
+            Self::Box => box_page::respond(request).await,
+            Self::Badge => badge::respond(request).await,
+        }
+    }
+
+    /// Whether a request with this method is a view.
+    fn is_view(self, method: &Method) -> bool {
+        match self {
+            Self::Views => method == Method::POST,
+            Self::Gif => method == Method::GET,
+            Self::Figures | Self::Top | Self::History | Self::Box | Self::Badge => false,
+        }
+    }
+}
+
+/// What the public listener serves.
+#[derive(Debug)]
+pub struct Public {
+    handle: Handle,
+    audience: Arc<Audience>,
+    demo: Option<Demo>,
+    metrics: ListenerMetrics,
+    connections: Arc<ConnectionLimiter>,
+    body_read: Duration,
+    request: Duration,
+}
+
+impl Public {
+    /// The public interface of a recorder; with a demo portal at `/` that counts for a site, or without one.
+    #[must_use]
+    pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits, audience: Arc<Audience>) -> Arc<Self> {
+        let metrics = &handle.metrics().http;
+        let refused = metrics.refused_connections.with_label_values(&["public"]);
+        let connections = ConnectionLimiter::new(audience.clients().max_connections, refused);
+        let metrics = ListenerMetrics::new(metrics, "public", PUBLIC.iter().map(|route| route.name));
+        let demo = demo.map(Demo::new);
+        Arc::new(Self { handle, audience, demo, metrics, connections, body_read: limits.body_read, request: limits.request })
+    }
+
+    /// Responds to a request to a site's resource. `id` is the one in the path.
+    async fn site<B: RequestBody>(
+        &self,
+        (methods, from, resource): (&'static str, SiteFrom, Resource),
+        id: Option<&str>,
+        peer: IpAddr,
+        head: &Parts,
+        body: B,
+    ) -> Response<Body> {
+        let Some(counter) = self.find_site(from, id) else {
+            let problem = self.check_client(peer, head).err().unwrap_or_else(|| not_found("site", id.unwrap_or_default()));
+            return with_cors(problem.into_response(), RequestOrigin::Unknown, head);
+        };
+        let site = &*counter.site();
+        let origin = RequestOrigin::of(site, head.headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes));
+        // One expression: a named value would keep its place in the future, even after it was moved.
+        let response = timeout(self.request, async {
+            let client = self.check_client(peer, head).inspect_err(|problem| {
+                if problem.is_too_many() && resource.is_view(&head.method) {
+                    counter.note(Outcome::Limited);
+                }
+            })?;
+            match check_method(head, methods)? {
+                MethodCheck::Options => Ok(preflight(methods, head, origin)),
+                MethodCheck::Respond => {
+                    let (handle, audience, body_read) = (&self.handle, &*self.audience, self.body_read);
+                    let request = SiteRequest { handle, audience, counter: &counter, site, origin, client, head, body_read };
+                    resource.respond(request, body).await
+                }
+            }
+        })
+        .await
+        .unwrap_or_else(|_| Err(Problem::unavailable("the service is too slow at the moment", 1)));
+        with_cors(response.unwrap_or_else(Problem::into_response), origin, head)
+    }
+
+    /// The site of a request, if it is configured.
+    fn find_site(&self, from: SiteFrom, id: Option<&str>) -> Option<Arc<SiteCounter>> {
+        match from {
+            SiteFrom::Path => self.handle.site(&decode(id?)?),
+            SiteFrom::Origin | SiteFrom::Referrer | SiteFrom::Body => None,
+        }
+    }
+
+    /// Refuses an ambiguous head, whose connection must not be kept; then a client with too many requests. Returns the
+    /// client's address.
+    fn check_client(&self, peer: IpAddr, head: &Parts) -> Result<IpAddr, Problem> {
+        check_head(head)?;
+        let client = client_ip(&self.audience.clients().resolver, peer, &head.headers);
+        match self.audience.check_client(client) {
+            Ok(()) => Ok(client),
+            Err(RateLimited) => Err(Problem::too_many("this client sends too many requests")),
+        }
+    }
+
+    /// The page or file of a route, or of the demo; with its name in metrics.
+    fn page(&self, route: Option<&Route<Handler>>, path: &str, headers: &HeaderMap) -> Option<(&'static str, Response<Body>)> {
+        let Some(route) = route else { return Some(("page", self.demo.as_ref()?.page(path)?)) };
+        let response = match route.handler {
+            Handler::OpenApi => assets::openapi(),
+            Handler::File(file) => file.respond(headers),
+            Handler::DemoFile(file) if self.demo.is_some() => file.respond(headers),
+            Handler::DemoFile(_) | Handler::Site(..) => return None,
+        };
+        Some((route.name, response))
+    }
+}
+
+impl Responder for Public {
+    async fn respond<B: RequestBody>(&self, peer: IpAddr, request: Request<B>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let (route, id) = find(&PUBLIC, path).unzip();
+        if let Some(&Route { methods, name, handler: Handler::Site(from, resource), .. }) = route {
+            let timer = self.metrics.start(name, &head.method);
+            let response = self.site((methods, from, resource), id.flatten(), peer, &head, body).await;
+            return timer.end(&head, response);
+        }
+        let (name, page) = self.page(route, path, &head.headers).unzip();
+        let timer = self.metrics.start(name.unwrap_or(NO_ROUTE), &head.method);
+        let page = self.check_client(peer, &head).and_then(|_| page.ok_or_else(|| not_found("page", path)));
+        timer.end(&head, respond_static(&head, GET, page))
+    }
+
+    fn connect(&self, peer: IpAddr) -> Option<ConnectionGuard> {
+        let permit = self.connections.acquire(self.audience.clients().resolver.limited(peer)).ok()?;
+        Some(ConnectionGuard::new(self.metrics.connection(), permit))
+    }
+}
+
+/// What the admin listener serves.
+#[derive(Debug)]
+pub struct Admin {
+    handle: Handle,
+    metrics: ListenerMetrics,
+}
+
+impl Admin {
+    /// The admin interface of a recorder.
+    #[must_use]
+    pub fn new(handle: Handle) -> Arc<Self> {
+        let metrics = ListenerMetrics::new(&handle.metrics().http, "admin", ADMIN.iter().map(|route| route.name));
+        Arc::new(Self { handle, metrics })
+    }
+}
+
+impl Responder for Admin {
+    async fn respond<B: RequestBody>(&self, _peer: IpAddr, request: Request<B>) -> Response<Body> {
+        let (head, _) = request.into_parts();
+        let path = head.uri.path();
+        let route = find(&ADMIN, path).map(|(route, _)| route);
+        let timer = self.metrics.start(route.map_or(NO_ROUTE, |route| route.name), &head.method);
+        let page = check_head(&head).and_then(|()| match route.map(|route| &route.handler) {
+            Some(AdminHandler::Health) => Ok(admin::health()),
+            Some(AdminHandler::Ready) => Ok(admin::ready(&self.handle.health())),
+            Some(AdminHandler::Metrics) => admin::metrics(&self.handle),
+            None => Err(not_found("page", path)),
+        });
+        timer.end(&head, respond_static(&head, GET, page))
+    }
+
+    fn connect(&self, _peer: IpAddr) -> Option<ConnectionGuard> {
+        Some(ConnectionGuard::new(self.metrics.connection(), None))
+    }
+}
+
+/// Responds with a page that is ready, if the method is allowed.
+fn respond_static(head: &Parts, methods: &'static str, page: Result<Response<Body>, Problem>) -> Response<Body> {
+    let response = page.and_then(|page| match check_method(head, methods)? {
+        MethodCheck::Options => Ok(options(methods)),
+        MethodCheck::Respond => Ok(page),
+    });
+    response.unwrap_or_else(Problem::into_response)
+}
+
+/// What a request with an allowed method needs.
+enum MethodCheck {
+    /// The list of methods.
+    Options,
+    /// The resource's response.
+    Respond,
+}
+
+fn check_method(head: &Parts, methods: &'static str) -> Result<MethodCheck, Problem> {
+    match &head.method {
+        &Method::OPTIONS => Ok(MethodCheck::Options),
+        method if methods.split(", ").any(|allowed| allowed == method.as_str()) => Ok(MethodCheck::Respond),
+        _ => Err(Problem::method(methods)),
+    }
+}
+
+/// Names what does not exist, cut to a readable length.
+fn not_found(kind: &str, name: &str) -> Problem {
+    const MAX_CHARS: usize = 200;
+    let shown: String = name.chars().take(MAX_CHARS).collect();
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no {kind} {shown}{more}"))
+}
+
+/// The response to OPTIONS; a preflight for a page of the site also gets what the page can send.
+fn preflight(methods: &'static str, head: &Parts, origin: RequestOrigin) -> Response<Body> {
+    let mut response = options(methods);
+    if origin == RequestOrigin::Own && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    }
+    response
+}
+
+/// Lets pages of the site read the response, errors included. Caches must not mix responses to different origins.
+fn with_cors(mut response: Response<Body>, origin: RequestOrigin, head: &Parts) -> Response<Body> {
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
+    if origin == RequestOrigin::Own
+        && let Some(origin) = head.headers.get(ORIGIN)
+    {
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    response
+}

@@ -1,0 +1,191 @@
+//! Whether the journal takes views and the store answers.
+//!
+//! [`StoreHealth`] is how the store fails for one site. [`HealthMonitor`] is the whole process: it logs each change once,
+//! when it begins and when it ends.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::{domain::site::SiteId, journal::JournalError, store::StoreError};
+
+/// The two kinds of calls. A store may be able to read and not to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StoreCall {
+    Figures,
+    Apply,
+}
+
+/// What is wrong with the store for one site.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum StoreFault {
+    #[default]
+    None,
+    /// It may work later.
+    Unreachable,
+    /// Permanent: needs an operator.
+    Permanent,
+}
+
+impl StoreFault {
+    pub(super) fn of<T>(answer: &Result<T, StoreError>) -> Self {
+        match answer {
+            Ok(_) => Self::None,
+            Err(StoreError::Corrupt(_) | StoreError::TooMany { .. }) => Self::Permanent,
+            Err(StoreError::NotApplied(_) | StoreError::PerhapsApplied(_)) => Self::Unreachable,
+        }
+    }
+}
+
+/// A change of what is wrong with the store for one site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Transition {
+    from: StoreFault,
+    to: StoreFault,
+}
+
+/// How the last call of each kind ended, for one site.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StoreHealth {
+    figures: StoreFault,
+    apply: StoreFault,
+}
+
+impl StoreHealth {
+    /// Whether the last question for figures was answered.
+    pub(super) fn answers(self) -> bool {
+        self.figures == StoreFault::None
+    }
+
+    /// The worse of the two.
+    pub(super) fn fault(self) -> StoreFault {
+        self.figures.max(self.apply)
+    }
+
+    /// Takes in the end of a call. Returns the transition if that changes what is wrong.
+    pub(super) fn record(&mut self, call: StoreCall, fault: StoreFault) -> Option<Transition> {
+        let from = self.fault();
+        match call {
+            StoreCall::Figures => self.figures = fault,
+            StoreCall::Apply => self.apply = fault,
+        }
+        let to = self.fault();
+        (from != to).then_some(Transition { from, to })
+    }
+}
+
+/// The health of the journal and the store, for the whole process.
+#[derive(Debug)]
+pub(super) struct HealthMonitor {
+    journal_has_room: AtomicBool,
+    /// Whether applied entries were deleted before `journal.retain`, which is logged once.
+    deleted_early: AtomicBool,
+    /// For how many sites the store is unreachable.
+    unreachable: AtomicUsize,
+    /// For how many sites the store needs an operator.
+    permanent: AtomicUsize,
+    /// The error that ends the process.
+    failure: watch::Sender<Option<JournalError>>,
+}
+
+impl HealthMonitor {
+    pub(super) fn new() -> Self {
+        Self {
+            journal_has_room: AtomicBool::new(true),
+            deleted_early: AtomicBool::new(false),
+            unreachable: AtomicUsize::new(0),
+            permanent: AtomicUsize::new(0),
+            failure: watch::Sender::new(None),
+        }
+    }
+
+    /// The journal cannot be used any more: nothing is acknowledged from now on. The first error is kept.
+    pub(super) fn fail(&self, error: JournalError) {
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            failure.get_or_insert(error);
+            first
+        });
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
+    pub(super) fn failure(&self) -> watch::Receiver<Option<JournalError>> {
+        self.failure.subscribe()
+    }
+
+    pub(super) fn journal_ok(&self) -> bool {
+        self.journal_has_room.load(Ordering::Relaxed) && !self.has_failed()
+    }
+
+    pub(super) fn store_ok(&self) -> bool {
+        self.unreachable.load(Ordering::Relaxed) + self.permanent.load(Ordering::Relaxed) == 0
+    }
+
+    /// The journal takes views.
+    pub(super) fn journal_ready(&self) {
+        // Read first: this is called with every entry.
+        if !self.journal_has_room.load(Ordering::Relaxed) && !self.journal_has_room.swap(true, Ordering::Relaxed) {
+            info!("the journal has room again: views are accepted");
+        }
+    }
+
+    /// The journal refuses views.
+    pub(super) fn journal_full(&self, reason: &str) {
+        if self.journal_has_room.swap(false, Ordering::Relaxed) {
+            error!(reason, "the journal is full: views are refused until it has room");
+        }
+    }
+
+    /// Applied entries are deleted before their time, to make room.
+    pub(super) fn deletes_early(&self) {
+        if !self.deleted_early.swap(true, Ordering::Relaxed) {
+            warn!("the journal is nearly full: applied views are not kept for journal.retain; raise journal.max_bytes");
+        }
+    }
+
+    /// Logs that the store has begun or ceased to fail for a site. An outage is logged with its first and its last site, a
+    /// permanent fault with each site. `lag` returns the views in memory and the unread entries that wait for the store.
+    /// Returns whether the store has become reachable again.
+    pub(super) fn store_changed(
+        &self,
+        site: &SiteId,
+        transition: Option<Transition>,
+        error: Option<&StoreError>,
+        lag: impl FnOnce() -> (u64, u64),
+    ) -> bool {
+        let Some(Transition { from, to }) = transition else { return false };
+        let error = error.map(ToString::to_string).unwrap_or_default();
+        match to {
+            StoreFault::None => {}
+            StoreFault::Unreachable => {
+                if self.unreachable.fetch_add(1, Ordering::Relaxed) == 0 {
+                    warn!(%site, %error, "the store is unreachable: views are kept in the journal");
+                }
+            }
+            StoreFault::Permanent => {
+                self.permanent.fetch_add(1, Ordering::Relaxed);
+                error!(%site, %error, "the store cannot take this site's views: they are kept in the journal");
+            }
+        }
+        match from {
+            StoreFault::None => {}
+            StoreFault::Unreachable => {
+                if self.unreachable.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    let (views, unread_entries) = lag();
+                    info!(views, unread_entries, "the store is reachable again: waiting views are applied");
+                }
+            }
+            StoreFault::Permanent => {
+                self.permanent.fetch_sub(1, Ordering::Relaxed);
+                if to == StoreFault::None {
+                    info!(%site, "the store takes this site's views again");
+                }
+            }
+        }
+        from == StoreFault::Unreachable && to == StoreFault::None
+    }
+}

@@ -1,0 +1,65 @@
+//! The recorder's metrics that are read from its state at each scrape. The store is not asked for them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use prometheus::proto::MetricFamily;
+
+use super::{shared::Shared, site::SiteCounter};
+use crate::{
+    domain::figures::{Figure, Figures},
+    telemetry::metrics::{Kind, family},
+};
+
+/// What the state of the recorder, the journal and the store is now.
+pub(super) fn families(shared: &Shared, now: DateTime<Utc>) -> Vec<MetricFamily> {
+    let (views, seconds) = lag(shared);
+    let (journal_ok, store_ok) = (shared.health.journal_ok(), shared.health.store_ok());
+    let gauge = |name, help, value| family(Kind::Gauge, name, help, [], [([], value)]);
+    vec![
+        gauge("truycap_journal_up", "1 while the journal takes views, 0 if it had no room for the last ones.", one_if(journal_ok)),
+        gauge("truycap_store_up", "1 while the store answers, 0 if its last call failed for some site.", one_if(store_ok)),
+        gauge("truycap_store_lag_views", "Views in memory that the store has not confirmed; more may wait in the journal.", views),
+        gauge("truycap_store_lag_seconds", "The longest that a view which the store has not confirmed can have waited.", seconds),
+        outcomes(shared),
+        figures(shared, now),
+    ]
+}
+
+fn one_if(condition: bool) -> f64 {
+    f64::from(u8::from(condition))
+}
+
+/// All sites' views, and the longest wait.
+fn lag(shared: &Shared) -> (f64, f64) {
+    let sites = shared.sites.all();
+    let lags = sites.values().map(|counter| counter.lock().lag());
+    let (views, wait) = lags.fold((0, Duration::ZERO), |(views, wait), lag| (views + lag.views, wait.max(lag.wait)));
+    (views as f64, wait.as_secs_f64())
+}
+
+/// A site that was taken out of the configuration has no metrics: it would look as if it were not read any more.
+fn configured(counter: &&std::sync::Arc<SiteCounter>) -> bool {
+    counter.is_configured()
+}
+
+fn outcomes(shared: &Shared) -> MetricFamily {
+    let sites = shared.sites.all();
+    let values = sites
+        .iter()
+        .filter(|(_, counter)| configured(counter))
+        .flat_map(|(id, counter)| counter.outcomes().each().map(move |(outcome, views)| ([outcome.name(), id.as_str()], views as f64)));
+    family(Kind::Counter, "truycap_views_total", "Views since the start, by outcome.", ["outcome", "site"], values)
+}
+
+/// The figures of each site, if they are known.
+fn figures(shared: &Shared, now: DateTime<Utc>) -> MetricFamily {
+    let named = |figures: Figures| Figure::ALL.map(|figure| (figure, figures[figure]));
+    let sites = shared.sites.all();
+    let values = sites.iter().filter(|(_, counter)| configured(counter)).flat_map(|(id, counter)| {
+        let today = counter.site().day(now);
+        let figures = counter.lock().state.site(today);
+        figures.map(named).into_iter().flatten().map(move |(figure, views)| ([figure.name(), id.as_str()], views as f64))
+    });
+    family(Kind::Gauge, "truycap_site_views", "The figures of each site, as its box shows them.", ["figure", "site"], values)
+}

@@ -1,0 +1,403 @@
+//! The sites: one stable [`SiteCounter`] for each, with its state behind a lock and the requests that wait for the store.
+//!
+//! A counter lives as long as the process. A site that is taken out of the configuration still gets what was
+//! acknowledged, and goes on where it was if it comes back.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    freshness::{Freshness, Moment, STORE_WAIT},
+    health::{StoreCall, StoreFault, StoreHealth, Transition},
+    state::{MemoryBudget, OffsetChange, State},
+};
+use crate::{
+    domain::{
+        article::ArticleId,
+        clock::Clock,
+        counts::DayViews,
+        figures::Figures,
+        outcome::{Outcome, OutcomeCounts},
+        producer::Seq,
+        site::{Rules, Site, SiteId},
+    },
+    store::{Applied, MAX_ARTICLES, Snapshot, StoreError},
+};
+
+/// The most articles that can wait to be read from the store.
+const MAX_WANTED: usize = 10 * MAX_ARTICLES;
+
+/// The figures of a site and of some of its articles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The site's figures; `None` if the store is unreachable and they are not known.
+    pub site: Option<Figures>,
+    /// The articles whose figures are known, in the order requested.
+    pub articles: Vec<(ArticleId, Figures)>,
+    /// The last moment at which the figures are known to be in step with the store: now, unless they are stale.
+    pub as_of: DateTime<Utc>,
+    /// Whether views that other instances counted lately may be missing.
+    pub stale: bool,
+}
+
+/// One site being counted; obtained from [`Handle::site`](super::Handle::site).
+#[derive(Debug)]
+pub struct SiteCounter {
+    /// How the site is configured. A reload swaps it.
+    site: ArcSwap<Site>,
+    /// Whether it is configured. If not, it is here only until the store has its views.
+    configured: AtomicBool,
+    /// A plain mutex, because it is held for a few look-ups and additions and never across an await.
+    inner: Mutex<Inner>,
+    /// Wakes the site's flusher.
+    pub(super) wake: Notify,
+    /// Wakes the requests that wait for the store, when it has answered or failed.
+    answered: Notify,
+    outcomes: OutcomeCounts,
+}
+
+/// What the mutex guards.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) state: State,
+    freshness: Freshness,
+    health: StoreHealth,
+    /// Articles whose figures are requested and not known.
+    wanted: HashSet<ArticleId>,
+    /// No view that waits for the store has waited for longer than since then.
+    waiting_since: Instant,
+}
+
+/// What waits for the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lag {
+    /// How many views in memory.
+    pub(super) views: u64,
+    /// The longest that one of them can have waited; zero if none waits.
+    pub(super) wait: Duration,
+}
+
+/// What a look-up of figures finds.
+enum LookUp {
+    /// All that was requested, or all that can be known now.
+    Done(Answer),
+    /// What is known while the store is asked for the rest.
+    Partly(Answer),
+}
+
+impl SiteCounter {
+    fn new(site: Arc<Site>, configured: bool, head: Seq, budget: MemoryBudget) -> Self {
+        let inner = Inner {
+            state: State::new(head, budget),
+            freshness: Freshness::new(Instant::now()),
+            health: StoreHealth::default(),
+            wanted: HashSet::new(),
+            waiting_since: Instant::now(),
+        };
+        Self {
+            site: ArcSwap::new(site),
+            configured: AtomicBool::new(configured),
+            inner: Mutex::new(inner),
+            wake: Notify::new(),
+            answered: Notify::new(),
+            outcomes: OutcomeCounts::default(),
+        }
+    }
+
+    /// The site as it is configured now.
+    #[must_use]
+    pub fn site(&self) -> Arc<Site> {
+        self.site.load_full()
+    }
+
+    pub(super) fn is_configured(&self) -> bool {
+        self.configured.load(Ordering::Relaxed)
+    }
+
+    /// Counts one view with an outcome other than `counted`.
+    pub fn note(&self, outcome: Outcome) {
+        self.outcomes.add(outcome, 1);
+    }
+
+    pub(super) fn outcomes(&self) -> &OutcomeCounts {
+        &self.outcomes
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
+    }
+
+    /// The figures of the site and of articles. Waits up to [`STORE_WAIT`] if the store must be asked.
+    pub(super) async fn figures(&self, clock: &Clock, articles: &[ArticleId]) -> Answer {
+        // The day is computed at each look-up: an answer that comes after midnight says nothing of the day before.
+        let look_up = || {
+            let now = clock.now();
+            let today = self.site.load().day(now);
+            self.lock().look_up(now, today, articles)
+        };
+        // Nearly always no request has to wait.
+        if let LookUp::Done(answer) = look_up() {
+            return answer;
+        }
+        let deadline = Instant::now() + STORE_WAIT;
+        loop {
+            let mut answered = std::pin::pin!(self.answered.notified());
+            // Registered before the look-up, so that an answer in between is not missed.
+            answered.as_mut().enable();
+            let known = match look_up() {
+                LookUp::Done(answer) => return answer,
+                LookUp::Partly(answer) => answer,
+            };
+            self.wake.notify_one();
+            if tokio::time::timeout_at(deadline, answered).await.is_err() {
+                return known;
+            }
+        }
+    }
+
+    /// Asks the store again although figures are not requested.
+    pub(super) fn recheck(&self) {
+        self.lock().freshness.request();
+        self.wake.notify_one();
+    }
+
+    /// Lets all waiting requests look again.
+    pub(super) fn notify_waiters(&self) {
+        self.answered.notify_waiters();
+    }
+
+    /// Takes in the views of an entry that has become durable.
+    pub(super) fn committed<'a>(&self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) {
+        self.outcomes.add(Outcome::Counted, days.clone().map(|(_, sum)| sum.views).sum());
+        if self.lock().committed(seq, days) {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl Inner {
+    fn look_up(&mut self, now: DateTime<Utc>, today: NaiveDate, articles: &[ArticleId]) -> LookUp {
+        let site = self.state.site(today);
+        let mut known = Vec::with_capacity(articles.len());
+        let mut missing = Vec::new();
+        for article in articles {
+            match self.state.article(today, article) {
+                Some(figures) => known.push((article.clone(), figures)),
+                None => missing.push(article.clone()),
+            }
+        }
+        self.freshness.request();
+        let instant = Instant::now();
+        let answers = self.health.answers();
+        let fresh = answers && !self.state.is_behind() && self.freshness.is_fresh(instant);
+        if fresh && site.is_some() && missing.is_empty() {
+            return LookUp::Done(Answer { site, articles: known, as_of: now, stale: false });
+        }
+        let as_of = self.freshness.as_of().unwrap_or(now);
+        let answer = Answer { site, articles: known, as_of, stale: true };
+        if !answers || self.freshness.is_stuck(instant) || self.wanted.len() + missing.len() > MAX_WANTED {
+            return LookUp::Done(answer);
+        }
+        self.wanted.extend(missing);
+        LookUp::Partly(answer)
+    }
+
+    /// The articles to ask the store for now; `None` if it need not be asked.
+    pub(super) fn next_question(&mut self) -> Option<Vec<ArticleId>> {
+        let now = Instant::now();
+        let reread = self.freshness.must_reread(now);
+        let old = reread || !self.state.is_known() || self.freshness.is_old(now, self.state.unapplied());
+        if self.wanted.is_empty() && self.state.offset().is_some() && !(self.freshness.is_requested() && old) {
+            return None;
+        }
+        if reread {
+            self.state.forget_articles();
+            self.freshness.reread(now);
+        }
+        let articles: Vec<_> = self.wanted.iter().take(MAX_ARTICLES).cloned().collect();
+        for article in &articles {
+            self.wanted.remove(article);
+        }
+        self.freshness.question(!self.wanted.is_empty());
+        Some(articles)
+    }
+
+    /// When the store should be asked again, if figures are requested.
+    pub(super) fn refresh_at(&self) -> Option<Instant> {
+        self.freshness.refresh_at(Instant::now(), self.state.unapplied())
+    }
+
+    /// When the store last confirmed its offset.
+    pub(super) fn last_answered(&self) -> Option<Instant> {
+        self.freshness.last_answered()
+    }
+
+    /// Whether the last call of the store failed.
+    pub(super) fn is_store_down(&self) -> bool {
+        self.health.fault() != StoreFault::None
+    }
+
+    /// A call of the store begins.
+    pub(super) fn call_began(&mut self) {
+        self.freshness.call_began(Instant::now());
+    }
+
+    /// The store has answered or failed. Returns the transition if that changes what is wrong with the store.
+    pub(super) fn call_ended<T>(&mut self, call: StoreCall, answer: &Result<T, StoreError>) -> Option<Transition> {
+        self.freshness.call_ended(answer.is_ok());
+        if answer.is_err() {
+            self.wanted.clear();
+        }
+        self.health.record(call, StoreFault::of(answer))
+    }
+
+    /// A failed apply can turn out to have worked. Returns the transition if that changes what is wrong with the store.
+    pub(super) fn settle_apply(&mut self) -> Option<Transition> {
+        if self.state.is_applying() { None } else { self.health.record(StoreCall::Apply, StoreFault::None) }
+    }
+
+    /// Takes in views that have become durable in entry `seq`. True if nothing waited to be applied before.
+    fn committed<'a>(&mut self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) -> bool {
+        let first = self.state.committed(seq, days);
+        if first {
+            self.waiting_since = Instant::now();
+        }
+        first
+    }
+
+    /// Takes in the store's answer to an apply that began at `began`, on the site's day `day`.
+    pub(super) fn applied(&mut self, began: Moment, day: NaiveDate, flush_interval: Duration, answer: Applied) -> Option<OffsetChange> {
+        let change = self.follow(|state| state.applied(answer));
+        let alone = self.health.answers() && matches!(answer, Applied::Done(others) if self.state.is_alone(others));
+        self.freshness.applied(began, Instant::now(), day, alone, flush_interval);
+        change
+    }
+
+    /// Takes in figures for which the store was asked at `asked`, on the site's day `today`.
+    pub(super) fn answered(
+        &mut self,
+        asked: Moment,
+        today: NaiveDate,
+        articles: &[ArticleId],
+        snapshot: &Snapshot,
+    ) -> Option<OffsetChange> {
+        self.freshness.answered(asked, today);
+        self.follow(|state| state.answered(today, articles, snapshot))
+    }
+
+    /// Takes in an answer of the store, and since when the views that are left have waited.
+    fn follow(&mut self, change: impl FnOnce(&mut State) -> Option<OffsetChange>) -> Option<OffsetChange> {
+        let was_applying = self.state.is_applying();
+        let change = change(&mut self.state);
+        if change.is_some() {
+            self.waiting_since = Instant::now();
+        } else if was_applying && !self.state.is_backlogged() {
+            // What is left came after the call that has just ended began.
+            self.waiting_since = self.freshness.last_answered().unwrap_or_else(Instant::now);
+        }
+        change
+    }
+
+    /// What waits for the store now.
+    pub(super) fn lag(&self) -> Lag {
+        let wait = if self.state.unapplied() { self.waiting_since.elapsed() } else { Duration::ZERO };
+        Lag { views: self.state.lag_views(), wait }
+    }
+}
+
+/// All sites: those that are configured, those that were, and those that have views in the journal.
+#[derive(Debug)]
+pub(super) struct Sites {
+    /// Replaced as a whole when a site is added. Only the recorder's owner does that.
+    counters: ArcSwap<BTreeMap<SiteId, Arc<SiteCounter>>>,
+    /// The most sums of one apply.
+    apply_sums: usize,
+}
+
+impl Sites {
+    /// The sites at the start: those configured, and those that the journal still holds views of. Its last entry is `head`.
+    pub(super) fn new(configured: Vec<Site>, journaled: Vec<SiteId>, head: Seq, apply_sums: usize) -> Self {
+        let sites = Self { counters: ArcSwap::default(), apply_sums };
+        let configured: Vec<_> = configured.into_iter().map(|site| (site, true)).collect();
+        let known: HashSet<_> = configured.iter().map(|(site, _)| site.id.clone()).collect();
+        // The days of a site that is no longer configured are in the journal already, so its time zone does not matter.
+        let left = journaled.into_iter().filter(|id| !known.contains(id));
+        let left = left.map(|id| (Site { id, origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() }, false));
+        let left: Vec<_> = left.collect();
+        sites.add(configured.into_iter().chain(left).collect(), head);
+        sites
+    }
+
+    /// All sites, in the order of their ids.
+    pub(super) fn all(&self) -> Arc<BTreeMap<SiteId, Arc<SiteCounter>>> {
+        self.counters.load_full()
+    }
+
+    /// The configured site with that id.
+    pub(super) fn find(&self, id: &str) -> Option<Arc<SiteCounter>> {
+        self.counters.load().get(id).filter(|counter| counter.is_configured()).cloned()
+    }
+
+    /// Counts these sites from now on, and no others. Returns those that are new; the journal's last entry is `head`.
+    pub(super) fn configure(&self, sites: Vec<Site>, head: Seq) -> Vec<Arc<SiteCounter>> {
+        let known = self.all();
+        let listed: HashSet<_> = sites.iter().map(|site| site.id.clone()).collect();
+        for (id, counter) in &*known {
+            counter.configured.store(listed.contains(id), Ordering::Relaxed);
+        }
+        let mut new = Vec::new();
+        for site in sites {
+            match known.get(&site.id) {
+                Some(counter) => counter.site.store(Arc::new(site)),
+                None => new.push((site, true)),
+            }
+        }
+        self.add(new, head)
+    }
+
+    /// Adds sites, and shares the memory among all of them.
+    fn add(&self, new: Vec<(Site, bool)>, head: Seq) -> Vec<Arc<SiteCounter>> {
+        let mut counters = BTreeMap::clone(&self.all());
+        let configured = counters.values().filter(|counter| counter.is_configured()).count();
+        let budget = MemoryBudget::per_site(configured + new.len(), self.apply_sums);
+        for counter in counters.values() {
+            // A site that is not configured is not requested, and needs little.
+            let budget = if counter.is_configured() { budget } else { MemoryBudget::per_site(usize::MAX, self.apply_sums) };
+            counter.lock().state.set_budget(budget);
+        }
+        let new = new.into_iter().map(|(site, configured)| Arc::new(SiteCounter::new(Arc::new(site), configured, head, budget)));
+        let new: Vec<_> = new.collect();
+        counters.extend(new.iter().map(|counter| (counter.site().id.clone(), Arc::clone(counter))));
+        self.counters.store(Arc::new(counters));
+        new
+    }
+
+    /// How many views wait in memory, and how many entries of the journal must still be read.
+    pub(super) fn lag(&self) -> (u64, u64) {
+        self.all().values().fold((0, 0), |(views, unread), counter| {
+            let inner = counter.lock();
+            (views + inner.state.lag_views(), unread.max(inner.state.unread()))
+        })
+    }
+
+    /// The sites whose last views the store lacks.
+    pub(super) fn waiting(&self) -> Vec<SiteId> {
+        let waits = |counter: &SiteCounter| {
+            let inner = counter.lock();
+            inner.state.offset().is_none() || inner.state.unapplied()
+        };
+        self.all().iter().filter(|(_, counter)| waits(counter)).map(|(id, _)| id.clone()).collect()
+    }
+}

@@ -1,0 +1,31 @@
+//! What an error of SQLite means to the caller of the store.
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::store::StoreError;
+
+/// Classifies an error of a single statement, or of a transaction before its commit: in both cases nothing was changed.
+pub(super) fn store_error(e: Error) -> StoreError {
+    match e {
+        Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) | Error::InvalidColumnType(..) | Error::Utf8Error(..) => {
+            StoreError::Corrupt(e.to_string())
+        }
+        _ if matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) => {
+            StoreError::Corrupt(e.to_string())
+        }
+        _ => StoreError::NotApplied(e.to_string()),
+    }
+}
+
+/// Classifies an error of a commit: the data can have reached the disk nevertheless.
+pub(super) fn commit_error(e: Error) -> StoreError {
+    match store_error(e) {
+        StoreError::NotApplied(reason) => StoreError::PerhapsApplied(reason),
+        other => other,
+    }
+}
+
+/// The error of every call after the store was closed.
+pub(super) fn closed() -> StoreError {
+    StoreError::NotApplied("it is closed".into())
+}

@@ -1,0 +1,96 @@
+//! What lies between the service and Redis: a wire that is cut, stalls or delivers late, and a server that says no.
+//!
+//! - `proxy`: a wire that breaks where it is told to
+//! - `cuts`, `stale`, `storm`: what breaks on it
+//! - `refusals`, `cluster`: what real servers answer instead of doing it
+//! - `rights`: users who may not do everything
+//! - `tls`: the binary, encrypted
+//! - `waiting`: answers that are lost where applies wait for replicas
+
+mod cluster;
+mod cuts;
+mod proxy;
+mod refusals;
+mod rights;
+mod stale;
+mod storm;
+mod tls;
+mod waiting;
+
+use truycap_test_support::{process, redis_server, redis_store};
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, time::Instant};
+use truycap::{
+    domain::{
+        article::ArticleId,
+        counts::Deltas,
+        producer::{ProducerId, Seq},
+        site::SiteId,
+    },
+    store::{Applied, Row, Snapshot, Store, StoreError, redis::RedisStore},
+};
+
+const MINE: ProducerId = ProducerId(1);
+
+/// What each step counts.
+const STEP: [(&str, &str, u64); 6] =
+    [("2099-01-01", "", 3), ("2099-01-01", "/a", 1), ("2099-01-01", "/b", 2), ("total", "", 3), ("total", "/a", 1), ("total", "/b", 2)];
+
+fn site() -> SiteId {
+    SiteId::parse("portal").unwrap()
+}
+
+/// Applies one step, from an offset to the next.
+async fn apply(store: &RedisStore, from: Seq) -> Result<Applied, StoreError> {
+    let mut deltas = Deltas::default();
+    for (bucket, id, views) in STEP {
+        deltas.add(bucket.parse().unwrap(), (!id.is_empty()).then(|| ArticleId::parse(id).unwrap()), views);
+    }
+    store.apply(&site(), MINE, from, from + 1, Arc::new(deltas)).await
+}
+
+/// Asks for the figures of the site and of both articles.
+async fn figures(store: &RedisStore) -> Result<Snapshot, StoreError> {
+    let articles = ["/a", "/b"].map(|id| ArticleId::parse(id).unwrap());
+    store.figures(&site(), MINE, "2099-01-01".parse().unwrap(), &articles).await
+}
+
+/// How many steps the store holds: by its offset, and all counters say the same.
+async fn steps(store: &RedisStore) -> Seq {
+    let offset = figures(store).await.unwrap().offset;
+    let counted: Vec<_> = STEP.iter().map(|(bucket, id, views)| ((*bucket).to_owned(), (*id).to_owned(), views * offset)).collect();
+    let expected = if offset == 0 { Vec::new() } else { counted };
+    let found = export(store).await.into_iter();
+    let found: Vec<_> =
+        found.map(|(bucket, id, views)| (bucket.to_string(), id.map_or_else(String::new, |id| id.to_string()), views)).collect();
+    assert_eq!(found, expected, "the counters are not those of offset {offset}");
+    offset
+}
+
+async fn export(store: &RedisStore) -> Vec<Row> {
+    // More than any test here counts.
+    let (sender, mut receiver) = mpsc::channel(1000);
+    store.export(&site(), sender).await.unwrap();
+    std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+}
+
+/// Asks until there is an answer. What a question is refused with is never in doubt.
+async fn answered<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                assert!(matches!(error, StoreError::NotApplied(_)), "{what}: {error}");
+                assert!(Instant::now() < deadline, "{what}: {error}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+fn is_in_doubt(answer: &Result<Applied, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::PerhapsApplied(_)))
+}

@@ -1,0 +1,82 @@
+//! Users who may not do everything.
+
+use truycap::store::{Applied, SharedVisitors, Store, VisitorCounts};
+
+use super::{apply, figures, redis_server::Server, redis_store::open, site, steps};
+
+/// What `docs/configuration.md` says a user needs, for keys that begin with `p`.
+const RIGHTS: &str = "~p:* +@read +@write +@transaction +@scripting +@connection -@dangerous +info +config|get";
+
+/// A server with a user of these rights, and the URL by which it logs in.
+fn with_user(options: &[&str], rights: &str) -> (Server, String) {
+    let server = Server::start(options);
+    let mut cmd = redis::cmd("ACL");
+    cmd.arg("SETUSER").arg("counter").arg("on").arg(">hunter2").arg(rights.split(' ').collect::<Vec<_>>());
+    cmd.exec(&mut server.raw()).unwrap();
+    let url = format!("{}?user=counter&pass=hunter2", server.url());
+    (server, url)
+}
+
+/// What the operator's handbook names one by one.
+fn handbook() -> String {
+    let text = include_str!("../../../docs/operations.md");
+    let (_, rights) = text.split_once("resetchannels ").unwrap();
+    let (rights, _) = rights.split_once("TRUYCAP_").unwrap();
+    let words = rights.split_whitespace().filter(|word| *word != "\\").map(|word| word.trim_matches('\''));
+    ["~p:*"].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn a_user_with_the_rights_that_the_documents_name_may_do_everything() {
+    for rights in [RIGHTS.to_owned(), handbook()] {
+        may_do_everything(&rights).await;
+    }
+}
+
+async fn may_do_everything(rights: &str) {
+    let (server, url) = with_user(&["--appendonly", "yes"], rights);
+    let store = open(&url, "p");
+    for from in 0..3 {
+        assert_eq!(apply(&store, from).await, Ok(Applied::Done(0)));
+    }
+    assert_eq!(steps(&store).await, 3);
+    assert_eq!(figures(&store).await.unwrap(), figures(&server.store("p")).await.unwrap());
+    assert_eq!(store.top(&site(), "total".parse().unwrap(), 1).await.unwrap().len(), 1);
+    assert_eq!(store.history(&site(), None, &["total".parse().unwrap()]).await, Ok(vec![9]));
+    let today = "2026-11-23".parse().unwrap();
+    assert_eq!(store.key(&site(), today, [1; 16]).await, Ok([1; 16]));
+    assert_eq!(store.count(&site(), today, 1, &[[1; 16]]).await, Ok(VisitorCounts { online: 1, today: 1 }));
+    assert_eq!(store.advice().await, Ok(vec![]));
+    // Nobody else's keys.
+    let elsewhere = apply(&open(&url, "q"), 0).await;
+    assert!(format!("{elsewhere:?}").contains("may not do this"), "{elsewhere:?}");
+}
+
+#[tokio::test]
+async fn a_server_or_a_user_without_scripts_gets_advice() {
+    let rights = |missing: &str| format!("~* +@all {missing}");
+    let without = [
+        (vec![], rights("-evalsha"), vec!["EVALSHA"]),
+        (vec![], rights("-eval"), vec!["EVAL"]),
+        (vec![], rights("-@scripting"), vec!["EVALSHA", "EVAL"]),
+        (vec!["--rename-command", "EVAL", ""], rights("+@all"), vec!["EVAL"]),
+    ];
+    for (options, rights, missing) in without {
+        let options: Vec<&str> = [vec!["--appendonly", "yes"], options].concat();
+        let (_server, url) = with_user(&options, &rights);
+        let advice = open(&url, "p").advice().await.unwrap();
+        assert_eq!(advice.len(), missing.len(), "{rights}: {advice:?}");
+        for (sentence, command) in advice.iter().zip(missing) {
+            assert!(sentence.contains(&format!("allow {command} (")), "{rights}: {sentence}");
+        }
+    }
+}
+
+/// Hosted servers hide how they are set up, and that is no reason to be told nothing.
+#[tokio::test]
+async fn a_server_that_tells_nothing_about_itself_can_be_used() {
+    let (_server, url) = with_user(&[], "~* +@all -info -config");
+    let store = open(&url, "p");
+    assert_eq!(store.advice().await, Ok(vec![]));
+    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
+}

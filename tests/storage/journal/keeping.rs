@@ -1,0 +1,280 @@
+//! What was acknowledged is kept, until a trim lets it go.
+
+use std::{collections::BTreeMap, fs, sync::Arc};
+
+use truycap::{
+    domain::producer::{ProducerId, Seq},
+    journal::{
+        Journal, JournalError, Replay,
+        sqlite::{Config, OpenError, SqliteJournal},
+    },
+};
+
+use super::support::{MIB, Place, at, copy, day, entry, fill, numbered, read_all, site, sum_of_a, sums, trim};
+
+#[tokio::test]
+async fn an_entry_is_numbered_from_one_and_there_again_after_a_restart() {
+    let place = Place::new();
+    let journal = place.open();
+    assert_eq!(journal.head_at_open(), 0);
+    fill(&journal, 1..=25).await;
+    drop(journal);
+
+    let journal = place.open();
+    assert_eq!(journal.head_at_open(), 25);
+    assert_eq!(read_all(&journal, "a", 0).await.unwrap(), sum_of_a(1..=25));
+    assert_eq!(read_all(&journal, "a", 20).await.unwrap(), sum_of_a(21..=25));
+    assert_eq!(journal.append(numbered(26)).await, Ok(26));
+}
+
+#[tokio::test]
+async fn a_read_sums_one_site_by_its_days() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.append(entry(at(0), &[("a", 1, 2, &[("/x", 3)]), ("a", 2, 1, &[]), ("b", 1, 9, &[])])).await.unwrap();
+    journal.append(entry(at(0), &[("a", 2, 0, &[("/x", 1), ("/y", 4)])])).await.unwrap();
+    let days = BTreeMap::from([(day(1), sums(2, &[("/x", 3)])), (day(2), sums(1, &[("/x", 1), ("/y", 4)]))]);
+    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await, Ok(Replay { to: 2, days, missing: None }));
+    assert_eq!(journal.read(&site("c"), 0, Seq::MAX).await, Ok(Replay { to: 2, ..Replay::default() }));
+}
+
+#[tokio::test]
+async fn a_read_after_the_last_entry_or_beyond_it_finds_nothing() {
+    let place = Place::filled(3).await;
+    let journal = place.open();
+    for after in [3, 4, u64::MAX] {
+        assert_eq!(journal.read(&site("a"), after, Seq::MAX).await, Ok(Replay { to: 3, ..Replay::default() }));
+    }
+}
+
+#[tokio::test]
+async fn a_read_is_bounded_and_goes_on_where_it_stopped() {
+    let place = Place::filled(1100).await;
+    let journal = place.open();
+    let first = journal.read(&site("a"), 0, Seq::MAX).await.unwrap();
+    assert_eq!(first.to, 1024);
+    assert_eq!(journal.read(&site("a"), 3, 7).await.unwrap().days, sum_of_a(4..=7));
+    assert_eq!(first.days, sum_of_a(1..=1024));
+    assert_eq!(read_all(&journal, "a", 0).await.unwrap(), sum_of_a(1..=1100));
+
+    // By bytes too: each of these is more than 2 MiB.
+    let place = Place::new();
+    let journal = place.open();
+    let articles: Vec<_> = (0..10_000).map(|i| format!("/{i:0>250}")).collect();
+    let articles: Vec<_> = articles.iter().map(|article| (article.as_str(), 1)).collect();
+    for _ in 0..3 {
+        journal.append(entry(at(0), &[("a", 1, 0, &articles)])).await.unwrap();
+    }
+    assert_eq!(journal.read(&site("b"), 0, Seq::MAX).await.unwrap().to, 2);
+    // And by what it finds: each of these has more articles than one apply takes.
+    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to, 1);
+    assert_eq!(journal.read(&site("a"), 2, Seq::MAX).await.unwrap().days[&day(1)].views, 10_000);
+}
+
+#[tokio::test]
+async fn calls_are_carried_out_in_the_order_of_their_calling() {
+    let place = Place::new();
+    let journal = place.open();
+    let a = site("a");
+    // Each is polled before the next, and none waits for the one before.
+    let (first, read, second) =
+        tokio::join!(biased; journal.append(numbered(1)), journal.read(&a, 0, Seq::MAX), journal.append(numbered(2)));
+    assert_eq!(second, Ok(2));
+    assert_eq!(read.unwrap().to, 1);
+    assert_eq!(first, Ok(1));
+}
+
+#[tokio::test]
+async fn a_closed_journal_has_done_what_was_called_and_refuses_more() {
+    let place = Place::new();
+    let journal = Arc::new(place.open());
+    let appending = Arc::clone(&journal);
+    let called = tokio::spawn(async move { appending.append(numbered(1)).await });
+    tokio::task::yield_now().await;
+    assert_eq!(journal.close(), Ok(()));
+    assert_eq!(journal.close(), Ok(()));
+    assert_eq!(called.await.unwrap(), Ok(1));
+    assert!(matches!(journal.append(numbered(2)).await, Err(JournalError::Failed(_))));
+    assert_eq!(fs::metadata(place.wal()).unwrap().len(), 0, "everything is in the one file");
+    assert_eq!(place.open().head_at_open(), 1);
+}
+
+#[test]
+fn a_journal_keeps_its_producer_and_no_two_share_one() {
+    let (one, two) = (Place::new(), Place::new());
+    let id = one.open().producer();
+    assert_eq!(one.open().producer(), id);
+    assert_ne!(two.open().producer(), id);
+    assert_ne!(id, ProducerId(0));
+}
+
+#[test]
+fn the_directories_above_a_journal_are_made() {
+    let place = Place::new();
+    let path = place.path().with_file_name("x").join("y").join("journal.db");
+    SqliteJournal::open(Config { path: path.clone(), max_bytes: MIB }).unwrap();
+    assert!(path.exists());
+}
+
+#[tokio::test]
+async fn a_journal_is_held_by_one_at_a_time() {
+    let place = Place::new();
+    let journal = place.open();
+    let error = place.try_open().unwrap_err();
+    assert_eq!(error, OpenError::InUse(place.path()));
+    assert!(error.to_string().contains("is held by another process"), "{error}");
+    // Nor may the refused opening have cost the first its lock, or its work.
+    assert_eq!(place.try_open().unwrap_err(), OpenError::InUse(place.path()));
+    fill(&journal, 1..=2).await;
+    drop(journal);
+    assert_eq!(place.open().head_at_open(), 2);
+}
+
+/// A crash leaves the file and some beginning of the log; the entries that were synced by then are in that beginning.
+#[tokio::test]
+async fn a_log_torn_anywhere_holds_every_entry_synced_before() {
+    let place = Place::filled(5).await;
+    let journal = place.open();
+    // (length of the log, entries that were acknowledged by then)
+    let mut acknowledged = vec![(0, 5)];
+    for seq in 6..=40 {
+        fill(&journal, [seq]).await;
+        acknowledged.push((fs::metadata(place.wal()).unwrap().len(), seq));
+    }
+    let torn = Place::new();
+    let whole = fs::read(place.wal()).unwrap();
+    for length in (0..=whole.len()).step_by(1733).chain([whole.len() - 1, whole.len()]) {
+        copy(&place.path(), &torn.path());
+        fs::write(torn.wal(), &whole[..length]).unwrap();
+        let held = acknowledged.iter().rev().find(|(log, _)| *log <= length as u64).unwrap().1;
+        let journal = torn.open();
+        assert_eq!(journal.head_at_open(), held, "log of {length} bytes");
+        assert_eq!(read_all(&journal, "a", 0).await.unwrap(), sum_of_a(1..=held));
+        assert_eq!(journal.append(numbered(held + 1)).await, Ok(held + 1));
+    }
+}
+
+/// Without copying it would be 9 MB.
+#[tokio::test]
+async fn the_log_is_copied_into_the_file_and_stays_small() {
+    let place = Place::new();
+    let journal = place.open();
+    fill(&journal, 1..=2200).await;
+    let (log, file) = (fs::metadata(place.wal()).unwrap().len(), fs::metadata(place.path()).unwrap().len());
+    assert!(log < 5 * MIB, "a log of {log} bytes");
+    assert!(file > 64 << 10, "a file of {file} bytes");
+}
+
+#[tokio::test]
+async fn a_trim_deletes_what_is_confirmed_and_old() {
+    let place = Place::filled(30).await;
+    let journal = place.open();
+    let held = async |after| journal.read(&site("a"), after, Seq::MAX).await.unwrap().missing;
+    trim(&journal, 30, 20, 10).await.unwrap();
+    assert_eq!(held(0).await, Some((1, 10)), "only those that it was told to delete");
+    trim(&journal, 30, 20, Seq::MAX).await.unwrap();
+    assert_eq!(held(0).await, Some((1, 20)), "those after upto are not confirmed");
+    assert_eq!(read_all(&journal, "a", 20).await.unwrap(), sum_of_a(21..=30));
+}
+
+#[tokio::test]
+async fn a_trim_is_bounded_and_says_that_there_is_more() {
+    let place = Place::filled(4200).await;
+    let journal = place.open();
+    assert!(trim(&journal, 4200, 4200, 100_000).await.unwrap().more);
+    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().missing, Some((1, 4096)));
+    assert!(!trim(&journal, 4200, 4200, 100_000).await.unwrap().more);
+    drop(journal);
+    // The number of the last entry outlives it.
+    let journal = place.open();
+    assert_eq!(journal.head_at_open(), 4200);
+    assert_eq!(journal.append(numbered(4201)).await, Ok(4201));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named_exactly() {
+    let place = Place::filled(30).await;
+    let journal = place.open();
+    // The last entry of `b` up to 15 is 10; `c` never had any.
+    journal.trim(vec![(site("a"), 25), (site("b"), 10)], 15, Seq::MAX).await.unwrap();
+    let missing = async |journal: &SqliteJournal, id, after| journal.read(&site(id), after, Seq::MAX).await.unwrap().missing;
+    drop(journal);
+    let journal = place.open();
+    assert_eq!(missing(&journal, "a", 0).await, Some((1, 15)));
+    assert_eq!(missing(&journal, "a", 7).await, Some((8, 15)));
+    assert_eq!(missing(&journal, "a", 14).await, Some((15, 15)));
+    assert_eq!(missing(&journal, "a", 15).await, None);
+    assert_eq!(missing(&journal, "b", 4).await, Some((5, 10)));
+    assert_eq!(missing(&journal, "b", 10).await, None);
+    assert_eq!(missing(&journal, "c", 0).await, None);
+    // What is still there is read beside what is missing.
+    assert_eq!(journal.read(&site("a"), 3, Seq::MAX).await.unwrap().days, sum_of_a(16..=30));
+}
+
+#[tokio::test]
+async fn a_trim_that_changes_nothing_writes_nothing() {
+    let place = Place::filled(10).await;
+    let journal = place.open();
+    trim(&journal, 5, 5, 2).await.unwrap();
+    let log = || fs::read(place.wal()).unwrap();
+    let before = log();
+    trim(&journal, 5, 5, 2).await.unwrap();
+    assert_eq!(log(), before);
+    trim(&journal, 6, 5, 2).await.unwrap();
+    assert_ne!(log(), before);
+}
+
+#[tokio::test]
+async fn the_sites_are_those_with_views_after_the_last_upto() {
+    let place = Place::new();
+    let journal = place.open();
+    for id in ["gone", "b", "a", "b"] {
+        journal.append(entry(at(0), &[(id, 1, 1, &[])])).await.unwrap();
+    }
+    assert_eq!(journal.sites().await.unwrap(), [site("a"), site("b"), site("gone")]);
+    journal.trim(vec![], 1, 0).await.unwrap();
+    drop(journal);
+    let journal = place.open();
+    assert_eq!(journal.sites().await.unwrap(), [site("a"), site("b")]);
+    journal.trim(vec![], 4, Seq::MAX).await.unwrap();
+    assert_eq!(journal.sites().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_site_whose_applied_views_are_kept_is_one_of_the_sites() {
+    let place = Place::new();
+    let journal = place.open();
+    for id in ["a", "b"] {
+        journal.append(entry(at(0), &[(id, 1, 1, &[])])).await.unwrap();
+    }
+    // A store that goes back lacks them again, whether the site is configured or not.
+    journal.trim(vec![(site("a"), 1), (site("b"), 2)], 2, 0).await.unwrap();
+    drop(journal);
+    let journal = place.open();
+    assert_eq!(journal.sites().await.unwrap(), [site("a"), site("b")]);
+    journal.trim(vec![], 2, 1).await.unwrap();
+    assert_eq!(journal.sites().await.unwrap(), [site("b")]);
+    journal.trim(vec![], 2, 2).await.unwrap();
+    assert_eq!(journal.sites().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_skip_gives_the_next_entry_a_later_number() {
+    let place = Place::filled(3).await;
+    let journal = place.open();
+    journal.skip(2).await.unwrap();
+    journal.skip(3).await.unwrap();
+    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to, 3, "3 has a number already");
+    journal.skip(100).await.unwrap();
+    assert_eq!(journal.append(numbered(101)).await, Ok(101));
+    let read = journal.read(&site("a"), 2, Seq::MAX).await.unwrap();
+    assert_eq!((read.to, read.missing), (101, None));
+    assert_eq!(read.days, sum_of_a([3, 101]));
+    assert_eq!(journal.read(&site("a"), 50, Seq::MAX).await.unwrap().days, sum_of_a([101]));
+    drop(journal);
+    let journal = place.open();
+    assert_eq!(journal.head_at_open(), 101);
+    trim(&journal, 101, 101, Seq::MAX).await.unwrap();
+    assert_eq!(journal.append(numbered(102)).await, Ok(102));
+    assert!(matches!(journal.skip(u64::MAX).await, Err(JournalError::Damaged(_))));
+}

@@ -1,0 +1,87 @@
+//! A journal has a greatest size, and says when it has room.
+
+use std::{fs, sync::Arc};
+
+use truycap::{
+    domain::producer::Seq,
+    journal::{
+        Entry, Journal, JournalError,
+        sqlite::{Config, SqliteJournal},
+    },
+};
+
+use super::support::{MIB, Place, at, day, entry, site, trim};
+
+/// About 20 KiB.
+fn large(seq: Seq) -> Arc<Entry> {
+    let articles: Vec<_> = (0..80).map(|i| format!("/{i:0>250}")).collect();
+    let articles: Vec<_> = articles.iter().map(|article| (article.as_str(), 1)).collect();
+    entry(at(seq.cast_signed()), &[("a", 1, 0, &articles)])
+}
+
+/// Appends until an entry is refused; returns the last that was not.
+async fn append_until_full(journal: &SqliteJournal) -> Seq {
+    let mut head = journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to;
+    loop {
+        match journal.append(large(head + 1)).await {
+            Ok(seq) => head = seq,
+            Err(JournalError::Full(_)) => return head,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_journal_refuses_entries_until_a_trim_made_room() {
+    let place = Place::new();
+    let config = Config { path: place.path(), max_bytes: 2 * MIB };
+    let journal = SqliteJournal::open(config.clone()).unwrap();
+    assert!(trim(&journal, 0, 0, 0).await.unwrap().room);
+    let head = append_until_full(&journal).await;
+    assert!((80..105).contains(&head), "{head} entries of 20 KiB in 2 MiB");
+
+    // Again and again: still full, still nothing written.
+    assert!(matches!(journal.append(large(head + 1)).await, Err(JournalError::Full(_))));
+    let usage = trim(&journal, head, head, 0).await.unwrap();
+    assert!(!usage.room && usage.bytes > 2 * MIB - 64 * 1024 && usage.bytes <= 2 * MIB, "{usage:?}");
+    let read = journal.read(&site("a"), 0, Seq::MAX).await.unwrap();
+    assert_eq!((read.to, read.days[&day(1)].views), (head, 80 * head));
+
+    // A little room is not enough to say so; half of it is.
+    assert!(!trim(&journal, head, head, 2).await.unwrap().room);
+    let usage = trim(&journal, head, head, head / 2 - 1).await.unwrap();
+    assert!(usage.room && usage.bytes < MIB + 128 * 1024, "{usage:?}");
+    assert_eq!(journal.append(large(head + 1)).await, Ok(head + 1));
+    append_until_full(&journal).await;
+    drop(journal);
+    let (file, log) = (fs::metadata(place.path()).unwrap().len(), fs::metadata(place.wal()).unwrap().len());
+    assert!(file <= 2 * MIB + 64 * 4096 && log == 0, "a file of {file} bytes, a log of {log}");
+    assert!(SqliteJournal::open(config).is_ok());
+}
+
+#[tokio::test]
+async fn a_full_journal_still_learns_what_the_store_confirmed() {
+    let place = Place::new();
+    let journal = SqliteJournal::open(Config { path: place.path(), max_bytes: MIB }).unwrap();
+    let head = append_until_full(&journal).await;
+    // More offsets than the free pages could take, and nothing old enough to make way for them.
+    let offsets: Vec<_> = (0..1000).map(|i| (site(&format!("{i:0>64}")), head)).collect();
+    assert!(!journal.trim(offsets, head, 0).await.unwrap().room);
+    assert!(matches!(journal.append(large(head + 1)).await, Err(JournalError::Full(_))));
+    // They were kept: without them nothing would be missing.
+    journal.trim(vec![], head, 9).await.unwrap();
+    assert_eq!(journal.read(&site(&format!("{:0>64}", 999)), 0, Seq::MAX).await.unwrap().missing, Some((1, 9)));
+}
+
+#[tokio::test]
+async fn a_file_larger_than_its_greatest_size_is_read_and_emptied() {
+    let place = Place::new();
+    let journal = SqliteJournal::open(Config { path: place.path(), max_bytes: 4 * MIB }).unwrap();
+    let head = append_until_full(&journal).await;
+    drop(journal);
+    let journal = SqliteJournal::open(Config { path: place.path(), max_bytes: MIB }).unwrap();
+    assert!(matches!(journal.append(large(head + 1)).await, Err(JournalError::Full(_))));
+    assert!(!trim(&journal, head, head, 0).await.unwrap().room);
+    assert!(trim(&journal, head, head, 10_000).await.unwrap().room);
+    assert_eq!(journal.append(large(head + 1)).await, Ok(head + 1));
+}

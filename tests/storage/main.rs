@@ -1,0 +1,7 @@
+//! The journal, every store, and the connection to Redis. Redis is a real server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
+
+mod connection;
+mod journal;
+mod store;

@@ -1,0 +1,29 @@
+//! Shared code of the tests and benchmarks: processes, servers, load, tallies, faults.
+//!
+//! - `faulty`: decorators by which a store and a journal fail; `memory_journal`: the model of a journal
+//! - `process`: the real binary as a process, and clients of it
+//! - `views`, `demo`: views and pages as on portals
+//! - `clock`: a fake clock; `disk`: a small file system that can be filled
+//! - `redis_server`: servers; `redis_store`: stores on them; `on_redis`: keys as an operator reads them
+//! - `sites`, `files`: the setup of a service for tests with faults, and its files with the built-in store
+//! - `load`: many views, with a tally of the answers; `counts`: the final counts, and whether they match the tally
+//! - `kill`, `together`: scenarios for a service on any store
+//! - `traces`: traces of visitors in files
+
+pub mod clock;
+pub mod counts;
+pub mod demo;
+pub mod disk;
+pub mod faulty;
+pub mod files;
+pub mod kill;
+pub mod load;
+pub mod memory_journal;
+pub mod on_redis;
+pub mod process;
+pub mod redis_server;
+pub mod redis_store;
+pub mod sites;
+pub mod together;
+pub mod traces;
+pub mod views;

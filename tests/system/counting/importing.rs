@@ -1,0 +1,88 @@
+//! Imports: each file once, also beside a serving process, beside each other, and broken off.
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    time::{Duration, Instant},
+};
+
+use super::process::{Place, eventually, wait::PATIENCE};
+
+const HEADER: &str = "site,article,period,views\n";
+
+#[test]
+fn a_file_that_is_imported_again_counts_once_and_says_so() {
+    let place = Place::new();
+    let file = place.write("a.csv", format!("{HEADER}portal,,2019-12-31,5\nportal,/tin/1,2019-12-31,3\n"));
+    assert_eq!(place.ok(&["import", &file]), format!("{file}: imported 2 rows\n"));
+    let before = place.ok(&["export"]);
+    assert!(before.contains("portal,,total,5\n") && before.contains("portal,/tin/1,total,3\n"), "{before}");
+    assert_eq!(place.ok(&["import", &file]), format!("{file}: was already imported, nothing was added\n"));
+    // The bytes count, not the name.
+    let copy = place.write("b.csv", std::fs::read(&file).unwrap());
+    assert_eq!(place.ok(&["import", &copy]), format!("{copy}: was already imported, nothing was added\n"));
+    assert_eq!(place.ok(&["export"]), before);
+}
+
+/// Views of articles and of the site, in the past; their sums: the site's, and of each of ten articles.
+fn long_file(rows: u64) -> (String, u64, [u64; 10]) {
+    let (mut text, mut site, mut articles) = (HEADER.to_owned(), 0, [0; 10]);
+    for row in 0..rows {
+        let (day, views) = (row % 28 + 1, row % 97 + 1);
+        if row % 2 == 0 {
+            writeln!(text, "portal,,2019-12-{day:02},{views}").unwrap();
+            site += views;
+        } else {
+            let article = row / 2 % 10;
+            writeln!(text, "portal,/tin/{article},2019-11-{day:02},{views}").unwrap();
+            articles[article as usize] += views;
+        }
+    }
+    (text, site, articles)
+}
+
+#[test]
+fn an_import_beside_a_serving_process_adds_exactly_and_shows_at_once() {
+    let place = Place::new();
+    let service = place.start();
+    let (text, site, articles) = long_file(8000);
+    let file = place.write("long.csv", text);
+    let done = AtomicBool::new(false);
+    // Some of what is counted live has an article, which the file has too, and some has none.
+    let send = &|thread: u64| {
+        let (mut client, mut sent) = (service.client(), [0_u64; 11]);
+        // Where the test fails meanwhile, nobody says that it is done.
+        let deadline = Instant::now() + 2 * PATIENCE;
+        while !done.load(SeqCst) && Instant::now() < deadline {
+            let article = (sent.iter().sum::<u64>() + thread) % 11;
+            client.count("portal", &if article < 10 { format!("/tin/{article}") } else { String::new() });
+            sent[article as usize] += 1;
+        }
+        sent
+    };
+    let sent = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || send(thread))).collect();
+        let told = place.run(&["import", &file]);
+        let imported = Instant::now();
+        eventually("the imported views in the site's figures", || (service.site("portal")[0] >= site).then_some(()));
+        eventually("and in an article's", || (service.article("portal", "/tin/3")[0] >= articles[3]).then_some(()));
+        let shown = imported.elapsed();
+        done.store(true, SeqCst);
+        let sent = threads.into_iter().map(|thread| thread.join().unwrap()).reduce(|a, b| std::array::from_fn(|i| a[i] + b[i])).unwrap();
+        assert_eq!((told.code, told.out, told.err), (Some(0), format!("{file}: imported 8000 rows\n"), String::new()));
+        eprintln!("imported counts showed after {shown:?}");
+        assert!(shown < Duration::from_secs(5), "imported counts showed after {shown:?}");
+        sent
+    });
+    let live: u64 = sent.iter().sum();
+    assert!(live > 0);
+    let figures = service.site("portal");
+    assert_eq!((figures[0], figures[1] + figures[2]), (site + live, live));
+    for (article, imported) in articles.iter().enumerate() {
+        assert_eq!(service.article("portal", &format!("/tin/{article}"))[0], imported + sent[article], "/tin/{article}");
+    }
+    eventually("all of it in the store", || {
+        let article = |i: usize| place.figures(&["portal", "--article", &format!("/tin/{i}")])[0] == articles[i] + sent[i];
+        (place.figures(&["portal"]) == figures && (0..10).all(article)).then_some(())
+    });
+}

@@ -1,0 +1,76 @@
+//! The dashboard for Grafana.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{
+    file,
+    load::{Load, pages},
+    process::wait::within,
+    prometheus::Prometheus,
+    rules::{documented, metrics, table},
+    sites::sites,
+};
+
+fn dashboard() -> Value {
+    serde_json::from_str(&fs::read_to_string(file("deploy/grafana/truycap.json")).unwrap()).unwrap()
+}
+
+/// Every query of a panel.
+fn queries(dashboard: &Value) -> Vec<String> {
+    let targets = dashboard["panels"].as_array().unwrap().iter().filter_map(|panel| panel["targets"].as_array());
+    targets.flatten().map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn panels_have_a_place_of_their_own_and_the_data_source_that_was_chosen() {
+    let dashboard = dashboard();
+    let (mut ids, mut taken) = (HashSet::new(), HashSet::new());
+    for panel in dashboard["panels"].as_array().unwrap() {
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{panel}");
+        let [x, y, w, h] = ["x", "y", "w", "h"].map(|part| panel["gridPos"][part].as_u64().unwrap());
+        assert!(x + w <= 24, "{panel}");
+        for place in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+            assert!(taken.insert(place), "{} lies over another one", panel["title"]);
+        }
+        let row = panel["type"] == "row";
+        assert!(row || panel["datasource"]["uid"] == "${datasource}", "{panel}");
+    }
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_that_is_documented_and_no_other() {
+    let queries = queries(&dashboard()).join("\n");
+    let used: BTreeSet<_> = metrics(&queries).into_iter().map(|metric| documented(metric).to_owned()).collect();
+    let mut table = table();
+    table.retain(|metric| metric.starts_with("truycap_") || metric.starts_with("process_"));
+    // How much of its address space a process uses tells nothing.
+    assert!(table.remove("process_virtual_memory_bytes"));
+    assert_eq!(used, table);
+}
+
+#[test]
+fn every_query_of_the_dashboard_finds_data_while_views_are_counted() {
+    let place = sites();
+    let service = place.start();
+    let load = Load::start(2, pages(3, ""), Duration::from_millis(20));
+    load.aim(Some(&service.public));
+    let prometheus = Prometheus::start(&[&service], "");
+    for query in queries(&dashboard()) {
+        let query = query.replace("$__rate_interval", "10s").replace("$site", ".*").replace("$instance", ".*");
+        assert!(!query.contains('$'), "{query}");
+        within(Duration::from_secs(60), &query, || prometheus.query(&query).into_iter().find(is_a_number));
+    }
+    load.finish();
+    service.stop();
+}
+
+/// Whether a series has a value to show: a ratio of nothing has none.
+fn is_a_number(series: &Value) -> bool {
+    series["value"][1].as_str().is_some_and(|value| value.parse().is_ok_and(f64::is_finite))
+}

@@ -1,0 +1,68 @@
+//! From the built-in store into Redis.
+
+use super::{
+    load::Tally,
+    process::{Place, child::Process, wait::PATIENCE},
+    redis_server::Server,
+    setup::{LOGGING, all_acknowledged, load, place},
+    sites::{SITES, sites},
+};
+
+/// What a portal has counted with the built-in store: its tally, its place, and a file with its export.
+fn embedded() -> (Tally, Place, String) {
+    let place = sites();
+    let service = place.start();
+    let load = load(&service, "");
+    load.wait_for(200);
+    let tally = load.finish();
+    service.stop();
+    let file = place.write("views.csv", place.ok(&["export"]));
+    (tally, place, file)
+}
+
+/// What it says of each site, and of an article of it.
+fn figures(place: &Place) -> Vec<String> {
+    SITES.into_iter().flat_map(|site| [place.ok(&["figures", site]), place.ok(&["figures", site, "--article", "/1"])]).collect()
+}
+
+#[test]
+fn what_the_built_in_store_exports_redis_takes_and_counting_goes_on() {
+    let (first, embedded, file) = embedded();
+    let server = Server::start(&[]);
+    let place = place(&server);
+    place.ok(&["import", &file]);
+    assert_eq!(place.ok(&["export"]), embedded.ok(&["export"]));
+    assert_eq!(figures(&place), figures(&embedded));
+    server.counts().fit(&first);
+    let service = place.start();
+    let load = load(&service, "");
+    load.wait_for(200);
+    let second = load.finish();
+    all_acknowledged(&second);
+    service.settle(&place, &server, &first.and(&second));
+}
+
+#[test]
+fn an_import_into_redis_may_run_while_views_are_counted_and_redis_is_killed() {
+    let (first, _embedded, file) = embedded();
+    let mut server = Server::start(&LOGGING);
+    let place = place(&server);
+    let service = place.start();
+    let load = load(&service, "");
+    load.wait_for(50);
+    let import = Process::spawn(place.command(&["import", &file]));
+    server.crash();
+    load.wait_for(50);
+    server.restart();
+    let finished = import.wait(PATIENCE);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    // Whoever is not sure does it again.
+    place.ok(&["import", &file]);
+    load.wait_for(50);
+    let second = load.finish();
+    all_acknowledged(&second);
+    let tally = first.and(&second);
+    server.wait_for("both are in Redis", &tally);
+    service.wait_for_views(&tally);
+    service.settle(&place, &server, &tally);
+}

@@ -1,0 +1,36 @@
+//! What Redis keeps of readers.
+
+use super::{
+    process::eventually,
+    redis_server::Server,
+    setup::{LOGGING, place},
+    traces::{AGENT, VISITORS, files_with},
+    views::view,
+};
+
+#[test]
+fn nothing_of_visitors_is_in_redis_but_what_means_nothing_and_expires() {
+    let server = Server::start(&LOGGING);
+    let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", visitors = true }]"#;
+    let service = place(&server).with("SITES", site).with("CLIENTS__HEADER", "x-forwarded-for").start();
+    for (visitor, _) in VISITORS {
+        let (head, body) = view("portal", "/tin/duoc-dem");
+        let named = head.replace("host: x", &format!("host: x\r\nx-forwarded-for: {visitor}")).replace("Mozilla/5.0", AGENT);
+        let mut client = service.client();
+        client.send(&(named + &body)).unwrap();
+        assert!(client.answer().unwrap().counted());
+    }
+    eventually("the readers", || (service.answer("portal", &[])["visitors"]["visitors_today"] == 2).then_some(()));
+    service.stop();
+    let _: String = server.cli("SAVE");
+    assert_ne!(files_with(&server.dir, b"/tin/duoc-dem"), [""; 0]);
+    for traces in VISITORS.map(|(_, traces)| traces).into_iter().chain([&[AGENT.as_bytes()][..]]).flatten() {
+        assert_eq!(files_with(&server.dir, traces), [""; 0], "{}", traces.escape_ascii());
+    }
+    let keys: Vec<String> = server.cli("KEYS *:visitors:*");
+    assert!(keys.len() >= 3, "{keys:?}");
+    for key in keys {
+        let seconds: i64 = server.cli(&format!("TTL {key}"));
+        assert!((1..=48 * 3600).contains(&seconds), "{key}: {seconds}");
+    }
+}

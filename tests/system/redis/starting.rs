@@ -1,0 +1,40 @@
+//! A service that starts while Redis is away.
+
+use super::{
+    process::eventually,
+    redis_server::Server,
+    setup::{LOGGING, all_acknowledged, load, place, waited},
+    sites::SITES,
+};
+
+#[test]
+fn what_was_counted_before_redis_was_there_is_told_and_counted_when_it_is() {
+    let mut server = Server::new(0, &LOGGING);
+    let place = place(&server);
+    let service = place.start();
+    let first = load(&service, "");
+    first.wait_for(50);
+    let mut first = first.finish();
+    for _ in 0..10 {
+        for site in SITES {
+            service.count(site, "");
+            first.acknowledge(&(site.into(), String::new()));
+        }
+    }
+    service.process.kill();
+
+    let service = place.start();
+    let load = load(&service, "");
+    service.wait_for_log(&["WARN", "the store is unreachable"]);
+    load.wait_for(50);
+    server.restart();
+    let line = eventually("it is told that Redis is there", || service.logged(&["the store is reachable again"]).pop());
+    // Of these each is an entry of its own.
+    assert!(waited(&line).1 >= 20, "{line}");
+    load.wait_for(50);
+    let second = load.finish();
+    all_acknowledged(&second);
+    let tally = first.and(&second);
+    server.wait_for("everything is in Redis", &tally);
+    service.settle(&place, &server, &tally);
+}

@@ -1,0 +1,140 @@
+//! A journal that can take no more refuses views, loses none, and goes on by itself when there is room.
+
+use std::{fs, time::Duration};
+
+use rusqlite::Connection;
+
+use super::{
+    counts::{Counts, shown_fit},
+    disk::Disk,
+    files::place,
+    load::{Load, Tally, pages},
+    process::{Place, Service, eventually, wait::within},
+};
+
+/// Waits until views are refused, and checks how.
+fn refuses(service: &Service, load: &Load) {
+    let key = ("portal".to_owned(), "/refused".to_owned());
+    let answer = eventually("views are refused", || {
+        let answer = service.client().view(&key.0, &key.1).unwrap();
+        if answer.counted() {
+            load.acknowledge(&key);
+        }
+        Some(answer).filter(|answer| answer.status != 200)
+    });
+    assert!(answer.refused(), "{answer:?}");
+    assert!(answer.head.contains("content-type: application/problem+json") && answer.head.contains("\r\nretry-after: "), "{answer:?}");
+    let ready = eventually("the service is not ready", || service.ready().filter(|ready| ready.status == 503));
+    assert_eq!(ready.json()["journal"], "full", "{ready:?}");
+}
+
+fn ready_again(service: &Service) {
+    within(Duration::from_secs(15), "the service is ready again by itself", || service.ready().filter(|ready| ready.status == 200));
+}
+
+fn load(service: &Service, ending: &str) -> Load {
+    let load = Load::start(8, pages(12, ending), Duration::ZERO);
+    load.aim(Some(&service.public));
+    load
+}
+
+fn wait_for_refusals(load: &Load) {
+    eventually("views are refused", || (load.tally().refused >= 20).then_some(()));
+}
+
+/// A service whose journal is on a small disk, with some views in it, and then no room for more.
+fn fill_a_small_disk() -> (Disk, Place, Service, Load) {
+    let place = place();
+    let mount = place.path("disk");
+    let disk = Disk::new(&mount, 8);
+    let place = disk.visible_to(place.with_journal(mount.join("journal.db")));
+    let service = place.start();
+    let load = load(&service, "");
+    load.wait_for(200);
+    disk.fill();
+    wait_for_refusals(&load);
+    (disk, place, service, load)
+}
+
+#[test]
+fn a_full_disk_refuses_views_and_takes_them_again_when_it_has_room() {
+    let (disk, place, service, load) = fill_a_small_disk();
+    load.aim(None);
+    refuses(&service, &load);
+    // What was acknowledged is shown and applied meanwhile.
+    shown_fit(&service, &load.tally(), || load.most());
+    load.aim(Some(&service.public));
+    wait_for_refusals(&load);
+    disk.empty();
+    ready_again(&service);
+    load.wait_for(200);
+    let tally = load.finish();
+    service.stop();
+    fits(&place, &tally);
+}
+
+#[test]
+fn a_service_killed_while_its_disk_is_full_starts_again_and_has_lost_nothing() {
+    let (disk, place, service, load) = fill_a_small_disk();
+    service.process.kill();
+    load.aim(None);
+    // It starts without room as well: what was counted is shown.
+    let service = place.start_unready();
+    shown_fit(&service, &load.tally(), || load.most());
+    service.process.kill();
+    disk.empty();
+    let service = place.start();
+    load.aim(Some(&service.public));
+    load.wait_for(100);
+    let tally = load.finish();
+    service.stop();
+    fits(&place, &tally);
+}
+
+/// A journal of the smallest size, and a store that a foreign transaction holds until the journal is full.
+fn fill_behind_a_locked_store(place: &Place) -> (Service, Load, Connection) {
+    let service = place.start();
+    let foreign = Connection::open(place.store()).unwrap();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let load = load(&service, &"x".repeat(240));
+    wait_for_refusals(&load);
+    load.aim(None);
+    refuses(&service, &load);
+    (service, load, foreign)
+}
+
+#[test]
+fn a_journal_at_its_greatest_size_goes_on_when_the_store_is_back() {
+    let place = place().with("JOURNAL__MAX_BYTES", "1MiB");
+    let (service, load, foreign) = fill_behind_a_locked_store(&place);
+    foreign.execute_batch("ROLLBACK").unwrap();
+    ready_again(&service);
+    load.aim(Some(&service.public));
+    load.wait_for(200);
+    let tally = load.finish();
+    service.stop();
+    fits(&place, &tally);
+    let bytes = fs::metadata(place.journal()).unwrap().len();
+    assert!(bytes <= (1 << 20) + (256 << 10), "the journal has {bytes} bytes");
+}
+
+#[test]
+fn a_service_killed_with_a_journal_at_its_greatest_size_applies_all_of_it_after_its_start() {
+    let place = place().with("JOURNAL__MAX_BYTES", "1MiB");
+    let (service, load, foreign) = fill_behind_a_locked_store(&place);
+    service.process.kill();
+    foreign.execute_batch("ROLLBACK").unwrap();
+    let service = place.start_unready();
+    ready_again(&service);
+    load.aim(Some(&service.public));
+    load.wait_for(200);
+    let tally = load.finish();
+    service.stop();
+    fits(&place, &tally);
+}
+
+fn fits(place: &Place, tally: &Tally) {
+    assert!(tally.refused > 0);
+    println!("{:?}, {} refused", tally.all(), tally.refused);
+    Counts::exported(place).fit(tally);
+}

@@ -1,0 +1,613 @@
+//! The promises of the configuration.
+
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+
+use tempfile::TempDir;
+use truycap::{
+    audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
+    config::{Config, DEFAULT, StoreUrl},
+    domain::retention::Retention,
+    store::redis::Wait,
+    telemetry::logging,
+};
+
+/// Loads a file with this text and these variables. In mistakes, the file's name is replaced by `FILE`.
+fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("truycap.toml");
+    fs::write(&path, text).unwrap();
+    let name = path.display().to_string();
+    Config::load(Some(&path), env.iter().copied())
+        .map_err(|mistakes| mistakes.lines().iter().map(|line| line.replace(&name, "FILE")).collect())
+}
+
+fn built_in(env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    Config::load(None, env.iter().copied()).map_err(|mistakes| mistakes.lines().to_vec())
+}
+
+/// The only mistake of a file.
+fn mistake(text: &str) -> String {
+    only(load(text, &[]).unwrap_err())
+}
+
+/// The only mistake of an environment.
+fn env_mistake(env: &[(&str, &str)]) -> String {
+    only(built_in(env).unwrap_err())
+}
+
+fn only(mut mistakes: Vec<String>) -> String {
+    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+    mistakes.remove(0)
+}
+
+fn site_ids(config: &Config) -> Vec<&str> {
+    config.sites.iter().map(|site| site.id.as_str()).collect()
+}
+
+fn origins(config: &Config, site: usize) -> Vec<&str> {
+    config.sites[site].origins.iter().map(|origin| origin.as_str()).collect()
+}
+
+const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
+
+/// Every key except those of sites, each with a value that differs from the built-in one.
+const KEYS: [(&str, &str); 25] = [
+    ("demo", "false"),
+    ("listen.public", "[::1]:80"),
+    ("listen.admin", "0.0.0.0:81"),
+    ("listen.max_connections", "7"),
+    ("store.url", "sqlite:/var/lib/x.db"),
+    ("store.prefix", "other:1"),
+    ("store.wait_replicas", "2"),
+    ("store.wait_aof", "true"),
+    ("store.flush_interval", "1s"),
+    ("journal.path", "/var/lib/j.db"),
+    ("journal.retain", "6h"),
+    ("journal.max_bytes", "1GiB"),
+    ("retention.days", "100"),
+    ("retention.weeks", "101"),
+    ("retention.months", "102"),
+    ("retention.years", "103"),
+    ("log.level", "debug"),
+    ("log.format", "json"),
+    ("clients.header", "forwarded"),
+    ("clients.trusted_proxies", "10.0.0.0/8, 2001:db8::1"),
+    ("clients.max_requests_per_second", "8"),
+    ("clients.max_connections", "9"),
+    ("bots.deny", "Evil, x y"),
+    ("bots.allow", "Good/"),
+    ("bots.headless", "false"),
+];
+
+fn assert_all_changed(config: &Config) {
+    assert!(!config.demo);
+    assert_eq!(config.listen.public, "[::1]:80".parse().unwrap());
+    assert_eq!(config.listen.admin, "0.0.0.0:81".parse().unwrap());
+    assert_eq!(config.listen.max_connections, 7);
+    assert_eq!(config.store, StoreUrl::Sqlite("/var/lib/x.db".into()));
+    assert_eq!(config.prefix.to_string(), "other:1");
+    assert_eq!(config.wait, Wait { replicas: 2, aof: true });
+    assert_eq!(config.recorder.flush_interval, Duration::from_secs(1));
+    assert_eq!(config.journal.path, PathBuf::from("/var/lib/j.db"));
+    assert_eq!(config.recorder.retain, Duration::from_secs(6 * 3600));
+    assert_eq!(config.journal.max_bytes, 1 << 30);
+    assert_eq!(config.retention, Retention { days: 100, weeks: 101, months: 102, years: 103 });
+    assert_eq!(config.log, logging::Config { level: tracing::Level::DEBUG, format: logging::Format::Json });
+    let networks = ["10.0.0.0/8", "2001:db8::1/128"].map(|network| network.parse().unwrap());
+    let resolver = ClientResolver { header: Some(ProxyHeader::Forwarded), trusted_proxies: networks.into() };
+    let clients = ClientRules { resolver, max_requests_per_second: 8, max_connections: 9 };
+    assert_eq!(config.clients, clients);
+    assert_eq!(config.bots, BotRules { deny: vec!["Evil".into(), "x y".into()], allow: vec!["Good/".into()], headless: false });
+}
+
+/// A value in TOML: an array of strings, a number or a boolean for some keys, a string for all others.
+fn toml_value(key: &str, value: &str) -> String {
+    if key.starts_with("clients.trusted_") || matches!(key, "bots.deny" | "bots.allow") {
+        return format!("{:?}", value.split(", ").collect::<Vec<_>>());
+    }
+    let plain = key == "demo"
+        || key == "bots.headless"
+        || key.contains(".max_connections")
+        || key == "clients.max_requests_per_second"
+        || key.starts_with("retention.")
+        || key.starts_with("store.wait_");
+    if plain { value.into() } else { format!("{value:?}") }
+}
+
+fn variable(key: &str) -> String {
+    format!("TRUYCAP_{}", key.to_uppercase().replace('.', "__"))
+}
+
+#[test]
+fn the_built_in_values_are_as_documented() {
+    let config = built_in(&[]).unwrap();
+    assert!(config.demo);
+    assert_eq!(config.listen.public, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(config.listen.admin, "127.0.0.1:9090".parse().unwrap());
+    assert_eq!(config.listen.max_connections, 4096);
+    assert_eq!(config.store.to_string(), "sqlite:data/truycap.db");
+    assert_eq!(config.prefix.to_string(), "truycap");
+    assert_eq!(config.wait, Wait::default());
+    assert_eq!(config.recorder.flush_interval, Duration::from_millis(250));
+    assert_eq!(config.recorder.retain, Duration::from_secs(15 * 60));
+    assert_eq!(config.journal.path, PathBuf::from("data/journal.db"));
+    assert_eq!(config.journal.max_bytes, 256 << 20);
+    assert_eq!(config.retention, Retention::default());
+    assert_eq!(config.log, logging::Config { level: tracing::Level::INFO, format: logging::Format::Auto });
+    let networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap());
+    let resolver = ClientResolver { header: None, trusted_proxies: networks.into() };
+    let clients = ClientRules { resolver, max_requests_per_second: 100, max_connections: 256 };
+    assert_eq!(config.clients, clients);
+    assert_eq!(config.bots, BotRules::default());
+    assert_eq!(site_ids(&config), ["portal"]);
+    let rules = &config.sites[0].rules;
+    assert!(!rules.require_origin && !rules.visitors && rules.repeat_window.is_zero() && rules.articles.is_none());
+    assert_eq!((rules.max_new_articles_per_day, rules.max_views_per_second), (0, 0));
+    assert_eq!(origins(&config, 0), ["http://127.0.0.1:8080", "http://localhost:8080"]);
+    assert_eq!(config.sites[0].timezone, chrono_tz::Tz::Asia__Ho_Chi_Minh);
+}
+
+/// That the file loads shows that the parser accepts every key in it and reads no other key.
+#[test]
+fn the_built_in_file_documents_every_key_and_its_variable() {
+    let mut keys = BTreeSet::new();
+    let mut site_keys = BTreeSet::new();
+    let mut table = String::new();
+    let mut comment = String::new();
+    for line in DEFAULT.lines() {
+        if let Some(name) = line.strip_prefix("[[") {
+            assert_eq!(name, "sites]]");
+            assert!(comment.contains("TRUYCAP_SITES='["), "{comment}");
+            table = "sites.".into();
+        } else if let Some(name) = line.strip_prefix('[') {
+            table = format!("{}.", name.trim_end_matches(']'));
+        } else if let Some(text) = line.strip_prefix('#') {
+            comment.push_str(text);
+            comment.push('\n');
+            continue;
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            let key = format!("{table}{name}");
+            if table == "sites." {
+                assert!(comment.len() > 40, "{key} is not explained");
+                site_keys.insert(name);
+            } else {
+                let (explained, form) = comment.trim_end().rsplit_once('\n').unwrap();
+                assert_eq!(form.trim(), variable(&key));
+                assert!(explained.len() > 30, "{key} is not explained");
+                keys.insert(key);
+            }
+        } else if !line.is_empty() {
+            panic!("not understood: {line}");
+        }
+        comment.clear();
+    }
+    assert_eq!(keys, KEYS.map(|(key, _)| key.to_string()).into());
+    assert_eq!(
+        site_keys,
+        [
+            "id",
+            "origins",
+            "timezone",
+            "require_origin",
+            "repeat_window",
+            "max_new_articles_per_day",
+            "max_views_per_second",
+            "articles",
+            "visitors"
+        ]
+        .into()
+    );
+}
+
+/// The keys and values of a text, as written. A line opens a table, has a key, or is ignored.
+fn keys_of(text: &str, table: impl Fn(&str) -> Option<&str>, key: impl Fn(&str) -> Option<(&str, String)>) -> Vec<(String, String)> {
+    let mut prefix = String::new();
+    let mut keys = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = table(line) {
+            prefix = if name == "Top level" { String::new() } else { format!("{name}.") };
+        } else if let Some((name, value)) = key(line) {
+            keys.push((prefix.clone() + name, value));
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_documented_tables_match_the_built_in_file_key_by_key() {
+    let of_the_file = keys_of(
+        DEFAULT.split_once("[[sites]]").unwrap().0,
+        |line| line.strip_prefix('[')?.strip_suffix(']'),
+        |line| line.split_once(" = ").filter(|_| !line.starts_with('#')).map(|(key, value)| (key, value.into())),
+    );
+    let text = include_str!("../../docs/configuration.md");
+    let of_the_tables = keys_of(
+        text,
+        |line| line.strip_prefix("### "),
+        |line| {
+            let cells: Vec<_> = line.strip_prefix("| `")?.split(" | ").map(|cell| cell.trim_matches('`')).collect();
+            let [key, variable, default, ..] = cells[..] else { return None };
+            variable.starts_with("TRUYCAP_").then(|| (key, format!("{default}, {variable}")))
+        },
+    );
+    let of_the_file: Vec<_> = of_the_file.into_iter().map(|(key, value)| (key.clone(), format!("{value}, {}", variable(&key)))).collect();
+    assert_eq!(of_the_tables, of_the_file);
+    let sites = text.split_once("### sites").unwrap().1;
+    for key in ["id", "origins", "timezone"] {
+        assert!(sites.contains(&format!("\n| `{key}` | ")), "sites.{key}");
+    }
+}
+
+#[test]
+fn a_file_overrides_every_built_in_value() {
+    let text: String = KEYS.iter().map(|(key, value)| format!("{key} = {}\n", toml_value(key, value))).collect();
+    let config = load(&text, &[]).unwrap();
+    assert_all_changed(&config);
+    assert_eq!(site_ids(&config), ["portal"]);
+}
+
+#[test]
+fn a_file_can_be_partial_and_tables_can_be_empty() {
+    let config = load("\u{feff}[log]\n[store]\n[listen]\nmax_connections = 1_000\n", &[]).unwrap();
+    assert_eq!(config.listen.max_connections, 1000);
+    assert_eq!(config.listen.public.port(), 8080);
+    assert_eq!(site_ids(&load("", &[]).unwrap()), ["portal"]);
+}
+
+#[test]
+fn every_variable_overrides_the_file() {
+    let variables: Vec<_> = KEYS.iter().map(|(key, value)| (variable(key), *value)).collect();
+    let env: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert_all_changed(&load(DEFAULT, &env).unwrap());
+    let config = load("retention.days = 50\nretention.weeks = 51", &[("TRUYCAP_RETENTION__DAYS", "60")]).unwrap();
+    assert_eq!((config.retention.days, config.retention.weeks, config.retention.months), (60, 51, 14));
+}
+
+#[test]
+fn the_key_in_a_variable_can_be_lower_case() {
+    assert!(!built_in(&[("TRUYCAP_demo", "false")]).unwrap().demo);
+    assert_eq!(built_in(&[("TRUYCAP_Log__Level", "warn")]).unwrap().log.level, tracing::Level::WARN);
+    let mistake = env_mistake(&[("TRUYCAP_DEMO", "true"), ("TRUYCAP_demo", "false")]);
+    assert_eq!(mistake, "TRUYCAP_demo: found a second variable for demo; expected either this one or TRUYCAP_DEMO");
+}
+
+#[test]
+fn a_variable_overrides_an_invalid_value_of_the_file() {
+    assert_eq!(load("log.level = \"loud\"", &[("TRUYCAP_LOG__LEVEL", "error")]).unwrap().log.level, tracing::Level::ERROR);
+}
+
+#[test]
+fn other_variables_are_ignored() {
+    assert!(built_in(&[("PATH", "/bin"), ("RUST_LOG", "x"), ("TRUYCAP", "x"), ("XTRUYCAP_DEMO", "x")]).is_ok());
+}
+
+#[test]
+fn sites_of_a_file_replace_the_built_in_one_and_a_variable_replaces_both() {
+    assert_eq!(site_ids(&load(SITE, &[]).unwrap()), ["a"]);
+    let sites = "[{ id = \"b\", origins = [\"https://b.example.vn\"] },\n { id = \"c\", origins = [\"https://c.example.vn:444\"], timezone = \"Asia/Tokyo\" }]";
+    for text in ["", SITE] {
+        let config = load(text, &[("TRUYCAP_SITES", sites)]).unwrap();
+        assert_eq!(site_ids(&config), ["b", "c"]);
+        assert_eq!(origins(&config, 1), ["https://c.example.vn:444"]);
+        assert_eq!(config.sites[0].timezone, chrono_tz::Tz::Asia__Ho_Chi_Minh);
+        assert_eq!(config.sites[1].timezone, chrono_tz::Tz::Asia__Tokyo);
+    }
+}
+
+#[test]
+fn the_example_loads() {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/config/example.toml"));
+    let config = Config::load(Some(&path), Vec::<(String, String)>::new()).unwrap();
+    assert_eq!(site_ids(&config), ["tinh", "so-y-te", "so-giao-duc", "xuc-tien-tokyo"]);
+    assert_eq!(config.sites[3].timezone, chrono_tz::Tz::Asia__Tokyo);
+    assert_eq!(config.retention, Retention { days: 100, weeks: 10, months: 24, years: 5 });
+    assert!(!config.demo);
+}
+
+#[test]
+fn every_mistake_is_reported_with_its_place() {
+    let text = r#"demo = "yes"
+stor = 1
+[listen]
+public = "localhost:8080"
+max_connections = 0
+[journal]
+retain = "15"
+max_bytes = "1 apple"
+[log]
+level = "loud"
+[[sites]]
+id = "a b"
+origins = ["https://a.example.vn/x", "https://b.example.vn", 5]
+timezone = "Asia/Hanoi"
+[[sites]]
+origins = []
+colour = "red"
+"#;
+    let env = [("TRUYCAP_STORE__FLUSH_INTERVAL", "1ms"), ("TRUYCAP_RETENTION__DAYS", "many"), ("TRUYCAP_STORE__COLOUR", "red")];
+    let mistakes = load(text, &env).unwrap_err();
+    let expected = [
+        ("FILE:1: demo: ", r#"found "yes"; expected true or false"#),
+        ("FILE:4: listen.public: ", r#"found "localhost:8080"; expected an IP address and a port, such as "127.0.0.1:8080""#),
+        ("FILE:5: listen.max_connections: ", "found 0; expected a whole number from 1 to 1000000, such as 4096"),
+        ("FILE:8: journal.max_bytes: ", r#"found "1 apple"; expected a size from 1MiB to 64GiB, such as "256MiB""#),
+        ("TRUYCAP_STORE__FLUSH_INTERVAL: ", r#"found "1ms"; expected a duration from 10ms to 10s, such as "250ms""#),
+        ("FILE:7: journal.retain: ", r#"found "15"; expected a duration from 1m to 7d, such as "15m""#),
+        ("TRUYCAP_RETENTION__DAYS: ", r#"found "many"; expected a whole number from 2 to 1000, such as 40"#),
+        ("FILE:10: log.level: ", r#"found "loud"; expected "error", "warn", "info", "debug" or "trace""#),
+        ("FILE:12: site no. 1: id: ", r#"found "a b"; expected 1 to 64 letters"#),
+        ("FILE:13: site no. 1: origins: ", r#"found "https://a.example.vn/x"; expected http:// or https:// and a host"#),
+        ("FILE:13: site no. 1: origins: ", "found 5; expected http:// or https:// and a host"),
+        ("FILE:14: site no. 1: timezone: ", r#"found "Asia/Hanoi"; expected the name of a time zone"#),
+        ("FILE:15: site no. 2: id: ", "missing; expected 1 to 64 letters"),
+        ("FILE:16: site no. 2: origins: ", "found an array; expected an array of one or more texts"),
+        ("FILE:17: site no. 2: colour: ", "found an unknown key"),
+        ("FILE:2: stor: ", "found an unknown key"),
+        ("TRUYCAP_STORE__COLOUR: ", "found an unknown key"),
+    ];
+    assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
+    for (place, what) in expected {
+        let start = format!("{place}{what}");
+        assert!(mistakes.iter().any(|mistake| mistake.starts_with(&start)), "{start}\n{mistakes:#?}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_a_mistake_in_every_table() {
+    for table in ["listen", "store", "journal", "retention", "log", "clients", "bots"] {
+        assert!(mistake(&format!("[{table}]\ncolour = 1")).starts_with(&format!("FILE:2: {table}.colour: found an unknown key")));
+        let name = format!("TRUYCAP_{}__COLOUR", table.to_uppercase());
+        assert!(env_mistake(&[(&name, "1")]).starts_with(&format!("{name}: found an unknown key")));
+    }
+    assert!(mistake("[colours]").starts_with("FILE:1: colours: found an unknown key"));
+    assert!(mistake("\n\"store.url\" = \"sqlite:x.db\"").starts_with("FILE:2: \"store.url\": found an unknown key"));
+    assert!(mistake(&format!("{SITE}[sites.colour]\nred = 1")).starts_with("FILE:4: site no. 1: colour: found an unknown key"));
+    for name in ["TRUYCAP_", "TRUYCAP_COLOUR", "TRUYCAP_STORE", "TRUYCAP_STORE_URL", "TRUYCAP_STORE__URL__", "TRUYCAP_SITES__ID"] {
+        assert!(env_mistake(&[(name, "1")]).starts_with(&format!("{name}: found an unknown key")), "{name}");
+    }
+    let sites = "[{ id = \"a\", origins = [\"https://a.example.vn\"], colour = 1 }]";
+    assert!(env_mistake(&[("TRUYCAP_SITES", sites)]).starts_with("TRUYCAP_SITES: site no. 1: colour: found an unknown key"));
+}
+
+#[test]
+fn the_bounds_of_every_range_are_inclusive() {
+    let bounds = [
+        ("store.flush_interval", ["10ms", "10s"], ["9ms", "10001ms"]),
+        ("journal.retain", ["1m", "7d"], ["59s", "7d 1s"]),
+        ("journal.max_bytes", ["1MiB", "64GiB"], ["1048575", "68719476737"]),
+        ("listen.max_connections", ["1", "1000000"], ["0", "1000001"]),
+        ("clients.max_requests_per_second", ["0", "100000"], ["-1", "100001"]),
+        ("clients.max_connections", ["0", "1000000"], ["-1", "1000001"]),
+        ("store.wait_replicas", ["0", "16"], ["-1", "17"]),
+        ("retention.days", ["2", "1000"], ["1", "1001"]),
+        ("retention.weeks", ["2", "1000"], ["1", "1001"]),
+        ("retention.months", ["2", "1000"], ["1", "1001"]),
+        ("retention.years", ["2", "1000"], ["1", "1001"]),
+    ];
+    for (key, within, outside) in bounds {
+        for value in within {
+            assert!(load(&format!("{key} = {}", toml_value(key, value)), &[]).is_ok(), "{key} {value}");
+            assert!(built_in(&[(&variable(key), value)]).is_ok(), "{key} {value}");
+        }
+        for value in outside {
+            assert!(mistake(&format!("{key} = {}", toml_value(key, value))).starts_with(&format!("FILE:1: {key}: found ")));
+            assert!(env_mistake(&[(&variable(key), value)]).starts_with(&format!("{}: found \"{value}\"; expected ", variable(key))));
+        }
+    }
+}
+
+#[test]
+fn there_are_1_to_10_000_sites() {
+    let sites = |count: usize| -> String { (0..count).map(|n| SITE.replace("\"a\"", &format!("\"a{n}\""))).collect() };
+    assert_eq!(load(&sites(10_000), &[]).unwrap().sites.len(), 10_000);
+    assert!(mistake(&sites(10_001)).starts_with("FILE:1: sites: found 10001 tables; expected 1 to 10000 tables"));
+    assert!(mistake("sites = []").starts_with("FILE:1: sites: found 0 tables; "));
+    assert!(
+        mistake("[sites]\nid = \"a\"").starts_with("FILE:1: sites: found a table; expected 1 to 10000 tables, each under a line [[sites]]")
+    );
+    assert!(mistake("sites = [5]").starts_with("FILE:1: site no. 1: found 5; expected a table"));
+}
+
+#[test]
+fn site_ids_are_unique_and_each_origin_is_kept_once() {
+    let twice = mistake(&format!("{SITE}{}{SITE}", SITE.replace("\"a\"", "\"b\"")));
+    assert_eq!(twice, "FILE:8: site no. 3: id: found \"a\", which is also the id of site no. 1; expected another one");
+    let origin = "\"https://a.example.vn\"";
+    let text = SITE.replace(origin, &format!("{origin}, \"HTTPS://A.example.vn:443/\", \"http://a.example.vn\""));
+    assert_eq!(origins(&load(&text, &[]).unwrap(), 0), ["https://a.example.vn", "http://a.example.vn"]);
+}
+
+#[test]
+fn the_listeners_differ_unless_their_ports_are_0() {
+    let same = mistake("listen.public = \"127.0.0.1:9090\"");
+    assert!(same.contains("listen.admin: found 127.0.0.1:9090, which is also listen.public"), "{same}");
+    let same = env_mistake(&[("TRUYCAP_LISTEN__ADMIN", "127.0.0.1:8080")]);
+    assert!(same.starts_with("TRUYCAP_LISTEN__ADMIN: found 127.0.0.1:8080, which is also listen.public"), "{same}");
+    assert!(load("[listen]\npublic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"", &[]).is_ok());
+}
+
+#[test]
+fn the_journal_is_a_separate_file() {
+    let same = mistake("[journal]\npath = \"data/truycap.db\"");
+    assert!(same.starts_with("FILE:2: journal.path: found \"data/truycap.db\", which is also the file of store.url"), "{same}");
+    for path in ["", ":memory:", "file:x.db"] {
+        assert!(
+            mistake(&format!("[journal]\npath = {path:?}"))
+                .starts_with(&format!("FILE:2: journal.path: found {path:?}; expected the path of a file"))
+        );
+    }
+}
+
+#[test]
+fn a_store_can_be_a_file() {
+    for (url, path) in [("sqlite:data/x.db", "data/x.db"), ("sqlite:/abs/x.db", "/abs/x.db"), ("sqlite:Dữ liệu/x.db", "Dữ liệu/x.db")]
+    {
+        assert_eq!(built_in(&[("TRUYCAP_STORE__URL", url)]).unwrap().store, StoreUrl::Sqlite(path.into()));
+        assert_eq!(load(&format!("store.url = {url:?}"), &[]).unwrap().store.to_string(), url);
+    }
+    for url in ["sqlite:", "sqlite::memory:", "sqlite:file:x.db", "sqlite://x.db", "sqlite:///abs/x.db", "sqlite:x.db?mode=ro"] {
+        let mistake = env_mistake(&[("TRUYCAP_STORE__URL", url)]);
+        assert!(mistake.starts_with(&format!("TRUYCAP_STORE__URL: found {url:?}; expected sqlite: and the path of a file")), "{mistake}");
+    }
+    assert!(mistake("store.url = 5").starts_with("FILE:1: store.url: found no text; expected a URL"));
+}
+
+#[test]
+fn a_store_can_be_a_redis_server() {
+    for (url, shown) in [
+        ("redis://host", "redis://host:6379/0"),
+        ("redis://joe:hunter2@10.0.0.1:7000/15", "redis://10.0.0.1:7000/15"),
+        ("rediss://:hunt%40er2@redis.example.vn", "rediss://redis.example.vn:6379/0"),
+        ("redis://[::1]", "redis://[::1]:6379/0"),
+        ("redis+unix:///run/redis.sock", "redis+unix:///run/redis.sock?db=0"),
+        ("redis+unix:///run/redis.sock?db=2&user=joe&pass=hunter2", "redis+unix:///run/redis.sock?db=2"),
+    ] {
+        let config = built_in(&[("TRUYCAP_STORE__URL", url)]).unwrap();
+        assert_eq!(config.store.to_string(), shown);
+        assert!(!format!("{config:?}").contains("hunt"), "{config:?}");
+    }
+    for url in [
+        "redis:",
+        "redis:host",
+        "redis://",
+        "redis://host/many",
+        "redis://host/-1",
+        "redis://host?db=2",
+        "rediss://host#insecure",
+        "redis+unix://relative/redis.sock",
+        "redis+unix:///run/redis.sock?database=2",
+        "redis+unix:///run/redis.sock?db=-1",
+    ] {
+        let mistake = env_mistake(&[("TRUYCAP_STORE__URL", url)]);
+        assert!(mistake.contains("URL, not shown"), "{url}: {mistake}");
+    }
+    let long = "x".repeat(65);
+    for prefix in ["", "a b", "{a}", "ế", "*", &long] {
+        assert!(
+            mistake(&format!("store.prefix = {prefix:?}"))
+                .starts_with(&format!("FILE:1: store.prefix: found {prefix:?}; expected 1 to 64"))
+        );
+    }
+    assert!(load(&format!("store.prefix = {:?}", &long[1..]), &[]).is_ok());
+}
+
+#[test]
+fn a_mistake_never_shows_a_password() {
+    for (url, kind) in [
+        ("redis://:hunter2@host:port", "an invalid redis: URL, not shown"),
+        ("rediss://u:hunt/er2@host", "an invalid rediss: URL, not shown"),
+        ("redis+unix:///run/redis.sock?password=hunter2", "an invalid redis+unix: URL, not shown"),
+        ("reddis://:hunter2@host", "no URL of a known kind, not shown"),
+        ("hunter2", "no URL of a known kind, not shown"),
+        ("", "no URL of a known kind, not shown"),
+    ] {
+        let mistake = env_mistake(&[("TRUYCAP_STORE__URL", url)]);
+        assert!(mistake.starts_with(&format!("TRUYCAP_STORE__URL: found {kind}")), "{mistake}");
+        assert!(!mistake.contains("hunter2"), "{mistake}");
+    }
+    for text in
+        ["[store]\nurl = \"redis://:hunter2@host", "store.url = [\"hunter2\"]", "store.url.password = \"hunter2\"", "store = \"hunter2\""]
+    {
+        let mistakes = load(text, &[]).unwrap_err();
+        assert!(!mistakes.concat().contains("hunter2"), "{mistakes:#?}");
+    }
+}
+
+#[test]
+fn text_that_is_not_toml_is_reported_by_line_and_column() {
+    let mistakes = load("demo = true\n[listen\npublic = 1\n\nx = = 2\n", &[("TRUYCAP_LOG__LEVEL", "loud")]).unwrap_err();
+    assert!(mistakes.iter().any(|mistake| mistake.starts_with("FILE:2:8: not TOML: ")), "{mistakes:#?}");
+    assert!(mistakes.iter().any(|mistake| mistake.starts_with("FILE:5:5: not TOML: ")), "{mistakes:#?}");
+    assert!(mistakes.iter().any(|mistake| mistake.starts_with("TRUYCAP_LOG__LEVEL: ")), "{mistakes:#?}");
+    assert!(mistake("demo = true\ndemo = true").starts_with("FILE:2:1: not TOML: "));
+    let mistakes = built_in(&[("TRUYCAP_SITES", "[{ id = \"a\" ")]).unwrap_err();
+    assert!(mistakes.iter().all(|mistake| mistake.starts_with("TRUYCAP_SITES:1:12: not TOML: ")), "{mistakes:#?}");
+    assert!(env_mistake(&[("TRUYCAP_SITES", "portal")]).starts_with("TRUYCAP_SITES:1:1: not TOML: "));
+}
+
+#[test]
+fn a_value_in_place_of_a_table_is_a_mistake() {
+    assert_eq!(mistake("\njournal = 3"), "FILE:2: journal: found no table; expected [journal]");
+    assert!(mistake("[[log]]").starts_with("FILE:1: log: found no table; expected [log]"));
+    assert!(mistake("[log.level]\nx = 1").starts_with("FILE:1: log.level: found a table; expected "));
+}
+
+#[test]
+fn numbers_of_a_file_are_not_text() {
+    assert!(mistake("retention.days = \"40\"").starts_with("FILE:1: retention.days: found \"40\"; "));
+    assert!(mistake("retention.days = -40").starts_with("FILE:1: retention.days: found -40; "));
+    assert!(mistake("retention.days = 40.5").starts_with("FILE:1: retention.days: found 40.5; "));
+    assert!(mistake("demo = 1").starts_with("FILE:1: demo: found 1; "));
+}
+
+#[test]
+fn a_size_without_a_unit_is_bytes() {
+    for text in ["journal.max_bytes = 2_000_000", "journal.max_bytes = \"2000000\"", "journal.max_bytes = \"2MB\""] {
+        assert_eq!(load(text, &[]).unwrap().journal.max_bytes, 2_000_000, "{text}");
+    }
+    assert_eq!(built_in(&[("TRUYCAP_JOURNAL__MAX_BYTES", "2000000")]).unwrap().journal.max_bytes, 2_000_000);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_mistake() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("absent.toml");
+    let mistakes = Config::load(Some(&path), [("TRUYCAP_DEMO", "x")]).unwrap_err();
+    assert_eq!(mistakes.lines().len(), 2, "{mistakes}");
+    assert!(mistakes.to_string().contains(&format!("{}: ", path.display())), "{mistakes}");
+    assert_eq!(mistakes.to_string().lines().count(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn invalid_utf8_is_a_mistake_only_in_truycap_variables() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+    let bytes = || OsString::from_vec(vec![0xff]);
+    assert!(Config::load(None, [("PATH".into(), bytes()), (bytes(), bytes())] as [(OsString, OsString); 2]).is_ok());
+    let mistakes = Config::load(None, [("TRUYCAP_STORE__URL", bytes())]).unwrap_err();
+    assert_eq!(mistakes.lines(), ["TRUYCAP_STORE__URL: found bytes that are not UTF-8; expected text"]);
+    let name = OsString::from_vec(b"TRUYCAP_\xff".to_vec());
+    assert!(Config::load(None, [(name, "x")]).is_err());
+}
+
+#[test]
+fn the_rules_of_a_site_are_read_and_are_optional() {
+    let text = format!(
+        "{SITE}require_origin = true\nrepeat_window = \"30m\"\nmax_new_articles_per_day = 1000\nmax_views_per_second = 100000\n\
+         articles = \"^/tin/\"\nvisitors = true\n"
+    );
+    let rules = load(&text, &[]).unwrap().sites.remove(0).rules;
+    assert!(rules.require_origin && rules.visitors && rules.articles.unwrap().is_match("/tin/1"));
+    assert_eq!((rules.repeat_window, rules.max_new_articles_per_day), (Duration::from_secs(1800), 1000));
+    assert_eq!(rules.max_views_per_second, 100_000);
+    let rules = load(SITE, &[]).unwrap().sites.remove(0).rules;
+    assert_eq!((rules.repeat_window, rules.max_views_per_second), (Duration::ZERO, 0));
+    assert_eq!(load(&SITE.replace("https://a.example.vn", "null"), &[]).map(|config| origins(&config, 0) == ["null"]), Ok(true));
+    for (key, value, expected) in [
+        ("require_origin", "1", "found 1; expected true or false"),
+        ("visitors", "\"yes\"", "found \"yes\"; expected true or false"),
+        ("repeat_window", "\"25h\"", "found \"25h\"; expected a duration from 0s to 24h"),
+        ("max_new_articles_per_day", "1000001", "found 1000001; expected a whole number from 0 to 1000000"),
+        ("max_views_per_second", "100001", "found 100001; expected a whole number from 0 to 100000"),
+        ("articles", "\"(\"", "found \"(\"; expected a regular expression"),
+        ("articles", "\"(a{1000}){1000}\"", "found \"(a{1000}){1000}\"; expected a regular expression"),
+    ] {
+        let mistake = mistake(&format!("{SITE}{key} = {value}\n"));
+        assert!(mistake.starts_with(&format!("FILE:4: site no. 1: {key}: {expected}")), "{mistake}");
+    }
+}
+
+#[test]
+fn trusted_proxies_are_networks_and_a_header_requires_at_least_one() {
+    let mistake = env_mistake(&[("TRUYCAP_CLIENTS__HEADER", "x-real-ip"), ("TRUYCAP_CLIENTS__TRUSTED_PROXIES", "")]);
+    assert!(mistake.starts_with("TRUYCAP_CLIENTS__TRUSTED_PROXIES: found none"), "{mistake}");
+    assert!(built_in(&[("TRUYCAP_CLIENTS__TRUSTED_PROXIES", "")]).is_ok());
+    for wrong in ["[\"10.0.0.0/33\"]", "[\"localhost\"]", "[1]", "\"10.0.0.0/8\""] {
+        assert!(
+            self::mistake(&format!("clients.trusted_proxies = {wrong}")).starts_with("FILE:1: clients.trusted_proxies: found "),
+            "{wrong}"
+        );
+    }
+    assert!(self::mistake("clients.header = \"cf-connecting-ip\"").starts_with("FILE:1: clients.header: found "));
+    assert!(self::mistake("bots.deny = [\"\"]").starts_with("FILE:1: bots.deny: found an array; expected up to 100 texts"));
+}

@@ -1,0 +1,296 @@
+//! Who counts, without a server: the order of the rules, what is remembered of a view, and visitors of a shared store.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use chrono::{NaiveDate, TimeDelta};
+use parking_lot::Mutex;
+use regex::Regex;
+use tokio::sync::mpsc;
+use truycap::{
+    audience::{Audience, BotRules, ClientRules, CountedView, Decision, Estimate, Hints, Hit, Refusal, RequestOrigin, SiteAlone, Visitors},
+    domain::{
+        article::ArticleId,
+        counts::Deltas,
+        outcome::Outcome,
+        period::Bucket,
+        producer::{ProducerId, Seq},
+        site::{Rules, Site, SiteId},
+    },
+    store::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError, VisitorCounts},
+};
+
+use super::server::{AGENT, now};
+
+fn site(id: &str, rules: Rules) -> Site {
+    Site { id: SiteId::parse(id).unwrap(), origins: vec![], timezone: chrono_tz::Asia::Ho_Chi_Minh, rules }
+}
+
+fn audience() -> Audience {
+    Audience::new(ClientRules::default(), &BotRules::default(), false, Instant::now).unwrap()
+}
+
+/// A view of `/tin/1` by a browser.
+fn hit(site: &Site) -> Hit<'_> {
+    Hit {
+        site,
+        article: Some(ArticleId::parse("/tin/1").unwrap()),
+        client: Some(IpAddr::from([203, 0, 113, 5])),
+        agent: Some(AGENT.as_bytes()),
+        origin: RequestOrigin::Unknown,
+        hints: Hints::default(),
+        at: now(),
+    }
+}
+
+/// Decides, and records the view if it counts.
+async fn decide(audience: &Audience, hit: &Hit<'_>, has_views: Option<bool>) -> String {
+    match audience.decide(hit, async |_| has_views).await {
+        Decision::Counted(CountedView { article, site_alone, mut guard }) => {
+            guard.keep();
+            assert_eq!(article.is_some(), hit.article.is_some() && site_alone.is_none());
+            site_alone.map_or("counted", SiteAlone::name).to_owned()
+        }
+        Decision::NotCounted(outcome) => outcome.name().to_owned(),
+        Decision::Refused(refusal) => format!("refused: {}", refusal.outcome().name()),
+    }
+}
+
+#[tokio::test]
+async fn the_first_rule_that_applies_decides_and_takes_nothing_from_those_after_it() {
+    let rules = Rules {
+        require_origin: true,
+        repeat_window: Duration::from_secs(1800),
+        max_new_articles_per_day: 1,
+        max_views_per_second: 1,
+        articles: Some(Regex::new("^/tin/").unwrap()),
+        visitors: true,
+    };
+    let (site, audience) = (site("portal", rules), audience());
+    let own = |last: u8, article: &str| Hit {
+        origin: RequestOrigin::Own,
+        client: Some(IpAddr::from([203, 0, 113, last])),
+        article: Some(ArticleId::parse(article).unwrap()),
+        ..hit(&site)
+    };
+    let prefetch = Hints { prefetch: true, ..Hints::default() };
+    // Each breaks every rule from its own on, so far as that can be.
+    for _ in 0..20 {
+        let foreign = Hit { origin: RequestOrigin::Foreign, hints: prefetch, agent: None, ..own(1, "/x") };
+        assert_eq!(decide(&audience, &foreign, Some(false)).await, "refused: foreign");
+        assert_eq!(decide(&audience, &hit(&site), Some(false)).await, "refused: foreign");
+        assert_eq!(decide(&audience, &Hit { hints: prefetch, agent: None, ..own(1, "/x") }, Some(false)).await, "prefetch");
+        assert_eq!(decide(&audience, &Hit { agent: None, ..own(1, "/x") }, Some(false)).await, "bot");
+        assert_eq!(decide(&audience, &Hit { agent: Some(b"Googlebot"), ..own(1, "/x") }, Some(false)).await, "bot");
+    }
+    assert_eq!(decide(&audience, &own(1, "/x"), Some(false)).await, "article_pattern");
+    assert_eq!(decide(&audience, &own(1, "/tin/1"), Some(false)).await, "counted");
+    for _ in 0..20 {
+        assert_eq!(decide(&audience, &own(1, "/x"), Some(false)).await, "repeat");
+    }
+    // Eight more views of the burst of ten: seven of the site alone, one of a known article.
+    for client in 2..9 {
+        assert_eq!(decide(&audience, &own(client, "/tin/2"), Some(false)).await, "article_limit");
+    }
+    assert_eq!(decide(&audience, &own(9, "/tin/2"), Some(true)).await, "counted");
+    assert_eq!(decide(&audience, &own(10, "/tin/2"), Some(true)).await, "refused: rate_limited");
+    assert_eq!(audience.estimate(&site, now).flatten().map(|estimate| estimate.visitors_today), Some(10));
+}
+
+#[tokio::test]
+async fn what_is_not_known_of_a_hit_does_not_keep_it_from_counting() {
+    let rules = Rules { repeat_window: Duration::from_secs(1800), visitors: true, ..Rules::default() };
+    let (site, audience) = (site("portal", rules), audience());
+    for unknown in [
+        Hit { client: None, ..hit(&site) },
+        Hit { hints: Hints { do_not_track: true, ..Hints::default() }, ..hit(&site) },
+        Hit { article: None, client: None, ..hit(&site) },
+    ] {
+        assert_eq!(decide(&audience, &unknown, None).await, "counted");
+        assert_eq!(decide(&audience, &unknown, None).await, "counted");
+    }
+    assert_eq!(audience.estimate(&site, now), Some(Some(Estimate { online: 0, visitors_today: 0 })));
+}
+
+#[tokio::test]
+async fn a_view_that_is_not_recorded_leaves_nothing_behind() {
+    let (site, audience) = (site("portal", Rules { repeat_window: Duration::from_secs(1800), ..Rules::default() }), audience());
+    let counted = async || match audience.decide(&hit(&site), async |_| None).await {
+        Decision::Counted(view) => Some(view.guard),
+        decision => {
+            assert!(matches!(decision, Decision::NotCounted(Outcome::Repeat)), "{decision:?}");
+            None
+        }
+    };
+    // Dropped before recording, or released after it failed.
+    drop(counted().await.unwrap());
+    let mut guard = counted().await.unwrap();
+    guard.keep();
+    assert!(counted().await.is_none());
+    guard.release();
+    let mut guard = counted().await.unwrap();
+    guard.keep();
+    drop(guard);
+    assert!(counted().await.is_none());
+    assert_eq!(Refusal::Foreign.outcome(), Outcome::Foreign);
+}
+
+#[tokio::test]
+async fn new_articles_count_and_use_up_nothing_while_the_store_cannot_say_whether_they_are_new() {
+    let (site, audience) = (site("portal", Rules { max_new_articles_per_day: 1, ..Rules::default() }), audience());
+    let of = |number: usize| Hit { article: Some(ArticleId::parse(&format!("/{number}")).unwrap()), ..hit(&site) };
+    for number in 0..100 {
+        assert_eq!(decide(&audience, &of(number), None).await, "counted");
+    }
+    assert_eq!(decide(&audience, &of(100), Some(false)).await, "counted");
+    assert_eq!(decide(&audience, &of(101), Some(false)).await, "article_limit");
+    assert_eq!(decide(&audience, &of(0), Some(true)).await, "counted");
+    assert_eq!(decide(&audience, &of(102), None).await, "counted");
+}
+
+/// A store that instances share, which counts nothing but visitors.
+#[derive(Default)]
+struct Shared {
+    unreachable: AtomicBool,
+    /// The calls in progress, and the most that ever were.
+    calls: AtomicUsize,
+    most_calls: AtomicUsize,
+    /// The minutes and the numbers of hashes of all calls that sent any.
+    sent: Mutex<Vec<(String, i64, usize)>>,
+}
+
+impl Shared {
+    async fn call(&self) -> Result<(), StoreError> {
+        let calls = self.calls.fetch_add(1, SeqCst) + 1;
+        self.most_calls.fetch_max(calls, SeqCst);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.calls.fetch_sub(1, SeqCst);
+        if self.unreachable.load(SeqCst) { Err(StoreError::NotApplied("a test says so".into())) } else { Ok(()) }
+    }
+
+    fn sent(&self) -> Vec<(String, i64, usize)> {
+        std::mem::take(&mut self.sent.lock())
+    }
+}
+
+#[async_trait::async_trait]
+impl SharedVisitors for Shared {
+    async fn key(&self, _: &SiteId, _: NaiveDate, offer: [u8; 16]) -> Result<[u8; 16], StoreError> {
+        self.call().await.map(|()| offer)
+    }
+
+    async fn count(&self, site: &SiteId, _: NaiveDate, minute: i64, hashes: &[[u8; 16]]) -> Result<VisitorCounts, StoreError> {
+        self.call().await?;
+        if !hashes.is_empty() {
+            self.sent.lock().push((site.to_string(), minute, hashes.len()));
+        }
+        Ok(VisitorCounts { online: 1, today: 2 })
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Shared {
+    async fn apply(&self, _: &SiteId, _: ProducerId, _: Seq, _: Seq, _: Arc<Deltas>) -> Result<Applied, StoreError> {
+        unreachable!()
+    }
+
+    async fn figures(&self, _: &SiteId, _: ProducerId, _: NaiveDate, _: &[ArticleId]) -> Result<Snapshot, StoreError> {
+        unreachable!()
+    }
+
+    async fn offset(&self, _: &SiteId, _: ProducerId) -> Result<Seq, StoreError> {
+        unreachable!()
+    }
+
+    async fn top(&self, _: &SiteId, _: Bucket, _: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+        unreachable!()
+    }
+
+    async fn history(&self, _: &SiteId, _: Option<&ArticleId>, _: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+        unreachable!()
+    }
+
+    async fn export(&self, _: &SiteId, _: mpsc::Sender<Row>) -> Result<(), StoreError> {
+        unreachable!()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        unreachable!()
+    }
+
+    fn visitors(&self) -> Option<&dyn SharedVisitors> {
+        Some(self)
+    }
+}
+
+/// A shared store, as itself and as a store, and visitors who are counted in it.
+fn shared() -> (Arc<Shared>, Arc<dyn Store>, Arc<Visitors>) {
+    let shared = Arc::new(Shared::default());
+    (Arc::clone(&shared), shared, Arc::new(Visitors::new(true)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn visitors_of_sixteen_sites_are_sent_at_a_time() {
+    let (shared, store, visitors) = shared();
+    let sites: Vec<_> = (0..64).map(|number| site(&format!("portal-{number}"), Rules::default())).collect();
+    sites.iter().for_each(|site| visitors.record(site, [b"a", b"agent"], now()));
+    let begun = tokio::time::Instant::now();
+    visitors.sync(&store, now()).await;
+    assert_eq!((shared.sent().len(), shared.most_calls.load(SeqCst)), (64, 16));
+    // One call for the key and one for the counts, four times.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(visitors.estimate(&sites[63], now()), Some(Estimate { online: 1, visitors_today: 2 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn visitors_that_could_not_be_sent_are_sent_again_and_addresses_do_not_wait() {
+    let (shared, store, visitors) = shared();
+    let portal = site("portal", Rules::default());
+    let record = |from: u32, to: u32, at| (from..to).for_each(|number| visitors.record(&portal, [&number.to_le_bytes(), b"agent"], at));
+    let minute = |at: chrono::DateTime<chrono::Utc>| at.timestamp() / 60;
+    let sent = |minute: i64, hashes| ("portal".to_owned(), minute, hashes);
+    // Without the day's key there is no hash yet, and an address is forgotten.
+    shared.unreachable.store(true, SeqCst);
+    record(0, 3, now());
+    visitors.sync(&store, now()).await;
+    assert!(format!("{visitors:?}").contains("nameless: []"), "{visitors:?}");
+    shared.unreachable.store(false, SeqCst);
+    record(0, 1, now());
+    visitors.sync(&store, now()).await;
+    assert_eq!(shared.sent(), [sent(minute(now()), 1)]);
+    // Hashes wait, each once, up to a maximum; nobody has to come for them to be sent.
+    shared.unreachable.store(true, SeqCst);
+    for _ in 0..3 {
+        record(0, 6000, now());
+        visitors.sync(&store, now()).await;
+    }
+    record(6000, 20_000, now());
+    visitors.sync(&store, now()).await;
+    shared.unreachable.store(false, SeqCst);
+    visitors.sync(&store, now()).await;
+    assert_eq!(shared.sent(), [sent(minute(now()), 10_000)]);
+    // Those who were here long ago count for the day, and are not online.
+    shared.unreachable.store(true, SeqCst);
+    record(0, 5, now());
+    visitors.sync(&store, now()).await;
+    shared.unreachable.store(false, SeqCst);
+    let later = now() + TimeDelta::minutes(6);
+    record(0, 2, later);
+    visitors.sync(&store, later).await;
+    assert_eq!(shared.sent(), [sent(minute(later) - 6, 3), sent(minute(later), 2)]);
+    // A day takes its visitors with it.
+    shared.unreachable.store(true, SeqCst);
+    record(0, 5, later);
+    visitors.sync(&store, later).await;
+    shared.unreachable.store(false, SeqCst);
+    let tomorrow = now() + TimeDelta::hours(14);
+    visitors.record(&portal, [b"x", b"agent"], tomorrow);
+    visitors.sync(&store, tomorrow).await;
+    assert_eq!(shared.sent(), [sent(minute(tomorrow), 1)]);
+}

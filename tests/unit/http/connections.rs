@@ -1,0 +1,243 @@
+//! What a connection may take, and how connections end.
+
+use std::{
+    io::{ErrorKind, Read, Seek},
+    net::{IpAddr, TcpStream},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hyper::{Request, Response};
+use tokio::sync::watch;
+use truycap::http::{Body, Limits, RequestBody, Responder, serve};
+
+use super::server::{Client, Options, Server, start};
+
+const POST: &str = "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\n";
+const SHORT: Duration = Duration::from_millis(200);
+
+fn with(change: impl FnOnce(&mut Limits)) -> Server {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    start(Options { limits, ..Options::default() })
+}
+
+#[test]
+fn a_head_that_does_not_end_is_not_waited_for() {
+    let server = with(|limits| limits.header_read = SHORT);
+    let begun = Instant::now();
+    let mut client = server.connect();
+    client.send("POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nX-Slow: ");
+    assert!(client.is_closed());
+    assert!(begun.elapsed() >= SHORT);
+}
+
+#[test]
+fn a_head_that_trickles_in_is_not_waited_for() {
+    let server = with(|limits| limits.header_read = SHORT);
+    let mut client = server.connect();
+    let begun = Instant::now();
+    while client.try_send("X").is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the connection is still open");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(begun.elapsed() >= SHORT);
+}
+
+#[test]
+fn an_idle_connection_is_closed_whether_or_not_it_was_used() {
+    let server = with(|limits| limits.header_read = SHORT);
+    let (mut unused, mut used) = (server.connect(), server.connect());
+    used.request("GET", "/v1/sites/portal/figures", &[], "");
+    assert_eq!(used.answer().status, 200);
+    let idle = Instant::now();
+    assert!(used.is_closed());
+    assert!(idle.elapsed() >= SHORT / 2);
+    assert!(unused.is_closed());
+}
+
+#[test]
+fn a_connection_is_kept_for_more_requests() {
+    let server = start(Options::default());
+    let mut client = server.connect();
+    // A refusal does not end a connection either, where the request was read to its end.
+    for (method, target, status) in [
+        ("POST", "/v1/sites/portal/views", 200),
+        ("GET", "/nothing", 404),
+        ("GET", "/v1/sites/portal/top", 400),
+        ("PATCH", "/v1/sites/portal/top", 405),
+        ("GET", "/v1/sites/portal/figures", 200),
+    ] {
+        client.request(method, target, &[], "");
+        assert_eq!(client.answer().status, status, "{method} {target}");
+    }
+}
+
+#[test]
+fn a_body_that_does_not_end_is_not_waited_for() {
+    let server = with(|limits| limits.body_read = SHORT);
+    for framing in ["Content-Length: 100\r\n\r\n{}", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"] {
+        let mut client = server.connect();
+        client.send(format!("{POST}{framing}"));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (408, Some("close")), "{framing}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert!(client.is_closed());
+    }
+    assert_eq!(server.total(), 0);
+}
+
+#[test]
+fn a_body_that_trickles_in_is_not_waited_for() {
+    let server = with(|limits| limits.body_read = SHORT);
+    let mut client = server.connect();
+    client.send(format!("{POST}Content-Length: 4000\r\n\r\n"));
+    let begun = Instant::now();
+    while client.is_silent(Duration::from_millis(10)) {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the body is still waited for");
+        // Once it is no longer waited for, there is nobody to take it.
+        let _ = client.try_send(" ");
+    }
+    assert_eq!(client.answer().status, 408);
+    assert!(begun.elapsed() >= SHORT);
+    assert_eq!(server.total(), 0);
+}
+
+#[test]
+fn a_client_that_asks_and_never_reads_is_dropped() {
+    let server = with(|limits| limits.write = SHORT);
+    let mut client = server.connect();
+    let begun = Instant::now();
+    let requests = "GET /demo.css HTTP/1.1\r\nHost: t\r\n\r\n".repeat(100);
+    let error = loop {
+        assert!(begun.elapsed() < Duration::from_secs(8), "the server goes on taking requests");
+        if let Err(error) = client.try_send(&requests) {
+            break error;
+        }
+    };
+    // And not that the client gave up.
+    assert!(matches!(error, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+}
+
+#[test]
+fn a_connection_above_the_limit_waits_its_turn() {
+    let most = watch::Sender::new(2);
+    let server = start(Options { max_connections: most.subscribe(), ..Options::default() });
+    let (mut first, mut second, mut third) = (server.connect(), server.connect(), server.connect());
+    for client in [&mut first, &mut second, &mut third] {
+        client.request("GET", "/v1/sites/portal/figures", &[], "");
+    }
+    assert_eq!((first.answer().status, second.answer().status), (200, 200));
+    assert!(third.is_silent(Duration::from_millis(100)));
+    drop(first);
+    assert_eq!(third.answer().status, 200);
+    // There is room at once where it is made.
+    let mut fourth = server.connect();
+    fourth.request("GET", "/v1/sites/portal/figures", &[], "");
+    assert!(fourth.is_silent(Duration::from_millis(100)));
+    most.send_replace(3);
+    assert_eq!(fourth.answer().status, 200);
+}
+
+/// Begins a request whose body is `{}`, and returns when the server waits for the body.
+fn begin(client: &mut Client) {
+    client.send(format!("{POST}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
+    assert_eq!(client.head().status, 100);
+}
+
+#[test]
+fn a_request_under_way_is_finished_and_no_new_one_is_taken_when_the_service_stops() {
+    let mut server = start(Options::default());
+    let (mut idle, mut busy) = (server.connect(), server.connect());
+    idle.request("GET", "/v1/sites/portal/figures", &[], "");
+    assert_eq!(idle.answer().status, 200);
+    begin(&mut busy);
+    server.stop();
+    assert!(idle.is_closed());
+    crate::http::server::wait_for("the listener to close", || TcpStream::connect(server.public).is_err());
+    assert!(busy.is_silent(Duration::from_millis(50)));
+    busy.send("{}");
+    let answer = busy.answer();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert_eq!(answer.json()["counted"], true);
+    assert!(busy.is_closed());
+    assert_eq!(server.stopped(), 0);
+}
+
+#[test]
+fn a_request_that_is_late_when_the_service_stops_is_dropped_and_reported() {
+    let mut server = start(Options { drain: SHORT, ..Options::default() });
+    let mut clients: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(begin);
+    let begun = Instant::now();
+    server.stop();
+    assert_eq!(server.stopped(), 3);
+    assert!((SHORT..Duration::from_secs(4)).contains(&begun.elapsed()));
+    assert!(clients.iter_mut().all(Client::is_closed));
+}
+
+/// Fails, as no handler should.
+struct Panics;
+
+impl Responder for Panics {
+    async fn respond<B: RequestBody>(&self, _peer: IpAddr, request: Request<B>) -> Response<Body> {
+        assert_ne!(request.uri().path(), "/panic", "a test wants it so");
+        Response::new(Body::default())
+    }
+}
+
+#[test]
+fn a_handler_that_panics_takes_only_its_own_connection_with_it() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(serve(listener, Arc::new(Panics), Limits::default(), watch::Sender::new(9).subscribe(), std::future::pending(), SHORT));
+    let (mut broken, other) = (Client::connect(address), Client::connect(address));
+    broken.request("GET", "/panic", &[], "");
+    assert!(broken.is_closed());
+    for mut client in [other, Client::connect(address)] {
+        client.request("GET", "/", &[], "");
+        assert_eq!(client.answer().status, 200);
+    }
+}
+
+/// Runs itself again in a process that may open few files.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_without_file_descriptors_waits_and_then_goes_on() {
+    const NAME: &str = "http::connections::a_service_without_file_descriptors_waits_and_then_goes_on";
+    if std::env::var_os("FEW_FILES").is_some() {
+        return run_out_of_files();
+    }
+    let test = std::env::current_exe().unwrap();
+    let mut shell = std::process::Command::new("sh");
+    let child = shell.args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\""]).arg(test).arg(NAME).env("FEW_FILES", "");
+    let output = child.output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    // A name that no test has would be a success as well.
+    assert!(output.status.success() && out.contains("1 passed"), "{out}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(target_os = "linux")]
+fn run_out_of_files() {
+    // User and system time of this process, in ticks of 10 ms.
+    let mut stat = std::fs::File::open("/proc/self/stat").unwrap();
+    let mut ticks = || {
+        let mut line = String::new();
+        stat.rewind().unwrap();
+        stat.read_to_string(&mut line).unwrap();
+        line.split(' ').skip(13).take(2).map(|field| field.parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let server = start(Options::default());
+    assert_eq!(server.total(), 0);
+    let mut clients = Vec::new();
+    // Both ends of each connection are in this process; one that is not accepted yet waits in the backlog.
+    while let Ok(stream) = TcpStream::connect(server.public) {
+        clients.push(stream);
+    }
+    let before = ticks();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(ticks() - before < 20, "the service is busy with accepting nothing");
+    drop(clients);
+    assert_eq!(server.total(), 0);
+}

@@ -1,0 +1,73 @@
+//! What is measured of requests and connections moves back on every way out.
+
+use std::time::Duration;
+
+use truycap::http::Limits;
+
+use super::server::{Client, Options, Server, start, wait_for};
+
+impl Server {
+    /// The value of a metric; 0 where it is not told.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let mut client = Client::connect(self.admin);
+        client.request("GET", "/metrics", &[], "");
+        let text = client.answer();
+        let value = text.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_default()
+    }
+}
+
+const BEGIN: &str = "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n{";
+pub(crate) const IN_FLIGHT: &str = "truycap_http_requests_in_flight{listener=\"public\"}";
+pub(crate) const CONNECTIONS: &str = "truycap_http_connections{listener=\"public\"}";
+
+fn requests(method: &str, status: &str) -> String {
+    format!("truycap_http_requests_total{{method=\"{method}\",route=\"views\",status=\"{status}\"}}")
+}
+
+#[test]
+fn a_client_that_goes_away_in_the_middle_of_a_request_leaves_no_gauge_up() {
+    let server = start(Options::default());
+    let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send(BEGIN));
+    wait_for("three requests under way", || server.metric(IN_FLIGHT) == 3.0);
+    assert_eq!(server.metric(CONNECTIONS), 3.0);
+    drop(clients);
+    wait_for("the connections to be closed", || server.metric(CONNECTIONS) == 0.0);
+    assert_eq!(server.metric(IN_FLIGHT), 0.0);
+    // Either the server saw the body break off, or the connection was gone before it could say so.
+    assert_eq!(server.metric(&requests("POST", "aborted")) + server.metric(&requests("POST", "400")), 3.0);
+}
+
+#[test]
+fn a_client_that_goes_away_before_its_answer_is_told_as_aborted() {
+    let server = start(Options::default());
+    server.faults.stuck.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut client = server.connect();
+    client.request("POST", "/v1/sites/portal/views", &[], "");
+    wait_for("the request to be under way", || server.metric(IN_FLIGHT) == 1.0);
+    drop(client);
+    wait_for("the request to be given up", || server.metric(&requests("POST", "aborted")) == 1.0);
+    assert_eq!(server.metric(IN_FLIGHT), 0.0);
+    server.faults.stuck.store(false, std::sync::atomic::Ordering::SeqCst);
+    // What was asked for happens all the same.
+    wait_for("the view", || server.metric("truycap_views_total{outcome=\"counted\",site=\"portal\"}") == 1.0);
+}
+
+#[test]
+fn answers_of_every_kind_leave_no_gauge_up() {
+    let limits = Limits { body_read: Duration::from_millis(200), header_read: Duration::from_millis(200), ..Limits::default() };
+    let server = start(Options { limits, ..Options::default() });
+    server.view("/1");
+    server.ask("POST", "/v1/sites/portal/views", &["Origin: https://la.example.vn"], "");
+    server.ask("HEAD", "/v1/sites/portal/figures", &[], "");
+    let mut slow = server.connect();
+    slow.send(BEGIN);
+    assert_eq!(slow.answer().status, 408);
+    wait_for("the connections to be closed", || server.metric(CONNECTIONS) == 0.0);
+    assert_eq!(server.metric(IN_FLIGHT), 0.0);
+    for status in ["200", "403", "408"] {
+        assert_eq!(server.metric(&requests("POST", status)), 1.0, "{status}");
+    }
+    assert_eq!(server.metric("truycap_http_request_duration_seconds_count{route=\"views\"}"), 3.0);
+}

@@ -1,0 +1,180 @@
+//! Figures, most-read lists, histories, the demo portal and the admin listener.
+
+use serde_json::{Value, json};
+
+use super::{
+    counting::escape,
+    server::{Client, Options, Server, start},
+};
+
+const FIGURES: &str = "/v1/sites/portal/figures";
+
+#[test]
+fn figures_are_answered_for_many_articles_in_the_order_asked_for() {
+    let server = start(Options::default());
+    for article in ["/b", "/a", "/b"] {
+        server.view(article);
+    }
+    let answer = server.get(&format!("{FIGURES}?article=/z&utm_source=x%20y&article=%2Fb&article=/a&article=/b"));
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("public, max-age=1")));
+    let text = answer.text();
+    let places = ["\"site\":", "\"/z\":", "\"/b\":", "\"/a\":", "\"as_of\":", "\"stale\":"].map(|part| text.find(part).unwrap());
+    assert!(places.is_sorted(), "{text}");
+    assert_eq!(text.matches("\"/b\"").count(), 1, "{text}");
+    let answer = answer.json();
+    assert_eq!(["/z", "/b", "/a"].map(|article| answer["articles"][article]["total"].as_u64().unwrap()), [0, 2, 1]);
+    assert_eq!((answer["site"]["total"].as_u64(), answer.get("counted"), answer.get("reason")), (Some(3), None, None));
+    assert_eq!(answer["as_of"], "2026-11-23T10:00:00+07:00");
+}
+
+/// Not those of a hundred ids of the greatest length: a target ends at 64 KiB.
+#[test]
+fn a_hundred_articles_with_ids_of_a_headline_fit_into_one_request() {
+    let server = start(Options::default());
+    let id = |i| {
+        format!(
+            "/tin-t\u{1ee9}c/{i:03}-r\u{1ed9}n-r\u{e0}ng-h\u{1ed9}i-\u{111}ua-thuy\u{1ec1}n-tr\u{ea}n-s\u{f4}ng-m\u{1eab}u-n\u{103}m-nay"
+        )
+    };
+    let parameters: Vec<_> = (0..100).map(|i| format!("article={}", escape(&id(i)))).collect();
+    let target = format!("{FIGURES}?{}", parameters.join("&"));
+    assert!(target.len() > 16 * 1024);
+    let answer = server.get(&target);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["articles"].as_object().unwrap().len(), 100);
+}
+
+#[test]
+fn a_plus_in_a_query_is_a_space_and_a_plus_is_escaped() {
+    let server = start(Options::default());
+    let articles = server.get(&format!("{FIGURES}?article=a+b%2Bc&article=%C3%AA")).json()["articles"].clone();
+    assert_eq!(articles.as_object().unwrap().keys().collect::<Vec<_>>(), ["a b+c", "\u{ea}"]);
+}
+
+#[test]
+fn a_site_is_found_however_its_id_is_escaped() {
+    let server = start(Options::default());
+    assert_eq!(server.get("/v1/sites/p%6Frtal/figures").status, 200);
+}
+
+/// What the store has, as soon as it has it.
+fn soon(server: &Server, target: &str, expected: &Value) {
+    let mut last = Value::Null;
+    crate::http::server::wait_for(&format!("{target} to be {expected}"), || {
+        last = server.get(target).json();
+        last == *expected
+    });
+}
+
+#[test]
+fn the_most_read_articles_are_listed() {
+    let server = start(Options::default());
+    for article in ["/c", "/b", "/a", "/b"] {
+        server.view(article);
+    }
+    let row = |article, views| json!({ "article": article, "views": views });
+    let all = json!({ "period": "this_week", "articles": [row("/b", 2), row("/a", 1), row("/c", 1)] });
+    soon(&server, "/v1/sites/portal/top?period=this_week", &all);
+    let answer = server.get("/v1/sites/portal/top?period=total&limit=1");
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=10"));
+    assert_eq!(answer.json(), json!({ "period": "total", "articles": [row("/b", 2)] }));
+    assert_eq!(server.get("/v1/sites/portal/top?period=yesterday&limit=100").json()["articles"], json!([]));
+    assert!(answer.text().starts_with(r#"{"period":"total","articles":[{"article":"/b","views":2}"#), "{}", answer.text());
+}
+
+#[test]
+fn a_history_has_every_bucket_between_its_bounds() {
+    let server = start(Options::default());
+    server.view("/a");
+    server.ask("POST", "/v1/sites/portal/views", &[], "");
+    let row = |bucket, views| json!({ "bucket": bucket, "views": views });
+    let history = |query: &str| format!("/v1/sites/portal/history?{query}");
+    let days = json!({ "by": "day", "buckets": [row("2026-11-22", 0), row("2026-11-23", 2)] });
+    soon(&server, &history("by=day&from=2026-11-22&to=2026-11-23"), &days);
+    assert_eq!(server.get(&history("by=day&from=2026-11-22&to=2026-11-23")).header("cache-control"), Some("public, max-age=10"));
+    let cases = [
+        ("by=day&from=2026-11-23&to=2026-11-23&article=/a", vec![row("2026-11-23", 1)]),
+        ("by=week&from=2026-W48&to=2026-11-30", vec![row("2026-W48", 2), row("2026-W49", 0)]),
+        ("by=month&from=2025-12&to=2026-01", vec![row("2025-12", 0), row("2026-01", 0)]),
+        ("by=month&from=2026-11-30&to=2026-11", vec![row("2026-11", 2)]),
+        ("by=year&from=2025&to=2026-01-01", vec![row("2025", 0), row("2026", 2)]),
+    ];
+    for (query, buckets) in cases {
+        assert_eq!(server.get(&history(query)).json()["buckets"], json!(buckets), "{query}");
+    }
+    let thousand = server.get(&history("by=day&from=2024-02-28&to=2026-11-23"));
+    assert_eq!(thousand.json()["buckets"].as_array().unwrap().len(), 1000);
+}
+
+#[test]
+fn the_demo_is_there_where_it_is_wanted() {
+    const HOUR: &str = "public, max-age=3600";
+    let files = [
+        ("/", "text/html; charset=utf-8", "no-cache"),
+        ("/tin/vuon-cam-vao-vu", "text/html; charset=utf-8", "no-cache"),
+        ("/demo.js", "text/javascript; charset=utf-8", HOUR),
+        ("/demo.css", "text/css; charset=utf-8", HOUR),
+        ("/demo.svg", "image/svg+xml", HOUR),
+    ];
+    let (with, without) = (start(Options::default()), start(Options { demo: false, ..Options::default() }));
+    for (path, kind, caching) in files {
+        let answer = with.get(path);
+        assert_eq!((answer.status, answer.header("content-type"), answer.header("cache-control")), (200, Some(kind), Some(caching)));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert!(!answer.body.is_empty());
+        assert_eq!(with.ask("HEAD", path, &[], "").header("content-length"), answer.header("content-length"));
+        assert_eq!(without.get(path).status, 404, "{path}");
+    }
+    for path in ["/tin/", "/tin/vuon-cam-vao-vu/", "/tin/nope", "/index.html"] {
+        assert_eq!(with.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn the_demo_is_whole_and_needs_nothing_inline() {
+    let server = start(Options::default());
+    let home = server.get("/");
+    let links: std::collections::BTreeSet<_> =
+        home.text().split("href=\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).filter(|link| link.starts_with("/tin/")).collect();
+    assert!(links.len() >= 4, "{links:?}");
+    for path in std::iter::once("/").chain(links) {
+        let page = server.get(path);
+        assert_eq!(page.status, 200, "{path}");
+        let policy = page.header("content-security-policy").unwrap();
+        for rule in ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'self'"] {
+            assert!(policy.split("; ").any(|own| own == rule), "{policy}");
+        }
+        // Braces would be names that nothing was given for.
+        for nothing in ["<style", "style=", "onclick", "{", "}"] {
+            assert!(!page.text().contains(nothing), "{path} has {nothing}");
+        }
+        assert!(page.text().split("<script").skip(1).all(|tag| tag.contains("></script>")), "{path}");
+        for local in page.text().split([' ']).filter_map(|part| part.strip_prefix("src=\"").or_else(|| part.strip_prefix("href=\""))) {
+            let target = local.split_once('"').unwrap().0;
+            if target.starts_with('/') {
+                assert_eq!(server.ask("HEAD", target, &[], "").status, 200, "{target} on {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_admin_listener_tells_how_the_service_is_and_nothing_else() {
+    let server = start(Options::default());
+    let ask = |method: &str, target: &str| {
+        let mut client = Client::connect(server.admin);
+        client.request(method, target, &[], "");
+        if method == "HEAD" { client.head() } else { client.answer() }
+    };
+    let health = ask("GET", "/healthz");
+    assert_eq!((health.status, health.text(), health.header("cache-control")), (200, "ok", Some("no-store")));
+    let ready = ask("GET", "/readyz");
+    assert_eq!((ready.status, ready.json()), (200, json!({ "ready": true, "journal": "ok", "store": "ok" })));
+    assert_eq!((ask("HEAD", "/readyz").status, ask("POST", "/readyz").status), (200, 405));
+    for path in ["/", FIGURES, "/v1/sites/portal/top?period=today", "/healthz/"] {
+        assert_eq!(ask("GET", path).status, 404, "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(server.get(path).status, 404, "{path} on the public listener");
+    }
+}

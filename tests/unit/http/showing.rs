@@ -1,0 +1,212 @@
+//! Figures for pages without JavaScript: the box as a page, one figure as a picture.
+
+use super::{
+    counting::escape,
+    server::{Answer, ORIGIN, Options, Server, start},
+};
+
+const BOX: &str = "/v1/sites/portal/box";
+const BADGE: &str = "/v1/sites/portal/badge.svg";
+
+/// The text of each element of a kind, in order.
+fn all<'a>(answer: &'a Answer, name: &str) -> Vec<&'a str> {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    answer.text().split(&open).skip(1).map(|rest| rest.split_once(&close).unwrap().0).collect()
+}
+
+/// The title, the digits as they are shown, and the width of a badge.
+fn badge(answer: &Answer) -> (String, String, usize) {
+    let text = answer.text();
+    let between = |from: &str, to: &str| text.split_once(from).unwrap().1.split_once(to).unwrap().0;
+    let shown: String = between("font-weight=\"600\" text-anchor=\"middle\">", "</text>").split(['<', '>']).step_by(2).collect();
+    (between("<title id=\"t\">", "</title>").to_owned(), shown, between(" width=\"", "\"").parse().unwrap())
+}
+
+/// What counts nothing does so with every method.
+fn counts_nothing(server: &Server, target: &str) {
+    let before = server.total();
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        assert!(server.ask(method, target, &[], "").status < 300, "{method} {target}");
+    }
+    assert_eq!(server.ask("POST", target, &[], "").status, 405);
+    assert_eq!(server.total(), before);
+}
+
+#[test]
+fn the_box_is_a_page_in_vietnamese_or_english() {
+    let server = start(Options::default());
+    for _ in 0..3 {
+        server.view("/a");
+    }
+    let answer = server.get(BOX);
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=1"));
+    assert!(answer.text().starts_with("<!DOCTYPE html>\n<html lang=\"vi\">"), "{}", answer.text());
+    assert_eq!(all(&answer, "h2"), ["Thống kê truy cập"]);
+    let labels = ["Hôm nay", "Hôm qua", "Tuần này", "Tuần trước", "Tháng này", "Tháng trước", "Năm nay", "Năm trước"];
+    assert_eq!(all(&answer, "dt"), labels);
+    assert_eq!(all(&answer, "dd"), ["3", "0", "3", "0", "3", "0", "3", "0"]);
+    assert_eq!((all(&answer, "i"), all(&answer, "b")), (vec!["0"; 10], vec!["3"]));
+    assert!(answer.text().contains(">Tổng số lượt truy cập: 3</span>"), "{}", answer.text());
+
+    let english = server.get(&format!("{BOX}?lang=en"));
+    assert!(english.text().contains("<html lang=\"en\">") && english.text().contains(">Total views: 3</span>"), "{}", english.text());
+    let labels = ["Today", "Yesterday", "This week", "Last week", "This month", "Last month", "This year", "Last year"];
+    assert_eq!((all(&english, "h2"), all(&english, "dt")), (vec!["Visitor statistics"], labels.to_vec()));
+    assert_eq!(server.get(&format!("{BOX}?lang=vi")).text(), answer.text());
+}
+
+#[test]
+fn a_label_of_the_box_can_be_set_and_stays_text() {
+    let server = start(Options::default());
+    let english = ["Today", "Yesterday", "This week", "Last week", "This month", "Last month", "This year", "Last year"];
+    let figures = english.map(|label| label.to_lowercase().replace(' ', "_"));
+    let query = figures.each_ref().map(|figure| format!("label_{figure}={}", escape(&format!("<b>\"{figure}\" & more</b>")))).join("&");
+    let expected = figures.map(|figure| format!("&lt;b&gt;&quot;{figure}&quot; &amp; more&lt;/b&gt;"));
+    for lang in ["vi", "en"] {
+        let answer = server.get(&format!("{BOX}?lang={lang}&{query}"));
+        assert_eq!((answer.status, all(&answer, "dt")), (200, expected.each_ref().map(String::as_str).to_vec()));
+        assert!(!answer.text().contains("more</b>"), "{}", answer.text());
+    }
+    // One label alone; the others keep theirs. The longest one has 64 characters, not bytes.
+    for (label, shown) in [("Năm này", "Năm này"), (&"ữ".repeat(64), &"ữ".repeat(64)), ("", "This year")] {
+        let answer = server.get(&format!("{BOX}?lang=en&label_this_year={}", escape(label)));
+        let mut expected = english;
+        expected[6] = shown;
+        assert_eq!((answer.status, all(&answer, "dt")), (200, expected.to_vec()), "{label:?}");
+    }
+    assert_eq!(all(&server.get(&format!("{BOX}?lang=en&label_total=x&label_views=x")), "dt"), english);
+}
+
+#[test]
+fn the_box_loads_styles_alone_and_stands_on_pages_of_the_site_alone() {
+    let server = start(Options { demo: false, ..Options::default() });
+    let answer = server.get(BOX);
+    let policy = answer.header("content-security-policy").unwrap();
+    let rules: Vec<_> = policy.split("; ").collect();
+    let framing = format!("frame-ancestors 'self' http://127.0.0.1:8080 {ORIGIN}");
+    assert_eq!(rules, ["default-src 'none'", "style-src 'self'", "base-uri 'none'", "form-action 'none'", &framing]);
+    for nothing in ["<script", "<style", "style=", "unsafe-inline"] {
+        assert!(!answer.text().contains(nothing) && !policy.contains(nothing), "{nothing}");
+    }
+    let links: Vec<_> = answer.text().split("href=\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).collect();
+    assert_eq!(links, ["../../../widget.css", "../../../box.css"]);
+    for path in ["/widget.css", "/box.css"] {
+        assert_eq!(server.get(path).header("content-type"), Some("text/css; charset=utf-8"));
+    }
+    counts_nothing(&server, BOX);
+    assert_eq!(server.ask("HEAD", BOX, &[], "").header("content-length"), answer.header("content-length"));
+}
+
+#[test]
+fn figures_that_are_not_known_are_dashes_that_nobody_keeps() {
+    let server = start(Options { store_away: true, ..Options::default() });
+    let page = server.get(BOX);
+    assert_eq!((page.status, page.header("cache-control")), (200, Some("no-store")));
+    assert_eq!((all(&page, "dd"), all(&page, "i"), all(&page, "b")), (vec!["–"; 8], vec!["–"; 11], vec![]));
+    assert!(page.text().contains(">Chưa có số liệu</span>") && !page.text().contains(">0<"), "{}", page.text());
+    let cases = [
+        ("", "Lượt truy cập: chưa có số liệu", "–", 21),
+        ("?article=/a&digits=5", "Lượt xem: chưa có số liệu", "–––––", 57),
+        ("?figure=today&lang=en&digits=20", "Site views today: not known yet", "––––––––––––––––––––", 192),
+    ];
+    for (query, title, shown, width) in cases {
+        let answer = server.get(&format!("{BADGE}{query}"));
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{query}");
+        assert_eq!(badge(&answer), (title.to_owned(), shown.to_owned(), width));
+    }
+}
+
+#[test]
+fn a_badge_shows_any_figure_of_the_site_or_of_an_article() {
+    let server = start(Options::default());
+    for article in ["/a", "/a", "/b"] {
+        server.view(article);
+    }
+    let cases = [
+        ("", "Lượt truy cập: 3", "3", 21),
+        ("?figure=total&digits=11", "Lượt truy cập: 3", "00000000003", 111),
+        ("?figure=total&digits=1", "Lượt truy cập: 3", "3", 21),
+        ("?figure=today&article=/a", "Lượt xem hôm nay: 2", "2", 21),
+        ("?figure=yesterday&article=/a&digits=2", "Lượt xem hôm qua: 0", "00", 30),
+        ("?figure=this_week&article=/never", "Lượt xem tuần này: 0", "0", 21),
+        ("?figure=last_week", "Lượt truy cập tuần trước: 0", "0", 21),
+        ("?figure=this_month&lang=en", "Site views this month: 3", "3", 21),
+        ("?figure=this_year", "Lượt truy cập năm nay: 3", "3", 21),
+        ("?figure=last_month&lang=en", "Site views last month: 0", "0", 21),
+        ("?figure=this_year&article=/b&lang=en", "Views this year: 1", "1", 21),
+        ("?figure=last_year&lang=vi&utm_source=x", "Lượt truy cập năm trước: 0", "0", 21),
+    ];
+    for (query, title, shown, width) in cases {
+        let answer = server.get(&format!("{BADGE}{query}"));
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("image/svg+xml")), "{query}");
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=1"));
+        assert_eq!(badge(&answer), (title.to_owned(), shown.to_owned(), width), "{query}");
+    }
+    counts_nothing(&server, &format!("{BADGE}?article=/a"));
+    let (get, head) = (server.get(BADGE), server.ask("HEAD", BADGE, &[], ""));
+    assert_eq!((head.status, head.header("content-length")), (200, get.header("content-length")));
+}
+
+#[test]
+fn a_badge_has_nothing_in_it_that_was_asked_for() {
+    let server = start(Options::default());
+    let expected = server.get(&format!("{BADGE}?article=/a"));
+    for article in ["<script>alert(1)</script>", "\"><image href=x onerror=alert(1)>", "]]>&xxe;", "{title}", "\u{202e}\u{ffff}"] {
+        let answer = server.get(&format!("{BADGE}?article={}", escape(article)));
+        assert_eq!((answer.status, answer.text()), (200, expected.text()), "{article:?}");
+        assert_eq!(answer.header("content-security-policy"), Some("default-src 'none'; frame-ancestors 'none'"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    for nothing in ["<script", "<style", "style=", "href"] {
+        assert!(!expected.text().contains(nothing), "{nothing}");
+    }
+}
+
+#[test]
+fn what_is_asked_wrongly_is_told_and_not_drawn() {
+    let server = start(Options::default());
+    let too_long = format!("box?label_today={}", "x".repeat(65));
+    let cases = [
+        (&*too_long, 400, "label_today is not a text of up to 64 characters without control characters"),
+        ("box?label_last_year=a%00b", 400, "label_last_year is not a text of up to 64 characters"),
+        ("box?label_this_week=%C2%85", 400, "without control characters"),
+        ("box?label_today=a&label_today=b", 400, "label_today is given more than once"),
+        ("box?lang=fr", 400, "lang is not one of vi, en"),
+        ("box?lang=", 400, "lang is not one of"),
+        ("box?lang=vi&lang=en", 400, "lang is given more than once"),
+        ("box?%zz", 400, "percent-encoded"),
+        ("box/", 404, "there is no page"),
+        ("badge.svg?figure=views", 400, "figure is not one of total, today,"),
+        ("badge.svg?figure=", 400, "figure is not one of"),
+        ("badge.svg?figure=today&figure=total", 400, "figure is given more than once"),
+        ("badge.svg?digits=0", 400, "digits is not a whole number from 1 to 20"),
+        ("badge.svg?digits=21", 400, "from 1 to 20"),
+        ("badge.svg?digits=-1", 400, "from 1 to 20"),
+        ("badge.svg?digits=99999999999999999999", 400, "from 1 to 20"),
+        ("badge.svg?digits=", 400, "from 1 to 20"),
+        ("badge.svg?article=", 400, "is empty"),
+        ("badge.svg?article=/a&article=/b", 400, "article is given more than once"),
+        ("badge.svg?article=%0A", 400, "control character"),
+        ("badge.svg?lang=VI", 400, "lang is not one of"),
+        ("badge", 404, "there is no page"),
+        ("../nope/box", 404, "there is no"),
+    ];
+    for (target, status, detail) in cases {
+        let answer = server.get(&format!("/v1/sites/portal/{target}"));
+        assert_eq!((answer.status, answer.header("content-type")), (status, Some("application/problem+json")), "{target}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{target}");
+        assert!(answer.text().contains(detail), "{target}: {}", answer.text());
+    }
+    for resource in ["box", "badge.svg"] {
+        assert_eq!(server.get(&format!("/v1/sites/nope/{resource}")).status, 404);
+    }
+}
+
+#[test]
+fn a_label_begins_with_a_capital_in_every_alphabet() {
+    for (label, expected) in [("hôm nay", "Hôm nay"), ("đang truy cập", "Đang truy cập"), ("ảnh", "Ảnh"), ("1 ngày", "1 ngày"), ("", "")]
+    {
+        assert_eq!(truycap::http::capitalise(label), expected);
+    }
+}

@@ -1,0 +1,95 @@
+//! What the number of sites costs: questions to the store, and memory.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use chrono_tz::Tz;
+use tokio::time::sleep;
+use truycap::{
+    domain::site::{Rules, Site},
+    store::memory::Image,
+};
+
+use super::{
+    RETAIN, Stage, article,
+    fakes::{FakeJournal, FakeStore, set_clock},
+    id,
+};
+
+const SITES: usize = 2000;
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("site-{number}")).collect()
+}
+
+/// Sites that each have a view in the journal, all of them applied.
+async fn idle() -> (Stage, Vec<String>) {
+    set_clock("2026-11-23T05:00:00Z");
+    let names = names(SITES);
+    let sites: Vec<_> = names.iter().map(String::as_str).collect();
+    let stage = Stage::of(FakeJournal::new(), Arc::new(FakeStore::new()), &sites).await;
+    for name in &names {
+        let counter = stage.handle.site(name).unwrap();
+        drop(stage.handle.record(&counter, None));
+    }
+    for name in &names {
+        stage.stored_becomes(name, 1, Duration::from_secs(5)).await;
+    }
+    (stage, names)
+}
+
+#[tokio::test(start_paused = true)]
+async fn sites_that_are_not_requested_cost_a_bounded_number_of_questions() {
+    let (stage, _) = idle().await;
+    sleep(Duration::from_secs(10)).await;
+    let before = stage.store.ways().asked;
+    sleep(Duration::from_secs(30)).await;
+    let asked = stage.store.ways().asked - before;
+    // Every site is asked for in its turn, at most 100 in a second.
+    assert!((SITES..=100 * 31).contains(&asked), "{asked} questions in 30 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_entry_of_many_sites_is_deleted_in_the_end() {
+    let (stage, _) = idle().await;
+    // A round over all sites takes 20 s.
+    sleep(RETAIN + Duration::from_secs(30)).await;
+    assert!(stage.journal.memory.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_went_back_is_repaired_for_all_sites_as_soon_as_for_the_first() {
+    let (stage, names) = idle().await;
+    sleep(Duration::from_secs(10)).await;
+    stage.store.memory.restore(Image::default());
+    sleep(Duration::from_secs(3)).await;
+    for name in &names {
+        assert_eq!(stage.store.stored(name).await, 1, "{name}");
+    }
+}
+
+/// Reads articles twice, some at a time. Returns whether the store was asked the second time.
+async fn forgets(stage: &Stage, articles: usize) -> bool {
+    let articles: Vec<_> = (0..articles).map(article).collect();
+    for some in articles.chunks(50) {
+        assert_eq!(stage.figures("a", some).await.articles.len(), some.len());
+    }
+    let before = stage.store.ways().asked;
+    for some in articles.chunks(50) {
+        assert_eq!(stage.figures("a", some).await.articles.len(), some.len());
+    }
+    stage.store.ways().asked > before
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_is_shared_anew_when_the_sites_change() {
+    let mut stage = Stage::new().await;
+    assert!(!forgets(&stage, 900).await, "one of two sites remembers many articles");
+    let named = |names: Vec<String>| {
+        let names: BTreeSet<_> = names.into_iter().chain(["a".into()]).collect();
+        names.iter().map(|name| Site { id: id(name), origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() }).collect()
+    };
+    stage.recorder.configure(named(names(999)));
+    assert!(forgets(&stage, 900).await, "one of a thousand sites remembers some hundred");
+    stage.recorder.configure(named(Vec::new()));
+    assert!(!forgets(&stage, 900).await, "the only site remembers many again");
+}

@@ -1,0 +1,105 @@
+//! The recorder, piece by piece, where the simulation would need luck.
+//!
+//! Time is simulated; the journal and the store are in memory and fail when they are told to.
+
+mod bounds;
+mod fakes;
+mod freshness;
+mod many_sites;
+mod measures;
+mod reading;
+mod recovery;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono_tz::Tz;
+use fakes::{FakeJournal, FakeStore, PRODUCER, now, set_clock};
+use tokio::time::{Instant, sleep};
+use truycap::{
+    domain::{
+        article::ArticleId,
+        counts::{DayViews, Deltas},
+        producer::{ProducerId, Seq},
+        site::{Rules, Site, SiteId},
+    },
+    recorder::{self, APPLY_SUMS, Answer, Config, Handle, RecordError, Recorder},
+    store::{Applied, Store},
+};
+
+const RETAIN: Duration = Duration::from_secs(60);
+
+fn id(site: &str) -> SiteId {
+    SiteId::parse(site).unwrap()
+}
+
+fn article(number: usize) -> ArticleId {
+    ArticleId::parse(&format!("/tin/{number}")).unwrap()
+}
+
+/// A recorder of sites with its journal and its store.
+struct Stage {
+    journal: FakeJournal,
+    store: Arc<FakeStore>,
+    handle: Handle,
+    recorder: Recorder,
+}
+
+impl Stage {
+    /// Begins at noon in Hanoi, with the sites `a` and `b`.
+    async fn new() -> Self {
+        set_clock("2026-11-23T05:00:00Z");
+        Self::of(FakeJournal::new(), Arc::new(FakeStore::new()), &["a", "b"]).await
+    }
+
+    async fn of(journal: FakeJournal, store: Arc<FakeStore>, sites: &[&str]) -> Self {
+        let site = |site: &&str| Site { id: id(site), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
+        let config = Config { flush_interval: Duration::from_millis(250), retain: RETAIN, apply_sums: APPLY_SUMS };
+        let sites = sites.iter().map(site).collect();
+        let (handle, recorder) = recorder::spawn(config, sites, Arc::new(journal.faulty()), Arc::new(store.faulty()), now).await.unwrap();
+        Self { journal, store, handle, recorder }
+    }
+
+    async fn record(&self, site: &str, article: Option<ArticleId>) -> Result<(), RecordError> {
+        self.handle.record(&self.handle.site(site).unwrap(), article).await
+    }
+
+    /// Records a view of each article, all at once.
+    async fn record_all(&self, site: &'static str, articles: std::ops::Range<usize>) -> Vec<Result<(), RecordError>> {
+        let record = |number| {
+            let handle = self.handle.clone();
+            tokio::spawn(async move { handle.record(&handle.site(site).unwrap(), Some(article(number))).await })
+        };
+        let tasks: Vec<_> = articles.map(record).collect();
+        let mut outcomes = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            outcomes.push(task.await.unwrap());
+        }
+        outcomes
+    }
+
+    async fn figures(&self, site: &str, articles: &[ArticleId]) -> Answer {
+        self.handle.figures(&self.handle.site(site).unwrap(), articles).await
+    }
+
+    /// Waits until the store holds so many views of a site.
+    async fn stored_becomes(&self, site: &str, views: u64, within: Duration) {
+        let deadline = Instant::now() + within;
+        loop {
+            let stored = self.store.stored(site).await;
+            if stored == views {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{site}: the store holds {stored}, not {views}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Views of a site that another producer, or this one in another life, brings into the store.
+async fn apply(store: &FakeStore, site: &str, producer: ProducerId, (from, to): (Seq, Seq), article: Option<ArticleId>) {
+    let mut views = DayViews::default();
+    views.count(article);
+    let deltas: Deltas = [(now().date_naive(), &views)].into_iter().collect();
+    let answer = store.memory.apply(&id(site), producer, from, to, Arc::new(deltas)).await;
+    assert!(matches!(answer, Ok(Applied::Done(_))), "{answer:?}");
+}

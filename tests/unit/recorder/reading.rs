@@ -1,0 +1,253 @@
+//! Figures: how fresh they are, and what they say of themselves.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use truycap::{
+    domain::{article::ArticleId, figures::Figure, producer::ProducerId, site::Site},
+    recorder::STORE_WAIT,
+};
+
+use super::{
+    APPLY_SUMS, RETAIN, Stage, apply, article,
+    fakes::{Mode, set_clock},
+};
+
+fn total(figures: &[(ArticleId, truycap::domain::figures::Figures)]) -> Vec<u64> {
+    figures.iter().map(|(_, figures)| figures[Figure::Total]).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_is_in_the_figures_at_once_and_in_the_store_soon_though_nobody_reads() {
+    let stage = Stage::new().await;
+    sleep(Duration::from_secs(2)).await;
+    stage.record("a", Some(article(1))).await.unwrap();
+    let answer = stage.figures("a", &[article(1)]).await;
+    assert_eq!((answer.stale, answer.site.unwrap()[Figure::Today], total(&answer.articles)), (false, 1, vec![1]));
+    sleep(Duration::from_secs(2)).await;
+    stage.record("b", None).await.unwrap();
+    stage.stored_becomes("b", 1, Duration::from_millis(300)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_while_much_is_applied_waits_for_one_apply_and_not_for_all() {
+    let stage = Stage::new().await;
+    stage.record("a", None).await.unwrap();
+    stage.stored_becomes("a", 1, Duration::from_secs(1)).await;
+    let call = Duration::from_millis(80);
+    stage.store.ways().delay = call;
+    let views = 6 * APPLY_SUMS;
+    assert!(stage.record_all("a", 0..views).await.iter().all(Result::is_ok));
+    sleep(Duration::from_millis(300)).await;
+    let stored = stage.store.stored("a").await;
+    let begun = Instant::now();
+    // Nobody has asked for this one before.
+    let answer = stage.figures("a", &[article(views)]).await;
+    assert!(!answer.stale && answer.articles.len() == 1, "{answer:?}");
+    assert!(begun.elapsed() <= 2 * call, "{:?}", begun.elapsed());
+    assert!((1..views as u64).contains(&stored), "{stored}: some are applied, and not all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_store_figures_are_stale_and_do_not_wait() {
+    let stage = Stage::new().await;
+    sleep(Duration::from_secs(1)).await;
+    stage.store.ways().mode = Mode::Hangs;
+    stage.record("a", None).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let begin = Instant::now();
+    let answer = stage.figures("a", &[article(1)]).await;
+    assert!(answer.stale && begin.elapsed() <= STORE_WAIT, "{:?}", begin.elapsed());
+    assert_eq!(answer.articles, []);
+    stage.store.ways().mode = Mode::Fails;
+    sleep(Duration::from_secs(1)).await;
+    let (begin, answer) = (Instant::now(), stage.figures("a", &[article(1)]).await);
+    assert!(answer.stale && begin.elapsed().is_zero(), "known to be away: nobody waits");
+    stage.store.ways().mode = Mode::Works;
+    sleep(Duration::from_secs(3)).await;
+    let answer = stage.figures("a", &[article(1)]).await;
+    assert_eq!((answer.stale, answer.site.unwrap()[Figure::Total], total(&answer.articles)), (false, 1, vec![0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_count_shows_within_a_second_while_own_views_go_on() {
+    let stage = Stage::new().await;
+    let asked = [article(1), article(2)];
+    for round in 1..20 {
+        stage.record("a", Some(article(2))).await.unwrap();
+        apply(&stage.store, "a", ProducerId(9), (round - 1, round), Some(article(1))).await;
+        sleep(Duration::from_secs(1)).await;
+        let answer = stage.figures("a", &asked).await;
+        assert_eq!((answer.stale, answer.site.unwrap()[Figure::Total], total(&answer.articles)), (false, 2 * round, vec![round, round]));
+    }
+}
+
+/// Views and readers for so long. Answers how often readers were told that their figures are stale.
+async fn busy(stage: &Stage, seconds: u64) -> usize {
+    let mut stale = 0;
+    for _ in 0..seconds * 10 {
+        stage.record("a", Some(article(3))).await.unwrap();
+        stale += usize::from(stage.figures("a", &[article(1), article(2), article(3)]).await.stale);
+        sleep(Duration::from_millis(100)).await;
+    }
+    stale
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_tells_with_each_apply_that_nobody_else_counts_is_not_asked() {
+    let stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    let before = stage.store.ways().asked;
+    assert_eq!(busy(&stage, 20).await, 0);
+    assert_eq!(stage.store.ways().asked, before);
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(1))).await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    assert_eq!(total(&stage.figures("a", &[article(1)]).await.articles), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_applies_slowly_is_asked_between() {
+    let stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    for ms in [60, 120, 250, 400] {
+        stage.store.ways().apply_delay = Duration::from_millis(ms);
+        assert_eq!(busy(&stage, 10).await, 0, "{ms} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_applies_and_cannot_be_asked_is_asked_until_it_can() {
+    let stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    stage.store.ways().mute = true;
+    // Nobody has asked for this one before.
+    assert!(stage.figures("a", &[article(9)]).await.stale);
+    assert!(busy(&stage, 3).await > 0);
+    stage.store.ways().mute = false;
+    busy(&stage, 2).await;
+    assert_eq!(busy(&stage, 1).await, 0);
+}
+
+fn move_to_los_angeles(stage: &mut Stage) {
+    let mut site = Site::clone(&stage.handle.site("a").unwrap().site());
+    site.timezone = chrono_tz::America::Los_Angeles;
+    stage.recorder.configure(vec![site]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_whose_day_goes_back_with_its_time_zone_is_asked_for_again() {
+    let mut stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    move_to_los_angeles(&mut stage);
+    busy(&stage, 1).await;
+    assert_eq!(busy(&stage, 1).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_that_began_before_the_time_zone_moved_west_is_whole_when_it_begins_again() {
+    let mut stage = Stage::new().await;
+    assert_eq!(busy(&stage, 1).await, 0);
+    move_to_los_angeles(&mut stage);
+    busy(&stage, 2).await;
+    // Ten seconds into the 23rd in Los Angeles, which has the first ten views already.
+    set_clock("2026-11-23T08:00:10Z");
+    busy(&stage, 1).await;
+    let answer = stage.figures("a", &[]).await;
+    let site = answer.site.unwrap();
+    assert_eq!((answer.stale, site[Figure::Today], site[Figure::Yesterday], site[Figure::Total]), (false, 20, 20, 40));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_repaired_by_hand_shows_within_a_minute_while_own_views_go_on() {
+    let stage = Stage::new().await;
+    busy(&stage, 1).await;
+    sleep(Duration::from_secs(1)).await;
+    let before = stage.store.memory.image();
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(1))).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(total(&stage.figures("a", &[article(1)]).await.articles), [1]);
+    stage.store.memory.restore(before);
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(2))).await;
+    busy(&stage, 61).await;
+    assert_eq!(total(&stage.figures("a", &[article(1), article(2)]).await.articles), [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_repaired_by_hand_shows_within_a_minute() {
+    let stage = Stage::new().await;
+    let before = stage.store.memory.image();
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(1))).await;
+    assert_eq!(total(&stage.figures("a", &[article(1)]).await.articles), [1]);
+    stage.store.memory.restore(before);
+    apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(2))).await;
+    sleep(Duration::from_secs(61)).await;
+    let answer = stage.figures("a", &[article(1), article(2)]).await;
+    assert_eq!(total(&answer.articles), [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_article_that_was_asked_for_long_ago_is_as_right_as_any() {
+    let stage = Stage::new().await;
+    stage.figures("a", &[article(0)]).await;
+    let others: Vec<_> = (1..6000).map(article).collect();
+    for some in others.chunks(100) {
+        assert!(!stage.figures("a", some).await.stale);
+    }
+    stage.record("a", Some(article(0))).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(total(&stage.figures("a", &[article(0)]).await.articles), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_before_midnight_is_answered_after_it() {
+    let stage = Stage::new().await;
+    stage.record("a", Some(article(1))).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    // 50 ms before midnight in Hanoi; the next answer takes longer.
+    set_clock("2026-11-23T16:59:59.950Z");
+    stage.store.ways().delay = Duration::from_millis(40);
+    let asked = stage.store.ways().asked;
+    let handle = stage.handle.clone();
+    let busy = tokio::spawn(async move { handle.figures(&handle.site("a").unwrap(), &[article(2)]).await });
+    sleep(Duration::from_millis(20)).await;
+    let answer = stage.figures("a", &[article(1), article(3)]).await;
+    let site = answer.site.expect("the store was there");
+    assert_eq!((answer.stale, site[Figure::Today], site[Figure::Yesterday], total(&answer.articles)), (false, 0, 1, vec![1, 0]));
+    assert!(!busy.await.unwrap().stale);
+    assert!(stage.store.ways().asked - asked <= 3, "the store is not asked again and again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_go_on_over_midnight_while_nobody_asks_and_when_the_clock_steps_back() {
+    let stage = Stage::new().await;
+    stage.figures("a", &[article(1)]).await;
+    for (clock, today, yesterday) in
+        [("2026-11-23T16:59:58Z", 1, 0), ("2026-11-23T17:00:10Z", 1, 1), ("2026-11-24T17:00:10Z", 1, 1), ("2026-11-24T16:59:00Z", 2, 1)]
+    {
+        set_clock(clock);
+        stage.record("a", Some(article(1))).await.unwrap();
+        sleep(Duration::from_millis(700)).await;
+        let answer = stage.figures("a", &[article(1)]).await;
+        let site = answer.site.expect("the store was there");
+        assert_eq!((answer.stale, site[Figure::Today], site[Figure::Yesterday]), (false, today, yesterday), "{clock}");
+        let of_article = answer.articles[0].1;
+        assert_eq!((of_article[Figure::Today], of_article[Figure::Yesterday]), (today, yesterday), "{clock}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_back_is_seen_to_be_though_nobody_asks() {
+    let stage = Stage::new().await;
+    stage.record("a", None).await.unwrap();
+    // Nothing of the site is in the journal any more.
+    sleep(2 * RETAIN).await;
+    assert!(stage.journal.memory.is_empty());
+    stage.store.ways().mode = Mode::Fails;
+    sleep(Duration::from_secs(1)).await;
+    assert!(stage.figures("a", &[]).await.stale);
+    sleep(Duration::from_secs(30)).await;
+    assert!(!stage.handle.health().store_ok);
+    stage.store.ways().mode = Mode::Works;
+    sleep(Duration::from_secs(10)).await;
+    assert!(stage.handle.health().store_ok);
+}

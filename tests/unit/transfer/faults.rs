@@ -1,0 +1,225 @@
+//! However an import is disturbed, each row counts once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{task::yield_now, time::Instant};
+use truycap::{
+    domain::{counts::DayViews, figures::Figure, producer::ProducerId, retention::Retention},
+    store::{Store, StoreError, sqlite::SqliteStore},
+    transfer::import,
+};
+use truycap_test_support::faulty::{Apply, FaultyStore, StoreCall, StoreFaults};
+
+use super::{Files, Memory, checked, counters_of, exported, import_file, memory, now, site, three_sites, today};
+
+/// How many chunks [`three_sites`] makes.
+const CHUNKS: u64 = 9;
+
+/// The journal of a serving process.
+const SERVING: ProducerId = ProducerId(7);
+
+/// What happens to one apply.
+enum Fault {
+    None,
+    /// It does not reach the store.
+    Refuse,
+    /// It works, but the reply is lost.
+    LoseReply,
+    /// The store holds less than it did.
+    GoBack,
+    Corrupt,
+    /// A serving process counts a view of `press` just before.
+    View,
+}
+
+/// A plan of what happens to the applies of a store, counted from 0.
+struct Plan<F> {
+    store: Arc<Memory>,
+    applies: AtomicU64,
+    plan: F,
+    /// Whether the reply to the apply under way is lost.
+    lose: AtomicBool,
+}
+
+fn faulty<F: Fn(u64) -> Fault + Send + Sync + 'static>(store: &Arc<Memory>, plan: F) -> FaultyStore<Plan<F>> {
+    let faults = Plan { store: Arc::clone(store), applies: AtomicU64::new(0), plan, lose: AtomicBool::new(false) };
+    FaultyStore::new(store.clone(), faults)
+}
+
+#[async_trait]
+impl<F: Fn(u64) -> Fault + Send + Sync + 'static> StoreFaults for Plan<F> {
+    async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
+        let StoreCall::Apply(Apply { deltas, .. }) = call else { return Ok(()) };
+        assert!(deltas.0.values().map(|bucket| bucket.articles.len() + 1).sum::<usize>() <= 2500, "a chunk is bounded");
+        // Lets another run of the same import come between.
+        yield_now().await;
+        let apply = self.applies.fetch_add(1, Ordering::Relaxed);
+        match (self.plan)(apply) {
+            Fault::None => {}
+            Fault::Refuse => return Err(StoreError::NotApplied("it is away".into())),
+            Fault::LoseReply => self.lose.store(true, Ordering::Relaxed),
+            Fault::GoBack => self.store.restore(memory().image()),
+            Fault::Corrupt => return Err(StoreError::Corrupt("a page is torn".into())),
+            Fault::View => {
+                let mut view = DayViews::default();
+                view.count(None);
+                let view = Arc::new([(today(), &view)].into_iter().collect());
+                self.store.apply(&site("press"), SERVING, apply, apply + 1, view).await.unwrap();
+            }
+        }
+        Ok(())
+    }
+
+    async fn after(&self, _: StoreCall<'_>) -> Result<(), StoreError> {
+        if self.lose.swap(false, Ordering::Relaxed) { Err(StoreError::PerhapsApplied("the line went dead".into())) } else { Ok(()) }
+    }
+}
+
+/// What an import of [`three_sites`] must leave, summed without chunks: press has 1 + 2 + … + 1000 views.
+async fn clean() -> String {
+    let counters = counters_of(three_sites()).await;
+    assert!(counters.contains("\npress,,2019,500500\n") && counters.contains("\nshop,,total,999\n"), "{counters}");
+    let sum: u64 = (0..2500).map(|row| row % 11).sum();
+    let articles = counters.lines().filter_map(|line| line.strip_prefix("portal,/tin/")?.split_once(",total,"));
+    assert_eq!(articles.map(|(_, views)| views.parse::<u64>().unwrap()).sum::<u64>(), sum);
+    counters
+}
+
+#[tokio::test]
+async fn a_second_import_adds_nothing_and_says_so() {
+    let (files, store) = (Files::new(), memory());
+    let path = files.write("a.csv", three_sites());
+    let first = import_file(&store, &path).await.unwrap();
+    assert_eq!((first.rows, first.chunks, first.applied), (4499, CHUNKS, CHUNKS));
+    let image = store.image();
+    // The name of the file does not matter, its bytes do.
+    let second = import_file(&store, &files.write("b.csv", three_sites())).await.unwrap();
+    assert_eq!(second.to_string(), "was already imported, nothing was added");
+    assert_eq!((exported(&store).await, store.image()), (clean().await, image));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_that_broke_off_goes_on_where_it_stopped() {
+    let (files, clean) = (Files::new(), clean().await);
+    let path = files.write("a.csv", three_sites());
+    for broken in 0..CHUNKS {
+        for lose in [false, true] {
+            let store = Arc::new(memory());
+            let faulty = faulty(&store, move |apply| match apply {
+                _ if apply < broken => Fault::None,
+                _ if apply == broken && lose => Fault::LoseReply,
+                _ => Fault::Refuse,
+            });
+            let started = Instant::now();
+            let error = import_file(&faulty, &path).await.unwrap_err().to_string();
+            let expected = "the store is unavailable: it is away; run the import again: it continues where it stopped";
+            assert_eq!(error, expected, "after {broken}");
+            assert!((60..63).contains(&started.elapsed().as_secs()), "gave up after {:?}", started.elapsed());
+            let held = broken + u64::from(lose);
+            let outcome = import_file(store.as_ref(), &path).await.unwrap();
+            assert_eq!(outcome.applied, CHUNKS - held, "after {held}");
+            assert_eq!(exported(store.as_ref()).await, clean, "after {held}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_comes_back_within_a_minute_is_waited_for() {
+    let (files, store) = (Files::new(), Arc::new(memory()));
+    let faulty = faulty(&store, |apply| match apply % 5 {
+        1 | 2 => Fault::Refuse,
+        3 => Fault::LoseReply,
+        _ => Fault::None,
+    });
+    let outcome = import_file(&faulty, &files.write("a.csv", three_sites())).await.unwrap();
+    assert_eq!(outcome.applied, CHUNKS);
+    assert_eq!(exported(store.as_ref()).await, clean().await);
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_not_waited_for() {
+    let (files, store) = (Files::new(), Arc::new(memory()));
+    let started = Instant::now();
+    let faulty = faulty(&store, |_| Fault::Corrupt);
+    let error = import_file(&faulty, &files.write("a.csv", three_sites())).await.unwrap_err().to_string();
+    assert!(error.starts_with("the store is damaged: a page is torn"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_store_that_went_back_is_reported_and_filled_by_another_run() {
+    let (files, store) = (Files::new(), Arc::new(memory()));
+    let path = files.write("a.csv", three_sites());
+    let faulty = faulty(&store, |apply| if apply == 2 { Fault::GoBack } else { Fault::None });
+    let error = import_file(&faulty, &path).await.unwrap_err().to_string();
+    assert!(error.starts_with("the store was rewound: it holds 0 chunks of site portal, but held 1; run the import again"), "{error}");
+    import_file(store.as_ref(), &path).await.unwrap();
+    assert_eq!(exported(store.as_ref()).await, clean().await);
+}
+
+#[tokio::test]
+async fn two_imports_of_one_file_at_once_count_once() {
+    let (files, store) = (Files::new(), Arc::new(memory()));
+    let path = files.write("a.csv", three_sites());
+    let (one, two) = (faulty(&store, |_| Fault::None), faulty(&store, |_| Fault::None));
+    let (first, second) = tokio::join!(import_file(&one, &path), import_file(&two, &path));
+    assert_eq!(first.unwrap().applied + second.unwrap().applied, CHUNKS);
+    assert!(two.faults.applies.into_inner() > 0, "they ran at once");
+    assert_eq!(exported(store.as_ref()).await, clean().await);
+}
+
+#[tokio::test]
+async fn two_processes_that_import_one_file_count_once() {
+    let files = Files::new();
+    let path = files.write("a.csv", three_sites());
+    let database = files.0.path().join("store.db");
+    let [one, two] = [(); 2].map(|()| SqliteStore::open(&database, Retention::default(), now).unwrap());
+    let (first, second) = tokio::join!(import_file(&one, &path), import_file(&two, &path));
+    assert_eq!(first.unwrap().applied + second.unwrap().applied, CHUNKS);
+    assert_eq!(exported(&one).await, clean().await);
+    one.close().await;
+    two.close().await;
+}
+
+#[tokio::test]
+async fn two_files_count_both() {
+    let (files, store) = (Files::new(), memory());
+    import_file(&store, &files.write("a.csv", "site,article,period,views\nportal,,2019,5\n")).await.unwrap();
+    import_file(&store, &files.write("b.csv", "site,article,period,views\nportal,,2019,5\n\n")).await.unwrap();
+    assert_eq!(exported(&store).await, "site,article,bucket,views\nportal,,2019,10\nportal,,total,10\n");
+}
+
+#[tokio::test]
+async fn views_counted_between_the_chunks_are_kept() {
+    let (files, store) = (Files::new(), Arc::new(memory()));
+    let serving = faulty(&store, |_| Fault::View);
+    import_file(&serving, &files.write("a.csv", three_sites())).await.unwrap();
+    let figures = store.figures(&site("press"), SERVING, today(), &[]).await.unwrap();
+    assert_eq!((figures.offset, figures.site[Figure::Today], figures.site[Figure::Total]), (CHUNKS, CHUNKS, 500_500 + CHUNKS));
+}
+
+#[tokio::test]
+async fn a_file_that_changes_between_the_chunks_is_noticed() {
+    let (files, store) = (Files::new(), Arc::new(memory()));
+    let path = files.write("a.csv", three_sites());
+    let file = checked(&path).unwrap();
+    let longer = path.clone();
+    let faulty = faulty(&store, move |_| {
+        std::fs::write(&longer, three_sites() + "portal,,2019,5\n").unwrap();
+        Fault::None
+    });
+    let error = import(&faulty, &file, |_, _| {}).await.unwrap_err().to_string();
+    assert!(error.contains("changed during the import"), "{error}");
+    assert_eq!(faulty.faults.applies.into_inner(), 1);
+    // Brought back as it was, it goes on.
+    files.write("a.csv", three_sites());
+    assert_eq!(import_file(store.as_ref(), &path).await.unwrap().applied, CHUNKS - 1);
+    assert_eq!(exported(store.as_ref()).await, clean().await);
+}

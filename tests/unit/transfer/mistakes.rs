@@ -1,0 +1,197 @@
+//! Every mistake of a file is named, with its line.
+
+use std::fmt::Write as _;
+
+use truycap::transfer::{CheckError, Mistakes};
+
+use super::{Files, checked};
+
+fn mistakes(text: impl AsRef<[u8]>) -> Mistakes {
+    let files = Files::new();
+    match checked(&files.write("bad.csv", text)) {
+        Err(CheckError::Mistakes { mistakes, .. }) => mistakes,
+        other => panic!("no mistakes: {other:?}"),
+    }
+}
+
+fn lines(text: impl AsRef<[u8]>) -> Vec<String> {
+    mistakes(text).named.iter().map(|mistake| format!("{}: {}", mistake.line, mistake.what)).collect()
+}
+
+#[test]
+fn a_wrong_header_is_a_mistake() {
+    let table: [(&str, &[&str]); 9] = [
+        ("", &["1: the file is empty; its first line must be site,article,period,views"]),
+        ("\n\n", &["1: the file is empty; its first line must be site,article,period,views"]),
+        ("\nsite,article,period\n", &["2: column \"views\" is missing"]),
+        ("site,views\nportal,5\n", &["1: column \"article\" is missing", "1: column \"period\" is missing"]),
+        ("site,article,period,views,site\n", &["1: column \"site\" occurs twice"]),
+        ("site,article,period,bucket,views\n", &["1: there are both a column \"period\" and a column \"bucket\"; use one of them"]),
+        (
+            "site,article,period,Views\n",
+            &[
+                "1: unknown column \"Views\"; the columns are site,article,period,views, separated by commas",
+                "1: column \"views\" is missing",
+            ],
+        ),
+        (
+            "site,article,period,views,note\n",
+            &["1: unknown column \"note\"; the columns are site,article,period,views, separated by commas"],
+        ),
+        ("site,article,period,\"views\n", &["1: a quoted field is not closed on its line"]),
+    ];
+    for (text, expected) in table {
+        assert_eq!(lines(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn a_header_with_semicolons_is_told_to_use_commas() {
+    let found = lines("site;article;period;views\nportal;;;5\n");
+    assert_eq!(found[0], "1: unknown column \"site;article;period;views\"; the columns are site,article,period,views, separated by commas");
+}
+
+#[test]
+fn a_wrong_period_is_a_mistake() {
+    let no_period = |text| format!("2: period {text:?} is not a day (2026-11-22), month (2026-11), year (2026) or empty");
+    for text in ["2020-13", "2019-02-29", "2020-1-1", "20200101", "0000", "01/2020", " 2020", "last year", "2020-W54"] {
+        assert_eq!(lines(format!("site,article,period,views\nportal,,{text},5\n")), [no_period(text)]);
+    }
+    let week = lines("site,article,period,views\nportal,,2020-W03,5\n");
+    assert_eq!(week, ["2: period \"2020-W03\": a week can belong to two months or years; give its days instead"]);
+    let total = lines("site,article,period,views\nportal,,total,5\n");
+    assert_eq!(total, ["2: period \"total\": leave it empty for views older than any day, month or year"]);
+}
+
+#[test]
+fn a_wrong_bucket_is_a_mistake() {
+    let no_bucket = "is not a day (2026-11-22), week (2026-W47), month (2026-11), year (2026) or total";
+    let found = lines("site,article,bucket,views\nportal,,2020-W54,5\nportal,,,5\n");
+    assert_eq!(
+        found,
+        [format!("2: bucket \"2020-W54\" {no_bucket}"), format!("3: bucket \"\" {no_bucket}; for views that are older, write total")]
+    );
+}
+
+#[test]
+fn wrong_views_are_a_mistake() {
+    for views in ["", "-5", "+5", "5.0", "8.307.145", "8 307 145", "8_307_145", "1e3", "five", " 5", "٥"] {
+        let expected = format!("2: views {views:?}: write a whole number in plain digits, without separators, such as 8307145");
+        assert_eq!(lines(format!("site,article,period,views\nportal,,2020,{views}\n")), [expected]);
+    }
+    assert_eq!(lines("site,article,period,views\nportal,,2020,\"8,307,145\"\n").len(), 1);
+    for views in ["9007199254740992", "18446744073709551616"] {
+        let expected = format!("2: views {views}: more than 9007199254740991");
+        assert_eq!(lines(format!("site,article,period,views\nportal,,2020,{views}\n")), [expected]);
+    }
+}
+
+#[test]
+fn a_separator_for_thousands_is_told_apart_from_a_column() {
+    let found = lines("site,article,period,views\nportal,,2020,8,307,145\nportal,,2020\n");
+    assert_eq!(
+        found,
+        [
+            "2: 6 fields, but the header has 4; an id with a comma needs quotes, and views have no separators",
+            "3: 3 fields, but the header has 4"
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_site_or_article_is_a_mistake() {
+    let long = "x".repeat(257);
+    let text = format!("site,article,period,views\nportal2,,2020,5\n,,2020,5\nportal,{long},,5\nportal,a\tb,,5\nPortal,,,5\n");
+    assert_eq!(
+        lines(text),
+        [
+            "2: site \"portal2\" is not one of the configured sites",
+            "3: site \"\" is not one of the configured sites",
+            "4: an article id is longer than 256 bytes of UTF-8",
+            "5: an article id contains a control character",
+            "6: site \"Portal\" is not one of the configured sites"
+        ]
+    );
+}
+
+#[test]
+fn every_mistake_of_a_row_is_named() {
+    let found = mistakes("site,article,period,views\nx,a\tb,yesterday,many\n");
+    let lines: Vec<_> = found.named.iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [2, 2, 2, 2]);
+}
+
+#[test]
+fn a_line_that_is_no_row_costs_itself_alone() {
+    let mut text = b"site,article,period,views\nportal,\"/a,,5\nportal,\xff,,5\nportal,".to_vec();
+    text.extend([b'x'; 10_000]);
+    text.extend(b",,5\nportal,,,5\n1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17\n,,,x\n");
+    assert_eq!(
+        lines(text),
+        [
+            "2: a quoted field is not closed on its line",
+            "3: not UTF-8",
+            "4: longer than 4096 bytes",
+            "6: more than 16 fields",
+            "7: site \"\" is not one of the configured sites",
+            "7: views \"x\": write a whole number in plain digits, without separators, such as 8307145"
+        ]
+    );
+}
+
+#[test]
+fn lines_are_numbered_as_an_editor_does() {
+    for end in ["\n", "\r\n"] {
+        let text = ["site,article,period,views", "", "portal,,,5", "", "", "portal,,,x", "portal,,,y"].join(end);
+        let numbers: Vec<_> = mistakes(text).named.iter().map(|mistake| mistake.line).collect();
+        assert_eq!(numbers, [6, 7], "{end:?}");
+    }
+}
+
+#[test]
+fn the_first_hundred_mistakes_are_named_and_the_others_counted() {
+    let mut text = "site,article,period,views\n".to_owned();
+    for row in 0..137 {
+        writeln!(text, "portal,,,{}", if row % 2 == 0 { "x" } else { "-1" }).unwrap();
+    }
+    let found = mistakes(&text);
+    assert_eq!((found.named.len(), found.named[99].line, found.more), (100, 101, 37));
+    let shown = found.to_string();
+    assert!(shown.starts_with("137 mistakes\n  line 2: views \"x\""), "{shown}");
+    assert!(shown.ends_with("\n  and 37 more"), "{shown}");
+}
+
+#[test]
+fn the_message_says_that_nothing_was_imported() {
+    let files = Files::new();
+    let path = files.write("bad.csv", "site,article,period,views\nportal,,2020-W03,5\n");
+    let expected = "nothing was imported because of 1 mistake\n  line 2: period \"2020-W03\": a week";
+    let shown = checked(&path).unwrap_err().to_string();
+    assert!(shown.starts_with(&format!("{}: {expected}", path.display())), "{shown}");
+}
+
+#[test]
+fn a_sum_that_is_too_large_is_a_mistake_of_the_row_that_makes_it_so() {
+    let most = 9_007_199_254_740_990_u64;
+    let sum = "with this row the site's views sum up to more than 9007199254740991";
+    let text = format!("site,article,period,views\nportal,,,{most}\npress,,,5\nportal,,2020,1\nportal,,2019,1\nportal,,2019,1\n");
+    assert_eq!(lines(text), [format!("5: {sum}")]);
+    let articles = format!("site,article,period,views\nportal,a,,{most}\nportal,,,{most}\nportal,a,,2\n");
+    assert_eq!(lines(articles), [format!("4: {sum}")]);
+    let buckets = format!("site,article,bucket,views\nportal,,2019,{most}\nportal,,total,{most}\nportal,,2019,2\n");
+    assert_eq!(lines(buckets), [format!("4: {sum}")]);
+}
+
+#[test]
+fn a_period_that_begins_later_than_tomorrow_is_a_mistake() {
+    let rows = |column: &str| {
+        let periods = ["2020-01-17", "2020-01-18", "2020-01-19", "2020-01", "2020-02", "2020", "2021", "2019-12-31"];
+        periods.iter().fold(format!("site,article,{column},views\n"), |text, period| format!("{text}portal,,{period},5\n"))
+    };
+    let expected =
+        [(4, "2020-01-19"), (6, "2020-02"), (8, "2021")].map(|(line, period)| format!("{line}: period {period:?} is in the future"));
+    assert_eq!(lines(rows("period")), expected);
+    // What an export has is taken as it stands.
+    let files = Files::new();
+    checked(&files.write("export.csv", rows("bucket"))).unwrap();
+}

@@ -1,0 +1,104 @@
+//! What an import, an export and the figures promise.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use tempfile::TempDir;
+use truycap::{
+    domain::{article::ArticleId, retention::Retention, site::SiteId},
+    store::{Store, memory::MemoryStore},
+    transfer::{CheckError, Checked, ImportError, ImportSummary, check, export, import},
+};
+
+mod counters;
+mod faults;
+mod mistakes;
+mod roundtrip;
+mod shapes;
+
+type Memory = MemoryStore;
+
+/// The day of every test.
+fn today() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2020, 1, 17).unwrap()
+}
+
+fn now() -> DateTime<Utc> {
+    today().and_hms_opt(3, 0, 0).unwrap().and_utc()
+}
+
+fn memory() -> Memory {
+    MemoryStore::new(Retention::default(), now)
+}
+
+fn site(id: &str) -> SiteId {
+    SiteId::parse(id).unwrap()
+}
+
+fn article(id: &str) -> ArticleId {
+    ArticleId::parse(id).unwrap()
+}
+
+/// The configured sites.
+fn sites() -> BTreeSet<SiteId> {
+    ["portal", "press", "shop"].map(site).into()
+}
+
+/// A directory with files in it.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, contents).unwrap();
+        path
+    }
+}
+
+fn checked(path: &Path) -> Result<Checked, CheckError> {
+    check(path, &sites(), today(), |_, _| {})
+}
+
+async fn import_file<S: Store>(store: &S, path: &Path) -> Result<ImportSummary, ImportError> {
+    import(store, &checked(path).unwrap(), |_, _| {}).await
+}
+
+/// Imports a text into an empty store, and exports that.
+async fn counters_of(text: impl AsRef<[u8]>) -> String {
+    let (files, store) = (Files::new(), memory());
+    import_file(&store, &files.write("a.csv", text)).await.unwrap();
+    exported(&store).await
+}
+
+async fn exported<S: Store>(store: &S) -> String {
+    let mut out = Vec::new();
+    let sites: Vec<_> = sites().into_iter().collect();
+    export(store, &sites, &mut out, |_| {}).await.unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Rows of three sites, one after the other and mixed, that make 5 + 2 + 2 chunks: of two sites full ones with
+/// nothing after them, of the third a full one and a rest of 499.
+fn three_sites() -> String {
+    let mut text = "site,article,period,views\n".to_owned();
+    for row in 0..2500 {
+        let day = row % 28 + 1;
+        writeln!(text, "portal,/tin/{},2019-12-{day:02},{}", row % 7, row % 11).unwrap();
+        if row < 1000 {
+            writeln!(text, "press,,2019-12-{day:02},{}", row + 1).unwrap();
+        }
+        if row % 2 == 0 && row < 1998 {
+            writeln!(text, "shop,,2019,1").unwrap();
+        }
+    }
+    text
+}

@@ -1,0 +1,149 @@
+//! What an export writes, an import reads.
+
+use std::{
+    io::{self, ErrorKind, Write},
+    sync::Arc,
+};
+
+use proptest::{
+    collection::vec,
+    option, prop_oneof,
+    strategy::{Just, Strategy},
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use truycap::{
+    domain::{article::ArticleId, counts::Deltas, period::Bucket, producer::ProducerId},
+    store::Store,
+    transfer::export,
+};
+
+use super::{Files, Memory, article, exported, import_file, memory, site, sites};
+
+type Counter = (&'static str, Bucket, Option<ArticleId>, u64);
+
+async fn filled(counters: Vec<Counter>) -> Memory {
+    let store = memory();
+    for (seq, (id, bucket, article, views)) in (0..).zip(counters) {
+        let mut deltas = Deltas::default();
+        deltas.add(bucket, article, views);
+        // A producer each: one seq may not serve two sites.
+        store.apply(&site(id), ProducerId(seq), 0, 1, Arc::new(deltas)).await.unwrap();
+    }
+    store
+}
+
+/// Ids with everything that means something in CSV, and what spreadsheets and shells make of it.
+fn articles() -> impl Strategy<Value = ArticleId> {
+    let awkward = [
+        ",",
+        "\"",
+        "\"\"",
+        "a,\"b\"",
+        "=1+1",
+        " /tin ",
+        "#",
+        "-",
+        "'",
+        ";",
+        "\u{feff}x",
+        "/tin/chào-buổi-sáng",
+        "🇻🇳",
+        "\\",
+        "\\n",
+        "total",
+    ];
+    let awkward: Vec<_> = awkward.into_iter().map(article).collect();
+    let any = "[^\\p{Cc}]{1,20}".prop_filter_map("too long when normalised", |text| ArticleId::parse(&text).ok());
+    prop_oneof![proptest::sample::select(awkward), any]
+}
+
+fn buckets() -> impl Strategy<Value = Bucket> {
+    let texts = ["2020-01-17", "2020-01-01", "2019-W52", "2020-W03", "2019-12", "2020-01", "2019", "2020", "total", "0001", "9999-12-31"];
+    proptest::sample::select(texts.map(|text| text.parse().unwrap()).to_vec())
+}
+
+fn counters() -> impl Strategy<Value = Vec<Counter>> {
+    let id = prop_oneof![Just("portal"), Just("press"), Just("shop")];
+    vec((id, buckets(), option::weighted(0.7, articles()), 0..1_u64 << 40), 0..60)
+}
+
+#[test]
+fn an_export_imported_into_an_empty_store_is_exported_again_byte_for_byte() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut runner = TestRunner::new(Config { cases: 100, failure_persistence: None, ..Config::default() });
+    let done = runner.run(&counters(), |counters| {
+        runtime.block_on(async {
+            let wanted: Vec<_> = counters.iter().filter(|(.., views)| *views > 0).cloned().collect();
+            let (files, store) = (Files::new(), filled(counters).await);
+            let first = exported(&store).await;
+            for (id, bucket, article, _) in wanted {
+                let [count] = store.history(&site(id), article.as_ref(), &[bucket]).await.unwrap()[..] else { panic!("one count") };
+                let row = format!(",{bucket},{count}\n");
+                // An old bucket of an article is gone; one of a site never is.
+                assert!(first.contains(&row) || count == 0 && article.is_some(), "{first:?} lacks {row:?}");
+            }
+            let copy = memory();
+            import_file(&copy, &files.write("export.csv", &first)).await.unwrap();
+            assert_eq!(exported(&copy).await, first);
+        });
+        Ok::<_, TestCaseError>(())
+    });
+    done.unwrap();
+}
+
+#[tokio::test]
+async fn an_export_is_plain_csv_in_the_order_of_the_store() {
+    let total = Bucket::Total;
+    let store = filled(vec![
+        ("press", total, None, 3),
+        ("portal", total, Some(article("/b")), 2),
+        ("portal", total, Some(article("a \"b\", c")), 1),
+        ("portal", total, None, 9),
+        ("portal", Bucket::Year(2020), None, 4),
+    ])
+    .await;
+    let expected = "site,article,bucket,views
+portal,,2020,4
+portal,,total,9
+portal,/b,total,2
+portal,\"a \"\"b\"\", c\",total,1
+press,,total,3
+";
+    assert_eq!(exported(&store).await, expected);
+    let (mut out, mut written) = (Vec::new(), 0);
+    export(&store, &[site("press")], &mut out, |rows| written = rows).await.unwrap();
+    assert_eq!((String::from_utf8(out).unwrap().as_str(), written), ("site,article,bucket,views\npress,,total,3\n", 1));
+}
+
+#[tokio::test]
+async fn an_empty_store_exports_a_header() {
+    assert_eq!(exported(&memory()).await, "site,article,bucket,views\n");
+}
+
+/// Takes some bytes and then nothing more.
+struct Full(usize, ErrorKind);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(self.0);
+        self.0 -= taken;
+        if taken == 0 { Err(self.1.into()) } else { Ok(taken) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_enough_ends_the_export_and_a_full_disk_fails_it() {
+    let counters = (0..5000).map(|n| ("portal", Bucket::Total, Some(article(&format!("/tin/{n}"))), 1)).collect();
+    let (store, sites): (_, Vec<_>) = (filled(counters).await, sites().into_iter().collect());
+    // At once, in the middle, and in the last bytes, which only the flush writes.
+    for room in [0, 20_000, exported(&store).await.len() - 1] {
+        let run = async |kind| export(&store, &sites, Full(room, kind), |_| {}).await;
+        run(ErrorKind::BrokenPipe).await.unwrap();
+        let error = run(ErrorKind::StorageFull).await.unwrap_err().to_string();
+        assert_eq!(error, "the export is not complete: no storage space", "{room}");
+    }
+}
