@@ -1,15 +1,15 @@
-//! truycap counts page views for web portals and gives back the figures of a "Thống kê truy cập" box.
+//! truycap counts page views for web portals and returns the figures of a "Thống kê truy cập" (visitor statistics) box.
 //!
-//! The modules stand on floors; a floor imports only lower ones:
+//! Each module has a floor and uses only modules on lower floors. `ARCHITECTURE.md` explains how a view passes through them.
 //!
 //! - 0 [`domain`]: what a view, a bucket and a box are; pure
-//! - 1 [`telemetry`]: what the process says of itself
-//! - 1 [`journal`]: the local log every view is written to before it is acknowledged
-//! - 1 [`store`]: where the counters live
-//! - 2 [`audience`]: who counts: which hits are views, and of which article
+//! - 1 [`telemetry`]: the log and the metrics
+//! - 1 [`journal`]: the local log that every view is written to before it is acknowledged
+//! - 1 [`store`]: where the counters are kept
+//! - 2 [`audience`]: which hits are views, and of which article
 //! - 2 [`recorder`]: from a view to a durable entry, from entries to counters, and back to figures
 //! - 3 [`transfer`]: counters from and to CSV files, and the figures as text
-//! - 3 [`http`]: the interface: what may be asked, by whom, and how it is answered
+//! - 3 [`http`]: the public and the admin interface
 //! - 4 [`config`]: one plain configuration per module, from a file and the environment
 //! - 5 [`app`]: how the parts are put together, and in which order they stop
 //! - 6 [`cli`]: the command line

@@ -14,7 +14,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{commit::Skip, health::HealthMonitor, health::Transition, site::Sites};
+use super::{
+    health::{HealthMonitor, Transition},
+    site::Sites,
+};
 use crate::{
     domain::{clock::Clock, producer::Seq, site::SiteId},
     journal::{Journal, JournalError, Usage},
@@ -55,7 +58,7 @@ pub(super) enum Stage {
     Writing,
     /// Written views are applied.
     Applying,
-    /// The journal is told how far the store is.
+    /// The journal records how far the store is.
     Trimming,
 }
 

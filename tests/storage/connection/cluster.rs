@@ -1,4 +1,4 @@
-//! Nodes of a cluster. One that has all slots will do; of several, each says no to what the others have.
+//! Nodes of a cluster. One node with all slots works; each of several nodes refuses the slots of the others.
 
 use std::sync::Arc;
 
@@ -9,25 +9,25 @@ use truycap::{
 
 use super::{MINE, RedisStore, answered, apply, figures, process::wait::eventually, redis_server::Server, steps};
 
-/// A server that may be a node of a cluster, and has no slots yet.
+/// A server in cluster mode, without slots.
 fn node() -> Server {
-    // The ports that the system gives away leave no room for one that is ten thousand higher, the usual one.
+    // The default bus port is 10 000 higher, which is too high for many ephemeral ports.
     let bus = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     Server::start_on_port(&["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-require-full-coverage", "no"])
 }
 
-/// What an operator types.
-fn say<T: redis::FromRedisValue>(server: &Server, line: &str) -> T {
+/// Runs a command line as `redis-cli` does.
+fn cli<T: redis::FromRedisValue>(server: &Server, line: &str) -> T {
     let words: Vec<_> = line.split(' ').collect();
     redis::cmd(words[0]).arg(&words[1..]).query(&mut server.raw()).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
 fn has_all_slots(server: &Server) {
-    let () = say(server, "CLUSTER ADDSLOTSRANGE 0 16383");
-    eventually("the cluster is up", || say::<String>(server, "CLUSTER INFO").contains("cluster_state:ok").then_some(()));
+    let () = cli(server, "CLUSTER ADDSLOTSRANGE 0 16383");
+    eventually("the cluster is up", || cli::<String>(server, "CLUSTER INFO").contains("cluster_state:ok").then_some(()));
 }
 
-/// A view of a site and an article of it, in one bucket.
+/// Applies a view of a site and of an article, in one bucket.
 async fn count(store: &RedisStore, site: &str, from: Seq, bucket: &str) -> Result<Applied, StoreError> {
     let mut deltas = Deltas::default();
     for article in [None, Some(ArticleId::parse("/a").unwrap())] {
@@ -53,7 +53,7 @@ async fn a_node_counts_once_it_has_all_slots() {
     }
     assert_eq!(steps(&store).await, 3);
     assert_eq!(store.top(&crate::connection::site(), "total".parse().unwrap(), 9).await.unwrap().len(), 2);
-    // By the braces in their keys, the keys of each site are in one slot, and the sites in slots of their own.
+    // The braces in the keys put all keys of a site into one slot, and different sites into different slots.
     for site in ["press", "shop", "a.b-c"] {
         assert_eq!(count(&store, site, 0, "2099").await, Ok(Applied::Done(0)), "{site}");
         let history = store.history(&SiteId::parse(site).unwrap(), None, &["2099".parse().unwrap()]).await;
@@ -62,14 +62,14 @@ async fn a_node_counts_once_it_has_all_slots() {
 }
 
 #[tokio::test]
-async fn what_another_node_has_or_is_to_have_is_not_applied() {
+async fn an_apply_to_a_slot_of_another_node_or_a_moving_slot_is_refused() {
     let (server, other) = (node(), node());
     has_all_slots(&server);
-    let (host, bus) = (other.tcp_url().replace("redis://", "").replace(':', " "), say::<Vec<String>>(&other, "CONFIG GET cluster-port"));
-    let () = say(&server, &format!("CLUSTER MEET {host} {}", bus[1]));
-    let id: String = say(&other, "CLUSTER MYID");
+    let (host, bus) = (other.tcp_url().replace("redis://", "").replace(':', " "), cli::<Vec<String>>(&other, "CONFIG GET cluster-port"));
+    let () = cli(&server, &format!("CLUSTER MEET {host} {}", bus[1]));
+    let id: String = cli(&other, "CLUSTER MYID");
     eventually("the nodes have met", || {
-        let nodes: String = say(&server, "CLUSTER NODES");
+        let nodes: String = cli(&server, "CLUSTER NODES");
         nodes.lines().any(|line| line.starts_with(&id) && line.contains(" connected") && !line.contains("handshake")).then_some(())
     });
     let store = server.store("p");
@@ -77,24 +77,24 @@ async fn what_another_node_has_or_is_to_have_is_not_applied() {
         assert_eq!(count(&store, "portal", from, "2099").await, Ok(Applied::Done(0)));
     }
 
-    // The slot of a site moves: some of its keys are still here, and one that is not may be on its way.
-    let slot: u16 = say(&server, "CLUSTER KEYSLOT portal");
-    let () = say(&server, &format!("CLUSTER SETSLOT {slot} MIGRATING {id}"));
+    // The slot of a site is moving: a key that is not here can already be on the other node.
+    let slot: u16 = cli(&server, "CLUSTER KEYSLOT portal");
+    let () = cli(&server, &format!("CLUSTER SETSLOT {slot} MIGRATING {id}"));
     is_refused(&count(&store, "portal", 2, "2098").await, "are being moved to another node");
     is_refused(&count(&server.store("new"), "portal", 0, "2099").await, "is a node of a cluster");
-    let () = say(&server, &format!("CLUSTER SETSLOT {slot} STABLE"));
+    let () = cli(&server, &format!("CLUSTER SETSLOT {slot} STABLE"));
     assert_eq!(count(&store, "portal", 2, "2098").await, Ok(Applied::Done(0)));
 
-    // The slot of another site is elsewhere.
-    let slot: u16 = say(&server, "CLUSTER KEYSLOT press");
+    // The slot of another site is on another node.
+    let slot: u16 = cli(&server, "CLUSTER KEYSLOT press");
     for node in [&other, &server] {
-        let () = say(node, &format!("CLUSTER SETSLOT {slot} NODE {id}"));
+        let () = cli(node, &format!("CLUSTER SETSLOT {slot} NODE {id}"));
     }
     is_refused(&count(&store, "press", 0, "2099").await, "is a node of a cluster");
     let press = SiteId::parse("press").unwrap();
     is_refused(&store.figures(&press, MINE, "2099-01-01".parse().unwrap(), &[]).await, "is a node of a cluster");
     let there = other.store("p");
-    assert_eq!(answered("the other node takes it", async || count(&there, "press", 0, "2099").await).await, Applied::Done(0));
+    assert_eq!(answered("the other node accepts it", async || count(&there, "press", 0, "2099").await).await, Applied::Done(0));
     assert_eq!(count(&store, "portal", 3, "2099").await, Ok(Applied::Done(0)));
     let counted = store.history(&crate::connection::site(), None, &["2099".parse().unwrap(), "2098".parse().unwrap()]).await;
     assert_eq!(counted, Ok(vec![3, 1]));

@@ -1,11 +1,11 @@
-//! What lies between the service and Redis: a wire that is cut, stalls or delivers late, and a server that says no.
+//! The connection between the service and Redis: cut, stalled or late, and servers that refuse.
 //!
-//! - `proxy`: a wire that breaks where it is told to
-//! - `cuts`, `stale`, `storm`: what breaks on it
-//! - `refusals`, `cluster`: what real servers answer instead of doing it
-//! - `rights`: users who may not do everything
-//! - `tls`: the binary, encrypted
-//! - `waiting`: answers that are lost where applies wait for replicas
+//! - `proxy`: a proxy that breaks connections at a given byte
+//! - `cuts`, `stale`, `storm`: connections that break
+//! - `refusals`, `cluster`: errors of real servers
+//! - `rights`: users with restricted rights
+//! - `tls`: the binary over TLS
+//! - `waiting`: lost replies when applies wait for replicas
 
 mod cluster;
 mod cuts;
@@ -34,7 +34,7 @@ use truycap::{
 
 const MINE: ProducerId = ProducerId(1);
 
-/// What each step counts.
+/// The views that each step adds.
 const STEP: [(&str, &str, u64); 6] =
     [("2099-01-01", "", 3), ("2099-01-01", "/a", 1), ("2099-01-01", "/b", 2), ("total", "", 3), ("total", "/a", 1), ("total", "/b", 2)];
 
@@ -42,7 +42,7 @@ fn site() -> SiteId {
     SiteId::parse("portal").unwrap()
 }
 
-/// Applies one step, from an offset to the next.
+/// Applies one step, from this offset to the next.
 async fn apply(store: &RedisStore, from: Seq) -> Result<Applied, StoreError> {
     let mut deltas = Deltas::default();
     for (bucket, id, views) in STEP {
@@ -51,13 +51,13 @@ async fn apply(store: &RedisStore, from: Seq) -> Result<Applied, StoreError> {
     store.apply(&site(), MINE, from, from + 1, Arc::new(deltas)).await
 }
 
-/// Asks for the figures of the site and of both articles.
+/// Reads the figures of the site and of both articles.
 async fn figures(store: &RedisStore) -> Result<Snapshot, StoreError> {
     let articles = ["/a", "/b"].map(|id| ArticleId::parse(id).unwrap());
     store.figures(&site(), MINE, "2099-01-01".parse().unwrap(), &articles).await
 }
 
-/// How many steps the store holds: by its offset, and all counters say the same.
+/// How many steps the store has applied, by its offset. Checks that all counters agree.
 async fn steps(store: &RedisStore) -> Seq {
     let offset = figures(store).await.unwrap().offset;
     let counted: Vec<_> = STEP.iter().map(|(bucket, id, views)| ((*bucket).to_owned(), (*id).to_owned(), views * offset)).collect();
@@ -70,13 +70,13 @@ async fn steps(store: &RedisStore) -> Seq {
 }
 
 async fn export(store: &RedisStore) -> Vec<Row> {
-    // More than any test here counts.
+    // More rows than any of these tests has.
     let (sender, mut receiver) = mpsc::channel(1000);
     store.export(&site(), sender).await.unwrap();
     std::iter::from_fn(|| receiver.try_recv().ok()).collect()
 }
 
-/// Asks until there is an answer. What a question is refused with is never in doubt.
+/// Retries until there is an answer. Checks that no error is in doubt.
 async fn answered<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {

@@ -1,4 +1,4 @@
-//! A wire between a store and a Redis that breaks where it is told to.
+//! A proxy between a store and Redis that breaks connections at a given byte.
 
 use std::{
     io,
@@ -22,25 +22,25 @@ use tokio::{
 
 use super::redis_server::Server;
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     ToRedis,
     FromRedis,
 }
 
-/// What becomes of what is not passed on.
+/// What happens at a cut to the connection and to the bytes that are not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It is lost with the connection.
+pub(crate) enum Fault {
+    /// The connection ends and the bytes are lost.
     Lost,
-    /// Nothing more happens that way, and the connection stays.
+    /// The connection stays open, but nothing more is forwarded in this direction.
     Stalled,
-    /// The client's connection ends, but to Redis it arrives: when [`Proxy::release`] says so.
+    /// The client's connection ends, and Redis gets the bytes at [`Proxy::release`].
     Held,
 }
 
-/// A wire to one Redis. It ends with the test.
+/// A proxy to one Redis. It ends with the test.
 pub(crate) struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -50,10 +50,10 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct Shared {
     cut: Mutex<Option<Cut>>,
-    /// All that Redis said.
-    said: Mutex<Vec<u8>>,
+    /// All bytes from Redis.
+    replies: Mutex<Vec<u8>>,
     /// How many bytes went to Redis.
-    asked: AtomicUsize,
+    sent: AtomicUsize,
     /// How many connections were made, and how many are open.
     made: AtomicUsize,
     connections: AtomicUsize,
@@ -61,11 +61,11 @@ struct Shared {
     release: Notify,
 }
 
-/// Where the wire breaks: after so many more bytes. Once; what comes then is passed on.
+/// Breaks one connection after this many more bytes; later connections are not affected.
 struct Cut {
     way: Way,
     after: usize,
-    fate: Fate,
+    fault: Fault,
 }
 
 impl Proxy {
@@ -81,22 +81,22 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Breaks the wire after so many more bytes that way.
-    pub(crate) fn cut(&self, way: Way, after: usize, fate: Fate) {
-        *self.shared.cut.lock().unwrap() = Some(Cut { way, after, fate });
+    /// Breaks a connection after this many more bytes in this direction.
+    pub(crate) fn cut(&self, way: Way, after: usize, fault: Fault) {
+        *self.shared.cut.lock().unwrap() = Some(Cut { way, after, fault });
     }
 
-    /// Breaks it nowhere.
-    pub(crate) fn mend(&self) {
+    /// Cancels a cut that has not happened yet.
+    pub(crate) fn cancel_cut(&self) {
         *self.shared.cut.lock().unwrap() = None;
     }
 
-    /// How many connections were made.
+    /// How many connections have been opened.
     pub(crate) fn made(&self) -> usize {
         self.shared.made.load(Ordering::Relaxed)
     }
 
-    /// Lets what was held arrive.
+    /// Forwards the held bytes to Redis.
     pub(crate) fn release(&self) {
         self.shared.release.notify_one();
     }
@@ -106,20 +106,20 @@ impl Proxy {
         self.shared.reset.notify_waiters();
     }
 
-    /// How many bytes went that way.
+    /// How many bytes were forwarded to Redis, or received from it.
     pub(crate) fn passed(&self, way: Way) -> usize {
         match way {
-            Way::ToRedis => self.shared.asked.load(Ordering::Relaxed),
-            Way::FromRedis => self.said().len(),
+            Way::ToRedis => self.shared.sent.load(Ordering::Relaxed),
+            Way::FromRedis => self.replies().len(),
         }
     }
 
-    /// All that Redis said.
-    pub(crate) fn said(&self) -> Vec<u8> {
-        self.shared.said.lock().unwrap().clone()
+    /// All bytes from Redis.
+    pub(crate) fn replies(&self) -> Vec<u8> {
+        self.shared.replies.lock().unwrap().clone()
     }
 
-    /// Waits until no more than so many connections are open.
+    /// Waits until at most this many connections are open.
     pub(crate) async fn connections_fall_to(&self, most: usize) {
         let fallen = async {
             while self.shared.connections.load(Ordering::Relaxed) > most {
@@ -144,7 +144,7 @@ async fn accept(listener: TcpListener, redis: String, shared: Arc<Shared>) {
         tokio::spawn(async move {
             shared.made.fetch_add(1, Ordering::Relaxed);
             shared.connections.fetch_add(1, Ordering::Relaxed);
-            // Redis may be away; the client sees that its connection ends.
+            // If Redis is unreachable, the client's connection ends.
             if let Ok(server) = TcpStream::connect(redis).await {
                 let _ = shared.connect(client, server).await;
             }
@@ -161,8 +161,8 @@ impl Shared {
             let (from_client, to_client) = client.split();
             let (from_server, to_server) = server.split();
             tokio::select! {
-                held = self.ask(from_client, to_server) => held?,
-                () = self.answer(from_server, to_client) => return Ok(()),
+                held = self.forward_requests(from_client, to_server) => held?,
+                () = self.forward_replies(from_server, to_client) => return Ok(()),
                 () = self.reset.notified() => {
                     client.set_zero_linger()?;
                     return server.set_zero_linger();
@@ -173,49 +173,50 @@ impl Shared {
         self.release.notified().await;
         server.write_all(&held).await?;
         server.shutdown().await?;
-        let mut said = Vec::new();
-        server.read_to_end(&mut said).await?;
-        self.said.lock().unwrap().extend(said);
+        let mut replies = Vec::new();
+        server.read_to_end(&mut replies).await?;
+        self.replies.lock().unwrap().extend(replies);
         Ok(())
     }
 
-    /// Passes on what the client says, and ends with what is held of it.
-    async fn ask(&self, mut client: ReadHalf<'_>, mut server: WriteHalf<'_>) -> io::Result<Vec<u8>> {
+    /// Forwards the client's bytes, and returns those that are held.
+    async fn forward_requests(&self, mut client: ReadHalf<'_>, mut server: WriteHalf<'_>) -> io::Result<Vec<u8>> {
         let mut part = [0; 4096];
         loop {
-            // A client that was reset has ended too.
+            // A reset is treated like the end of the stream.
             let length = client.read(&mut part).await.unwrap_or(0);
             let broken = self.broken(Way::ToRedis, length);
             let passed = broken.as_ref().map_or(length, |cut| cut.after);
-            self.asked.fetch_add(passed, Ordering::Relaxed);
+            self.sent.fetch_add(passed, Ordering::Relaxed);
             server.write_all(&part[..passed]).await?;
-            match broken.map(|cut| cut.fate) {
+            match broken.map(|cut| cut.fault) {
                 None if length > 0 => continue,
-                // Redis carries out what it has heard whole, and then is the one to end it.
-                None | Some(Fate::Lost) => server.shutdown().await?,
-                Some(Fate::Stalled) => {}
-                Some(Fate::Held) => return Ok(part[passed..length].to_vec()),
+                // Redis executes the commands that it received completely, and then closes the connection.
+                None | Some(Fault::Lost) => server.shutdown().await?,
+                Some(Fault::Stalled) => {}
+                Some(Fault::Held) => return Ok(part[passed..length].to_vec()),
             }
             std::future::pending::<()>().await;
         }
     }
 
-    async fn answer(&self, mut server: ReadHalf<'_>, mut client: WriteHalf<'_>) {
+    /// Forwards the bytes of Redis.
+    async fn forward_replies(&self, mut server: ReadHalf<'_>, mut client: WriteHalf<'_>) {
         let mut part = [0; 4096];
         while let Ok(length @ 1..) = server.read(&mut part).await {
-            self.said.lock().unwrap().extend(&part[..length]);
+            self.replies.lock().unwrap().extend(&part[..length]);
             let broken = self.broken(Way::FromRedis, length);
-            // The client may be gone, and Redis is heard to its end.
+            // Redis is read to the end even if the client is gone.
             let _ = client.write_all(&part[..broken.as_ref().map_or(length, |cut| cut.after)]).await;
-            match broken.map(|cut| cut.fate) {
+            match broken.map(|cut| cut.fault) {
                 None => {}
-                Some(Fate::Lost) => return,
-                Some(Fate::Stalled | Fate::Held) => std::future::pending().await,
+                Some(Fault::Lost) => return,
+                Some(Fault::Stalled | Fault::Held) => std::future::pending().await,
             }
         }
     }
 
-    /// Where the wire breaks within a part of this length, if it does.
+    /// The cut, if it is within the next `length` bytes.
     fn broken(&self, way: Way, length: usize) -> Option<Cut> {
         let mut cut = self.cut.lock().unwrap();
         let current = cut.as_mut().filter(|cut| cut.way == way && length > 0)?;

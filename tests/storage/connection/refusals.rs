@@ -1,4 +1,4 @@
-//! Servers that answer, and do not do it.
+//! Servers that answer with an error.
 
 use std::{fs, thread::JoinHandle, time::Duration};
 
@@ -13,25 +13,25 @@ use truycap::{
 
 use super::{RedisStore, answered, apply, figures, process::wait::eventually, redis_server::Server, redis_store::open, steps};
 
-/// A server that is given reasons to refuse, and somebody who is logged in to it otherwise than the store.
+/// A server with a connection of its own, by which the test makes it refuse.
 struct Operator {
     server: Server,
     raw: redis::Connection,
-    /// Somebody who waits for an answer.
+    /// Another client, whose command is still running.
     busy: Option<JoinHandle<()>>,
 }
 
-/// What a server does not like, and what the operator reads then.
+/// A cause for refusals, and the message that the operator reads.
 struct Cause {
     name: &'static str,
     begin: fn(&mut Operator),
     says: &'static str,
-    /// Whether questions are answered meanwhile; `None` where that depends on the version.
-    answers: Option<bool>,
+    /// Whether reads still work; `None` if that depends on the version.
+    reads: Option<bool>,
     end: fn(&mut Operator),
 }
 
-/// What an operator would type into `redis-cli`.
+/// The command of a `redis-cli` line.
 fn words(line: &str) -> redis::Cmd {
     let mut words = line.split(' ');
     let mut cmd = redis::cmd(words.next().unwrap());
@@ -40,19 +40,19 @@ fn words(line: &str) -> redis::Cmd {
 }
 
 impl Operator {
-    fn say(&mut self, line: &str) {
+    fn cli(&mut self, line: &str) {
         words(line).exec(&mut self.raw).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
 
-    /// Has somebody else do something that takes its time, and waits until the others are refused because of it.
+    /// Runs a long command on another connection, and waits until other clients get this error code because of it.
     fn keep_busy(&mut self, cmd: redis::Cmd, others_get: &str) {
         let mut other = self.server.raw();
-        // Killed in the end, or told to hurry.
+        // The end of the cause kills the command, or makes it finish.
         self.busy = Some(std::thread::spawn(move || drop(cmd.exec(&mut other))));
         eventually(others_get, || redis::cmd("GET").arg("x").exec(&mut self.raw).err().filter(|error| error.code() == Some(others_get)));
     }
 
-    fn wait_for_the_other(&mut self) {
+    fn join_busy(&mut self) {
         self.busy.take().unwrap().join().unwrap();
     }
 }
@@ -60,67 +60,67 @@ impl Operator {
 const CAUSES: &[Cause] = &[
     Cause {
         name: "READONLY: it became a replica",
-        begin: |operator| operator.say("REPLICAOF 127.0.0.1 1"),
+        begin: |operator| operator.cli("REPLICAOF 127.0.0.1 1"),
         says: "this Redis is a replica, which does not accept writes",
-        answers: Some(true),
-        end: |operator| operator.say("REPLICAOF NO ONE"),
+        reads: Some(true),
+        end: |operator| operator.cli("REPLICAOF NO ONE"),
     },
     Cause {
         name: "MASTERDOWN: a replica without its master",
         begin: |operator| {
-            operator.say("CONFIG SET replica-serve-stale-data no");
-            operator.say("REPLICAOF 127.0.0.1 1");
+            operator.cli("CONFIG SET replica-serve-stale-data no");
+            operator.cli("REPLICAOF 127.0.0.1 1");
         },
         says: "this Redis is a replica that has lost its master",
-        answers: Some(false),
-        end: |operator| operator.say("REPLICAOF NO ONE"),
+        reads: Some(false),
+        end: |operator| operator.cli("REPLICAOF NO ONE"),
     },
     Cause {
         name: "NOREPLICAS",
-        begin: |operator| operator.say("CONFIG SET min-replicas-to-write 1"),
+        begin: |operator| operator.cli("CONFIG SET min-replicas-to-write 1"),
         says: "Redis has fewer replicas than min-replicas-to-write requires",
-        answers: Some(true),
-        end: |operator| operator.say("CONFIG SET min-replicas-to-write 0"),
+        reads: Some(true),
+        end: |operator| operator.cli("CONFIG SET min-replicas-to-write 0"),
     },
     Cause {
         name: "OOM",
-        begin: |operator| operator.say("CONFIG SET maxmemory 1"),
+        begin: |operator| operator.cli("CONFIG SET maxmemory 1"),
         says: "Redis has used up its memory: raise maxmemory",
-        // Redis 7.0 takes no transactions then, not even of questions.
-        answers: None,
-        end: |operator| operator.say("CONFIG SET maxmemory 0"),
+        // Redis 7.0 then refuses all transactions, even of reads.
+        reads: None,
+        end: |operator| operator.cli("CONFIG SET maxmemory 0"),
     },
     Cause {
         name: "MISCONF: its directory is gone",
         begin: |operator| {
             let dir = operator.server.file("data");
             fs::create_dir(&dir).unwrap();
-            operator.say(&format!("CONFIG SET dir {}", dir.display()));
+            operator.cli(&format!("CONFIG SET dir {}", dir.display()));
             words("CONFIG SET save").arg("3600 1000000").exec(&mut operator.raw).unwrap();
             fs::remove_dir(&dir).unwrap();
-            operator.say("BGSAVE");
+            operator.cli("BGSAVE");
             eventually("the save fails", || {
                 let info: String = words("INFO persistence").query(&mut operator.raw).unwrap();
                 info.contains("rdb_last_bgsave_status:err").then_some(())
             });
         },
         says: "Redis cannot write to its disk and refuses writes",
-        answers: Some(true),
-        end: |operator| operator.say("CONFIG SET stop-writes-on-bgsave-error no"),
+        reads: Some(true),
+        end: |operator| operator.cli("CONFIG SET stop-writes-on-bgsave-error no"),
     },
     Cause {
         name: "BUSY: a script that does not end",
         begin: |operator| {
-            operator.say("CONFIG SET lua-time-limit 1");
+            operator.cli("CONFIG SET lua-time-limit 1");
             let mut endless = redis::cmd("EVAL");
             endless.arg("while true do end").arg(0);
             operator.keep_busy(endless, "BUSY");
         },
         says: "Redis is busy with a script",
-        answers: Some(false),
+        reads: Some(false),
         end: |operator| {
-            operator.say("SCRIPT KILL");
-            operator.wait_for_the_other();
+            operator.cli("SCRIPT KILL");
+            operator.join_busy();
         },
     },
     Cause {
@@ -128,53 +128,53 @@ const CAUSES: &[Cause] = &[
         begin: |operator| {
             let mut fill = redis::cmd("DEBUG");
             fill.arg("POPULATE").arg(2000).exec(&mut operator.raw).unwrap();
-            operator.say("CONFIG SET loading-process-events-interval-bytes 1024");
-            operator.say("CONFIG SET key-load-delay 20000");
+            operator.cli("CONFIG SET loading-process-events-interval-bytes 1024");
+            operator.cli("CONFIG SET key-load-delay 20000");
             operator.keep_busy(words("DEBUG RELOAD"), "LOADING");
         },
         says: "Redis is still loading its data",
-        answers: Some(false),
+        reads: Some(false),
         end: |operator| {
-            operator.say("CONFIG SET key-load-delay 0");
-            operator.wait_for_the_other();
+            operator.cli("CONFIG SET key-load-delay 0");
+            operator.join_busy();
         },
     },
     Cause {
         name: "NOPERM: no scripts",
-        begin: |operator| operator.say("ACL SETUSER counter -evalsha"),
+        begin: |operator| operator.cli("ACL SETUSER counter -evalsha"),
         says: "the user of store.url may not do this",
-        answers: Some(true),
-        end: |operator| operator.say("ACL SETUSER counter +evalsha"),
+        reads: Some(true),
+        end: |operator| operator.cli("ACL SETUSER counter +evalsha"),
     },
     Cause {
-        name: "NOPERM: no questions",
-        begin: |operator| operator.say("ACL SETUSER counter -hget -hgetall"),
+        name: "NOPERM: no reads",
+        begin: |operator| operator.cli("ACL SETUSER counter -hget -hgetall"),
         says: "the user of store.url may not do this",
-        answers: Some(false),
-        end: |operator| operator.say("ACL SETUSER counter +hget +hgetall"),
+        reads: Some(false),
+        end: |operator| operator.cli("ACL SETUSER counter +hget +hgetall"),
     },
     Cause {
-        name: "WRONGPASS: the user is gone, and all who were logged in",
-        begin: |operator| operator.say("ACL DELUSER counter"),
+        name: "WRONGPASS: the user is deleted and logged out",
+        begin: |operator| operator.cli("ACL DELUSER counter"),
         says: "it does not accept the user or the password of store.url",
-        answers: Some(false),
-        end: |operator| operator.say("ACL SETUSER counter on >hunter2 ~* &* +@all"),
+        reads: Some(false),
+        end: |operator| operator.cli("ACL SETUSER counter on >hunter2 ~* &* +@all"),
     },
     Cause {
         name: "too many clients",
         begin: |operator| {
-            operator.say("CONFIG SET maxclients 1");
-            operator.say("CLIENT KILL TYPE normal SKIPME yes");
+            operator.cli("CONFIG SET maxclients 1");
+            operator.cli("CLIENT KILL TYPE normal SKIPME yes");
         },
-        // Redis says why and hangs up before it has read what it was sent, so the reason may be lost on the way.
+        // Redis sends the reason and closes the connection before it reads the request, so the reason can be lost.
         says: "cannot connect to redis://127.0.0.1:",
-        answers: Some(false),
-        end: |operator| operator.say("CONFIG SET maxclients 1000"),
+        reads: Some(false),
+        end: |operator| operator.cli("CONFIG SET maxclients 1000"),
     },
 ];
 
-/// Applies again and again until it is refused with the reason that was meant. Where the connection was ended, that is
-/// noticed first, and connecting waits for its time.
+/// Retries until the call fails with the expected reason. If the connection was closed, the first error is about that, and
+/// the next attempt to connect waits for its back-off.
 async fn refused(name: &str, says: &str, mut ask: impl AsyncFnMut() -> Result<(), StoreError>) {
     let patience = tokio::time::Instant::now() + Duration::from_secs(30);
     loop {
@@ -189,9 +189,9 @@ async fn refused(name: &str, says: &str, mut ask: impl AsyncFnMut() -> Result<()
     }
 }
 
-/// Each in a thread of its own, for operators wait without giving way.
+/// Each cause runs in its own thread, because operators block while they wait.
 #[test]
-fn what_redis_refuses_is_not_applied_and_works_once_when_the_cause_is_gone() {
+fn a_refused_apply_changes_nothing_and_succeeds_once_when_the_cause_is_gone() {
     let run = |cause| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(refuses(cause));
     std::thread::scope(|scope| {
         for cause in CAUSES {
@@ -200,16 +200,16 @@ fn what_redis_refuses_is_not_applied_and_works_once_when_the_cause_is_gone() {
     });
 }
 
-async fn refuses(Cause { name, begin, says, answers, end }: &Cause) {
+async fn refuses(Cause { name, begin, says, reads, end }: &Cause) {
     let server = Server::start_on_port(&["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]);
     let mut operator = Operator { raw: server.raw(), server, busy: None };
-    operator.say("ACL SETUSER counter on >hunter2 ~* &* +@all");
+    operator.cli("ACL SETUSER counter on >hunter2 ~* &* +@all");
     let store = open(&operator.server.tcp_url().replace("redis://", "redis://counter:hunter2@"), "p");
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)), "{name}");
 
     begin(&mut operator);
     refused(name, says, async || apply(&store, 1).await.map(drop)).await;
-    match answers {
+    match reads {
         Some(true) => {
             let figures = answered(name, async || figures(&store).await).await;
             assert_eq!((figures.offset, figures.site[Figure::Total]), (1, 3), "{name}");
@@ -226,9 +226,9 @@ async fn refuses(Cause { name, begin, says, answers, end }: &Cause) {
     assert_eq!(steps(&store).await, 2, "{name}");
 }
 
-/// A server that is told to wait keeps what it is sent, for as long as the client is there.
+/// A paused server keeps the commands that it receives as long as the client stays connected.
 #[tokio::test]
-async fn what_redis_puts_off_is_in_doubt_and_counted_once() {
+async fn a_delayed_apply_is_in_doubt_and_counted_once() {
     let server = Server::start(&[]);
     let (store, mut raw): (RedisStore, _) = (server.store("p"), server.raw());
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
@@ -244,7 +244,8 @@ async fn what_redis_puts_off_is_in_doubt_and_counted_once() {
     assert_eq!(steps(&store).await, 2);
 }
 
-/// Answers as other versions do, in whose words the code of a script's error stands elsewhere: `refusal` to every script.
+/// A fake server that answers every script with `refusal`, because other versions put the code of a script's error at another
+/// place in the message.
 async fn another_version(refusal: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
@@ -264,7 +265,7 @@ async fn another_version(refusal: &'static str) -> String {
 }
 
 #[tokio::test]
-async fn an_error_within_the_error_of_a_script_is_understood() {
+async fn an_error_nested_in_a_script_error_is_recognised() {
     let within = [
         ("@user_script: 41: -READONLY You can't write against a read only replica.", "this Redis is a replica", true),
         ("ERR Error running script (call to f_5): @user_script:41: @user_script: 41: -OOM command not allowed.", "raise maxmemory", false),
@@ -275,7 +276,7 @@ async fn an_error_within_the_error_of_a_script_is_understood() {
         let store = open(&another_version(refusal).await, "p");
         let answer = apply(&store, 0).await;
         assert!(matches!(&answer, Err(StoreError::NotApplied(why)) if why.contains(says)), "{answer:?}");
-        // A replica is not asked again: the address may lead to another server by now.
+        // The store disconnects from a replica, because the address can lead to another server by now.
         let waits = matches!(apply(&store, 0).await, Err(StoreError::NotApplied(why)) if why.contains("waiting before the next attempt"));
         assert_eq!(waits, leaves, "{refusal}");
     }

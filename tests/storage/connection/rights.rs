@@ -1,13 +1,13 @@
-//! Users who may not do everything.
+//! Users with restricted rights.
 
 use truycap::store::{Applied, SharedVisitors, Store, VisitorCounts};
 
 use super::{apply, figures, redis_server::Server, redis_store::open, site, steps};
 
-/// What `docs/configuration.md` says a user needs, for keys that begin with `p`.
+/// The rights that `docs/configuration.md` lists, for keys that begin with `p`.
 const RIGHTS: &str = "~p:* +@read +@write +@transaction +@scripting +@connection -@dangerous +info +config|get";
 
-/// A server with a user of these rights, and the URL by which it logs in.
+/// A server with a user that has these rights, and the user's URL.
 fn with_user(options: &[&str], rights: &str) -> (Server, String) {
     let server = Server::start(options);
     let mut cmd = redis::cmd("ACL");
@@ -17,8 +17,8 @@ fn with_user(options: &[&str], rights: &str) -> (Server, String) {
     (server, url)
 }
 
-/// What the operator's handbook names one by one.
-fn handbook() -> String {
+/// The rights that `docs/operations.md` lists one by one.
+fn rights_in_operations() -> String {
     let text = include_str!("../../../docs/operations.md");
     let (_, rights) = text.split_once("resetchannels ").unwrap();
     let (rights, _) = rights.split_once("TRUYCAP_").unwrap();
@@ -27,13 +27,13 @@ fn handbook() -> String {
 }
 
 #[tokio::test]
-async fn a_user_with_the_rights_that_the_documents_name_may_do_everything() {
-    for rights in [RIGHTS.to_owned(), handbook()] {
-        may_do_everything(&rights).await;
+async fn the_documented_rights_are_sufficient() {
+    for rights in [RIGHTS.to_owned(), rights_in_operations()] {
+        is_allowed_everything(&rights).await;
     }
 }
 
-async fn may_do_everything(rights: &str) {
+async fn is_allowed_everything(rights: &str) {
     let (server, url) = with_user(&["--appendonly", "yes"], rights);
     let store = open(&url, "p");
     for from in 0..3 {
@@ -47,7 +47,7 @@ async fn may_do_everything(rights: &str) {
     assert_eq!(store.key(&site(), today, [1; 16]).await, Ok([1; 16]));
     assert_eq!(store.count(&site(), today, 1, &[[1; 16]]).await, Ok(VisitorCounts { online: 1, today: 1 }));
     assert_eq!(store.advice().await, Ok(vec![]));
-    // Nobody else's keys.
+    // Keys with another prefix are not allowed.
     let elsewhere = apply(&open(&url, "q"), 0).await;
     assert!(format!("{elsewhere:?}").contains("may not do this"), "{elsewhere:?}");
 }
@@ -72,9 +72,9 @@ async fn a_server_or_a_user_without_scripts_gets_advice() {
     }
 }
 
-/// Hosted servers hide how they are set up, and that is no reason to be told nothing.
+/// Hosted servers hide their settings. They can be used all the same.
 #[tokio::test]
-async fn a_server_that_tells_nothing_about_itself_can_be_used() {
+async fn a_server_that_hides_its_settings_can_be_used() {
     let (_server, url) = with_user(&[], "~* +@all -info -config");
     let store = open(&url, "p");
     assert_eq!(store.advice().await, Ok(vec![]));

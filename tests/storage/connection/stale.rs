@@ -1,10 +1,10 @@
-//! A request that arrives after those that were sent later.
+//! Requests that arrive late.
 
 use truycap::store::Applied;
 
 use super::{
     answered, apply, is_in_doubt,
-    proxy::{Fate, Proxy, Way},
+    proxy::{Fault, Proxy, Way},
     redis_server::Server,
     redis_store::open,
     steps,
@@ -18,32 +18,32 @@ async fn an_apply_that_arrives_after_its_successors_changes_nothing() {
     let (store, straight) = (open(&proxy.url(), "p"), server.store("p"));
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
 
-    proxy.cut(Way::ToRedis, 0, Fate::Held);
+    proxy.cut(Way::ToRedis, 0, Fault::Held);
     let answer = apply(&store, 1).await;
     assert!(is_in_doubt(&answer), "{answer:?}");
     answered("the store connects again", async || store.ping().await).await;
     for from in 1..4 {
         assert_eq!(apply(&store, from).await, Ok(Applied::Done(0)));
     }
-    let before = proxy.said().len();
+    let before = proxy.replies().len();
     proxy.release();
-    // The one it was sent on ends; the one that the store uses now stays.
+    // The connection of the late apply ends; the store's current one stays open.
     proxy.connections_fall_to(1).await;
-    let said = String::from_utf8(proxy.said()).unwrap();
-    assert_eq!(&said[before..], "*2\r\n:0\r\n$1\r\n4\r\n", "Redis carried it out, and refused");
+    let replies = String::from_utf8(proxy.replies()).unwrap();
+    assert_eq!(&replies[before..], "*2\r\n:0\r\n$1\r\n4\r\n", "Redis ran the script, which refused the apply");
     assert_eq!(steps(&straight).await, 4);
     assert_eq!(apply(&store, 4).await, Ok(Applied::Done(0)));
     assert_eq!(steps(&straight).await, 5);
 }
 
 #[tokio::test]
-async fn an_apply_that_arrives_late_but_before_its_repetition_is_not_repeated() {
+async fn an_apply_that_arrives_late_but_before_its_retry_is_counted_once() {
     let server = Server::start_on_port(&[]);
     let proxy = Proxy::to(&server).await;
     let (store, straight) = (open(&proxy.url(), "p"), server.store("p"));
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
 
-    proxy.cut(Way::ToRedis, 0, Fate::Held);
+    proxy.cut(Way::ToRedis, 0, Fault::Held);
     let answer = apply(&store, 1).await;
     assert!(is_in_doubt(&answer), "{answer:?}");
     assert_eq!(steps(&straight).await, 1);

@@ -1,4 +1,4 @@
-//! Connections that end all the time, under load.
+//! Connections that break continually under load.
 
 use std::{
     collections::BTreeMap,
@@ -27,21 +27,21 @@ use truycap::{
 
 use super::{
     RedisStore,
-    proxy::{Fate, Proxy, Way},
+    proxy::{Fault, Proxy, Way},
     redis_server::Server,
     redis_store::open,
 };
 
 const SITES: [&str; 3] = ["portal", "press", "shop"];
 const STORM: Duration = Duration::from_secs(4);
-/// How many views are on their way at any time.
+/// How many views are in flight at any time.
 const VISITORS: u64 = 8;
 
-/// Acknowledged views, of each site and article and of the sites themselves (`""`).
+/// Acknowledged views of each article, and of the sites themselves (`""`).
 type Tally = BTreeMap<(&'static str, String), u64>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn through_a_storm_of_resets_and_cuts_every_acknowledged_view_is_counted_once() {
+async fn every_acknowledged_view_is_counted_once_despite_resets_and_cuts() {
     let server = Server::start_on_port(&[]);
     let (proxy, dir) = (Proxy::to(&server).await, TempDir::new().unwrap());
     let journal = JournalConfig { path: dir.path().join("journal.db"), max_bytes: 64 << 20 };
@@ -58,14 +58,14 @@ async fn through_a_storm_of_resets_and_cuts_every_acknowledged_view_is_counted_o
     for seed in 0..VISITORS {
         visitors.spawn(visit(handle.clone(), StdRng::seed_from_u64(seed), Arc::clone(&over), Arc::clone(&tally)));
     }
-    blow(&proxy).await;
+    break_connections(&proxy).await;
     over.store(true, Ordering::Relaxed);
     visitors.join_all().await;
     let drained = recorder.shutdown(Duration::from_secs(30)).await;
     assert_eq!(drained.waiting, []);
 
     let acknowledged = tally.lock().unwrap().clone();
-    assert!(acknowledged.values().sum::<u64>() > 100, "there was hardly any load: {acknowledged:?}");
+    assert!(acknowledged.values().sum::<u64>() > 100, "too little load: {acknowledged:?}");
     let straight = server.store("p");
     for site in SITES {
         let of_site = acknowledged.iter().filter(|(key, _)| key.0 == site).map(|((_, article), views)| (article.clone(), *views));
@@ -73,7 +73,7 @@ async fn through_a_storm_of_resets_and_cuts_every_acknowledged_view_is_counted_o
     }
 }
 
-/// Views one after the other until it is over.
+/// Records one view at a time until the storm is over.
 async fn visit(handle: Handle, mut random: StdRng, over: Arc<AtomicBool>, tally: Arc<Mutex<Tally>>) {
     while !over.load(Ordering::Relaxed) {
         let site = SITES[random.random_range(0..SITES.len())];
@@ -86,8 +86,8 @@ async fn visit(handle: Handle, mut random: StdRng, over: Arc<AtomicBool>, tally:
     }
 }
 
-/// Ends connections at moments and at bytes that nobody chose, and lets some requests arrive after their successors.
-async fn blow(proxy: &Proxy) {
+/// Breaks connections at random times and bytes, and delivers some requests after later ones.
+async fn break_connections(proxy: &Proxy) {
     let mut random = StdRng::seed_from_u64(1);
     let end = Instant::now() + STORM;
     while Instant::now() < end {
@@ -95,19 +95,19 @@ async fn blow(proxy: &Proxy) {
         let way = if random.random() { Way::ToRedis } else { Way::FromRedis };
         match random.random_range(0..10) {
             0..5 => proxy.reset(),
-            5..9 => proxy.cut(way, random.random_range(0..3000), Fate::Lost),
+            5..9 => proxy.cut(way, random.random_range(0..3000), Fault::Lost),
             _ => {
-                proxy.cut(Way::ToRedis, random.random_range(0..3000), Fate::Held);
+                proxy.cut(Way::ToRedis, random.random_range(0..3000), Fault::Held);
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 proxy.release();
             }
         }
     }
-    assert!(proxy.made() > 5, "only {} connections were made", proxy.made());
-    proxy.mend();
+    assert!(proxy.made() > 5, "only {} connections were opened", proxy.made());
+    proxy.cancel_cut();
 }
 
-/// A site's counters are these, in each kind of bucket, and there is nothing else.
+/// Checks that a site has exactly these counters, in each kind of bucket.
 async fn counted_are(store: &RedisStore, site: &str, expected: BTreeMap<String, u64>) {
     let (sender, mut rows) = mpsc::channel(10_000);
     store.export(&SiteId::parse(site).unwrap(), sender).await.unwrap();

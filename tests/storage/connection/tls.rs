@@ -1,4 +1,4 @@
-//! Encrypted: the program with certificates that the system trusts, or does not.
+//! TLS: the program with trusted and untrusted certificates.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use super::{
     redis_server::Server,
 };
 
-/// An authority, and what it has signed.
+/// A certificate authority, and the files that it has signed.
 struct Authority {
     dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
@@ -30,7 +30,7 @@ impl Authority {
         self.dir.path().join(name).to_str().unwrap().into()
     }
 
-    /// A server whose certificate says that it is `name`, and its port for TLS. It has no other.
+    /// A server with a certificate for `name`, and its TLS port. It has no other port.
     fn server(&self, name: &str) -> (Server, u16) {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
@@ -44,7 +44,7 @@ impl Authority {
         (Server::start(&options), port)
     }
 
-    /// A place where this authority is trusted, and no other.
+    /// A place that trusts only this authority.
     fn place(&self, url: &str) -> Place {
         let mut place = Place::new().with("STORE__URL", url);
         place.environment.insert("SSL_CERT_FILE".into(), self.file("ca.pem"));
@@ -63,7 +63,7 @@ fn is_refused(finished: &Finished, because: &str) {
 }
 
 #[test]
-fn over_tls_views_are_counted_and_the_login_is_not_shown() {
+fn views_are_counted_over_tls_and_the_login_is_not_shown() {
     let authority = Authority::new("ours");
     let (server, port) = authority.server("localhost");
     let mut raw = server.raw();
@@ -81,10 +81,10 @@ fn over_tls_views_are_counted_and_the_login_is_not_shown() {
         let views: Option<u64> = redis::cmd("HGET").arg("truycap:{portal}:views").arg("total").query(&mut raw).unwrap();
         (views == Some(3)).then_some(())
     });
-    // Not even where the login fails while it runs.
+    // The login is not shown if it fails while the service runs either.
     redis::cmd("ACL").arg(&["DELUSER", "joe"]).exec(&mut raw).unwrap();
     service.count("portal", "");
-    eventually("it is told", || service.process.log().contains("the store is unreachable").then_some(()));
+    eventually("the failure is logged", || service.process.log().contains("the store is unreachable").then_some(()));
     let log = service.stop().err;
     assert!(!log.contains("hunter2") && !log.contains("joe"), "{log}");
     let failed = check(&place);
@@ -93,12 +93,12 @@ fn over_tls_views_are_counted_and_the_login_is_not_shown() {
 }
 
 #[test]
-fn a_certificate_that_nobody_trusts_or_of_another_name_is_refused() {
-    let (authority, stranger) = (Authority::new("ours"), Authority::new("a stranger"));
+fn an_untrusted_certificate_or_one_for_another_name_is_refused() {
+    let (authority, other) = (Authority::new("ours"), Authority::new("another authority"));
     let (_server, port) = authority.server("localhost");
     let url = format!("rediss://localhost:{port}");
-    is_refused(&check(&stranger.place(&url)), "this system does not trust its certificate (invalid peer certificate: UnknownIssuer)");
-    // The certificate is for the name only.
+    is_refused(&check(&other.place(&url)), "this system does not trust its certificate (invalid peer certificate: UnknownIssuer)");
+    // The certificate is valid for the name only, not for the address.
     is_refused(
         &check(&authority.place(&format!("rediss://127.0.0.1:{port}"))),
         "this system does not trust its certificate (invalid peer certificate: certificate not valid for name",
@@ -107,7 +107,7 @@ fn a_certificate_that_nobody_trusts_or_of_another_name_is_refused() {
 }
 
 #[test]
-fn encrypted_and_plain_do_not_mix() {
+fn tls_and_plain_connections_do_not_mix() {
     let authority = Authority::new("ours");
     let (_server, port) = authority.server("localhost");
     is_refused(&check(&authority.place(&format!("redis://localhost:{port}"))), "cannot connect to redis://localhost:");

@@ -1,4 +1,4 @@
-//! A file that is not what was written is refused or noticed, never guessed at and never overwritten.
+//! A damaged or foreign file is refused or its damage is detected. It is never repaired by guessing and never overwritten.
 
 use std::fs;
 
@@ -14,13 +14,13 @@ const PAGE: u64 = 4096;
 fn refused(place: &Place) -> OpenError {
     let before = fs::read(place.path()).unwrap();
     let error = place.try_open().unwrap_err();
-    assert_eq!(fs::read(place.path()).unwrap(), before, "a refused file stays as it is");
+    assert_eq!(fs::read(place.path()).unwrap(), before, "a refused file is not changed");
     assert!(error.to_string().contains(place.path().to_str().unwrap()), "{error}");
     error
 }
 
 #[test]
-fn a_file_of_another_kind_is_refused_and_left_alone() {
+fn a_file_of_another_kind_is_refused_and_not_changed() {
     for content in [&b"not a database"[..], &[0x5a; 10_000], &[0; 5000]] {
         let place = Place::new();
         fs::write(place.path(), content).unwrap();
@@ -32,7 +32,7 @@ fn a_file_of_another_kind_is_refused_and_left_alone() {
     let place = Place::new();
     place.sql("PRAGMA application_id = 7; PRAGMA user_version = 1; CREATE TABLE entries (x)");
     assert_eq!(refused(&place), OpenError::Foreign(place.path()));
-    // The store's own file, given for the journal's by mistake, is in WAL mode.
+    // A store's file, configured as the journal by mistake, is in WAL mode.
     let place = Place::new();
     place.sql("PRAGMA journal_mode = WAL; CREATE TABLE views (x)");
     assert_eq!(refused(&place), OpenError::Foreign(place.path()));
@@ -42,7 +42,7 @@ fn a_file_of_another_kind_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_newer_format_is_refused_and_left_alone() {
+async fn a_newer_format_is_refused_and_not_changed() {
     let place = Place::filled(3).await;
     place.sql("PRAGMA user_version = 2");
     let error = refused(&place);
@@ -52,45 +52,45 @@ async fn a_newer_format_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn an_entry_in_a_newer_encoding_says_so() {
+async fn an_entry_in_a_newer_encoding_is_reported_as_such() {
     let place = Place::filled(3).await;
     place.sql("UPDATE entries SET data = unhex('09' || substr(hex(data), 3)) WHERE seq = 2");
     let error = read_all(&place.open(), "a", 0).await.unwrap_err();
     assert!(matches!(&error, JournalError::Damaged(m) if m.contains("entry 2") && m.contains("newer truycap")), "{error}");
 }
 
-/// Every byte of a page in the middle of the entries: what is read is right, or nothing is.
+/// Bytes across a page in the middle of the entries: a read is correct, or it fails.
 #[tokio::test]
-async fn a_flipped_bit_is_noticed_and_never_counted() {
+async fn a_flipped_bit_is_detected_and_never_counted() {
     let whole = Place::filled(600).await;
     let leaf = whole.number("SELECT (SELECT rootpage FROM sqlite_schema WHERE name = 'entries')").cast_unsigned();
     let pages = fs::metadata(whole.path()).unwrap().len() / PAGE;
     assert!(pages > leaf + 3, "the entries fill several pages");
     let all = sum_of_a(1..=600);
-    let mut noticed = 0;
+    let mut detected = 0;
     let place = Place::new();
     for byte in (0..PAGE).step_by(37) {
         copy(&whole.path(), &place.path());
         flip(&place.path(), (leaf + 1) * PAGE + byte);
         match place.try_open() {
-            Err(OpenError::Damaged(_)) => noticed += 1,
+            Err(OpenError::Damaged(_)) => detected += 1,
             Err(error) => panic!("byte {byte}: {error}"),
             Ok(journal) => match read_all(&journal, "a", 0).await {
                 Ok(days) => assert_eq!(days, all, "byte {byte}"),
                 Err(JournalError::Damaged(message)) => {
                     assert!(message.contains("keep a copy"), "{message}");
-                    noticed += 1;
+                    detected += 1;
                 }
                 Err(error) => panic!("byte {byte}: {error}"),
             },
         }
     }
-    // Free space in a page may hold anything.
-    assert!(noticed > 90, "noticed {noticed} of 111");
+    // A flipped bit in the free space of a page has no effect.
+    assert!(detected > 90, "detected {detected} of 111");
 }
 
 #[tokio::test]
-async fn an_entry_that_was_changed_or_moved_is_noticed() {
+async fn an_entry_that_was_changed_or_moved_is_detected() {
     let changes = [
         "UPDATE entries SET at = at + 1 WHERE seq = 5",
         "UPDATE entries SET data = (SELECT data FROM entries WHERE seq = 4) WHERE seq = 5",
@@ -107,16 +107,16 @@ async fn an_entry_that_was_changed_or_moved_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_hole_is_named() {
+async fn a_gap_is_reported_with_its_range() {
     let place = Place::filled(9).await;
     place.sql("DELETE FROM entries WHERE seq BETWEEN 4 AND 6");
     let journal = place.open();
-    let hole = |error: JournalError| assert!(error.to_string().contains("entries 4 to 6 are missing"), "{error}");
-    hole(journal.read(&site("a"), 0, Seq::MAX).await.unwrap_err());
-    hole(journal.sites().await.unwrap_err());
+    let is_gap = |error: JournalError| assert!(error.to_string().contains("entries 4 to 6 are missing"), "{error}");
+    is_gap(journal.read(&site("a"), 0, Seq::MAX).await.unwrap_err());
+    is_gap(journal.sites().await.unwrap_err());
     assert_eq!(read_all(&journal, "a", 6).await.unwrap(), sum_of_a(7..=9));
 
-    // At the beginning too.
+    // A gap at the beginning.
     let place = Place::filled(9).await;
     place.sql("DELETE FROM entries WHERE seq <= 2");
     let error = place.open().read(&site("a"), 0, Seq::MAX).await.unwrap_err();
@@ -124,11 +124,11 @@ async fn a_hole_is_named() {
 }
 
 #[tokio::test]
-async fn a_journal_whose_end_is_damaged_is_not_opened() {
+async fn a_journal_with_a_damaged_end_is_not_opened() {
     let place = Place::filled(9).await;
     place.sql("UPDATE entries SET at = 0 WHERE seq = 9");
     assert!(matches!(refused(&place), OpenError::Damaged(_)));
-    // An end that a trim was told of is missed when it is gone.
+    // The last entry that a trim has recorded is gone.
     let place = Place::filled(9).await;
     trim(&place.open(), 9, 9, 2).await.unwrap();
     place.sql("DELETE FROM entries WHERE seq = 9");
@@ -145,10 +145,10 @@ async fn a_journal_with_another_producer_is_not_opened() {
 }
 
 #[tokio::test]
-async fn a_file_cut_short_is_noticed() {
+async fn a_truncated_file_is_detected() {
     let place = Place::filled(600).await;
     let whole = fs::read(place.path()).unwrap();
-    // Not the last byte alone: what is missing is read as zeros, and one in 256 checksums ends with one.
+    // At least four bytes are cut: missing bytes are read as zeros, and one in 256 checksums ends with a zero byte.
     for length in [100, 4096, 5000, 12_288, whole.len() - 4096, whole.len() - 4] {
         fs::write(place.path(), &whole[..length]).unwrap();
         let Ok(journal) = place.try_open() else { continue };
@@ -159,12 +159,12 @@ async fn a_file_cut_short_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_log_without_its_file_is_not_thrown_away() {
+async fn a_log_without_its_file_is_not_discarded() {
     for gone in [true, false] {
         let place = Place::new();
         let journal = place.open();
         fill(&journal, 1..=5).await;
-        // As a crash leaves it: the entries are in the log alone.
+        // The state after a crash: the entries are only in the log.
         let crashed = Place::new();
         copy(&place.wal(), &crashed.wal());
         let log = fs::read(crashed.wal()).unwrap();
@@ -175,6 +175,6 @@ async fn a_log_without_its_file_is_not_thrown_away() {
         let error = crashed.try_open().unwrap_err();
         assert!(matches!(&error, OpenError::Damaged(why) if why.contains("-wal")), "{error}");
         assert_eq!(fs::read(crashed.wal()).unwrap(), log);
-        assert_eq!(crashed.path().exists(), !gone, "nothing is made");
+        assert_eq!(crashed.path().exists(), !gone, "no file is created");
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes of an entry.
+//! The encoding of an entry.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_refused(mut data in vec(any::<u8>(), 0..300), at in any::<i64>()) {
+    fn random_bytes_are_refused(mut data in vec(any::<u8>(), 0..300), at in any::<i64>()) {
         prop_assert!(decode(1, at, &data).is_err());
         if let Some(version) = data.first_mut() {
             *version = 1;
@@ -63,9 +63,9 @@ proptest! {
         }
     }
 
-    /// A checksum that fits does not make an entry of anything, nor a panic.
+    /// Random content with a valid checksum causes no panic.
     #[test]
-    fn bytes_with_a_fitting_checksum_are_refused_or_read(content in vec(any::<u8>(), 0..300)) {
+    fn bytes_with_a_valid_checksum_are_refused_or_read(content in vec(any::<u8>(), 0..300)) {
         let data = sealed(&content);
         if let Ok(Body::Views(groups)) = decode(1, 2, &data) {
             let mut days = BTreeMap::new();
@@ -91,7 +91,7 @@ proptest! {
     }
 }
 
-/// Content with the version byte before it and the checksum after it, as entry 1 of second 2.
+/// Content with the version byte before it and the checksum after it, as entry 1 at millisecond 2.
 fn sealed(content: &[u8]) -> Vec<u8> {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&PRODUCER.0.to_le_bytes());
@@ -104,7 +104,7 @@ fn sealed(content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_sealed_but_makes_no_sense_is_refused() {
+fn malformed_content_with_a_valid_checksum_is_refused() {
     let sum = |group: &[u8]| {
         let data = sealed(&[&[0, 1], group].concat());
         decode(1, 2, &data).and_then(|body| views(&body))
@@ -116,13 +116,13 @@ fn what_is_sealed_but_makes_no_sense_is_refused() {
         &[1, b'a', 2, 5, 1, 0, 5],                                           // an empty article
         &[1, b'a', 2, 5, 1, 3, b'e', 0xcc, 0x81, 5],                         // an article not in NFC
         &[1, b'a', 0xff, 0xff, 0xff, 0xff, 0x0f, 5, 0],                      // a day before the calendar's first
-        &[1, b'a', 2, 5, 1, 1, b'x', 5, 0],                                  // one byte too many
-        &[1, b'a', 2, 5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1], // a length beyond everything
+        &[1, b'a', 2, 5, 1, 1, b'x', 5, 0],                                  // a trailing byte
+        &[1, b'a', 2, 5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1], // a length that is far too large
     ];
     for group in wrong {
         assert_eq!(sum(group), Err(DecodeError::Malformed), "{group:?}");
     }
-    // A sum beyond 64 bits.
+    // A sum that overflows 64 bits.
     let most = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
     let twice = [&[0, 2][..], &[1, b'a', 2], &most, &[0], &[1, b'a', 2], &most, &[0]].concat();
     let data = sealed(&twice);
@@ -132,7 +132,7 @@ fn what_is_sealed_but_makes_no_sense_is_refused() {
     assert_eq!(groups[1].add_to(&mut days), Err(DecodeError::Malformed));
 }
 
-/// Journals in this format exist: these bytes must be read for ever.
+/// Journals in this format exist, so these bytes must stay readable for ever.
 #[test]
 fn an_entry_of_version_1_is_still_read() {
     let written = entry(at(0), &[("portal", 327, 2, &[("/tin/1", 300)]), ("bao", 1, 1, &[])]);

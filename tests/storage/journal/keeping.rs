@@ -1,4 +1,4 @@
-//! What was acknowledged is kept, until a trim lets it go.
+//! Acknowledged entries are kept until a trim deletes them.
 
 use std::{collections::BTreeMap, fs, sync::Arc};
 
@@ -13,7 +13,7 @@ use truycap::{
 use super::support::{MIB, Place, at, copy, day, entry, fill, numbered, read_all, site, sum_of_a, sums, trim};
 
 #[tokio::test]
-async fn an_entry_is_numbered_from_one_and_there_again_after_a_restart() {
+async fn entries_are_numbered_from_one_and_survive_a_restart() {
     let place = Place::new();
     let journal = place.open();
     assert_eq!(journal.head_at_open(), 0);
@@ -28,7 +28,7 @@ async fn an_entry_is_numbered_from_one_and_there_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_read_sums_one_site_by_its_days() {
+async fn a_read_sums_one_site_by_day() {
     let place = Place::new();
     let journal = place.open();
     journal.append(entry(at(0), &[("a", 1, 2, &[("/x", 3)]), ("a", 2, 1, &[]), ("b", 1, 9, &[])])).await.unwrap();
@@ -39,7 +39,7 @@ async fn a_read_sums_one_site_by_its_days() {
 }
 
 #[tokio::test]
-async fn a_read_after_the_last_entry_or_beyond_it_finds_nothing() {
+async fn a_read_after_the_last_entry_or_later_finds_nothing() {
     let place = Place::filled(3).await;
     let journal = place.open();
     for after in [3, 4, u64::MAX] {
@@ -48,7 +48,7 @@ async fn a_read_after_the_last_entry_or_beyond_it_finds_nothing() {
 }
 
 #[tokio::test]
-async fn a_read_is_bounded_and_goes_on_where_it_stopped() {
+async fn a_read_is_bounded_and_the_next_one_continues_it() {
     let place = Place::filled(1100).await;
     let journal = place.open();
     let first = journal.read(&site("a"), 0, Seq::MAX).await.unwrap();
@@ -57,7 +57,7 @@ async fn a_read_is_bounded_and_goes_on_where_it_stopped() {
     assert_eq!(first.days, sum_of_a(1..=1024));
     assert_eq!(read_all(&journal, "a", 0).await.unwrap(), sum_of_a(1..=1100));
 
-    // By bytes too: each of these is more than 2 MiB.
+    // Bounded by bytes: each of these entries has more than 2 MiB.
     let place = Place::new();
     let journal = place.open();
     let articles: Vec<_> = (0..10_000).map(|i| format!("/{i:0>250}")).collect();
@@ -66,17 +66,17 @@ async fn a_read_is_bounded_and_goes_on_where_it_stopped() {
         journal.append(entry(at(0), &[("a", 1, 0, &articles)])).await.unwrap();
     }
     assert_eq!(journal.read(&site("b"), 0, Seq::MAX).await.unwrap().to, 2);
-    // And by what it finds: each of these has more articles than one apply takes.
+    // Bounded by the articles of the site: each of these entries has more articles than one apply takes.
     assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to, 1);
     assert_eq!(journal.read(&site("a"), 2, Seq::MAX).await.unwrap().days[&day(1)].views, 10_000);
 }
 
 #[tokio::test]
-async fn calls_are_carried_out_in_the_order_of_their_calling() {
+async fn calls_run_in_the_order_in_which_they_are_made() {
     let place = Place::new();
     let journal = place.open();
     let a = site("a");
-    // Each is polled before the next, and none waits for the one before.
+    // All calls are polled in this order, before any of them completes.
     let (first, read, second) =
         tokio::join!(biased; journal.append(numbered(1)), journal.read(&a, 0, Seq::MAX), journal.append(numbered(2)));
     assert_eq!(second, Ok(2));
@@ -85,7 +85,7 @@ async fn calls_are_carried_out_in_the_order_of_their_calling() {
 }
 
 #[tokio::test]
-async fn a_closed_journal_has_done_what_was_called_and_refuses_more() {
+async fn closing_a_journal_completes_earlier_calls_and_refuses_later_ones() {
     let place = Place::new();
     let journal = Arc::new(place.open());
     let appending = Arc::clone(&journal);
@@ -109,7 +109,7 @@ fn a_journal_keeps_its_producer_and_no_two_share_one() {
 }
 
 #[test]
-fn the_directories_above_a_journal_are_made() {
+fn the_directories_above_a_journal_are_created() {
     let place = Place::new();
     let path = place.path().with_file_name("x").join("y").join("journal.db");
     SqliteJournal::open(Config { path: path.clone(), max_bytes: MIB }).unwrap();
@@ -117,25 +117,25 @@ fn the_directories_above_a_journal_are_made() {
 }
 
 #[tokio::test]
-async fn a_journal_is_held_by_one_at_a_time() {
+async fn a_journal_can_be_open_only_once_at_a_time() {
     let place = Place::new();
     let journal = place.open();
     let error = place.try_open().unwrap_err();
     assert_eq!(error, OpenError::InUse(place.path()));
     assert!(error.to_string().contains("is held by another process"), "{error}");
-    // Nor may the refused opening have cost the first its lock, or its work.
+    // The refused attempt must not release the lock of the first, or break it.
     assert_eq!(place.try_open().unwrap_err(), OpenError::InUse(place.path()));
     fill(&journal, 1..=2).await;
     drop(journal);
     assert_eq!(place.open().head_at_open(), 2);
 }
 
-/// A crash leaves the file and some beginning of the log; the entries that were synced by then are in that beginning.
+/// A crash leaves the file and a prefix of the log, which contains all entries synced by then.
 #[tokio::test]
 async fn a_log_torn_anywhere_holds_every_entry_synced_before() {
     let place = Place::filled(5).await;
     let journal = place.open();
-    // (length of the log, entries that were acknowledged by then)
+    // (length of the log, last entry that was acknowledged by then)
     let mut acknowledged = vec![(0, 5)];
     for seq in 6..=40 {
         fill(&journal, [seq]).await;
@@ -154,7 +154,7 @@ async fn a_log_torn_anywhere_holds_every_entry_synced_before() {
     }
 }
 
-/// Without copying it would be 9 MB.
+/// Without checkpoints, the log would have 9 MB.
 #[tokio::test]
 async fn the_log_is_copied_into_the_file_and_stays_small() {
     let place = Place::new();
@@ -166,36 +166,36 @@ async fn the_log_is_copied_into_the_file_and_stays_small() {
 }
 
 #[tokio::test]
-async fn a_trim_deletes_what_is_confirmed_and_old() {
+async fn a_trim_deletes_only_old_confirmed_entries() {
     let place = Place::filled(30).await;
     let journal = place.open();
     let held = async |after| journal.read(&site("a"), after, Seq::MAX).await.unwrap().missing;
     trim(&journal, 30, 20, 10).await.unwrap();
-    assert_eq!(held(0).await, Some((1, 10)), "only those that it was told to delete");
+    assert_eq!(held(0).await, Some((1, 10)), "entries after `delete` are kept");
     trim(&journal, 30, 20, Seq::MAX).await.unwrap();
-    assert_eq!(held(0).await, Some((1, 20)), "those after upto are not confirmed");
+    assert_eq!(held(0).await, Some((1, 20)), "entries after `upto` are not confirmed");
     assert_eq!(read_all(&journal, "a", 20).await.unwrap(), sum_of_a(21..=30));
 }
 
 #[tokio::test]
-async fn a_trim_is_bounded_and_says_that_there_is_more() {
+async fn a_trim_is_bounded_and_reports_whether_more_is_left() {
     let place = Place::filled(4200).await;
     let journal = place.open();
     assert!(trim(&journal, 4200, 4200, 100_000).await.unwrap().more);
     assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().missing, Some((1, 4096)));
     assert!(!trim(&journal, 4200, 4200, 100_000).await.unwrap().more);
     drop(journal);
-    // The number of the last entry outlives it.
+    // The number of the last entry is kept after the entry is deleted.
     let journal = place.open();
     assert_eq!(journal.head_at_open(), 4200);
     assert_eq!(journal.append(numbered(4201)).await, Ok(4201));
 }
 
 #[tokio::test]
-async fn what_is_missing_is_named_exactly() {
+async fn missing_entries_are_reported_exactly() {
     let place = Place::filled(30).await;
     let journal = place.open();
-    // The last entry of `b` up to 15 is 10; `c` never had any.
+    // The last entry of `b` up to 15 is 10; `c` has none.
     journal.trim(vec![(site("a"), 25), (site("b"), 10)], 15, Seq::MAX).await.unwrap();
     let missing = async |journal: &SqliteJournal, id, after| journal.read(&site(id), after, Seq::MAX).await.unwrap().missing;
     drop(journal);
@@ -207,7 +207,7 @@ async fn what_is_missing_is_named_exactly() {
     assert_eq!(missing(&journal, "b", 4).await, Some((5, 10)));
     assert_eq!(missing(&journal, "b", 10).await, None);
     assert_eq!(missing(&journal, "c", 0).await, None);
-    // What is still there is read beside what is missing.
+    // The remaining entries are read although others are missing.
     assert_eq!(journal.read(&site("a"), 3, Seq::MAX).await.unwrap().days, sum_of_a(16..=30));
 }
 
@@ -247,7 +247,7 @@ async fn a_site_whose_applied_views_are_kept_is_one_of_the_sites() {
     for id in ["a", "b"] {
         journal.append(entry(at(0), &[(id, 1, 1, &[])])).await.unwrap();
     }
-    // A store that goes back lacks them again, whether the site is configured or not.
+    // A store that is rewound lacks them again, even if the site is no longer configured.
     journal.trim(vec![(site("a"), 1), (site("b"), 2)], 2, 0).await.unwrap();
     drop(journal);
     let journal = place.open();
@@ -264,7 +264,7 @@ async fn a_skip_gives_the_next_entry_a_later_number() {
     let journal = place.open();
     journal.skip(2).await.unwrap();
     journal.skip(3).await.unwrap();
-    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to, 3, "3 has a number already");
+    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to, 3, "3 is already assigned");
     journal.skip(100).await.unwrap();
     assert_eq!(journal.append(numbered(101)).await, Ok(101));
     let read = journal.read(&site("a"), 2, Seq::MAX).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the journal promises: an entry that was acknowledged is there again, and what is not as it was written is noticed.
+//! The promises of the journal: acknowledged entries survive, and data that differs from what was written is detected.
 
 mod damage;
 mod encoding;

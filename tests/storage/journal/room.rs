@@ -1,4 +1,4 @@
-//! A journal has a greatest size, and says when it has room.
+//! A journal has a maximum size, and reports when it has room.
 
 use std::{fs, sync::Arc};
 
@@ -19,7 +19,7 @@ fn large(seq: Seq) -> Arc<Entry> {
     entry(at(seq.cast_signed()), &[("a", 1, 0, &articles)])
 }
 
-/// Appends until an entry is refused; returns the last that was not.
+/// Appends until an entry is refused; returns the number of the last accepted one.
 async fn append_until_full(journal: &SqliteJournal) -> Seq {
     let mut head = journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to;
     loop {
@@ -32,7 +32,7 @@ async fn append_until_full(journal: &SqliteJournal) -> Seq {
 }
 
 #[tokio::test]
-async fn a_full_journal_refuses_entries_until_a_trim_made_room() {
+async fn a_full_journal_refuses_entries_until_a_trim_frees_space() {
     let place = Place::new();
     let config = Config { path: place.path(), max_bytes: 2 * MIB };
     let journal = SqliteJournal::open(config.clone()).unwrap();
@@ -40,14 +40,14 @@ async fn a_full_journal_refuses_entries_until_a_trim_made_room() {
     let head = append_until_full(&journal).await;
     assert!((80..105).contains(&head), "{head} entries of 20 KiB in 2 MiB");
 
-    // Again and again: still full, still nothing written.
+    // Another attempt is refused too, and writes nothing.
     assert!(matches!(journal.append(large(head + 1)).await, Err(JournalError::Full(_))));
     let usage = trim(&journal, head, head, 0).await.unwrap();
     assert!(!usage.room && usage.bytes > 2 * MIB - 64 * 1024 && usage.bytes <= 2 * MIB, "{usage:?}");
     let read = journal.read(&site("a"), 0, Seq::MAX).await.unwrap();
     assert_eq!((read.to, read.days[&day(1)].views), (head, 80 * head));
 
-    // A little room is not enough to say so; half of it is.
+    // The journal does not report room once a little is free, but once half is free.
     assert!(!trim(&journal, head, head, 2).await.unwrap().room);
     let usage = trim(&journal, head, head, head / 2 - 1).await.unwrap();
     assert!(usage.room && usage.bytes < MIB + 128 * 1024, "{usage:?}");
@@ -60,21 +60,21 @@ async fn a_full_journal_refuses_entries_until_a_trim_made_room() {
 }
 
 #[tokio::test]
-async fn a_full_journal_still_learns_what_the_store_confirmed() {
+async fn a_full_journal_still_records_confirmed_offsets() {
     let place = Place::new();
     let journal = SqliteJournal::open(Config { path: place.path(), max_bytes: MIB }).unwrap();
     let head = append_until_full(&journal).await;
-    // More offsets than the free pages could take, and nothing old enough to make way for them.
+    // More offsets than fit into the free pages, while no entry is old enough to be deleted.
     let offsets: Vec<_> = (0..1000).map(|i| (site(&format!("{i:0>64}")), head)).collect();
     assert!(!journal.trim(offsets, head, 0).await.unwrap().room);
     assert!(matches!(journal.append(large(head + 1)).await, Err(JournalError::Full(_))));
-    // They were kept: without them nothing would be missing.
+    // The offsets were recorded: without them, no entry would be missing.
     journal.trim(vec![], head, 9).await.unwrap();
     assert_eq!(journal.read(&site(&format!("{:0>64}", 999)), 0, Seq::MAX).await.unwrap().missing, Some((1, 9)));
 }
 
 #[tokio::test]
-async fn a_file_larger_than_its_greatest_size_is_read_and_emptied() {
+async fn a_file_larger_than_max_bytes_can_be_read_and_trimmed() {
     let place = Place::new();
     let journal = SqliteJournal::open(Config { path: place.path(), max_bytes: 4 * MIB }).unwrap();
     let head = append_until_full(&journal).await;

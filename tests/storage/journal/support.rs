@@ -1,4 +1,4 @@
-//! Journals, entries and damage for the tests.
+//! Journals, entries and damage for these tests.
 
 use std::{
     collections::BTreeMap,
@@ -44,7 +44,7 @@ impl Place {
         self.try_open().unwrap()
     }
 
-    /// A journal with entries 1 to `last`, closed: all of it is in the main file.
+    /// A closed journal with entries 1 to `last`. All of them are in the main file.
     pub(crate) async fn filled(last: Seq) -> Self {
         let place = Self::new();
         let journal = place.open();
@@ -53,7 +53,7 @@ impl Place {
         place
     }
 
-    /// Does to the closed file what no journal would.
+    /// Runs statements on the closed file, which no journal would run.
     pub(crate) fn sql(&self, statements: &str) {
         rusqlite::Connection::open(self.path()).unwrap().execute_batch(statements).unwrap();
     }
@@ -107,7 +107,7 @@ pub(crate) fn sums(plain: u64, articles: &[(&str, u64)]) -> DayViews {
     sum
 }
 
-/// Entry number `seq`: its own number of views of `a` and of one of its articles, and one view of `b` in every tenth.
+/// Entry number `seq`: `seq` views of one article of `a`, and in every tenth entry one view of `b`.
 pub(crate) fn numbered(seq: Seq) -> Arc<Entry> {
     let article = format!("/tin/{}", seq % 7);
     let a: &[(&str, u64)] = &[(&article, seq)];
@@ -115,7 +115,7 @@ pub(crate) fn numbered(seq: Seq) -> Arc<Entry> {
     if seq.is_multiple_of(10) { entry(time, &[("a", 1, 0, a), ("b", 2, 1, &[])]) } else { entry(time, &[("a", 1, 0, a)]) }
 }
 
-/// The sum of the views of `a` in entries numbered so.
+/// The sum of the views of `a` in the entries with these numbers.
 pub(crate) fn sum_of_a(seqs: impl IntoIterator<Item = Seq>) -> BTreeMap<NaiveDate, DayViews> {
     let mut days = BTreeMap::<_, DayViews>::new();
     for seq in seqs {
@@ -130,7 +130,7 @@ pub(crate) async fn fill(journal: &SqliteJournal, seqs: impl IntoIterator<Item =
     }
 }
 
-/// Reads to the end.
+/// Reads to the end of the journal.
 pub(crate) async fn read_all(journal: &SqliteJournal, id: &str, mut after: Seq) -> Result<BTreeMap<NaiveDate, DayViews>, JournalError> {
     let mut days = BTreeMap::<_, DayViews>::new();
     loop {
@@ -145,7 +145,7 @@ pub(crate) async fn read_all(journal: &SqliteJournal, id: &str, mut after: Seq) 
     }
 }
 
-/// A trim that tells an offset of `a`.
+/// A trim with one confirmed offset, of `a`.
 pub(crate) async fn trim(journal: &SqliteJournal, offset: Seq, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
     journal.trim(vec![(site("a"), offset)], upto, delete).await
 }

@@ -1,4 +1,4 @@
-//! The one rule: counters and offset move together, and only from where the store stands.
+//! The one rule: counters and offset move together, and only from the stored offset.
 
 use truycap::{
     domain::producer::ProducerId,
@@ -9,16 +9,16 @@ use super::{Harness, MINE, THEIRS, add, count, deltas, offset, on_every_store, s
 
 on_every_store! {
     an_apply_from_the_offset_moves_counters_and_offset
-    an_apply_tells_as_figures_do_how_far_the_others_are
+    an_apply_returns_the_same_sum_of_other_offsets_as_figures
     an_apply_whose_reply_was_lost_is_not_counted_twice
     a_stale_copy_that_arrives_late_changes_nothing
-    an_apply_from_behind_or_ahead_changes_nothing
+    an_apply_from_any_other_offset_changes_nothing
     of_two_applies_from_the_same_offset_exactly_one_wins
-    producers_have_offsets_of_their_own
+    each_producer_has_its_own_offset
     sites_do_not_mix
     many_sites_that_apply_at_once_are_all_counted
     an_apply_without_views_moves_the_offset
-    what_was_applied_is_there_after_a_restart
+    applied_counts_survive_a_restart
 }
 
 async fn an_apply_from_the_offset_moves_counters_and_offset<H: Harness>() {
@@ -33,7 +33,7 @@ async fn an_apply_from_the_offset_moves_counters_and_offset<H: Harness>() {
     assert_eq!(count(store, &site, "total", "/a").await, 7);
 }
 
-async fn an_apply_tells_as_figures_do_how_far_the_others_are<H: Harness>() {
+async fn an_apply_returns_the_same_sum_of_other_offsets_as_figures<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     let one = || deltas(&[("total", "", 1)]);
@@ -65,7 +65,7 @@ async fn a_stale_copy_that_arrives_late_changes_nothing<H: Harness>() {
     assert_eq!((count(store, &site, "total", "").await, offset(store, &site, MINE).await), (4, 4));
 }
 
-async fn an_apply_from_behind_or_ahead_changes_nothing<H: Harness>() {
+async fn an_apply_from_any_other_offset_changes_nothing<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     assert_eq!(store.apply(&site, MINE, 7, 8, deltas(&[("total", "", 9)])).await, Ok(Applied::Refused(0)));
@@ -91,7 +91,7 @@ async fn of_two_applies_from_the_same_offset_exactly_one_wins<H: Harness>() {
     }
 }
 
-async fn producers_have_offsets_of_their_own<H: Harness>() {
+async fn each_producer_has_its_own_offset<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     add(store, &site, MINE, 0, 5, &[("total", "", 1)]).await;
@@ -109,7 +109,7 @@ async fn producers_have_offsets_of_their_own<H: Harness>() {
 async fn sites_do_not_mix<H: Harness>() {
     let harness = H::start().await;
     let store = harness.store();
-    // Ids that are prefixes of each other, or differ in case only.
+    // Ids that are prefixes of each other, or differ only in case.
     let sites = ["a", "A", "a.b", "a.b.c", "a_b", "a-b"].map(site);
     for (i, site) in (1..).zip(&sites) {
         add(store, site, MINE, 0, i, &[("total", "", i), ("total", "/x", 10 * i), ("2099", "", 100 * i)]).await;
@@ -132,7 +132,7 @@ async fn many_sites_that_apply_at_once_are_all_counted<H: Harness>() {
     for (i, site) in (1..).zip(&sites) {
         waiting.push(Box::pin(store.apply(site, MINE, 0, 1, deltas(&[("total", "", i)]))));
     }
-    // All are begun before any is waited for.
+    // All applies are started before any of them is awaited.
     let all = std::future::poll_fn(|cx| {
         waiting.retain_mut(|apply| match apply.as_mut().poll(cx) {
             std::task::Poll::Ready(answer) => {
@@ -157,7 +157,7 @@ async fn an_apply_without_views_moves_the_offset<H: Harness>() {
     assert_eq!(crate::store::export(store, &site).await.unwrap(), []);
 }
 
-async fn what_was_applied_is_there_after_a_restart<H: Harness>() {
+async fn applied_counts_survive_a_restart<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let rows = [("2099-01-01", "", 5), ("2099-01-01", "/a", 2), ("total", "", 5)];
     add(harness.store(), &site, MINE, 0, 3, &rows).await;

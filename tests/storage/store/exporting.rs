@@ -1,4 +1,4 @@
-//! Everything a site has, in a fixed order.
+//! Exports: all counters of a site, in a fixed order.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use super::{Harness, MINE, Memory, Sqlite, add, article, bucket, export, on_ever
 
 on_every_store! {
     an_export_is_ordered_by_bucket_and_article_with_the_site_first
-    what_was_exported_can_be_applied_to_another_store
-    an_export_ends_when_its_receiver_is_gone
-    an_export_holds_up_nobody
+    an_export_can_be_applied_to_another_store
+    an_export_ends_when_its_receiver_is_dropped
+    an_export_does_not_block_applies
 }
 
 #[tokio::test]
-async fn an_export_of_memory_is_of_one_moment() {
-    an_export_is_of_one_moment::<Memory>().await;
+async fn an_export_of_memory_is_a_snapshot() {
+    an_export_is_a_snapshot::<Memory>().await;
 }
 
 #[tokio::test]
-async fn an_export_of_sqlite_is_of_one_moment() {
-    an_export_is_of_one_moment::<Sqlite>().await;
+async fn an_export_of_sqlite_is_a_snapshot() {
+    an_export_is_a_snapshot::<Sqlite>().await;
 }
 
 async fn an_export_is_ordered_by_bucket_and_article_with_the_site_first<H: Harness>() {
@@ -53,7 +53,7 @@ async fn an_export_is_ordered_by_bucket_and_article_with_the_site_first<H: Harne
     assert_eq!(export(store, &site).await.unwrap(), expected);
 }
 
-async fn what_was_exported_can_be_applied_to_another_store<H: Harness>() {
+async fn an_export_can_be_applied_to_another_store<H: Harness>() {
     let (harness, empty, site) = (H::start().await, H::start().await, site("portal"));
     let rows = [("2099", "", 2), ("2099", "/a", 4), ("total", "", 11), ("2099-W01", "/'", 3), ("2001-01-01", "", 1)];
     add(harness.store(), &site, MINE, 0, 1, &rows).await;
@@ -67,7 +67,7 @@ async fn what_was_exported_can_be_applied_to_another_store<H: Harness>() {
     assert_eq!(exported.len(), rows.len());
 }
 
-async fn an_export_ends_when_its_receiver_is_gone<H: Harness>() {
+async fn an_export_ends_when_its_receiver_is_dropped<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let names: Vec<_> = (0..100).map(|i| format!("/{i}")).collect();
     let rows: Vec<_> = names.iter().map(|name| ("total", name.as_str(), 1)).collect();
@@ -79,8 +79,8 @@ async fn an_export_ends_when_its_receiver_is_gone<H: Harness>() {
     assert_eq!(first, Some((bucket("total"), Some(article("/0")), 1)));
 }
 
-/// Exports four counters of 1, and adds one to each after the first was received. Answers what was received.
-async fn export_while_another_applies<H: Harness>() -> Vec<u64> {
+/// Exports four counters of 1, and adds 1 to each once the first is received. Returns the exported counts.
+async fn export_during_an_apply<H: Harness>() -> Vec<u64> {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     let rows = [("2099", "", 1), ("total", "/a", 1), ("total", "/b", 1), ("total", "/c", 1)];
@@ -88,7 +88,7 @@ async fn export_while_another_applies<H: Harness>() -> Vec<u64> {
     let (sender, mut receiver) = mpsc::channel::<Row>(1);
     let receive = async {
         let mut counts = vec![receiver.recv().await.unwrap().2];
-        // The export has begun, and cannot go on to its end before it is received from again.
+        // The export has started, and cannot finish before the next receive.
         add(store, &site, MINE, 1, 2, &rows).await;
         assert_eq!(crate::store::count(store, &site, "total", "/c").await, 2);
         while let Some((_, _, views)) = receiver.recv().await {
@@ -101,11 +101,11 @@ async fn export_while_another_applies<H: Harness>() -> Vec<u64> {
     counts
 }
 
-async fn an_export_holds_up_nobody<H: Harness>() {
-    let counts = export_while_another_applies::<H>().await;
+async fn an_export_does_not_block_applies<H: Harness>() {
+    let counts = export_during_an_apply::<H>().await;
     assert_eq!((counts[0], counts.len()), (1, 4));
 }
 
-async fn an_export_is_of_one_moment<H: Harness>() {
-    assert_eq!(export_while_another_applies::<H>().await, [1; 4]);
+async fn an_export_is_a_snapshot<H: Harness>() {
+    assert_eq!(export_during_an_apply::<H>().await, [1; 4]);
 }

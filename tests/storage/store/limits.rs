@@ -1,4 +1,4 @@
-//! The largest counts, and the most awkward ids.
+//! The largest counts, and ids with awkward bytes.
 
 use truycap::{
     domain::MAX_COUNT,
@@ -8,13 +8,13 @@ use truycap::{
 use super::{Harness, MINE, THEIRS, add, article, bucket, count, deltas, export, offset, on_every_store, site};
 
 on_every_store! {
-    a_count_may_reach_the_greatest_and_no_more
-    an_increment_of_any_size_is_refused_past_the_greatest_count
-    an_apply_that_is_refused_does_not_spoil_others
-    ids_with_awkward_bytes_come_back_as_they_are
+    a_count_can_reach_the_maximum_but_not_exceed_it
+    an_increment_of_any_size_past_the_maximum_is_refused
+    a_refused_apply_does_not_affect_others
+    ids_with_awkward_bytes_round_trip
 }
 
-async fn a_count_may_reach_the_greatest_and_no_more<H: Harness>() {
+async fn a_count_can_reach_the_maximum_but_not_exceed_it<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("total", "", MAX_COUNT - 1), ("total", "/a", MAX_COUNT)]).await;
@@ -23,7 +23,7 @@ async fn a_count_may_reach_the_greatest_and_no_more<H: Harness>() {
     assert_eq!(store.top(&site, bucket("total"), 1).await.unwrap(), [(article("/a"), MAX_COUNT)]);
     let before = export(store, &site).await.unwrap();
     for id in ["", "/a"] {
-        // What would come before the counter that is full, and what after it, stays away as well.
+        // Counters before and after the full one must not change either.
         let views = deltas(&[("2099", "", 1), ("2099", "/b", 1), ("total", id, 1), ("total", "/z", 1)]);
         let answer = store.apply(&site, MINE, 2, 3, views).await;
         assert_eq!(answer, Err(StoreError::TooMany { site: site.clone(), bucket: bucket("total") }));
@@ -33,7 +33,7 @@ async fn a_count_may_reach_the_greatest_and_no_more<H: Harness>() {
     add(store, &site, MINE, 2, 3, &[("2099", "", 1)]).await;
 }
 
-async fn an_increment_of_any_size_is_refused_past_the_greatest_count<H: Harness>() {
+async fn an_increment_of_any_size_past_the_maximum_is_refused<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     for views in [MAX_COUNT + 1, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX] {
@@ -48,19 +48,19 @@ async fn an_increment_of_any_size_is_refused_past_the_greatest_count<H: Harness>
     assert_eq!((count(store, &site, "total", "").await, offset(store, &site, MINE).await), (1, 1));
 }
 
-async fn an_apply_that_is_refused_does_not_spoil_others<H: Harness>() {
-    let (early, full_too, other) = (site("early"), site("full"), site("other"));
+async fn a_refused_apply_does_not_affect_others<H: Harness>() {
+    let (early, also_full, other) = (site("early"), site("full"), site("other"));
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("total", "", MAX_COUNT)]).await;
-    add(store, &full_too, MINE, 0, 1, &[("total", "/a", MAX_COUNT)]).await;
-    // Waiting together, so that a store that commits in batches has them in one.
+    add(store, &also_full, MINE, 0, 1, &[("total", "/a", MAX_COUNT)]).await;
+    // All wait at once, so that a store that commits in batches has them in one batch.
     let one = || deltas(&[("2099", "", 1), ("2099", "/a", 1)]);
     let full = deltas(&[("2099", "", 1), ("2099", "/a", 1), ("total", "", 1)]);
-    // The first may be alone in a commit; the others gather meanwhile.
-    let (alone, refused_too, first, behind, refused, second, third) = tokio::join!(
+    // The first can get a commit of its own, during which the others queue up.
+    let (alone, also_refused, first, behind, refused, second, third) = tokio::join!(
         store.apply(&early, MINE, 0, 1, one()),
-        store.apply(&full_too, MINE, 1, 2, deltas(&[("2099", "", 1), ("total", "/a", 1)])),
+        store.apply(&also_full, MINE, 1, 2, deltas(&[("2099", "", 1), ("total", "/a", 1)])),
         store.apply(&other, MINE, 0, 1, one()),
         store.apply(&other, THEIRS, 5, 6, one()),
         store.apply(&site, MINE, 1, 2, full),
@@ -70,14 +70,14 @@ async fn an_apply_that_is_refused_does_not_spoil_others<H: Harness>() {
     assert_eq!((alone, first, second, third), (Ok(Applied::Done(0)), Ok(Applied::Done(0)), Ok(Applied::Done(1)), Ok(Applied::Done(0))));
     assert_eq!(behind, Ok(Applied::Refused(0)));
     assert_eq!(refused, Err(StoreError::TooMany { site: site.clone(), bucket: bucket("total") }));
-    assert_eq!(refused_too, Err(StoreError::TooMany { site: full_too.clone(), bucket: bucket("total") }));
-    for (site, id, views) in [(&site, "", 1), (&site, "/a", 1), (&other, "", 2), (&other, "/a", 2), (&full_too, "", 0)] {
+    assert_eq!(also_refused, Err(StoreError::TooMany { site: also_full.clone(), bucket: bucket("total") }));
+    for (site, id, views) in [(&site, "", 1), (&site, "/a", 1), (&other, "", 2), (&other, "/a", 2), (&also_full, "", 0)] {
         assert_eq!(count(store, site, "2099", id).await, views, "{site} {id}");
     }
-    assert_eq!((offset(store, &site, MINE).await, offset(store, &full_too, MINE).await), (1, 1));
+    assert_eq!((offset(store, &site, MINE).await, offset(store, &also_full, MINE).await), (1, 1));
 }
 
-async fn ids_with_awkward_bytes_come_back_as_they_are<H: Harness>() {
+async fn ids_with_awkward_bytes_round_trip<H: Harness>() {
     let (harness, site) = (H::start().await, site("0.-_Z"));
     let store = harness.store();
     let long = "ế".repeat(85) + "x";

@@ -1,7 +1,7 @@
-//! The contract of every store, written once and run on each of them.
+//! The contract of every store, written once and run on each store.
 //!
-//! A new store joins with a [`Harness`] and one more line of [`on_every_store`]. Tests have a harness each, but no test
-//! assumes that its sites are alone in the store.
+//! To add a store, write a [`Harness`] and add a module to [`on_every_store`]. Each test has its own harness, but no test
+//! assumes that the store holds only its sites.
 
 use std::{future::Future, sync::Arc};
 
@@ -29,7 +29,7 @@ mod reading;
 mod redis;
 mod redis_faults;
 mod redis_idle;
-mod redis_readers;
+mod redis_visitors;
 mod redis_waiting;
 mod retaining;
 mod sqlite;
@@ -38,7 +38,7 @@ use truycap_test_support::redis_store;
 
 type Clock = fn() -> DateTime<Utc>;
 
-/// Makes an empty store, with the default retention and the real clock.
+/// Creates an empty store with the default retention and the real clock.
 trait Harness: Sized {
     type Store: Store;
 
@@ -46,7 +46,7 @@ trait Harness: Sized {
 
     fn store(&self) -> &Self::Store;
 
-    /// The store after its process has ended and started again.
+    /// The store after a restart of its process.
     fn restart(self) -> impl Future<Output = Self>;
 }
 
@@ -75,7 +75,7 @@ struct Sqlite {
     store: SqliteStore,
 }
 
-/// Opens the store of a directory by a clock.
+/// Opens the store of a directory with a clock.
 fn sqlite_in(dir: &TempDir, clock: Clock) -> SqliteStore {
     SqliteStore::open(dir.path().join("made/for/it/truycap.db"), Retention::default(), clock).unwrap()
 }
@@ -98,7 +98,7 @@ impl Harness for Sqlite {
     }
 }
 
-/// A store with keys of its own on the server that all tests of this process share.
+/// A store with its own keys on the server that all tests of this process share.
 struct Redis {
     prefix: String,
     store: RedisStore,
@@ -122,7 +122,7 @@ impl Harness for Redis {
     }
 }
 
-/// Makes a test for each store of each promise, which is an `async fn promise<H: Harness>()`.
+/// Generates one test per store for each promise, which is an `async fn promise<H: Harness>()`.
 macro_rules! on_every_store {
     ($($promise:ident)*) => {
         mod memory {
@@ -157,7 +157,7 @@ fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-/// Deltas from `(bucket, article, views)`; the site itself where the article is empty.
+/// Deltas from `(bucket, article, views)`; an empty article means the site itself.
 fn deltas(rows: &[(&str, &str, u64)]) -> Arc<Deltas> {
     let mut deltas = Deltas::default();
     for (name, id, views) in rows {
@@ -172,7 +172,7 @@ async fn add(store: &impl Store, site: &SiteId, producer: ProducerId, from: Seq,
     assert!(matches!(answer, Ok(Applied::Done(_))), "{answer:?}");
 }
 
-/// One counter; the site's where the article is empty.
+/// One counter; an empty article means the site itself.
 async fn count(store: &impl Store, site: &SiteId, name: &str, id: &str) -> u64 {
     let article = (!id.is_empty()).then(|| article(id));
     store.history(site, article.as_ref(), &[bucket(name)]).await.unwrap()[0]
@@ -182,7 +182,7 @@ async fn offset(store: &impl Store, site: &SiteId, producer: ProducerId) -> Seq 
     store.figures(site, producer, day("2099-01-01"), &[]).await.unwrap().offset
 }
 
-/// The rows of an export, through a channel that is much smaller than it.
+/// The rows of an export, received through a channel that is much smaller than the export.
 async fn export(store: &impl Store, site: &SiteId) -> Result<Vec<Row>, StoreError> {
     let (sender, mut receiver) = mpsc::channel(2);
     let receive = async {

@@ -1,4 +1,4 @@
-//! Expired rows leave the SQLite file, a portion with each commit.
+//! Expired rows are deleted from the SQLite file, a batch with each commit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +9,7 @@ use truycap::store::{Store, sqlite::SqliteStore};
 
 use super::{MINE, THEIRS, add, bucket, count, export, site, sqlite_in};
 
-/// In which 2030-01 is kept, but not 2030-01-01 after 40 days.
+/// A day on which all rows of the tests are kept.
 fn january() -> DateTime<Utc> {
     "2030-01-20T12:00:00Z".parse().unwrap()
 }
@@ -24,7 +24,7 @@ fn next_day() -> DateTime<Utc> {
 
 const ROWS: usize = 12_000;
 
-/// A store with many articles on a day in January, and some rows that must stay in March.
+/// A store with many articles on a day in January, and some rows that are still kept in March.
 async fn filled(dir: &TempDir) {
     let (store, site) = (sqlite_in(dir, january), site("portal"));
     let names: Vec<_> = (0..ROWS).map(|i| format!("/{i}")).collect();
@@ -41,7 +41,7 @@ fn left(dir: &TempDir, condition: &str) -> usize {
     conn.query_row(&format!("SELECT count(*) FROM views WHERE {condition}"), (), |row| row.get::<_, u32>(0)).unwrap() as usize
 }
 
-/// Applies without views, until a commit deletes nothing more. Answers with how many rows each of them deleted.
+/// Applies no views until a commit deletes nothing. Returns how many rows each commit deleted.
 async fn prune(dir: &TempDir, store: &SqliteStore, from: u64) -> Vec<usize> {
     let mut deleted = Vec::new();
     let mut before = left(dir, "true");
@@ -58,13 +58,13 @@ async fn prune(dir: &TempDir, store: &SqliteStore, from: u64) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn expired_rows_of_articles_are_deleted_in_portions_and_sites_and_totals_stay() {
+async fn expired_article_rows_are_deleted_in_batches_and_sites_and_totals_stay() {
     let dir = TempDir::new().unwrap();
     filled(&dir).await;
     let store = sqlite_in(&dir, march);
     let deleted = prune(&dir, &store, 0).await;
     assert!(deleted.len() >= 3 && deleted.iter().all(|rows| *rows <= 5000), "{deleted:?}");
-    // The day's, and /a of the day after; 2030-W02 goes after ten weeks, five days later.
+    // The rows of 2030-01-01, and /a of 2030-01-02. 2030-W02 is kept for ten weeks and expires five days later.
     assert_eq!(deleted.iter().sum::<usize>(), ROWS + 1);
     let site = site("portal");
     let rows = export(&store, &site).await.unwrap();
@@ -80,14 +80,14 @@ async fn expired_rows_of_articles_are_deleted_in_portions_and_sites_and_totals_s
         ("total", true, 1),
     ];
     assert!(rows.iter().map(|(bucket, article, views)| (bucket.as_str(), *article, *views)).eq(expected), "{rows:?}");
-    assert_eq!(left(&dir, "site = 'other' AND article <> ''"), 1, "a site that does not apply is left alone");
+    assert_eq!(left(&dir, "site = 'other' AND article <> ''"), 1, "a site without applies is not pruned");
     add(&store, &crate::store::site("other"), MINE, 1, 2, &[]).await;
     assert_eq!(left(&dir, "site = 'other' AND article <> ''"), 0);
     assert_eq!(left(&dir, "site = 'other'"), 1);
 }
 
 #[tokio::test]
-async fn expired_rows_are_not_seen_before_they_are_deleted() {
+async fn expired_rows_are_hidden_before_they_are_deleted() {
     let dir = TempDir::new().unwrap();
     filled(&dir).await;
     let (store, site) = (sqlite_in(&dir, march), site("portal"));
@@ -103,13 +103,13 @@ async fn expired_rows_are_not_seen_before_they_are_deleted() {
 }
 
 #[tokio::test]
-async fn a_site_is_gone_through_once_a_day() {
+async fn a_site_is_pruned_once_a_day() {
     let dir = TempDir::new().unwrap();
     filled(&dir).await;
     static NEXT: AtomicBool = AtomicBool::new(false);
     let store = sqlite_in(&dir, || if NEXT.load(Ordering::SeqCst) { next_day() } else { march() });
     prune(&dir, &store, 0).await;
-    // Put there behind the store's back; it would never be written by the store itself.
+    // Inserted directly: the store never writes an expired row.
     let conn = Connection::open(dir.path().join("made/for/it/truycap.db")).unwrap();
     conn.execute("INSERT INTO views VALUES ('portal', '2030-01-01', '/late', 1)", ()).unwrap();
     add(&store, &site("portal"), MINE, 1, 2, &[]).await;

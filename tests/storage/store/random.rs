@@ -1,4 +1,4 @@
-//! Random sequences: the stores agree with each other, and the model with a plain recount.
+//! Random operations: the stores agree with the memory store, and all of them with a simple recount.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,7 +26,7 @@ fn pick(rng: &mut StdRng, from: &[&'static str]) -> &'static str {
     from.choose(rng).copied().unwrap()
 }
 
-/// A day around now or long ago, so that some buckets are kept and some are not.
+/// A recent or an old day, so that some buckets are kept and some have expired.
 fn some_day(rng: &mut StdRng) -> NaiveDate {
     Utc::now().date_naive() - Days::new(*[0, 1, 7, 31, 60, 365, 800, 3000].choose(rng).unwrap())
 }
@@ -46,7 +46,7 @@ fn some_deltas(rng: &mut StdRng) -> Arc<Deltas> {
     Arc::new(deltas)
 }
 
-/// What kind of answer an apply got; the words of an error are each store's own.
+/// The kind of an apply's answer. The wording of errors differs between stores.
 #[derive(Debug, PartialEq)]
 enum Kind {
     Answer(Applied),
@@ -62,7 +62,7 @@ fn kind(answer: Result<Applied, StoreError>) -> Kind {
     }
 }
 
-/// One random operation on both stores.
+/// Runs one random operation on both stores. Returns whether a count would have exceeded the maximum.
 async fn step(rng: &mut StdRng, one: &impl Store, two: &impl Store) -> bool {
     let (site, producer) = (site(pick(rng, &SITES)), ProducerId(rng.random_range(1..3)));
     let bucket = some_bucket(rng);
@@ -96,16 +96,16 @@ async fn step(rng: &mut StdRng, one: &impl Store, two: &impl Store) -> bool {
 }
 
 #[tokio::test]
-async fn sqlite_answers_as_memory_does() {
-    answers_as_memory_does::<Sqlite>().await;
+async fn sqlite_agrees_with_memory() {
+    agrees_with_memory::<Sqlite>().await;
 }
 
 #[tokio::test]
-async fn redis_answers_as_memory_does() {
-    answers_as_memory_does::<Redis>().await;
+async fn redis_agrees_with_memory() {
+    agrees_with_memory::<Redis>().await;
 }
 
-async fn answers_as_memory_does<H: Harness>() {
+async fn agrees_with_memory<H: Harness>() {
     let mut refusals = 0;
     for seed in 0..12 {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -120,14 +120,14 @@ async fn answers_as_memory_does<H: Harness>() {
             assert_eq!(export(two.store(), &site(id)).await, export(one.store(), &site(id)).await, "seed {seed}");
         }
     }
-    assert!(refusals > 0, "no seed came to the greatest count");
+    assert!(refusals > 0, "no seed reached the maximum count");
 }
 
 on_every_store! {
-    counters_are_what_a_recount_of_all_views_finds
+    counters_match_a_recount_of_all_views
 }
 
-/// One view, as the recount remembers it.
+/// One view, as kept for the recount.
 type View = (SiteId, NaiveDate, Option<ArticleId>);
 
 fn recount(views: &[View], site: &SiteId, bucket: Bucket, article: Option<&ArticleId>) -> u64 {
@@ -135,8 +135,8 @@ fn recount(views: &[View], site: &SiteId, bucket: Bucket, article: Option<&Artic
     views.iter().filter(counted).count() as u64
 }
 
-/// Views of days that are all kept, applied by two producers in chunks.
-async fn counters_are_what_a_recount_of_all_views_finds<H: Harness>() {
+/// Views on days that have not expired, applied in chunks by two producers.
+async fn counters_match_a_recount_of_all_views<H: Harness>() {
     let mut rng = StdRng::seed_from_u64(2020);
     let harness = H::start().await;
     let store = harness.store();

@@ -1,4 +1,4 @@
-//! Figures, the most read, histories.
+//! Figures, the most viewed articles, histories.
 
 use truycap::{
     domain::figures::{Figure, Figures},
@@ -8,18 +8,18 @@ use truycap::{
 use super::{Harness, MINE, add, article, bucket, day, on_every_store, site};
 
 on_every_store! {
-    a_site_never_seen_has_zeros
+    an_unknown_site_has_zeros
     figures_come_from_the_nine_buckets_of_the_day
-    figures_of_articles_come_in_the_order_asked_for
-    figures_of_the_most_articles_are_answered
+    figures_of_articles_keep_the_order_of_the_request
+    figures_of_the_maximum_number_of_articles_are_returned
     top_is_by_views_and_then_by_the_bytes_of_the_id
-    top_holds_no_more_than_asked_for
-    top_is_of_one_bucket_and_never_of_the_site
-    history_has_zeros_where_nothing_was_counted
+    top_returns_at_most_the_limit
+    top_covers_one_bucket_and_excludes_the_site
+    history_has_zeros_for_empty_buckets
     a_store_in_use_answers_a_ping
 }
 
-async fn a_site_never_seen_has_zeros<H: Harness>() {
+async fn an_unknown_site_has_zeros<H: Harness>() {
     let (harness, site) = (H::start().await, site("nobody"));
     let store = harness.store();
     let snapshot = store.figures(&site, MINE, day("2099-01-01"), &[article("/a")]).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_site_never_seen_has_zeros<H: Harness>() {
     assert_eq!(crate::store::export(store, &site).await.unwrap(), []);
 }
 
-/// Every bucket has a count of its own, so that no figure can come from the wrong one.
+/// Every bucket has a different count, so that a figure from the wrong bucket is detected.
 const BUCKETS: [(&str, u64); 16] = [
     ("total", 1),
     ("2098-12-31", 2),
@@ -57,11 +57,11 @@ async fn figures_come_from_the_nine_buckets_of_the_day<H: Harness>() {
     let of_article = BUCKETS.map(|(name, views)| (name, "/a", 100 * views));
     add(store, &site, MINE, 0, 1, &[of_site, of_article].concat()).await;
     let days = [
-        // Thursday 1 January is in week 1, whose Monday is in the old year; last week is 2098-W52.
+        // Thursday 1 January is in week 1, whose Monday is in the previous year; last week is 2098-W52.
         ("2099-01-01", [1, 3, 2, 8, 0, 13, 12, 16, 15]),
-        // Monday after Sunday.
+        // A Monday, after the first Sunday of the year.
         ("2099-01-05", [1, 5, 4, 9, 8, 13, 12, 16, 15]),
-        // The first of a month, a Sunday.
+        // The first day of a month, a Sunday.
         ("2099-02-01", [1, 7, 6, 10, 11, 14, 13, 16, 15]),
         ("2100-01-01", [1, 0, 0, 0, 0, 0, 0, 0, 16]),
     ];
@@ -72,7 +72,7 @@ async fn figures_come_from_the_nine_buckets_of_the_day<H: Harness>() {
     }
 }
 
-async fn figures_of_articles_come_in_the_order_asked_for<H: Harness>() {
+async fn figures_of_articles_keep_the_order_of_the_request<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("total", "/a", 1), ("total", "/b", 2), ("total", "/c", 3)]).await;
@@ -83,7 +83,7 @@ async fn figures_of_articles_come_in_the_order_asked_for<H: Harness>() {
     assert_eq!(snapshot.site, Figures::default(), "articles do not add to the site");
 }
 
-async fn figures_of_the_most_articles_are_answered<H: Harness>() {
+async fn figures_of_the_maximum_number_of_articles_are_returned<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let names: Vec<_> = (0..MAX_ARTICLES).map(|i| format!("/{i}")).collect();
     let rows: Vec<_> = (1..).zip(&names).map(|(views, name)| ("2099-01-01", name.as_str(), views)).collect();
@@ -105,7 +105,7 @@ async fn top_is_by_views_and_then_by_the_bytes_of_the_id<H: Harness>() {
     assert_eq!(top[0].1, 10);
 }
 
-async fn top_holds_no_more_than_asked_for<H: Harness>() {
+async fn top_returns_at_most_the_limit<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("total", "/a", 1), ("total", "/b", 2), ("total", "/c", 2)]).await;
@@ -116,7 +116,7 @@ async fn top_holds_no_more_than_asked_for<H: Harness>() {
     assert_eq!(store.top(&site, bucket("total"), usize::MAX).await.unwrap(), all);
 }
 
-async fn top_is_of_one_bucket_and_never_of_the_site<H: Harness>() {
+async fn top_covers_one_bucket_and_excludes_the_site<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("2099-01", "", 50), ("2099-01", "/a", 1), ("2099-01-01", "/b", 2), ("2099", "/c", 0)]).await;
@@ -125,7 +125,7 @@ async fn top_is_of_one_bucket_and_never_of_the_site<H: Harness>() {
     assert_eq!(store.top(&site, bucket("2099"), 9).await.unwrap(), [], "an article without views is left out");
 }
 
-async fn history_has_zeros_where_nothing_was_counted<H: Harness>() {
+async fn history_has_zeros_for_empty_buckets<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("2099-01-01", "", 4), ("2099-01-03", "", 6), ("2099-01-03", "/a", 2)]).await;

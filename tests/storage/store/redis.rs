@@ -1,4 +1,4 @@
-//! What an operator sees in Redis, and what only Redis can be asked.
+//! The keys that an operator sees in Redis, and the promises of the Redis store only.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{
     site,
 };
 
-/// What `redis-cli` would answer to a line.
+/// Runs a command line as `redis-cli` does.
 fn cli<T: FromRedisValue>(raw: &mut Connection, line: &str) -> T {
     let mut words = line.split(' ');
     let mut cmd = redis::cmd(words.next().unwrap());
@@ -48,7 +48,7 @@ async fn keys_and_types_are_as_documented() {
 }
 
 #[tokio::test]
-async fn only_buckets_of_articles_expire_and_at_an_instant_that_is_fixed() {
+async fn only_article_buckets_expire_and_at_a_fixed_instant() {
     let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
     let names = ["2099-01-01", "2099-W01", "2099-01", "2099"];
     let rows: Vec<_> = names.iter().chain(&["total"]).flat_map(|name| [(*name, "", 1), (*name, "/a", 1)]).collect();
@@ -67,7 +67,7 @@ async fn only_buckets_of_articles_expire_and_at_an_instant_that_is_fixed() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_type_is_named_and_nothing_is_left_behind() {
+async fn a_key_of_another_type_is_reported_and_nothing_is_written() {
     let rows = [("2098", "/a", 1), ("2099", "/a", 1), ("2099", "", 1), ("2099", "/b", 2), ("total", "", 1)];
     for name in ["offsets", "views", "articles:2098", "articles:2099"] {
         let (harness, other, site, mut raw) = (Redis::start().await, site("other"), site("portal"), shared().raw());
@@ -87,7 +87,7 @@ async fn a_key_of_another_type_is_named_and_nothing_is_left_behind() {
 }
 
 #[tokio::test]
-async fn a_count_that_is_no_number_is_named_and_nothing_is_left_behind() {
+async fn an_invalid_count_is_reported_and_nothing_is_written() {
     for text in ["many", "1.5", "-1", "01", "+1", "", "1e3"] {
         let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
         let (store, key) = (harness.store(), format!("{}:{{portal}}:views", harness.prefix));
@@ -100,7 +100,7 @@ async fn a_count_that_is_no_number_is_named_and_nothing_is_left_behind() {
 }
 
 #[tokio::test]
-async fn a_count_beyond_the_greatest_is_damage_and_is_shown_to_nobody() {
+async fn a_count_over_the_maximum_is_damage_and_never_returned() {
     for views in ["9007199254740992", "18446744073709551615"] {
         let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
         let (store, base) = (harness.store(), format!("{}:{{portal}}:", harness.prefix));
@@ -120,7 +120,7 @@ async fn a_count_beyond_the_greatest_is_damage_and_is_shown_to_nobody() {
 }
 
 #[tokio::test]
-async fn an_offset_that_is_no_number_is_damage() {
+async fn an_invalid_offset_is_damage() {
     let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
     for (whose, offset) in [(MINE, "x"), (THEIRS, "x"), (THEIRS, "99999999999999999999")] {
         let () = cli(&mut raw, &format!("HSET {}:{{portal}}:offsets {whose} {offset}", harness.prefix));
@@ -141,7 +141,7 @@ async fn scripts_that_redis_forgot_are_sent_again() {
         let () = cli(&mut raw, "SCRIPT FLUSH");
         assert_eq!(store.top(&site, bucket("total"), 1).await.unwrap(), [(article("/a"), seq + 1)]);
     }
-    // Known scripts are not sent: two are in the cache, and calls by their digest were the rule.
+    // A script that Redis knows is called by its digest and not sent again.
     add(&store, &site, MINE, 3, 4, &[("total", "/a", 1)]).await;
     let before: String = cli(&mut raw, "INFO commandstats");
     add(&store, &site, MINE, 4, 5, &[("total", "/a", 1)]).await;
@@ -151,7 +151,7 @@ async fn scripts_that_redis_forgot_are_sent_again() {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_do_all_of_an_apply_does_nothing_of_it() {
+async fn an_apply_without_all_the_rights_it_needs_changes_nothing() {
     let server = Server::start(&[]);
     let (site, mut raw) = (site("portal"), server.raw());
     for command in ["hincrby", "zmscore", "zadd", "expireat", "hdel", "hset"] {
@@ -176,7 +176,7 @@ async fn a_database_and_a_prefix_are_used() {
 }
 
 #[tokio::test]
-async fn where_the_limit_cuts_through_equals_the_first_by_id_are_named() {
+async fn top_breaks_ties_at_the_limit_by_id() {
     let (harness, site) = (Redis::start().await, site("portal"));
     let names: Vec<_> = (10..40).map(|i| format!("/{i}")).collect();
     let mut rows: Vec<_> = names.iter().map(|name| ("total", name.as_str(), 5)).collect();
@@ -208,7 +208,7 @@ async fn two_instances_that_share_a_server_lose_nothing() {
 }
 
 #[tokio::test]
-async fn an_export_finds_what_it_takes_many_steps_to_find() {
+async fn an_export_that_takes_many_steps_is_complete() {
     let (harness, site) = (Redis::start().await, site("portal"));
     let names: Vec<_> = (0..5000).map(|i| format!("/{i}")).collect();
     let rows: Vec<_> = (1..).zip(&names).map(|(views, name)| ("total", name.as_str(), views)).collect();
@@ -219,7 +219,7 @@ async fn an_export_finds_what_it_takes_many_steps_to_find() {
 }
 
 #[tokio::test]
-async fn an_apply_of_more_articles_than_a_step_of_the_script_adds_to_each_or_to_none() {
+async fn an_apply_of_more_articles_than_one_script_step_is_all_or_nothing() {
     let (harness, site) = (Redis::start().await, site("portal"));
     let names: Vec<_> = (0..2500).map(|i| format!("/{i:04}")).collect();
     let rows = |views| names.iter().map(|name| ("total", name.as_str(), views)).collect::<Vec<_>>();
@@ -227,7 +227,7 @@ async fn an_apply_of_more_articles_than_a_step_of_the_script_adds_to_each_or_to_
     add(harness.store(), &site, MINE, 1, 2, &rows(4)).await;
     let views = async || export(harness.store(), &site).await.unwrap().iter().map(|row| row.2).collect::<Vec<_>>();
     assert_eq!(views().await, vec![7; 2500]);
-    // The last one of all is in the last step.
+    // The article that exceeds the maximum is in the last step.
     let mut much = rows(1);
     much[2499].2 = MAX_COUNT;
     let answer = harness.store().apply(&site, MINE, 2, 3, deltas(&much)).await;
@@ -236,7 +236,7 @@ async fn an_apply_of_more_articles_than_a_step_of_the_script_adds_to_each_or_to_
 }
 
 #[tokio::test]
-async fn a_closed_store_refuses() {
+async fn a_closed_store_refuses_applies() {
     let (harness, site) = (Redis::start().await, site("portal"));
     add(harness.store(), &site, MINE, 0, 1, &[("total", "", 1)]).await;
     harness.store().close().await;
@@ -246,7 +246,7 @@ async fn a_closed_store_refuses() {
 }
 
 #[tokio::test]
-async fn a_server_that_may_lose_counters_gets_advice() {
+async fn a_server_that_can_lose_counters_gets_advice() {
     let server = Server::start(&["--maxmemory-policy", "allkeys-lru", "--appendfsync", "no"]);
     let (store, mut raw) = (server.store("p"), server.raw());
     let advice = store.advice().await.unwrap();

@@ -1,4 +1,4 @@
-//! A server that is away, stops, refuses or comes back.
+//! A server that is unreachable, hangs, refuses the login or restarts.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use truycap::{
 
 use super::{MINE, count, deltas, offset, redis_store::Server, redis_store::open, site};
 
-/// Asks until it is answered.
+/// Pings until the store answers.
 async fn answered(store: &RedisStore) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while let Err(error) = store.ping().await {
@@ -28,11 +28,11 @@ fn is_not_applied(answer: &Result<Applied, StoreError>, reason: &str) {
 }
 
 #[tokio::test]
-async fn redis_may_be_away_at_the_start() {
+async fn redis_can_be_unreachable_at_the_start() {
     let mut server = Server::new(0, &[]);
     let store = server.store("p");
     is_not_applied(&apply(&store, 0).await, "cannot connect to redis+unix://");
-    // Nobody is kept waiting, and Redis not bothered, until it is time for another try.
+    // Until the next attempt is due, calls fail at once and do not connect.
     is_not_applied(&apply(&store, 0).await, "waiting before the next attempt: cannot connect");
     server.run();
     answered(&store).await;
@@ -40,25 +40,25 @@ async fn redis_may_be_away_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_killed_and_started_again_is_found_again() {
+async fn the_store_reconnects_to_a_server_that_was_killed_and_restarted() {
     let mut server = Server::start_on_port(&[]);
     let store = open(&server.tcp_url(), "p");
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
     server.kill();
     let deadline = Instant::now() + Duration::from_secs(20);
-    // The first to notice cannot know whether it was sent; then connecting fails.
+    // The first apply that fails can be in doubt; after that, connecting fails.
     while !matches!(apply(&store, 1).await, Err(StoreError::NotApplied(why)) if why.contains("cannot connect")) {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     server.run();
     answered(&store).await;
-    assert_eq!(apply(&store, 1).await, Ok(Applied::Refused(0)), "it lost everything, and says so");
+    assert_eq!(apply(&store, 1).await, Ok(Applied::Refused(0)), "the server lost everything, and reports it");
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_and_not_shown() {
+async fn a_wrong_password_is_reported_but_not_shown() {
     let server = Server::start_on_port(&["--requirepass", "hunter3"]);
     let port = server.tcp_url().replace("redis://", "");
     for (login, reason) in [(":hunter2@", "does not accept"), ("joe:hunter2@", "does not accept"), ("", "requires a password")] {
@@ -72,7 +72,7 @@ async fn a_wrong_password_is_told_and_not_shown() {
 }
 
 #[tokio::test]
-async fn a_server_that_falls_silent_may_have_applied_and_its_offset_tells() {
+async fn an_apply_to_a_hung_server_is_in_doubt_until_its_offset_is_read() {
     let server = Server::start(&[]);
     let (store, portal) = (server.store("p"), site("portal"));
     assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
@@ -81,14 +81,14 @@ async fn a_server_that_falls_silent_may_have_applied_and_its_offset_tells() {
     let answer = apply(&store, 1).await;
     assert!(matches!(answer, Err(StoreError::PerhapsApplied(_))), "{answer:?}");
     assert!((1..4).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
-    // A question changes nothing, so it is never in doubt.
+    // A read changes nothing, so it is never in doubt.
     assert!(matches!(store.ping().await, Err(StoreError::NotApplied(_))));
     server.signal("CONT");
     answered(&store).await;
     let at = offset(&store, &portal, MINE).await;
     match apply(&store, at).await {
         Ok(Applied::Done(0)) => {}
-        // What was under way came after the question.
+        // The first apply arrived after the read of the offset.
         answer => assert_eq!(answer, Ok(Applied::Refused(at + 1))),
     }
     let at = offset(&store, &portal, MINE).await;

@@ -1,4 +1,4 @@
-//! Producers that are no longer in use cost the others nothing, and are not forgotten.
+//! Producers that are no longer in use cost the others nothing, and their offsets are kept.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use super::{
     site,
 };
 
-/// A store whose clock stands at noon of a day.
+/// A store with a fixed clock.
 fn on(prefix: &str, clock: Clock) -> RedisStore {
     open_by(&shared().url(), prefix, Wait::default(), clock)
 }
@@ -37,7 +37,7 @@ fn of(producers: &[(ProducerId, u64)]) -> BTreeMap<String, u64> {
 
 const ONE: &[(&str, &str, u64)] = &[("total", "", 1), ("total", "/a", 1)];
 
-/// Two producers apply on the 1st; of them MINE does so again on the 30th, and is thereby the only one in use on the 1st after.
+/// Both producers apply on 1 December, and only MINE on 30 December and 1 January. THEIRS has then been idle for 31 days.
 async fn leave_theirs_behind() -> String {
     let (prefix, site) = (new_prefix(), site("portal"));
     let first = on(&prefix, || noon("2098-12-01"));
@@ -50,7 +50,7 @@ async fn leave_theirs_behind() -> String {
 }
 
 #[tokio::test]
-async fn offsets_of_producers_idle_for_thirty_days_are_put_aside() {
+async fn offsets_of_producers_idle_for_thirty_days_are_moved_aside() {
     let prefix = leave_theirs_behind().await;
     assert_eq!(offsets(&prefix, "offsets"), of(&[(MINE, 3)]));
     assert_eq!(offsets(&prefix, "offsets:idle"), of(&[(THEIRS, 5)]));
@@ -59,11 +59,11 @@ async fn offsets_of_producers_idle_for_thirty_days_are_put_aside() {
 }
 
 #[tokio::test]
-async fn a_producer_that_comes_back_after_months_goes_on_where_it_was() {
+async fn a_producer_that_returns_after_months_continues_from_its_offset() {
     let (prefix, site) = (leave_theirs_behind().await, site("portal"));
     let store = on(&prefix, || noon("2099-01-01"));
     assert_eq!(offset(&store, &site, THEIRS).await, 5);
-    assert_eq!(store.apply(&site, THEIRS, 0, 5, deltas(ONE)).await, Ok(Applied::Refused(5)), "what it had applied is not counted again");
+    assert_eq!(store.apply(&site, THEIRS, 0, 5, deltas(ONE)).await, Ok(Applied::Refused(5)), "applied views are not counted again");
     add(&store, &site, THEIRS, 5, 6, ONE).await;
     assert_eq!(offsets(&prefix, "offsets"), of(&[(MINE, 3), (THEIRS, 6)]));
     assert_eq!(offsets(&prefix, "offsets:idle"), BTreeMap::new());
@@ -71,7 +71,7 @@ async fn a_producer_that_comes_back_after_months_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn idle_producers_are_no_part_of_the_others() {
+async fn idle_producers_are_not_in_the_sum_of_the_others() {
     let (prefix, site) = (leave_theirs_behind().await, site("portal"));
     let store = on(&prefix, || noon("2099-01-01"));
     let snapshot = store.figures(&site, MINE, day("2099-01-01"), &[]).await.unwrap();
@@ -79,7 +79,7 @@ async fn idle_producers_are_no_part_of_the_others() {
 }
 
 #[tokio::test]
-async fn looking_for_idle_producers_can_fail_and_counts_go_on() {
+async fn counting_continues_if_the_search_for_idle_producers_fails() {
     let (prefix, site) = (new_prefix(), site("portal"));
     let store = on(&prefix, || noon("2099-01-01"));
     let _: () = shared().raw().set(format!("{prefix}:{{portal}}:offsets:seen"), "text").unwrap();

@@ -1,17 +1,17 @@
-//! Buckets of articles whose time is over; 2001 is long enough ago for every clock.
+//! Expired buckets of articles. The tests use 2001, which has expired by any clock.
 
 use truycap::{domain::figures::Figure, store::Store};
 
 use super::{Harness, MINE, add, article, bucket, count, day, export, offset, on_every_store, site};
 
 on_every_store! {
-    expired_increments_of_articles_are_dropped_and_the_rest_is_kept
+    expired_article_increments_are_dropped_and_the_rest_is_kept
     sites_and_totals_are_kept_for_ever
     a_dropped_increment_cannot_make_an_apply_fail
     a_bucket_of_today_is_kept
 }
 
-async fn expired_increments_of_articles_are_dropped_and_the_rest_is_kept<H: Harness>() {
+async fn expired_article_increments_are_dropped_and_the_rest_is_kept<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     let old = ["2001-01-01", "2001-W01", "2001-01", "2001"];

@@ -1,4 +1,4 @@
-//! What only a file can do: be shared, be something else, be damaged, be closed.
+//! The promises of the SQLite store only: a file can be shared, of another kind, damaged, or closed.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -17,7 +17,7 @@ fn open(path: &Path) -> Result<SqliteStore, String> {
     SqliteStore::open(path, Retention::default(), clock).map_err(|e| e.to_string())
 }
 
-/// Opening must fail, say why and which file, and leave every byte as it was.
+/// Checks that opening fails with a reason and the file's path, and does not change the file.
 fn is_refused(path: &Path, reason: &str) {
     let before = fs::read(path).unwrap();
     let error = open(path).err().unwrap();
@@ -47,7 +47,7 @@ async fn two_processes_that_share_a_file_lose_nothing() {
 }
 
 #[test]
-fn processes_that_start_at_once_make_one_store() {
+fn processes_that_start_together_create_one_store() {
     for _ in 0..10 {
         let dir = TempDir::new().unwrap();
         let path = &dir.path().join("truycap.db");
@@ -60,7 +60,7 @@ fn processes_that_start_at_once_make_one_store() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_something_else_is_refused_and_left_alone() {
+async fn a_file_of_another_kind_is_refused_and_not_changed() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, "site,article,period,views\n").unwrap();
@@ -75,7 +75,7 @@ async fn a_file_that_is_something_else_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_store_of_another_version_is_refused_and_left_alone() {
+async fn a_store_of_another_version_is_refused_and_not_changed() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("truycap.db");
     open(&path).unwrap().close().await;
@@ -93,7 +93,7 @@ fn a_path_that_cannot_be_a_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_told_apart_from_one_that_is_away() {
+async fn a_damaged_file_is_corrupt_rather_than_unreachable() {
     let (dir, site) = (TempDir::new().unwrap(), site("portal"));
     let path = dir.path().join("truycap.db");
     let store = open(&path).unwrap();
@@ -122,7 +122,7 @@ async fn a_row_that_the_store_cannot_have_written_is_damage() {
 }
 
 #[tokio::test]
-async fn while_another_process_writes_reads_go_on_and_applies_wait() {
+async fn reads_continue_and_applies_wait_while_another_process_writes() {
     let (dir, site) = (TempDir::new().unwrap(), site("portal"));
     let path = dir.path().join("truycap.db");
     let store = open(&path).unwrap();
@@ -139,7 +139,7 @@ async fn while_another_process_writes_reads_go_on_and_applies_wait() {
 }
 
 #[tokio::test]
-async fn a_closed_store_has_done_all_it_was_asked_and_refuses_the_rest() {
+async fn closing_a_store_completes_earlier_applies_and_refuses_later_calls() {
     let (dir, site) = (TempDir::new().unwrap(), site("portal"));
     let store = sqlite_in(&dir, Utc::now);
     let (one, two) = (deltas(&[("total", "", 1)]), deltas(&[("total", "", 2)]));
@@ -148,19 +148,19 @@ async fn a_closed_store_has_done_all_it_was_asked_and_refuses_the_rest() {
     store.close().await;
     assert!(matches!(store.apply(&site, MINE, 2, 3, one).await, Err(StoreError::NotApplied(_))));
     assert!(store.ping().await.is_err());
-    // Nobody has the file open any more: SQLite has put its log away.
+    // No connection is open any more, so SQLite has deleted its log.
     assert_eq!(fs::read_dir(dir.path().join("made/for/it")).unwrap().count(), 1);
     let store = sqlite_in(&dir, Utc::now);
     assert_eq!((count(&store, &site, "total", "").await, offset(&store, &site, MINE).await), (3, 2));
 }
 
 #[tokio::test]
-async fn what_was_answered_is_in_the_files_of_a_process_that_is_killed() {
+async fn acknowledged_applies_survive_a_kill() {
     let (dir, other, site) = (TempDir::new().unwrap(), TempDir::new().unwrap(), site("portal"));
     let (path, copy) = (dir.path().join("truycap.db"), other.path().join("truycap.db"));
     let store = open(&path).unwrap();
     add(&store, &site, MINE, 0, 1, &[("total", "", 1), ("total", "/a", 1)]).await;
-    // What a kill would leave behind, while the store still has it open.
+    // Copies the state that a kill would leave, while the store still has the file open.
     fs::copy(&path, &copy).unwrap();
     fs::copy(path.with_extension("db-wal"), copy.with_extension("db-wal")).unwrap();
     let store = open(&copy).unwrap();
@@ -172,14 +172,14 @@ async fn a_dropped_store_ends_its_threads() {
     let dir = TempDir::new().unwrap();
     drop(sqlite_in(&dir, Utc::now));
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    // The last connection that closes puts SQLite's log away.
+    // SQLite deletes its log when the last connection closes.
     while fs::read_dir(dir.path().join("made/for/it")).unwrap().count() > 1 {
         assert!(std::time::Instant::now() < deadline, "the threads still hold the file");
         tokio::task::yield_now().await;
     }
 }
 
-/// How many commits stand in SQLite's log: frames that tell a size of the database.
+/// How many commits SQLite's log has: they are the frames with a database size.
 fn commits(path: &Path) -> usize {
     let log = fs::read(path.with_extension("db-wal")).unwrap();
     log[32..].chunks_exact(24 + 4096).filter(|frame| frame[4..8] != [0; 4]).count()
@@ -194,7 +194,7 @@ async fn applies_that_wait_together_are_committed_together() {
     add(&*store, &site("portal"), MINE, 0, 1, &[("total", "", 1)]).await;
     let before = commits(&path);
     let conn = Connection::open(&path).unwrap();
-    // The lock keeps the first commit back until all are asked for.
+    // The lock delays the first commit until all applies are waiting.
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for i in 0..SITES {

@@ -1,4 +1,4 @@
-//! Readers are counted in Redis, by all instances together, and nothing of them stays there for long.
+//! Visitors are counted in Redis by all instances together, and their data expires.
 
 use std::{
     sync::Arc,
@@ -20,7 +20,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn the_first_key_of_a_day_is_that_of_all() {
+async fn all_instances_use_the_first_key_of_a_day() {
     let (store, site) = (shared().store(&new_prefix()), site("portal"));
     let today = day("2026-11-23");
     assert_eq!(store.key(&site, today, [1; 16]).await.unwrap(), [1; 16]);
@@ -29,10 +29,10 @@ async fn the_first_key_of_a_day_is_that_of_all() {
 }
 
 #[tokio::test]
-async fn readers_of_a_day_and_of_the_last_minutes_are_counted_once() {
+async fn visitors_of_a_day_and_of_the_last_minutes_are_counted_once() {
     let (store, site, today) = (shared().store(&new_prefix()), site("portal"), day("2026-11-23"));
-    let counts = async |minute, readers: &[u8]| {
-        let hashes: Vec<_> = readers.iter().map(|reader| [*reader; 16]).collect();
+    let counts = async |minute, visitors: &[u8]| {
+        let hashes: Vec<_> = visitors.iter().map(|visitor| [*visitor; 16]).collect();
         let counts = store.count(&site, today, minute, &hashes).await.unwrap();
         (counts.online, counts.today)
     };
@@ -45,7 +45,7 @@ async fn readers_of_a_day_and_of_the_last_minutes_are_counted_once() {
 }
 
 #[tokio::test]
-async fn keys_of_readers_expire_within_48_hours() {
+async fn visitor_keys_expire_within_48_hours() {
     let (prefix, site, today) = (new_prefix(), site("portal"), day("2026-11-23"));
     let store = shared().store(&prefix);
     store.key(&site, today, [1; 16]).await.unwrap();
@@ -62,7 +62,7 @@ async fn keys_of_readers_expire_within_48_hours() {
 }
 
 #[tokio::test]
-async fn something_else_under_their_names_is_told() {
+async fn visitor_keys_of_another_type_are_reported() {
     let (prefix, site, today) = (new_prefix(), site("portal"), day("2026-11-23"));
     let (store, mut raw) = (shared().store(&prefix), shared().raw());
     for name in ["visitors:2026-11-23", "visitors:key:2026-11-23"] {
@@ -72,7 +72,7 @@ async fn something_else_under_their_names_is_told() {
     assert!(store.count(&site, today, 100, &[[1; 16]]).await.is_err());
 }
 
-/// A Monday, 10:00 in Hà Nội; the clock of all instances.
+/// The clock of all instances: a Monday, 10:00 in Hà Nội.
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_402_800, 0).unwrap()
 }
@@ -82,83 +82,83 @@ fn portal() -> Site {
     Site { id: site("portal"), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules }
 }
 
-/// Sends readers to the store and reads how many there are, for ever.
-async fn sync(readers: Arc<Visitors>, store: Arc<dyn Store>) {
+/// Syncs the visitors of an instance with the store, for ever.
+async fn sync(visitors: Arc<Visitors>, store: Arc<dyn Store>) {
     loop {
         tokio::time::sleep(Duration::from_millis(1000)).await;
-        readers.sync(&store, now()).await;
+        visitors.sync(&store, now()).await;
     }
 }
 
-/// Has readers come to an instance, again and again, until it knows of as many as there are.
-async fn until(readers: &Visitors, here: &[&[u8]], expected: Estimate) {
+/// Records these visitors at an instance repeatedly, until its estimate is the expected one.
+async fn until(visitors: &Visitors, addresses: &[&[u8]], expected: Estimate) {
     let deadline = Instant::now() + Duration::from_secs(30);
     let portal = portal();
-    while readers.estimate(&portal, now()) != Some(expected) {
-        assert!(Instant::now() < deadline, "{:?}", readers.estimate(&portal, now()));
-        here.iter().for_each(|address| readers.record(&portal, [address, b"agent"], now()));
+    while visitors.estimate(&portal, now()) != Some(expected) {
+        assert!(Instant::now() < deadline, "{:?}", visitors.estimate(&portal, now()));
+        addresses.iter().for_each(|address| visitors.record(&portal, [address, b"agent"], now()));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 #[tokio::test]
-async fn instances_count_their_readers_together() {
+async fn instances_count_their_visitors_together() {
     let prefix = new_prefix();
     let instance = || {
-        let readers = Arc::new(Visitors::new(true));
+        let visitors = Arc::new(Visitors::new(true));
         let store = Arc::new(shared().store(&prefix));
-        (Arc::clone(&readers), tokio::spawn(sync(readers, store)))
+        (Arc::clone(&visitors), tokio::spawn(sync(visitors, store)))
     };
-    let ((one, tending), (other, tending_other)) = (instance(), instance());
+    let ((one, syncing), (other, syncing_other)) = (instance(), instance());
     assert_eq!(one.estimate(&portal(), now()), None);
-    // Also the first ones of a day are counted, who come before the key is known.
+    // The first visitors of a day are counted too, although they come before the key is known.
     [b"a", b"b"].iter().for_each(|address| one.record(&portal(), [*address, b"agent"], now()));
     until(&one, &[], Estimate { online: 2, visitors_today: 2 }).await;
     until(&other, &[b"b", b"c"], Estimate { online: 3, visitors_today: 3 }).await;
     until(&one, &[], Estimate { online: 3, visitors_today: 3 }).await;
-    // What was learnt long ago is not told.
+    // An old estimate is not returned.
     assert_eq!(one.estimate(&portal(), now() + TimeDelta::seconds(31)), None);
-    for task in [tending, tending_other] {
+    for task in [syncing, syncing_other] {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
     }
 }
 
 #[tokio::test]
-async fn a_redis_that_is_away_leaves_nothing_known_and_nothing_waiting() {
+async fn an_unreachable_redis_leaves_no_estimate() {
     let server = Server::start(&[]);
     let store = Arc::new(server.store("truycap"));
     drop(server);
-    let readers = Arc::new(Visitors::new(true));
-    let tending = tokio::spawn(sync(Arc::clone(&readers), store));
+    let visitors = Arc::new(Visitors::new(true));
+    let syncing = tokio::spawn(sync(Arc::clone(&visitors), store));
     for address in 0..1000_u32 {
-        readers.record(&portal(), [&address.to_le_bytes(), b"agent"], now());
+        visitors.record(&portal(), [&address.to_le_bytes(), b"agent"], now());
     }
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(readers.estimate(&portal(), now()), None);
-    tending.abort();
+    assert_eq!(visitors.estimate(&portal(), now()), None);
+    syncing.abort();
 }
 
 #[tokio::test]
-async fn a_redis_that_is_silent_keeps_no_addresses_of_many_sites_waiting() {
+async fn a_hung_redis_keeps_no_addresses_of_many_sites_pending() {
     let server = Server::start(&[]);
     let store = Arc::new(server.store("truycap"));
     store.ping().await.unwrap();
     server.signal("STOP");
-    let readers = Arc::new(Visitors::new(true));
+    let visitors = Arc::new(Visitors::new(true));
     for number in 0..50 {
         let site = Site { id: site(&format!("portal-{number}")), ..portal() };
-        readers.record(&site, [b"address", b"agent"], now());
+        visitors.record(&site, [b"address", b"agent"], now());
     }
-    // As it is told to those who debug: there is no other way to see it.
-    let waiting = || format!("{:?}", readers).matches("nameless: [[").count();
-    assert_eq!(waiting(), 50);
-    let tending = tokio::spawn(sync(Arc::clone(&readers), store));
+    // Only the debug output shows them.
+    let pending = || format!("{:?}", visitors).matches("nameless: [[").count();
+    assert_eq!(pending(), 50);
+    let syncing = tokio::spawn(sync(Arc::clone(&visitors), store));
     let deadline = Instant::now() + Duration::from_secs(15);
-    while waiting() > 0 {
-        assert!(Instant::now() < deadline, "{} are still waiting", waiting());
+    while pending() > 0 {
+        assert!(Instant::now() < deadline, "{} are still pending", pending());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    tending.abort();
+    syncing.abort();
     server.signal("CONT");
 }
