@@ -144,7 +144,7 @@ async fn commit(shared: &Shared, batch: &mut [View]) -> Result<(), RecordError> 
     shared.health.journal_ready();
     for counter in counters {
         // All days of an entry at once: a segment that ended between them would count the entry as applied with half of it.
-        counter.committed(seq, entry.days_of(&counter.site().id));
+        counter.committed(seq, entry.days_of(counter.id()));
     }
     shared.watermark.set_head(seq);
     Ok(())
@@ -189,6 +189,6 @@ fn sum(batch: &mut [View]) -> (Vec<Arc<SiteCounter>>, EntryViews) {
     }
     let mut counters: Vec<_> = sums.values().map(|(counter, _)| Arc::clone(counter)).collect();
     counters.dedup_by(|a, b| Arc::ptr_eq(a, b));
-    let views = sums.into_iter().map(|((_, day), (counter, sum))| ((counter.site().id.clone(), day), sum));
+    let views = sums.into_iter().map(|((_, day), (counter, sum))| ((counter.id().clone(), day), sum));
     (counters, views.collect())
 }

@@ -19,7 +19,7 @@ use super::{
     state::OffsetChange,
 };
 use crate::{
-    domain::{backoff::Backoff, producer::Seq, site::SiteId},
+    domain::{backoff::Backoff, producer::Seq},
     journal::JournalError,
     store::{Applied, StoreError},
 };
@@ -41,7 +41,6 @@ enum FlushError {
 pub(super) struct Flusher {
     shared: Arc<Shared>,
     counter: Arc<SiteCounter>,
-    site: SiteId,
     /// When the next segment may be applied.
     flush_at: Instant,
     /// Until when the store is not called.
@@ -53,8 +52,7 @@ pub(super) struct Flusher {
 
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, counter: Arc<SiteCounter>) -> Self {
-        let site = counter.site().id.clone();
-        Self { shared, counter, site, flush_at: Instant::now(), pause: None, backoff: Backoff::new(PAUSES.0, PAUSES.1), skip: None }
+        Self { shared, counter, flush_at: Instant::now(), pause: None, backoff: Backoff::new(PAUSES.0, PAUSES.1), skip: None }
     }
 
     /// Works until the recorder stops, and then until the store has everything. The caller sets the deadline for that.
@@ -84,7 +82,7 @@ impl Flusher {
                 Ok(true) => self.backoff.reset(),
                 Err(error) => {
                     match error {
-                        FlushError::Store(error) => debug!(site = %self.site, %error, "a call of the store failed"),
+                        FlushError::Store(error) => debug!(site = %self.counter.id(), %error, "a call of the store failed"),
                         FlushError::JournalFull(reason) => self.shared.health.journal_full(&reason),
                         FlushError::Ending => return,
                     }
@@ -137,12 +135,12 @@ impl Flusher {
     async fn ask(&mut self) -> Result<bool, FlushError> {
         let Some(articles) = self.begin_call(|inner| inner.next_question()) else { return Ok(false) };
         let asked = self.now();
-        let today = self.counter.site().day(asked.utc);
-        let answer = self.shared.store.figures(&self.site, self.shared.journal.producer(), today, &articles).await;
+        let today = self.counter.day(asked.utc);
+        let answer = self.shared.store.figures(self.counter.id(), self.shared.journal.producer(), today, &articles).await;
         // Taken in before "reachable again" is logged: that line counts what waits, for which the offset must be known.
         let change = self.end_call(StoreCall::Figures, answer, |inner, snapshot| inner.answered(asked, today, &articles, &snapshot))?;
         let settled = self.counter.lock().settle_apply();
-        self.shared.store_changed(&self.site, settled, None);
+        self.shared.store_changed(self.counter.id(), settled, None);
         self.follow(change).await?;
         self.counter.notify_waiters();
         Ok(true)
@@ -153,11 +151,11 @@ impl Flusher {
         let Some(segment) = self.begin_call(|inner| inner.state.start_apply()) else { return Ok(false) };
         let began = self.now();
         let (producer, deltas) = (self.shared.journal.producer(), Arc::new(segment.deltas()));
-        let answer = self.shared.store.apply(&self.site, producer, segment.from, segment.to, deltas).await;
+        let answer = self.shared.store.apply(self.counter.id(), producer, segment.from, segment.to, deltas).await;
         self.measure(began.instant, &answer);
         // Taken in after the call has ended, because the views have waited until now.
         let applied = self.end_call(StoreCall::Apply, answer, |_, applied| applied)?;
-        let day = self.counter.site().day(began.utc);
+        let day = self.counter.day(began.utc);
         let change = self.counter.lock().applied(began, day, self.shared.config.flush_interval, applied);
         self.follow(change).await?;
         self.counter.notify_waiters();
@@ -182,14 +180,14 @@ impl Flusher {
         loop {
             let Some((after, upto)) = self.counter.lock().state.start_reading() else { return Ok(any) };
             any = true;
-            let replay = match self.shared.journal.read(&self.site, after, upto).await {
+            let replay = match self.shared.journal.read(self.counter.id(), after, upto).await {
                 Ok(replay) => replay,
                 Err(error) => return Err(self.fail(error)),
             };
             if let Some((first, last)) = replay.missing {
                 self.shared.metrics.store.lost_entries.inc_by(last - first + 1);
                 error!(
-                    site = %self.site, first, last,
+                    site = %self.counter.id(), first, last,
                     "the store went back further than the journal reaches: it has lost this site's views in these entries"
                 );
             }
@@ -206,7 +204,7 @@ impl Flusher {
         if to > known {
             self.shared.metrics.store.foreign_entries.inc_by(to - known);
             error!(
-                site = %self.site, first = known + 1, last = to,
+                site = %self.counter.id(), first = known + 1, last = to,
                 "the store includes entries that this journal does not have: the journal is older than the store; new entries follow them"
             );
             // One more than the store has: an apply of what was counted meanwhile must end after the store's offset.
@@ -215,9 +213,9 @@ impl Flusher {
         } else if let Some(from) = from.filter(|from| to < *from) {
             self.shared.watermark.went_back(to);
             self.shared.metrics.store.rewinds.inc();
-            warn!(site = %self.site, from, to, "the store went back: the journal is applied again from there");
+            warn!(site = %self.counter.id(), from, to, "the store went back: the journal is applied again from there");
         } else {
-            debug!(site = %self.site, ?from, to, "the store's offset is known");
+            debug!(site = %self.counter.id(), ?from, to, "the store's offset is known");
         }
         Ok(())
     }
@@ -267,7 +265,7 @@ impl Flusher {
         let transition = inner.call_ended(call, &answer);
         let taken = answer.map(|answer| take(&mut inner, answer));
         drop(inner);
-        self.shared.store_changed(&self.site, transition, taken.as_ref().err());
+        self.shared.store_changed(self.counter.id(), transition, taken.as_ref().err());
         taken.map_err(FlushError::Store)
     }
 }

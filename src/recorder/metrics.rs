@@ -57,7 +57,7 @@ fn figures(shared: &Shared, now: DateTime<Utc>) -> MetricFamily {
     let named = |figures: Figures| Figure::ALL.map(|figure| (figure, figures[figure]));
     let sites = shared.sites.all();
     let values = sites.iter().filter(|(_, counter)| configured(counter)).flat_map(|(id, counter)| {
-        let today = counter.site().day(now);
+        let today = counter.day(now);
         let figures = counter.lock().state.site(today);
         figures.map(named).into_iter().flatten().map(move |(figure, views)| ([figure.name(), id.as_str()], views as f64))
     });

@@ -163,7 +163,7 @@ impl Handle {
     /// If the view could not be made durable; see [`RecordError`].
     pub fn record(&self, counter: &Arc<SiteCounter>, article: Option<ArticleId>) -> impl Future<Output = Result<(), RecordError>> + use<> {
         let (done, durable) = oneshot::channel();
-        let day = counter.site().day(self.now());
+        let day = counter.day(self.now());
         let view = View { counter: Arc::clone(counter), day, article, done };
         let queued = self.views.try_send(view).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
@@ -193,8 +193,7 @@ impl Handle {
     /// # Errors
     /// If the store does not answer within 5 s.
     pub async fn top(&self, counter: &SiteCounter, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        let site = counter.site();
-        self.read_list(self.shared.store.top(&site.id, bucket, limit)).await
+        self.read_list(self.shared.store.top(counter.id(), bucket, limit)).await
     }
 
     /// The views of a site or of one article in buckets, as the store has them.
@@ -202,8 +201,7 @@ impl Handle {
     /// # Errors
     /// If the store does not answer within 5 s.
     pub async fn history(&self, counter: &SiteCounter, article: Option<ArticleId>, buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
-        let site = counter.site();
-        self.read_list(self.shared.store.history(&site.id, article.as_ref(), &buckets)).await
+        self.read_list(self.shared.store.history(counter.id(), article.as_ref(), &buckets)).await
     }
 
     async fn read_list<T>(&self, list: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {

@@ -55,6 +55,7 @@ pub struct Answer {
 /// One site being counted; obtained from [`Handle::site`](super::Handle::site).
 #[derive(Debug)]
 pub struct SiteCounter {
+    id: SiteId,
     /// How the site is configured. A reload swaps it.
     site: ArcSwap<Site>,
     /// Whether it is configured. If not, it is here only until the store has its views.
@@ -107,6 +108,7 @@ impl SiteCounter {
             waiting_since: Instant::now(),
         };
         Self {
+            id: site.id.clone(),
             site: ArcSwap::new(site),
             configured: AtomicBool::new(configured),
             inner: Mutex::new(inner),
@@ -120,6 +122,15 @@ impl SiteCounter {
     #[must_use]
     pub fn site(&self) -> Arc<Site> {
         self.site.load_full()
+    }
+
+    pub(super) fn id(&self) -> &SiteId {
+        &self.id
+    }
+
+    /// The site's calendar day at an instant.
+    pub(super) fn day(&self, now: DateTime<Utc>) -> NaiveDate {
+        self.site.load().day(now)
     }
 
     pub(super) fn is_configured(&self) -> bool {
@@ -144,7 +155,7 @@ impl SiteCounter {
         // The day is computed at each look-up: an answer that comes after midnight says nothing of the day before.
         let look_up = || {
             let now = clock.now();
-            let today = self.site.load().day(now);
+            let today = self.day(now);
             self.lock().look_up(now, today, articles)
         };
         // Nearly always no request has to wait.
@@ -381,7 +392,7 @@ impl Sites {
         let new = new.into_iter().map(|(site, configured)| SiteCounter::new(Arc::new(site), configured, head, budget(configured)));
         let new = new.map(Arc::new);
         let new: Vec<_> = new.collect();
-        counters.extend(new.iter().map(|counter| (counter.site().id.clone(), Arc::clone(counter))));
+        counters.extend(new.iter().map(|counter| (counter.id.clone(), Arc::clone(counter))));
         self.counters.store(Arc::new(counters));
         new
     }
