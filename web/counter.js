@@ -8,7 +8,7 @@
   const clean = id => {
     try { id = decodeURIComponent(id); } catch {} // not percent-encoded: kept as it is
     id = id.normalize().replace(/\/(index\.html)?$/, '') || '/';
-    if (!/^none$|\p{Cc}/u.test(id) && new Blob([id]).size <= 256) return id;
+    if (!/^none$|\p{Cc}/u.test(id) && !new TextEncoder().encode(id)[256]) return id;
   };
   const first = () => {
     let url = location;
@@ -41,7 +41,7 @@
     return make('section', { className: 'truycap-box', lang: vi ? 'vi' : 'en' },
       make('h2', {}, vi ? 'Thống kê truy cập' : 'Visitor statistics'),
       make('p', { className: 'truycap-total' },
-        // Screen readers would read eleven single digits; this is the number for them.
+        // Screen readers get the whole number instead of eleven single digits.
         make('span', { className: 'truycap-said' }, vi ? 'Tổng số lượt truy cập:' : 'Total views:', ' ', text(figures.total)),
         make('span', { className: 'truycap-digits', ariaHidden: true },
           ...[...zeros(figures.total, 11)].map(n => make('i', {}, n)),

@@ -1,4 +1,4 @@
-// The buttons above the most-read list: each asks for another period. No more than this is needed on a portal.
+// The buttons above the most-read list: each selects a period. A portal needs no more code than this.
 
 const list = document.querySelector('.most-read');
 const buttons = document.querySelectorAll('.periods button');

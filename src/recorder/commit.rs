@@ -174,7 +174,7 @@ async fn apply_skip(shared: &Shared, Skip { seq, done }: Skip) {
 ///
 /// Each sum has room for all of its articles from the beginning, because growing a map costs as much as counting does.
 fn sum(batch: &mut [View]) -> (Vec<Arc<SiteCounter>>, EntryViews) {
-    // Counters live as long as the process, so their addresses stand for them and are cheap to compare.
+    // Counters live as long as the process, so their addresses identify them and are cheap to compare.
     let key = |view: &View| (Arc::as_ptr(&view.counter).addr(), view.day);
     let mut sizes = BTreeMap::new();
     for view in &*batch {

@@ -58,7 +58,7 @@ pub(super) enum Stage {
     Writing,
     /// Written views are applied.
     Applying,
-    /// The journal is told how far the store is.
+    /// The journal records how far the store is.
     Trimming,
 }
 

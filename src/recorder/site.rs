@@ -370,14 +370,16 @@ impl Sites {
     /// Adds sites, and shares the memory among all of them.
     fn add(&self, new: Vec<(Site, bool)>, head: Seq) -> Vec<Arc<SiteCounter>> {
         let mut counters = BTreeMap::clone(&self.all());
-        let configured = counters.values().filter(|counter| counter.is_configured()).count();
-        let budget = MemoryBudget::per_site(configured + new.len(), self.apply_sums);
+        let known = counters.values().filter(|counter| counter.is_configured()).count();
+        let configured = known + new.iter().filter(|(_, configured)| *configured).count();
+        // A site that is not configured is not requested, and needs little.
+        let [share, least] = [configured, usize::MAX].map(|sites| MemoryBudget::per_site(sites, self.apply_sums));
+        let budget = |configured| if configured { share } else { least };
         for counter in counters.values() {
-            // A site that is not configured is not requested, and needs little.
-            let budget = if counter.is_configured() { budget } else { MemoryBudget::per_site(usize::MAX, self.apply_sums) };
-            counter.lock().state.set_budget(budget);
+            counter.lock().state.set_budget(budget(counter.is_configured()));
         }
-        let new = new.into_iter().map(|(site, configured)| Arc::new(SiteCounter::new(Arc::new(site), configured, head, budget)));
+        let new = new.into_iter().map(|(site, configured)| SiteCounter::new(Arc::new(site), configured, head, budget(configured)));
+        let new = new.map(Arc::new);
         let new: Vec<_> = new.collect();
         counters.extend(new.iter().map(|counter| (counter.site().id.clone(), Arc::clone(counter))));
         self.counters.store(Arc::new(counters));
