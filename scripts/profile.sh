@@ -13,7 +13,7 @@ inferno=0.12.8
 tool=$PWD/target/inferno-$inferno
 [[ -x $tool/bin/inferno-flamegraph ]] || "$cargo" install --quiet --locked --root "$tool" --version "$inferno" inferno
 
-# Stacks by frame pointers, also in SQLite: cheap enough not to change the result.
+# Frame pointers, also in SQLite: stacks are cheap enough not to change the result.
 RUSTFLAGS="-C force-frame-pointers=yes" CFLAGS="-fno-omit-frame-pointer" "$cargo" bench --profile profiling --bench load -- profile
 mkdir -p target/profile
 for data in target/tmp/{sqlite,redis}{,-sites,-articles}.perf; do

@@ -13,7 +13,7 @@ use truycap_test_support::redis_server::Server;
 
 use super::requests::site;
 
-/// All of it is removed when it is dropped.
+/// Everything is removed when it is dropped.
 pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -26,7 +26,7 @@ fn free_address() -> SocketAddr {
 }
 
 impl Place {
-    /// A place for `sites` sites, on the disk of the build: a file system in memory would make fsync free.
+    /// A place for `sites` sites on the disk of the build, because a file system in memory would make fsync free.
     pub(crate) fn new(redis: bool, sites: usize) -> Self {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         let redis = redis.then(|| Server::start(&["--appendonly", "yes", "--appendfsync", "everysec"]));

@@ -40,8 +40,8 @@ pub(crate) fn article(number: usize) -> String {
     format!("/tin/{number:07}")
 }
 
-/// Draws sites and articles, and writes their numbers into a prepared request: the generator's cost is taken from the
-/// server.
+/// Draws sites and articles, and writes their numbers into a prepared request. This keeps the generator cheap, because it
+/// shares the processors with the server.
 pub(crate) struct Requests {
     load: Load,
     zipf: Zipf<f64>,

@@ -67,7 +67,9 @@ fn print_notes(lanes: &[Lane<'_>]) {
     note(lanes, "not all requests that were due were sent and answered in time", |lane| {
         lane.load.rate.is_some_and(|rate| lane.median(|run| run.per_second) < LATE * rate)
     });
-    note(lanes, "others used a part of the processors: neighbours, or the kernel for itself", |lane| lane.median(|run| run.others) > FULL);
+    note(lanes, "other processes, other virtual machines or the kernel itself used a part of the processors", |lane| {
+        lane.median(|run| run.others) > FULL
+    });
 }
 
 fn note(lanes: &[Lane<'_>], what: &str, is_so: impl Fn(&Lane<'_>) -> bool) {

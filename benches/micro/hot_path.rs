@@ -43,7 +43,7 @@ fn article(number: usize) -> ArticleId {
     ArticleId::parse(&format!("/tin/{number}")).unwrap()
 }
 
-/// The views of one commit under load: one for each connection, each of another article.
+/// The views of one commit under load: one for each connection, each of a different article.
 fn batch(size: usize) -> DayViews {
     let mut views = DayViews::default();
     (0..size).for_each(|number| views.count(Some(article(number))));
@@ -103,7 +103,7 @@ async fn start(place: &tempfile::TempDir) -> (Handle, Recorder) {
     recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), clock).await.unwrap()
 }
 
-/// Like 64 connections: each records a view and reads its figures, 16 times.
+/// Simulates 64 connections, each of which records a view and reads its figures 16 times.
 fn record(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let place = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
 //! The number of instructions of a view, in parts and from the request to the response, under valgrind's callgrind.
-//! Unlike times, they hardly differ from run to run, whatever else the machine does. `make bench-instructions`.
+//! Unlike times, they hardly differ from run to run, even on a busy machine. `make bench-instructions`.
 //!
 //! Nothing here waits: journal and store are in memory, time is paused, and all tasks run on one thread.
 
@@ -85,7 +85,7 @@ impl Service {
         assert_eq!(black_box(response).status(), 200);
     }
 
-    /// Records views at once, like as many connections.
+    /// Records views concurrently, each as if from its own connection.
     fn record(&self, views: Vec<ArticleId>) {
         self.runtime.block_on(async {
             let mut tasks = JoinSet::new();
@@ -106,7 +106,7 @@ fn tolerant(percent: f64) -> LibraryBenchmarkConfig {
     config
 }
 
-type Asked = (Service, Request<Full<Bytes>>);
+type Prepared = (Service, Request<Full<Bytes>>);
 
 fn view() -> Request<Full<Bytes>> {
     let request = Request::post("/v1/sites/portal/views").header("host", "127.0.0.1").header("user-agent", BROWSER);
@@ -119,7 +119,7 @@ fn figures() -> Request<Full<Bytes>> {
 }
 
 /// A service that already knows the article, and a request for it.
-fn asked(request: fn() -> Request<Full<Bytes>>) -> Asked {
+fn prepared(request: fn() -> Request<Full<Bytes>>) -> Prepared {
     let service = Service::start();
     service.respond(view());
     service.respond(request());
@@ -133,7 +133,7 @@ fn known(agent: &str) -> (Bots, &str) {
     (bots, agent)
 }
 
-/// The rules about bots, and a user agent that was not. The rules were used before, because their first use costs more.
+/// The rules about bots, and a new user agent. The rules have been used before, because their first use costs more.
 fn unknown(agent: &str) -> (Bots, &str) {
     let bots = Bots::new(&BotRules::default()).unwrap();
     assert_eq!(bots.is_bot(format!("{agent}x").as_bytes()), agent == CRAWLER);
@@ -170,10 +170,10 @@ fn add_to_figures(mut figures: Figures) -> Figures {
     black_box(figures)
 }
 
-// Hash maps have random keys, and so another order in each run: the sum of eight maps varies less.
+// Hash maps have random keys, so their order differs from run to run. The sum of eight maps varies less.
 #[library_benchmark(config = tolerant(2.0))]
 #[bench::of_64_articles_8_times(vec![64; 8].into_iter().map(entry).collect())]
-fn fold(entries: Vec<Entry>) -> Vec<Entry> {
+fn sum_counts(entries: Vec<Entry>) -> Vec<Entry> {
     for entry in &entries {
         black_box(entry.views.iter().map(|((_, day), sum)| (*day, sum)).collect::<Deltas>());
     }
@@ -196,16 +196,16 @@ fn record_views((service, views): (Service, Vec<ArticleId>)) -> Service {
 }
 
 #[library_benchmark]
-#[bench::a_view(asked(view))]
-#[bench::figures(asked(figures))]
-fn answer_a_request((service, request): Asked) -> Service {
+#[bench::a_view(prepared(view))]
+#[bench::figures(prepared(figures))]
+fn answer_a_request((service, request): Prepared) -> Service {
     service.respond(black_box(request));
     service
 }
 
 library_benchmark_group!(
     name = hot_path,
-    benchmarks = [read_an_article_id, look_for_a_bot, add_to_figures, fold, encode_an_entry, record_views, answer_a_request]
+    benchmarks = [read_an_article_id, look_for_a_bot, add_to_figures, sum_counts, encode_an_entry, record_views, answer_a_request]
 );
 
 main!(config = tolerant(0.2), library_benchmark_groups = hot_path);

@@ -1,4 +1,4 @@
-//! When a page counts, and when it does not.
+//! When a page counts a view, and when it does not.
 
 use serde_json::json;
 
@@ -10,19 +10,19 @@ use crate::{
 
 const FIGURES: &str = "<p id=site data-truycap=total>–</p><p id=own data-truycap=article.total>–</p>";
 
-/// Waits until an article has that many views, and the site as many as all of them.
+/// Waits until an article has `views` views and the site has `all`, and checks that they have no more.
 fn counted(service: &Service, article: &str, views: u64, all: u64) {
     eventually(article, || (service.article("portal", article)[0] >= views && service.site("portal")[0] >= all).then_some(()));
     assert_eq!((service.article("portal", article)[0], service.site("portal")[0]), (views, all), "{article}");
 }
 
 #[test]
-fn each_time_a_page_is_shown_counts_once() {
+fn each_display_of_a_page_counts_once() {
     let portal = Portal::start();
     let place = Place::new();
     let service = portal.service(&place);
     let browser = Browser::start();
-    // Two tags are one view.
+    // A page with two script tags counts one view.
     let a = portal.page("/a", service.tag("") + FIGURES + &service.tag(""));
     let b = portal.page("/b", service.tag("") + FIGURES + "<script>onpageshow = (e) => { document.title = e.persisted }</script>");
     browser.open(&a);
@@ -35,9 +35,9 @@ fn each_time_a_page_is_shown_counts_once() {
     counted(&service, "/a", 3, 4);
     browser.back();
     counted(&service, "/b", 2, 5);
-    // That was the page as the browser had kept it.
+    // The browser took that page from its back/forward cache.
     assert_eq!(browser.run("return document.title"), "true");
-    // A page that cannot be kept is loaded again.
+    // A page that cannot be cached is loaded again.
     portal.page("/a", service.tag("") + FIGURES + "<script>new WebSocket(location.origin.replace('http', 'ws') + '/never')</script>");
     portal.at("/never", Reply::Never);
     browser.open(&a);
@@ -47,7 +47,7 @@ fn each_time_a_page_is_shown_counts_once() {
     browser.back();
     counted(&service, "/a", 5, 8);
 
-    // Who leaves at once, when the page is not even there, has seen it too; nobody waits for the answer.
+    // A view also counts if the visitor leaves before the page is loaded, without waiting for the answer.
     portal.at("/never.js", Reply::Never);
     let leaving = format!(
         "<script src='{}/counter.js' data-site=portal onload=\"location='/b'\"></script><script src=/never.js></script>",
@@ -60,7 +60,7 @@ fn each_time_a_page_is_shown_counts_once() {
 }
 
 #[test]
-fn a_view_that_waits_its_turn_is_sent_when_the_reader_has_left() {
+fn a_view_that_waits_for_a_connection_is_sent_after_its_page_has_closed() {
     let portal = Portal::start();
     let place = Place::new();
     portal.show_demo(&place.start());
@@ -69,9 +69,9 @@ fn a_view_that_waits_its_turn_is_sent_when_the_reader_has_left() {
     portal.page("/page", "<script src=/counter.js data-site=portal data-manual></script>");
     let browser = Browser::start();
     browser.open(&portal.page("/", "<iframe src=/page></iframe>"));
-    // A browser has six connections for a host, and here they are all taken until the page with the view is gone.
+    // A browser opens six connections to a host. All are busy until the page with the view is removed.
     browser.run("window.stop = new AbortController(); for (let n = 0; n < 6; n++) fetch('/never?' + n, stop).catch(() => 0); return 1");
-    eventually("all connections are taken", || (sent("/never") == 6).then_some(()));
+    eventually("all connections are busy", || (sent("/never") == 6).then_some(()));
     browser.run("frames[0].truycap.view('/tin/1'); return 1");
     browser.run("document.querySelector('iframe').remove(); return 1");
     assert_eq!(sent("/views"), 0);
@@ -80,13 +80,13 @@ fn a_view_that_waits_its_turn_is_sent_when_the_reader_has_left() {
 }
 
 #[test]
-fn a_page_in_charge_of_itself_counts_what_it_says() {
+fn a_page_with_data_manual_counts_the_views_that_it_reports() {
     let portal = Portal::start();
     let place = Place::new();
     let service = portal.service(&place);
     let browser = Browser::start();
     browser.open(&portal.page("/page", service.tag("data-manual") + FIGURES));
-    eventually("the script", || (browser.run("return !!window.truycap") == true).then_some(()));
+    eventually("the script is loaded", || (browser.run("return !!window.truycap") == true).then_some(()));
     browser.run("history.pushState(0, '', '/other'); return dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))");
     for (call, article, views, all) in
         [("'/tin/1/'", "/tin/1", 1, 1), ("'/tin/2'", "/tin/2", 1, 2), ("", "/other", 1, 3), ("'none'", "/other", 1, 4)]
@@ -95,20 +95,20 @@ fn a_page_in_charge_of_itself_counts_what_it_says() {
         counted(&service, article, views, all);
         browser.shows("#site", &all.to_string());
     }
-    // Two at once are two.
+    // Two views at the same time count as two.
     browser.run("truycap.view('/tin/3'); return truycap.view('/tin/4')");
     counted(&service, "/tin/3", 1, 6);
     counted(&service, "/tin/4", 1, 6);
 }
 
 #[test]
-fn a_single_page_counts_when_its_path_changes() {
+fn a_single_page_application_counts_when_its_path_changes() {
     let portal = Portal::start();
     let place = Place::new();
     let service = portal.service(&place);
     let browser = Browser::start();
     let canonical = "<link rel=canonical href=/first>";
-    // With the Navigation API, and as a browser without it.
+    // In a browser with the Navigation API, and in one without it.
     for (all, before) in [(0, ""), (6, "<script>Object.defineProperty(window, 'navigation', { value: undefined })</script>")] {
         let views = all / 6;
         browser.open(&portal.page("/start", format!("{before}{canonical}{}{FIGURES}", service.tag(""))));
@@ -116,7 +116,7 @@ fn a_single_page_counts_when_its_path_changes() {
         browser.run("history.pushState(0, '', '/tin/1?a=1'); return 1");
         counted(&service, "/tin/1", views + 1, all + 2);
         browser.shows("#own", &(views + 1).to_string());
-        // Another query, fragment or spelling is the same page.
+        // Another query, fragment or trailing slash is the same page.
         browser.run("history.pushState(0, '', '/tin/1/'); history.replaceState(0, '', '?b=2'); location.hash = 'c'; return 1");
         browser.run("history.replaceState(0, '', '/tin/2'); return 1");
         counted(&service, "/tin/2", 2 * views + 1, all + 3);
@@ -143,7 +143,7 @@ fn a_prerendered_page_counts_when_it_is_shown_and_not_before() {
     let browser = Browser::start();
     let rules = json!({ "prerender": [{ "source": "list", "urls": ["/shown", "/unshown"], "eagerness": "immediate" }] });
     for path in ["/shown", "/unshown"] {
-        // The mark is sent after the script has run.
+        // The page requests the mark after the script has run.
         let mark = format!(
             "<script defer src='{}/counter.js' data-site=portal></script><script type=module>fetch('/mark{path}')</script>",
             service.origin()

@@ -1,6 +1,6 @@
-//! A browser that is told what to do through chromedriver, in the few words of WebDriver that are needed. The clients
-//! there are for it would save little: what makes up this file, a driver that ends with the test, a profile of its own
-//! and the console's messages, they leave to their users, and they ask for a runtime.
+//! A browser, controlled through chromedriver with a few WebDriver commands. A client library would save little: most of
+//! this file ends the driver with the test, makes a profile, and reads the console, which libraries leave to their users.
+//! They also need an async runtime.
 
 use std::{
     fs::{self, File},
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::process::{child::Process, eventually, wait::PATIENCE};
 
-/// A browser with a profile of its own. It ends with the test.
+/// A browser with its own profile. It ends with the test.
 pub(crate) struct Browser {
     /// The address of the WebDriver session.
     session: String,
@@ -21,7 +21,7 @@ pub(crate) struct Browser {
     _dir: TempDir,
 }
 
-/// Whether pages may run scripts.
+/// Whether pages can run scripts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scripts {
     On,
@@ -39,7 +39,7 @@ impl Browser {
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").env("TMPDIR", dir.path()).stdin(Stdio::null()).stderr(Stdio::null()).stdout(File::create(&log).unwrap());
         let driver = Process::new(command.spawn().expect("chromedriver is missing: run scripts/set-up.sh"));
-        let port = eventually("the start of chromedriver", || {
+        let port = eventually("chromedriver starts", || {
             let text = fs::read_to_string(&log).unwrap();
             Some(text.split_once("successfully on port ")?.1.split_once('.')?.0.to_owned())
         });
@@ -62,27 +62,25 @@ impl Browser {
         answer["value"].clone()
     }
 
-    /// Visits a page; returns when it is loaded.
+    /// Opens a page; returns when it is loaded.
     pub(crate) fn open(&self, url: &str) {
         self.post("/url", &json!({ "url": url }));
     }
 
-    /// Loads the page again.
     pub(crate) fn reload(&self) {
         self.post("/refresh", &json!({}));
     }
 
-    /// Goes back to the page before.
     pub(crate) fn back(&self) {
         self.post("/back", &json!({}));
     }
 
-    /// What a script in the page answers; a promise is waited for.
+    /// Runs a script in the page; returns its result. If that is a promise, it waits for its value.
     pub(crate) fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// The text of the first element that a selector finds.
+    /// The text of the first element that matches a selector.
     pub(crate) fn text(&self, selector: &str) -> String {
         let text = self.run(&format!("return document.querySelector({selector:?}).textContent"));
         text.as_str().unwrap().to_owned()
@@ -98,19 +96,19 @@ impl Browser {
         }
     }
 
-    /// What was written to the console since this was last asked: level and message.
+    /// The console messages since the last call: level and text.
     pub(crate) fn messages(&self) -> Vec<(String, String)> {
         let entries = self.post("/se/log", &json!({ "type": "browser" }));
         let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
         entries.as_array().unwrap().iter().map(|entry| (text(entry, "level"), text(entry, "message"))).collect()
     }
 
-    /// Waits until a message with these words has been written to the console.
-    pub(crate) fn says(&self, words: &str) {
+    /// Waits for a console message that contains these words.
+    pub(crate) fn wait_for_message(&self, words: &str) {
         let mut all = Vec::new();
         let deadline = std::time::Instant::now() + PATIENCE;
         while !all.iter().any(|(_, message): &(String, String)| message.contains(words)) {
-            assert!(std::time::Instant::now() < deadline, "nobody says {words:?}: {all:?}");
+            assert!(std::time::Instant::now() < deadline, "no message has {words:?}: {all:?}");
             all.extend(self.messages());
         }
     }
@@ -118,12 +116,12 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver, where it is killed, leaves its browser behind: that one is closed before.
+        // A killed driver leaves its browser running, so the browser is closed first.
         let _ = self.agent.delete(&self.session).call();
     }
 }
 
-/// No window, no sandbox (which a container has no means for), and nobody called but the pages.
+/// No window, no sandbox (it does not work in containers), and no network requests except those of the pages.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--no-sandbox",

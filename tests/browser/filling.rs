@@ -1,4 +1,4 @@
-//! What a page asks for is filled in, on pages of another origin that allow nothing else.
+//! The script fills in a page of another origin, whose policy allows nothing but the service.
 
 use serde_json::json;
 
@@ -8,15 +8,15 @@ use crate::{
     process::{Place, eventually},
 };
 
-/// How often the script has asked for something, by its name.
-const ASKED: &str = "return ['views', 'figures', 'top'].map((name) => performance.getEntriesByType('resource')
+/// The number of the script's requests for views, figures and lists.
+const REQUESTS: &str = "return ['views', 'figures', 'top'].map((name) => performance.getEntriesByType('resource')
     .filter((entry) => new URL(entry.name).pathname.endsWith('/' + name)).length)";
 
 const FIGURES: &str = "<p id=plain data-truycap=total>–</p><p id=padded data-truycap=total data-digits=11>–</p>
     <p id=own data-truycap=article.total>–</p><p id=unknown data-truycap=no.such>–</p>";
 
 #[test]
-fn a_page_is_filled_with_one_request_and_with_one_more_for_the_articles_it_lists() {
+fn a_page_is_filled_with_one_request_and_one_more_for_the_articles_that_it_lists() {
     let portal = Portal::start();
     let place = Place::new();
     let past = "site,article,period,views\nportal,,,6341529\nportal,,2019,1965615\nportal,/tin/2,,1233\nportal,/tin/ba thứ,,7\n";
@@ -38,9 +38,9 @@ fn a_page_is_filled_with_one_request_and_with_one_more_for_the_articles_it_lists
     assert_eq!(browser.run("return document.querySelector('#padded [aria-hidden=true]').textContent"), "0000");
     assert_eq!(browser.text("#unknown"), "–");
     assert_eq!(service.article("portal", "/tin/một")[0], 1);
-    assert_eq!(browser.run(ASKED), json!([1, 0, 0]));
+    assert_eq!(browser.run(REQUESTS), json!([1, 0, 0]));
 
-    // What names no language is as good as none.
+    // An invalid language is ignored.
     browser.open(&portal.strict_page("/a", &server, head("{lang}") + FIGURES));
     browser.shows("#plain", "8.307.146");
 
@@ -51,8 +51,8 @@ fn a_page_is_filled_with_one_request_and_with_one_more_for_the_articles_it_lists
         <ol data-truycap-top=total data-limit=2><li>–</li></ol><ol data-truycap-top=never><li>–</li></ol>
         <ol id=third data-truycap-top=today><li>–</li></ol>";
     browser.open(&portal.strict_page("/b", &server, head("en") + FIGURES + lists));
-    // Lists come from the store, which may not have this view yet.
-    eventually("the third list", || browser.text("#third").starts_with("/tin/một ").then_some(()));
+    // Lists come from the store, to which this view may not be applied yet.
+    eventually("the third list is filled", || browser.text("#third").starts_with("/tin/một ").then_some(()));
     assert_eq!(browser.text("#plain"), "8,307,147");
     let filled = browser.run("return [...document.querySelectorAll('ul i')].map((i) => i.textContent)");
     assert_eq!(filled, json!(["1,233", "7", "3"]));
@@ -61,8 +61,8 @@ fn a_page_is_filled_with_one_request_and_with_one_more_for_the_articles_it_lists
     let links = "return [...document.querySelectorAll('ol a')].map((link) => link.href)";
     let at = |path: &str| format!("{}{path}", portal.origin);
     assert_eq!(browser.run(links), json!([at("/tin/2"), at("/tin/ba%20th%E1%BB%A9"), at("/tin/m%E1%BB%99t")]));
-    eventually("one request for the articles, and one for each list", || (browser.run(ASKED) == json!([1, 1, 3])).then_some(()));
-    // The box: a heading, the number for ears and for eyes, eight periods.
+    eventually("one request for the articles and one for each list", || (browser.run(REQUESTS) == json!([1, 1, 3])).then_some(()));
+    // The box has a heading, the total as text for screen readers and as digits, and eight periods.
     assert_eq!(browser.text("section.truycap-box[lang=en] > h2"), "Visitor statistics");
     assert_eq!(browser.text(".truycap-said"), "Total views: 8,307,147");
     assert_eq!(browser.text(".truycap-digits[aria-hidden=true]"), "00008307147");
@@ -72,7 +72,7 @@ fn a_page_is_filled_with_one_request_and_with_one_more_for_the_articles_it_lists
     assert_eq!(browser.run(rows)[7].as_str().unwrap().split(' ').next(), Some("Last"));
     assert_eq!(browser.run(&format!("{rows}.length")), 8);
 
-    // What comes later is filled when the page says so, and that counts nothing.
+    // `fill` fills in elements that are added later, and counts nothing.
     let later = "const later = document.body.appendChild(document.createElement('p'));
         Object.assign(later, { id: 'later' });
         Object.assign(later.dataset, { truycap: 'article.total', article: '/tin/2' });
@@ -80,13 +80,13 @@ fn a_page_is_filled_with_one_request_and_with_one_more_for_the_articles_it_lists
     browser.run(later);
     browser.shows("#later", "1,233");
     assert_eq!(service.site("portal")[0], 8_307_147);
-    // Nothing of this needed what the page forbids; only the list of no period is amiss.
-    let amiss = browser.messages();
-    assert!(amiss.iter().all(|(_, message)| message.contains("period=never")), "{amiss:?}");
+    // Nothing violated the page's policy; only the list with an invalid period causes messages.
+    let messages = browser.messages();
+    assert!(messages.iter().all(|(_, message)| message.contains("period=never")), "{messages:?}");
 }
 
 #[test]
-fn an_article_has_one_id_whatever_its_address_looks_like() {
+fn an_article_has_one_id_in_every_form_of_its_address() {
     let portal = Portal::start();
     let place = Place::new();
     let service = portal.service(&place);
@@ -112,7 +112,7 @@ fn an_article_has_one_id_whatever_its_address_looks_like() {
         browser.open(&format!("{}{path}?x=1#y", portal.origin));
         views += 1;
         browser.shows("#plain", &views.to_string());
-        // The answer names the article as the script does.
+        // Script and service agree on the id of the article, so its figure is filled in.
         assert_eq!(browser.text("#own") == "–", article.is_none(), "{path}");
     }
     assert_eq!(service.site("portal")[0], 12);

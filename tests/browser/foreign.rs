@@ -12,23 +12,23 @@ fn a_page_of_another_origin_counts_nothing() {
     let page = portal.page("/", service.tag("") + "<p data-truycap='article.total'>–</p>");
     let browser = Browser::start();
 
-    // The script as it is: the service refuses, and the script is not let see what it says.
+    // The script itself: the service refuses the view, and the browser hides the answer from the script.
     browser.open(&page);
-    browser.says("has been blocked by CORS policy");
+    browser.wait_for_message("has been blocked by CORS policy");
     browser.messages();
     assert_eq!(browser.text("[data-truycap='article.total']"), "–");
-    // A request that a browser sends without asking: the service refuses it, and the page sees nothing of the answer.
+    // Requests that a browser sends without a preflight: the service refuses them, and the page cannot read the answer.
     let views = format!("{}/v1/sites/portal/views", service.origin());
     for (options, outcome) in [("", "TypeError"), ("mode: 'no-cors',", "opaque")] {
         let body = r#"'{"article":"/tin/1"}'"#;
         let script = format!("return fetch('{views}', {{ method: 'POST', {options} body: {body} }}).then((r) => r.type, (e) => e.name)");
         assert_eq!(browser.run(&script), outcome);
     }
-    browser.says("status of 403");
+    browser.wait_for_message("status of 403");
     assert_eq!(browser.run(&format!("return navigator.sendBeacon('{views}', '{{}}')")), true);
-    browser.says("status of 403");
+    browser.wait_for_message("status of 403");
 
-    // All that was accepted is in the store when the process has ended.
+    // After the process has ended, all accepted views are in the store.
     service.stop();
     assert_eq!(place.ok(&["export"]), before);
 }

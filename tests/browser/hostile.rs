@@ -1,4 +1,4 @@
-//! Pages and articles that mean harm get text, and a bounded number of requests.
+//! Hostile article ids and labels stay text, and a hostile page causes a bounded number of requests.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn what_looks_like_markup_stays_text_and_links_stay_on_their_host() {
+fn markup_in_article_ids_stays_text_and_links_stay_on_their_host() {
     let portal = Portal::start();
     let place = Place::new();
     let service = portal.service(&place);
@@ -34,7 +34,7 @@ fn what_looks_like_markup_stays_text_and_links_stay_on_their_host() {
             .unwrap();
         assert_eq!(client.answer().unwrap().status, 200);
     }
-    eventually("the list", || {
+    eventually("the list has all articles", || {
         let list = service.get("/v1/sites/portal/top?period=total&limit=100").json();
         (list["articles"].as_array().unwrap().len() == ids.len()).then_some(())
     });
@@ -54,7 +54,7 @@ fn what_looks_like_markup_stays_text_and_links_stay_on_their_host() {
     for id in ids {
         let shown = match id {
             "/a?b#c" => "<b onclick=alert(1)>",
-            // The page's objects have these anyway; whatever is shown, it is text.
+            // Every JavaScript object has these names. The text that is shown for them does not matter.
             "__proto__" | "constructor" => continue,
             id => id,
         };
@@ -65,7 +65,7 @@ fn what_looks_like_markup_stays_text_and_links_stay_on_their_host() {
     let hosts = browser.run(hosts);
     assert_eq!(hosts.as_array().unwrap().len(), 4);
     assert!(hosts.as_array().unwrap().iter().all(|host| *host == *portal.origin), "{hosts}");
-    // What is a query or a fragment elsewhere belongs to the path of the article here.
+    // `?` and `#` are part of this article's path, so the link escapes them.
     assert_eq!(browser.run("return document.querySelectorAll(\"ol a[href$='/a%3Fb%23c']\").length"), 1);
     let filled = browser.run("return [...document.querySelectorAll('i')].map((i) => i.textContent)");
     assert!(filled.as_array().unwrap()[..6].iter().all(|count| count == "1"), "{filled}");
@@ -73,7 +73,7 @@ fn what_looks_like_markup_stays_text_and_links_stay_on_their_host() {
 }
 
 #[test]
-fn a_page_sets_labels_of_its_box_and_they_stay_text() {
+fn labels_that_a_page_sets_for_its_box_stay_text() {
     let portal = Portal::start();
     let place = Place::new();
     let service = portal.service(&place);
@@ -94,22 +94,22 @@ fn a_page_sets_labels_of_its_box_and_they_stay_text() {
 }
 
 #[test]
-fn ten_thousand_places_take_a_bounded_number_of_requests() {
+fn ten_thousand_elements_cause_a_bounded_number_of_requests() {
     let portal = Portal::start();
     let place = Place::new();
     let service = portal.service(&place);
     let browser = Browser::start();
-    let places: String = (0..10_000).map(|n| format!("<i data-truycap=article.total data-article=/tin/{n}>–</i>")).collect();
+    let elements: String = (0..10_000).map(|n| format!("<i data-truycap=article.total data-article=/tin/{n}>–</i>")).collect();
     let lists = "<ol data-truycap-top=today></ol>".repeat(50) + &"<div data-truycap-box></div>".repeat(50);
     let bad = "<i id=bad data-truycap=article.total data-article='&#10;'>–</i><i id=digits data-truycap=total data-digits=1e9>–</i>";
-    browser.open(&portal.page("/page", service.tag("data-manual") + bad + &places + &lists));
-    eventually("the script", || (browser.run("return !!window.truycap") == true).then_some(()));
-    // Returns when there is nothing more to be asked for.
+    browser.open(&portal.page("/page", service.tag("data-manual") + bad + &elements + &lists));
+    eventually("the script is loaded", || (browser.run("return !!window.truycap") == true).then_some(()));
+    // Returns when all requests are answered.
     browser.run("return truycap.view()");
-    let asked = "return ['views', 'figures', 'top'].map((name) => performance.getEntriesByType('resource')
+    let requests = "return ['views', 'figures', 'top'].map((name) => performance.getEntriesByType('resource')
         .filter((entry) => new URL(entry.name).pathname.endsWith('/' + name)).length)";
-    eventually("all requests are known", || (browser.run(asked)[2].as_u64() >= Some(10)).then_some(()));
-    assert_eq!(browser.run(asked), json!([1, 10, 10]));
+    eventually("all requests are known", || (browser.run(requests)[2].as_u64() >= Some(10)).then_some(()));
+    assert_eq!(browser.run(requests), json!([1, 10, 10]));
     assert_eq!(browser.text("#digits").len(), 20);
     assert_eq!(browser.text("#bad"), "–");
     assert_eq!(browser.text("[data-article='/tin/1']"), "0");

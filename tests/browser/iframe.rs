@@ -1,4 +1,4 @@
-//! The box in a frame and the badge: on whose pages they show, and what they look like there.
+//! The box in a frame and the badge: on which pages they show, and how they look.
 
 use crate::{
     driver::{Browser, Scripts},
@@ -21,7 +21,7 @@ fn frame(service: &Service) -> String {
 }
 
 #[test]
-fn the_box_is_a_page_that_looks_like_the_box() {
+fn the_page_of_the_box_has_its_content_and_its_style() {
     let place = Place::new();
     let service = counted(&place);
     let browser = Browser::with(Scripts::Off);
@@ -29,7 +29,7 @@ fn the_box_is_a_page_that_looks_like_the_box() {
     assert_eq!(browser.text(".truycap-box h2"), "Thống kê truy cập");
     assert_eq!(browser.text(".truycap-said"), "Tổng số lượt truy cập: 8.307.145");
     assert_eq!(browser.text(".truycap-digits"), "00008307145");
-    // Both style sheets are there: the page has no margin, the digits have cells.
+    // Both style sheets are applied: the page has no margin, and the digits are laid out as cells.
     assert_eq!(browser.run("return getComputedStyle(document.body).margin"), "0px");
     assert_eq!(browser.run("return getComputedStyle(document.querySelector('.truycap-digits')).display"), "flex");
     assert_eq!(browser.messages(), []);
@@ -38,7 +38,7 @@ fn the_box_is_a_page_that_looks_like_the_box() {
     assert_eq!(service.site("portal")[0], 8_307_145);
 }
 
-/// The size that docs/embedding.md tells fits.
+/// The frame has the size that docs/embedding.md recommends.
 #[test]
 fn a_frame_shows_the_whole_box_on_pages_of_the_service() {
     let place = Place::new();
@@ -63,16 +63,16 @@ fn a_frame_on_a_foreign_page_stays_empty() {
     let page = Portal::start().page("/", frame(&service));
     let browser = Browser::start();
     browser.open(&page);
-    browser.says("frame-ancestors");
+    browser.wait_for_message("frame-ancestors");
 }
 
 #[test]
 fn a_frame_on_a_page_of_the_site_shows_the_box() {
-    // That can be reached by a name, too.
+    // An address that `localhost` reaches too.
     let place = Place::new().with("LISTEN__PUBLIC", "127.0.0.1:0");
     let service = counted(&place);
-    // The other one of the site's origins, at a file, which has no policy of its own. A script there cannot look into
-    // the frame; it learns that nothing was refused.
+    // The page is a file of the site's other origin, which has no policy. Its script cannot look into the frame, so the
+    // test checks that the console has no refusal.
     let browser = Browser::start();
     browser.open(&format!("{}/widget.css", service.origin().replace("127.0.0.1", "localhost")));
     let shown = format!(
@@ -87,7 +87,7 @@ fn a_frame_on_a_page_of_the_site_shows_the_box() {
 }
 
 #[test]
-fn a_badge_is_a_picture_as_wide_as_its_number_on_every_page() {
+fn a_badge_is_an_image_as_wide_as_its_number_on_every_page() {
     let place = Place::new();
     let service = counted(&place);
     let cases = [
@@ -101,7 +101,7 @@ fn a_badge_is_a_picture_as_wide_as_its_number_on_every_page() {
     let address = |query: &str| format!("{}/v1/sites/portal/badge.svg{query}", service.origin());
     let page = Portal::start().page("/", "<title>x</title>");
     for (query, shown, title, width) in cases {
-        // On a page of somebody else, as an image.
+        // As an image on a page of another origin.
         browser.open(&page);
         let load = format!(
             "const image = new Image(); image.src = {:?};
@@ -109,7 +109,7 @@ fn a_badge_is_a_picture_as_wide_as_its_number_on_every_page() {
             address(query)
         );
         assert_eq!(browser.run(&load), format!("{width} 20"), "{query}");
-        // As a document: well-formed, its text as wide as the picture, its title what is announced.
+        // As a document: it is well-formed, its text fits into it, and its title is what screen readers announce.
         browser.open(&address(query));
         assert_eq!((browser.text("text"), browser.text("title")), (shown.to_owned(), title.to_owned()));
         let inside = "const { x, width } = document.querySelector('text').getBBox(); return x >= 2 && x + width <= innerWidth";

@@ -1,15 +1,15 @@
-//! The script, the demo portal, the box in a frame and the badge in a real browser, Chromium without a window, against
-//! the real binary; on pages of the service, and of other origins.
+//! The script, the demo portal, the box in a frame and the badge in headless Chromium, with the real binary, on pages of
+//! the service and of other origins.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed; clippy.toml excuses the bodies of tests only")]
 
-mod away;
 mod counting;
 mod driver;
 mod filling;
 mod foreign;
 mod hostile;
 mod iframe;
+mod outage;
 mod pages;
 mod portal;
 mod visits;

@@ -1,4 +1,4 @@
-//! A portal of somebody else: pages on a port of its own, which may also play a service that is not itself.
+//! A portal on its own port, whose server can also imitate a faulty service.
 
 use std::{
     collections::HashMap,
@@ -14,11 +14,11 @@ pub(crate) use truycap_test_support::demo::{ARTICLE, service};
 /// How a request is answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// The connection ends without an answer.
+    /// The connection is closed without an answer.
     Nothing,
-    /// Nobody answers, and the connection stays.
+    /// No answer; the connection stays open.
     Never,
-    /// The status, the lines of the header, and the body.
+    /// Status, header lines and body.
     Text(&'static str, String, String),
 }
 
@@ -29,7 +29,7 @@ struct Shared {
     requests: Mutex<Vec<String>>,
 }
 
-/// A server of pages, until the tests end.
+/// A server of pages. It runs until the tests end.
 #[derive(Clone, Debug)]
 pub(crate) struct Portal {
     pub(crate) origin: String,
@@ -47,14 +47,14 @@ impl Portal {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let shared = Arc::clone(&answering);
-                // A browser opens connections that it does not use: each has a thread, so that they hold up nobody.
+                // A browser opens connections that it does not use, so each has its own thread and blocks no other.
                 std::thread::spawn(move || answer(&stream.unwrap(), &shared));
             }
         });
         portal
     }
 
-    /// A service that takes views of these pages, and has no demo.
+    /// A service that accepts views of these pages and has no demo.
     pub(crate) fn service(&self, place: &Place) -> Service {
         place.write("truycap.toml", format!("demo = false\n[[sites]]\nid = \"portal\"\norigins = [\"{}\"]\n", self.origin));
         let service = place.start();
@@ -62,23 +62,23 @@ impl Portal {
         service
     }
 
-    /// From now on, what is answered at a path, whatever follows it in the query.
+    /// Sets the answer at a path, with any query; returns its URL.
     pub(crate) fn at(&self, path: &str, reply: Reply) -> String {
         self.shared.pages.lock().unwrap().insert(path.to_owned(), reply);
         format!("{}{path}", self.origin)
     }
 
-    /// The same for a file.
+    /// Serves a file at a path.
     pub(crate) fn file(&self, path: &str, kind: &str, text: impl Into<String>) -> String {
         self.at(path, Reply::Text("200 OK", format!("Content-Type: {kind}; charset=utf-8"), text.into()))
     }
 
-    /// The same for a page.
+    /// Serves a page at a path.
     pub(crate) fn page(&self, path: &str, text: impl Into<String>) -> String {
         self.file(path, "text/html", text)
     }
 
-    /// The same for a page that allows nothing but what comes from an origin.
+    /// Serves a page whose policy allows nothing but scripts, styles and connections of an origin.
     pub(crate) fn strict_page(&self, path: &str, from: &str, text: impl Into<String>) -> String {
         let policy = format!(
             "Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: default-src 'none'; script-src {from}; \
@@ -87,17 +87,17 @@ impl Portal {
         self.at(path, Reply::Text("200 OK", policy, text.into()))
     }
 
-    /// From now on, what is answered to everything that is no file.
+    /// Sets the answer at all other paths.
     pub(crate) fn otherwise(&self, reply: Reply) {
         *self.shared.otherwise.lock().unwrap() = reply;
     }
 
-    /// What was asked for: methods and targets, and `Sec-Purpose` where it was sent.
+    /// The requests so far: method, target, and `Sec-Purpose` if it was sent.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// The page of the demo's article, which is at `/` here, and its files, as the service has them.
+    /// Serves copies of the demo's files, with its article at `/`.
     pub(crate) fn show_demo(&self, service: &Service) {
         let get = |path: &str| ureq::get(format!("{}{path}", service.origin())).call().unwrap().body_mut().read_to_string().unwrap();
         self.page("/", get(ARTICLE));
@@ -109,7 +109,7 @@ impl Portal {
     }
 }
 
-/// A path without what makes it a request.
+/// The path of a request line, without the query.
 fn path_of(request: &str) -> &str {
     request.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The demo portal: its home page, its articles, its most-read list.
+//! The demo portal: home page, articles and most-read list.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::{
 
 const LIBRARY: &str = "/tin/thu-vien-mo-cua-buoi-toi";
 
-/// A portal with a past, whose figures the service knows.
+/// The demo portal with imported views, whose figures the service knows.
 fn portal(place: &Place) -> Service {
     let past = format!("site,article,period,views\nportal,,,8307144\nportal,{ARTICLE},,1234\nportal,{LIBRARY},,99\n");
     place.ok(&["import", &place.write("past.csv", past)]);
@@ -21,13 +21,13 @@ fn portal(place: &Place) -> Service {
     service
 }
 
-/// The views beside the link to an article.
+/// The selector of the views beside the link to an article.
 fn beside(article: &str) -> String {
     format!("[data-truycap='article.total'][data-article='{article}']")
 }
 
 #[test]
-fn the_home_page_shows_the_views_of_its_articles_and_is_none_itself() {
+fn the_home_page_shows_the_views_of_its_articles_and_is_not_counted_as_one() {
     let place = Place::new();
     let service = portal(&place);
     let browser = Browser::start();
@@ -41,14 +41,14 @@ fn the_home_page_shows_the_views_of_its_articles_and_is_none_itself() {
 }
 
 #[test]
-fn an_article_is_counted_under_its_path_and_the_others_are_shown_beside_it() {
+fn an_article_is_counted_under_its_path_and_shows_the_views_of_others() {
     let place = Place::new();
     let service = portal(&place);
     let browser = Browser::start();
     browser.open(&format!("{}{ARTICLE}?utm_source=x", service.origin()));
     browser.shows("article .facts [data-truycap]", "1.235");
     browser.shows(&beside(LIBRARY), "99");
-    // By the link, as a reader goes.
+    // By the link, as a visitor does.
     browser.run(&format!("document.querySelector('a[href={LIBRARY:?}]').click()"));
     browser.shows("h1", "Thư viện tỉnh mở cửa cả buổi tối cuối tuần");
     browser.shows("article .facts [data-truycap]", "100");
@@ -58,9 +58,9 @@ fn an_article_is_counted_under_its_path_and_the_others_are_shown_beside_it() {
 }
 
 #[test]
-fn the_most_read_list_has_titles_and_changes_its_period() {
+fn the_most_read_list_shows_titles_and_switches_periods() {
     let place = Place::new();
-    // Views of a month that are of none of its days: so the month has another order than the week.
+    // The month has views that belong to none of its days, so its order differs from that of the week.
     let month = chrono::Utc::now().with_timezone(&chrono_tz::Asia::Ho_Chi_Minh).format("%Y-%m");
     place.ok(&["import", &place.write("month.csv", format!("site,article,period,views\nportal,{ARTICLE},{month},50\n"))]);
     let service = portal(&place);
@@ -81,19 +81,18 @@ fn the_most_read_list_has_titles_and_changes_its_period() {
         assert_eq!(browser.run("return document.querySelector('.periods [aria-pressed=true]').value"), period);
         browser.shows(".most-read > :first-child", &first);
     }
-    // One view by the visit; switching counts none.
+    // The visit counts one view; switching periods counts none.
     assert_eq!(service.site("portal")[0], 8_307_144 + 4);
     assert_eq!(browser.messages(), []);
 }
 
-/// As readers with small screens have it; nothing is wider than the screen.
 #[test]
 fn no_page_is_wider_than_a_phone() {
     let place = Place::new();
     let service = portal(&place);
     let browser = Browser::start();
     for path in ["/", ARTICLE, LIBRARY] {
-        // A document without rules of its own.
+        // A document without styles.
         browser.open(&format!("{}/widget.css", service.origin()));
         let narrow = format!(
             "document.body.innerHTML = '<iframe src={path:?} width=320 height=700></iframe>';
@@ -102,21 +101,21 @@ fn no_page_is_wider_than_a_phone() {
                  .then(() => frame.contentDocument.documentElement)
                  .then(({{ scrollWidth, clientWidth }}) => clientWidth > 290 && scrollWidth - clientWidth)"
         );
-        assert_eq!(browser.run(&narrow), 0, "{path} is too wide by so much");
+        assert_eq!(browser.run(&narrow), 0, "{path} is too wide by this many pixels");
     }
 }
 
 #[test]
-fn without_scripts_an_article_shows_its_box_in_a_frame_and_its_views_in_a_picture() {
+fn without_scripts_an_article_shows_its_box_in_a_frame_and_its_views_in_an_image() {
     let place = Place::new();
     let service = portal(&place);
     let browser = Browser::with(Scripts::Off);
     browser.open(&format!("{}{ARTICLE}", service.origin()));
-    eventually("the visit", || (service.article("portal", ARTICLE)[0] == 1235).then_some(()));
+    eventually("the visit is counted", || (service.article("portal", ARTICLE)[0] == 1235).then_some(()));
     let seen = "return [...document.querySelectorAll('noscript iframe, noscript img')].filter((one) => one.offsetHeight > 1).length";
     assert_eq!(browser.run(seen), 2);
     assert_eq!(browser.run("return document.querySelector('[data-truycap-box]').offsetHeight"), 0);
     let in_frame = "return document.querySelector('iframe').contentDocument.querySelector('.truycap-said')?.textContent ?? ''";
-    eventually("the box", || browser.run(in_frame).as_str().unwrap().starts_with("Tổng số lượt truy cập: 8.307.14").then_some(()));
+    eventually("the box is shown", || browser.run(in_frame).as_str().unwrap().starts_with("Tổng số lượt truy cập: 8.307.14").then_some(()));
     assert_eq!(browser.messages(), []);
 }

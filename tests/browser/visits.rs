@@ -10,7 +10,7 @@ const TODAY: &str = "[data-truycap-box] dl > :nth-child(1) dd";
 const VIEWS_OF_ARTICLE: &str = "[data-truycap='article.total']";
 
 #[test]
-fn a_visit_is_counted_and_shown_and_a_reload_is_another_one() {
+fn a_visit_is_counted_and_shown_and_a_reload_is_another_visit() {
     let place = Place::new();
     let service = service(&place);
     let browser = Browser::start();
@@ -29,12 +29,12 @@ fn a_visit_is_counted_and_shown_and_a_reload_is_another_one() {
     assert_eq!(labels, serde_json::json!(expected));
     assert_eq!(service.site("portal")[0], 3);
     assert_eq!(service.article("portal", ARTICLE)[0], 3);
-    // Neither the page, nor what it may not load, nor what it asks for: nothing is amiss.
+    // The console has no error, neither from the page nor from its policy or requests.
     assert_eq!(browser.messages(), []);
 }
 
 #[test]
-fn figures_are_written_as_vietnamese_readers_expect_them() {
+fn figures_are_formatted_for_vietnamese_visitors() {
     let place = Place::new();
     let past = format!("site,article,period,views\nportal,,,8307144\nportal,{ARTICLE},,1234\n");
     place.ok(&["import", &place.write("past.csv", past)]);
@@ -55,9 +55,9 @@ fn a_visit_without_scripts_is_counted_and_the_page_stays_as_it_was() {
     let service = service(&place);
     let browser = Browser::with(Scripts::Off);
     browser.open(&service.article_page());
-    eventually("the visit", || (service.site("portal")[0] > 0).then_some(()));
+    eventually("the visit is counted", || (service.site("portal")[0] > 0).then_some(()));
     browser.reload();
-    eventually("the second visit", || (service.site("portal")[0] > 1).then_some(()));
+    eventually("the second visit is counted", || (service.site("portal")[0] > 1).then_some(()));
     assert_eq!(service.article("portal", ARTICLE)[0], 2);
     assert_eq!(browser.text(TODAY), "–");
 }

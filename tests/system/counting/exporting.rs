@@ -1,4 +1,4 @@
-//! Exports: what is written is read again, and gives the same.
+//! Exports: importing one elsewhere gives the same counters.
 
 use std::{
     fmt::Write as _,
@@ -10,7 +10,7 @@ use super::process::{Place, child::Process, wait::PATIENCE};
 
 const SITES: &str = r#"[{ id = "portal", origins = ["https://a.example"] }, { id = "khoa-2", origins = ["https://b.example"] }]"#;
 
-/// Ids that a CSV file, a spreadsheet or a shell may stumble over.
+/// Ids that a CSV file, a spreadsheet or a shell can misread.
 const AWKWARD: [&str; 12] = [
     "/a,b",
     "\"",
@@ -27,7 +27,7 @@ const AWKWARD: [&str; 12] = [
 ];
 
 #[test]
-fn what_is_exported_and_imported_elsewhere_is_exported_there_byte_for_byte() {
+fn an_export_that_is_imported_elsewhere_exports_the_same_bytes() {
     let place = Place::new().with("SITES", SITES);
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(["site", "article", "period", "views"]).unwrap();
@@ -50,7 +50,7 @@ fn what_is_exported_and_imported_elsewhere_is_exported_there_byte_for_byte() {
     let portal = place.ok(&["export", "--site", "portal"]);
     let khoa = place.ok(&["export", "--site", "khoa-2"]);
     let (header, rows) = khoa.split_once('\n').unwrap();
-    // Sites are written in the order of their ids.
+    // Sites are sorted by id.
     assert_eq!(all, format!("{header}\n{rows}{}", portal.split_once('\n').unwrap().1));
     let mut reader = csv::Reader::from_reader(portal.as_bytes());
     let totals = reader.records().map(Result::unwrap).filter(|row| &row[2] == "total");
@@ -69,7 +69,7 @@ fn what_is_exported_and_imported_elsewhere_is_exported_there_byte_for_byte() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_an_export_quietly() {
+fn an_export_ends_quietly_when_its_pipe_is_closed() {
     let place = Place::new();
     let mut text = "site,article,period,views\n".to_owned();
     for row in 0..20_000 {

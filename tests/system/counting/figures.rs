@@ -1,10 +1,10 @@
-//! What only these tests ask of the store.
+//! Access to the store's file.
 
 use rusqlite::Connection;
 
 use super::process::{Place, wait::PATIENCE};
 
-/// The store's file, opened beside whoever uses it.
+/// Opens the store's file, which other processes can have open too.
 pub(crate) fn store(place: &Place) -> Connection {
     let store = Connection::open(place.path("data/truycap.db")).unwrap();
     store.busy_timeout(PATIENCE).unwrap();

@@ -1,4 +1,4 @@
-//! Imports: each file once, also beside a serving process, beside each other, and broken off.
+//! Imports count each file once, also while the service runs.
 
 use std::{
     fmt::Write as _,
@@ -11,20 +11,20 @@ use super::process::{Place, eventually, wait::PATIENCE};
 const HEADER: &str = "site,article,period,views\n";
 
 #[test]
-fn a_file_that_is_imported_again_counts_once_and_says_so() {
+fn a_file_that_is_imported_twice_counts_once_and_the_command_reports_it() {
     let place = Place::new();
     let file = place.write("a.csv", format!("{HEADER}portal,,2019-12-31,5\nportal,/tin/1,2019-12-31,3\n"));
     assert_eq!(place.ok(&["import", &file]), format!("{file}: imported 2 rows\n"));
     let before = place.ok(&["export"]);
     assert!(before.contains("portal,,total,5\n") && before.contains("portal,/tin/1,total,3\n"), "{before}");
     assert_eq!(place.ok(&["import", &file]), format!("{file}: was already imported, nothing was added\n"));
-    // The bytes count, not the name.
+    // A file is recognised by its bytes, not by its name.
     let copy = place.write("b.csv", std::fs::read(&file).unwrap());
     assert_eq!(place.ok(&["import", &copy]), format!("{copy}: was already imported, nothing was added\n"));
     assert_eq!(place.ok(&["export"]), before);
 }
 
-/// Views of articles and of the site, in the past; their sums: the site's, and of each of ten articles.
+/// A file with past views of the site and of ten articles; the sum of the site, and of each article.
 fn long_file(rows: u64) -> (String, u64, [u64; 10]) {
     let (mut text, mut site, mut articles) = (HEADER.to_owned(), 0, [0; 10]);
     for row in 0..rows {
@@ -42,16 +42,16 @@ fn long_file(rows: u64) -> (String, u64, [u64; 10]) {
 }
 
 #[test]
-fn an_import_beside_a_serving_process_adds_exactly_and_shows_at_once() {
+fn an_import_beside_a_running_service_adds_exactly_and_shows_within_seconds() {
     let place = Place::new();
     let service = place.start();
     let (text, site, articles) = long_file(8000);
     let file = place.write("long.csv", text);
     let done = AtomicBool::new(false);
-    // Some of what is counted live has an article, which the file has too, and some has none.
+    // Live views are of the articles in the file, and of the site alone.
     let send = &|thread: u64| {
         let (mut client, mut sent) = (service.client(), [0_u64; 11]);
-        // Where the test fails meanwhile, nobody says that it is done.
+        // If the test fails meanwhile, `done` is never set.
         let deadline = Instant::now() + 2 * PATIENCE;
         while !done.load(SeqCst) && Instant::now() < deadline {
             let article = (sent.iter().sum::<u64>() + thread) % 11;
@@ -62,14 +62,14 @@ fn an_import_beside_a_serving_process_adds_exactly_and_shows_at_once() {
     };
     let sent = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || send(thread))).collect();
-        let told = place.run(&["import", &file]);
+        let finished = place.run(&["import", &file]);
         let imported = Instant::now();
         eventually("the imported views in the site's figures", || (service.site("portal")[0] >= site).then_some(()));
-        eventually("and in an article's", || (service.article("portal", "/tin/3")[0] >= articles[3]).then_some(()));
+        eventually("the imported views in an article's figures", || (service.article("portal", "/tin/3")[0] >= articles[3]).then_some(()));
         let shown = imported.elapsed();
         done.store(true, SeqCst);
         let sent = threads.into_iter().map(|thread| thread.join().unwrap()).reduce(|a, b| std::array::from_fn(|i| a[i] + b[i])).unwrap();
-        assert_eq!((told.code, told.out, told.err), (Some(0), format!("{file}: imported 8000 rows\n"), String::new()));
+        assert_eq!((finished.code, finished.out, finished.err), (Some(0), format!("{file}: imported 8000 rows\n"), String::new()));
         eprintln!("imported counts showed after {shown:?}");
         assert!(shown < Duration::from_secs(5), "imported counts showed after {shown:?}");
         sent
@@ -81,7 +81,7 @@ fn an_import_beside_a_serving_process_adds_exactly_and_shows_at_once() {
     for (article, imported) in articles.iter().enumerate() {
         assert_eq!(service.article("portal", &format!("/tin/{article}"))[0], imported + sent[article], "/tin/{article}");
     }
-    eventually("all of it in the store", || {
+    eventually("all views in the store", || {
         let article = |i: usize| place.figures(&["portal", "--article", &format!("/tin/{i}")])[0] == articles[i] + sent[i];
         (place.figures(&["portal"]) == figures && (0..10).all(article)).then_some(())
     });

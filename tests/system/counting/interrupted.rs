@@ -1,4 +1,4 @@
-//! Imports that are killed, and imports beside each other.
+//! Imports that are killed, and concurrent imports of one file.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
 
 const CHUNKS: i64 = 120;
 
-/// Sixty thousand rows, no two chunks of which add the same.
+/// 60 000 rows; no two chunks add the same counts.
 fn rows() -> String {
     let mut text = "site,article,period,views\n".to_owned();
     for row in 0..CHUNKS * 500 {
@@ -21,8 +21,8 @@ fn rows() -> String {
     text
 }
 
-/// What the store of a place holds after one import that nothing disturbs.
-fn undisturbed(rows: &str) -> String {
+/// The export of a store after one import without interruption.
+fn uninterrupted(rows: &str) -> String {
     let place = Place::new();
     let file = place.write("rows.csv", rows);
     assert_eq!(place.ok(&["import", &file]), format!("{file}: imported 60000 rows\n"));
@@ -32,12 +32,12 @@ fn undisturbed(rows: &str) -> String {
     export
 }
 
-/// How many chunks the store holds; none before there is one.
+/// The number of chunks in the store; 0 before the store exists.
 fn chunks(place: &Place) -> i64 {
     if !place.path("data/truycap.db").exists() {
         return 0;
     }
-    // The tables may not be there yet.
+    // The tables can still be missing.
     store(place).query_row("SELECT coalesce(sum(offset), 0) FROM offsets", (), |row| row.get(0)).unwrap_or(0)
 }
 
@@ -47,11 +47,11 @@ fn an_import_that_is_killed_at_any_moment_and_run_again_counts_each_row_once() {
     eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let (rows, place) = (rows(), Place::new());
-    let expected = undisturbed(&rows);
+    let expected = uninterrupted(&rows);
     let file = place.write("rows.csv", &rows);
     let import = || Process::spawn(place.command(&["import", &file]));
 
-    // Once before anything is applied, and then after some chunks and a moment that no commit is in step with.
+    // The first kill comes within 20 ms of the start, each later one after a few chunks and a random delay.
     let process = import();
     std::thread::sleep(Duration::from_micros(random.random_range(0..20_000)));
     process.kill();
@@ -59,7 +59,7 @@ fn an_import_that_is_killed_at_any_moment_and_run_again_counts_each_row_once() {
     for _ in 0..9 {
         let target = known + random.random_range(1..=5);
         let process = import();
-        eventually("some chunks", || (chunks(&place) >= target).then_some(()));
+        eventually("a few chunks are applied", || (chunks(&place) >= target).then_some(()));
         std::thread::sleep(Duration::from_micros(random.random_range(0..5000)));
         process.kill();
         let now = chunks(&place);
@@ -67,16 +67,16 @@ fn an_import_that_is_killed_at_any_moment_and_run_again_counts_each_row_once() {
         known = now;
     }
     let left = CHUNKS - known;
-    let told = place.ok(&["import", &file]);
-    assert_eq!(told, format!("{file}: imported 60000 rows: {left} of {CHUNKS} chunks now, the others before\n"));
-    assert!(place.ok(&["export"]) == expected, "other counters than those of one undisturbed import");
+    let report = place.ok(&["import", &file]);
+    assert_eq!(report, format!("{file}: imported 60000 rows: {left} of {CHUNKS} chunks now, the others before\n"));
+    assert!(place.ok(&["export"]) == expected, "other counters than those of one import without interruption");
     assert_eq!(place.ok(&["import", &file]), format!("{file}: was already imported, nothing was added\n"));
 }
 
 #[test]
 fn two_imports_of_the_same_file_at_once_count_each_row_once() {
     let (rows, place) = (rows(), Place::new());
-    let expected = undisturbed(&rows);
+    let expected = uninterrupted(&rows);
     let file = place.write("rows.csv", &rows);
     std::thread::scope(|scope| {
         for _ in 0..2 {

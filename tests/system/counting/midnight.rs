@@ -10,14 +10,14 @@ use super::{
 const BEFORE: &str = "2020-01-17T23:59:30+07:00";
 const AFTER: &str = "2020-01-18T00:00:05+07:00";
 
-/// What the store holds of a bucket of the site, or of an article.
+/// The store's views of the site, or of an article, in a bucket.
 fn counted(place: &Place, bucket: &str, article: &str) -> i64 {
     let query = "SELECT coalesce(sum(views), 0) FROM views WHERE bucket = ?1 AND article = ?2";
     store(place).query_row(query, (bucket, article), |row| row.get(0)).unwrap()
 }
 
-/// A view is acknowledged on the 17th while the store takes nothing, and another one after midnight.
-fn a_view_that_waits(killed: bool) {
+/// One view is acknowledged on the 17th while the store is locked, another one after midnight.
+fn count_around_midnight(killed: bool) {
     let mut place = Place::new();
     place.set_clock(BEFORE);
     let mut service = place.start();
@@ -30,8 +30,8 @@ fn a_view_that_waits(killed: bool) {
     if killed {
         service.process.kill();
         place.set_clock(AFTER);
-        // It waits for its turn to open the store.
-        assert_eq!(counted(&place, "total", ""), 0, "the view was to wait");
+        assert_eq!(counted(&place, "total", ""), 0, "the view should wait");
+        // A start waits until it can open the store, so the lock is released first.
         lock.execute_batch("ROLLBACK").unwrap();
         service = place.start();
     } else {
@@ -39,7 +39,7 @@ fn a_view_that_waits(killed: bool) {
     }
     service.count("portal", "/tin/1");
     if !killed {
-        assert_eq!(counted(&place, "total", ""), 0, "the views were to wait");
+        assert_eq!(counted(&place, "total", ""), 0, "the views should wait");
         lock.execute_batch("ROLLBACK").unwrap();
     }
     eventually("both views in the store", || (counted(&place, "total", "") == 2).then_some(()));
@@ -51,17 +51,17 @@ fn a_view_that_waits(killed: bool) {
 }
 
 #[test]
-fn a_view_that_reaches_the_store_after_midnight_is_counted_in_the_day_of_its_receipt() {
-    a_view_that_waits(false);
+fn a_view_that_reaches_the_store_after_midnight_is_counted_on_the_day_it_was_received() {
+    count_around_midnight(false);
 }
 
 #[test]
-fn a_view_of_a_process_killed_before_midnight_is_counted_in_the_day_of_its_receipt() {
-    a_view_that_waits(true);
+fn a_view_of_a_process_killed_before_midnight_is_counted_on_the_day_it_was_received() {
+    count_around_midnight(true);
 }
 
 #[test]
-fn midnight_under_load_splits_the_views_by_the_moment_they_were_received() {
+fn midnight_under_load_splits_the_views_by_the_time_they_were_received() {
     let mut place = Place::new();
     place.set_clock("2020-01-17T23:59:57+07:00");
     let service = place.start();
@@ -95,7 +95,7 @@ fn midnight_under_load_splits_the_views_by_the_moment_they_were_received() {
 }
 
 #[test]
-fn each_site_has_the_midnight_of_its_own_time_zone() {
+fn each_site_changes_day_at_midnight_in_its_own_time_zone() {
     let mut place = Place::new().with(
         "SITES",
         r#"[{ id = "hanoi", origins = ["https://vn.example"] },
@@ -107,7 +107,7 @@ fn each_site_has_the_midnight_of_its_own_time_zone() {
             eventually("the same in the store", || (place.figures(&[site]) == figures).then_some(()));
         }
     };
-    // Friday 31 January, the last minute in Hà Nội and noon in New York.
+    // Friday 31 January: the last minute of the day in Hà Nội, noon in New York.
     place.set_clock("2020-01-31T23:59:30+07:00");
     let service = place.start();
     service.count("hanoi", "");
@@ -116,7 +116,7 @@ fn each_site_has_the_midnight_of_its_own_time_zone() {
     service.views("hanoi", "", 3);
     service.views("newyork", "", 4);
     shows(&place, &service, [4, 3, 1, 4, 0, 3, 1, 4, 0], [6, 6, 0, 6, 0, 6, 0, 6, 0]);
-    // The month ends in New York twelve hours later.
+    // In New York, the month ends twelve hours later.
     place.set_clock("2020-02-01T00:00:05-05:00");
     service.count("hanoi", "");
     service.count("newyork", "");

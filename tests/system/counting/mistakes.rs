@@ -1,11 +1,11 @@
-//! Files with mistakes, and what an import shows while it works.
+//! Files with mistakes, and the progress of an import.
 
 use std::{fmt::Write as _, process::Command};
 
 use super::process::{Place, place::program};
 
 #[test]
-fn a_file_with_mistakes_adds_nothing_and_every_mistake_is_named_with_its_line() {
+fn a_file_with_mistakes_adds_nothing_and_each_mistake_is_reported_with_its_line() {
     let place = Place::new();
     let good = place.write("good.csv", "site,article,period,views\nportal,,2019,7\n");
     place.ok(&["import", &good]);
@@ -20,7 +20,7 @@ fn a_file_with_mistakes_adds_nothing_and_every_mistake_is_named_with_its_line() 
         portal,,2018\n\
         nowhere,,2018-13,many\n";
     let bad = place.write("bad.csv", bad);
-    // A file without mistakes that stands before one with mistakes is not added either.
+    // A valid file before it is not added either.
     let other = place.write("other.csv", "site,article,period,views\nportal,,2018,7\n");
     let done = place.run(&["import", &other, &bad]);
     assert_eq!((done.code, &*done.out), (Some(1), ""));
@@ -34,7 +34,7 @@ fn a_file_with_mistakes_adds_nothing_and_every_mistake_is_named_with_its_line() 
 }
 
 #[test]
-fn the_mistakes_of_all_files_are_named_at_once() {
+fn the_mistakes_of_all_files_are_reported_together() {
     let place = Place::new();
     let first = place.write("first.csv", "site,article,period,views\nportal,,2019-13,5\n");
     let second = place.write("second.csv", "site,article,period\n");
@@ -42,19 +42,19 @@ fn the_mistakes_of_all_files_are_named_at_once() {
     let missing = place.path("missing.csv").display().to_string();
     let done = place.run(&["import", &first, &good, &missing, &second]);
     assert_eq!((done.code, &*done.out), (Some(1), ""));
-    let told = |file: &str| done.err.find(&format!("{file}: ")).unwrap_or_else(|| panic!("{file} is not in: {}", done.err));
-    assert!(told(&first) < told(&missing) && told(&missing) < told(&second), "{}", done.err);
+    let position = |file: &str| done.err.find(&format!("{file}: ")).unwrap_or_else(|| panic!("{file} is not in: {}", done.err));
+    assert!(position(&first) < position(&missing) && position(&missing) < position(&second), "{}", done.err);
     assert!(done.err.contains("\"2019-13\"") && done.err.contains("\"views\" is missing") && !done.err.contains(&good), "{}", done.err);
 }
 
 #[test]
-fn a_site_that_is_not_configured_is_named() {
+fn an_unknown_site_is_refused_and_the_configured_sites_are_listed() {
     let place = Place::new();
     let done = place.run(&["figures", "portl"]);
     assert_eq!((done.code, &*done.err), (Some(1), "truycap: there is no site \"portl\"; configured: portal\n"));
 }
 
-/// A file that takes a while.
+/// A file that is long enough to show progress.
 fn long_file(place: &Place) -> String {
     let mut text = "site,article,period,views\n".to_owned();
     for row in 0..20_000 {
@@ -64,10 +64,10 @@ fn long_file(place: &Place) -> String {
 }
 
 #[test]
-fn an_import_shows_how_far_it_is_on_a_terminal() {
+fn an_import_shows_its_progress_on_a_terminal() {
     let place = Place::new();
     let file = long_file(&place);
-    // `script` gives standard error a terminal; standard output goes elsewhere, so all that is seen is standard error.
+    // `script` makes standard error a terminal. Standard output goes to a file, so only standard error is seen.
     let command = format!("stty cols 100; '{}' import '{file}' > out", program().display());
     let output = Command::new("script").args(["-qec", &command, "/dev/null"]).env("TERM", "xterm").current_dir(place.path("")).output();
     let output = output.unwrap();
@@ -78,9 +78,9 @@ fn an_import_shows_how_far_it_is_on_a_terminal() {
 }
 
 #[test]
-fn an_import_writes_nothing_to_standard_error_that_is_no_terminal() {
+fn an_import_writes_nothing_to_standard_error_if_it_is_not_a_terminal() {
     let place = Place::new();
     let file = long_file(&place);
-    // This fails where anything is written to standard error.
+    // `ok` fails if anything is written to standard error.
     assert_eq!(place.ok(&["import", &file]), format!("{file}: imported 20000 rows\n"));
 }

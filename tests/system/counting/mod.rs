@@ -1,7 +1,7 @@
-//! What the real binary promises of numbers: the box of a portal, through midnights and imports.
+//! The real binary counts exactly: the box of a portal, through midnights and imports.
 //!
-//! Every test has a directory, ports and processes of its own. Where a test needs another time than now, the process sees
-//! it through libfaketime.
+//! Every test has its own directory, ports and processes. A test that needs another time sets the clock of its processes
+//! with libfaketime.
 
 mod exporting;
 mod figures;

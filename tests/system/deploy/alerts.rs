@@ -1,6 +1,6 @@
-//! Every alert on a real Prometheus: its fault is made, it fires; the fault is over, it goes.
+//! Every alert in a real Prometheus: it fires during its fault and resolves after it.
 //!
-//! All waits and windows of the rules are made short for it; with the long ones, `promtool` tries them (`rules`).
+//! The waits and windows of the rules are shortened here; `rules` tests the original ones with `promtool`.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ use super::{
     sites::sites,
 };
 
-const PATIENCE: Duration = Duration::from_secs(180);
+const ALERT_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// The rules as they are delivered, but for the time that they take.
-fn impatient() -> String {
+/// The rules in `deploy/`, with shorter waits and windows.
+fn fast_rules() -> String {
     let rules = fs::read_to_string(file("deploy/prometheus/truycap.rules.yml")).unwrap();
     let short = [
         ("[5m]", "[5s]"),
@@ -44,30 +44,30 @@ fn impatient() -> String {
 
 impl Prometheus {
     fn fires(&self, alert: &str) {
-        within(PATIENCE, alert, || self.firing().contains(alert).then_some(()));
+        within(ALERT_TIMEOUT, alert, || self.firing().contains(alert).then_some(()));
         println!("{alert} fires");
     }
 
-    fn is_quiet_of(&self, alert: &str) {
-        within(PATIENCE, &format!("{alert} goes"), || (!self.firing().contains(alert)).then_some(()));
-        println!("{alert} is gone");
+    fn resolves(&self, alert: &str) {
+        within(ALERT_TIMEOUT, &format!("{alert} resolves"), || (!self.firing().contains(alert)).then_some(()));
+        println!("{alert} is resolved");
     }
 }
 
-/// A place whose service is found at the same address after each start.
-fn settled(place: Place) -> Place {
+/// A place whose admin listener keeps its address over restarts.
+fn with_fixed_admin_address(place: Place) -> Place {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     place.with("LISTEN__ADMIN", &free.to_string())
 }
 
 #[test]
 #[ignore = "takes minutes; make soak runs it"]
-fn an_instance_that_is_away_and_a_site_that_stops() {
+fn a_frozen_instance_and_a_site_without_views_fire_alerts() {
     let (place, second) = (sites(), sites());
     let (service, other) = (place.start(), second.start());
     let load = Load::start(2, pages(3, ""), Duration::from_millis(10));
     load.aim(Some(&service.public));
-    let prometheus = Prometheus::start(&[&service, &other], &impatient());
+    let prometheus = Prometheus::start(&[&service, &other], &fast_rules());
     load.wait_for(1000);
     assert_eq!(prometheus.firing(), [].into());
 
@@ -76,17 +76,17 @@ fn an_instance_that_is_away_and_a_site_that_stops() {
     load.aim(None);
     prometheus.fires("TruycapViewsStopped");
     other.process.signal("CONT");
-    prometheus.is_quiet_of("TruycapDown");
+    prometheus.resolves("TruycapDown");
     load.aim(Some(&service.public));
-    prometheus.is_quiet_of("TruycapViewsStopped");
+    prometheus.resolves("TruycapViewsStopped");
     load.finish();
     service.stop();
     other.stop();
 }
 
-/// Asks for lists, as long as they are answered slowly.
-fn ask_for_lists(service: &Service, prometheus: &Prometheus, alert: &str) {
-    within(PATIENCE, alert, || {
+/// Requests lists, which are answered slowly, until the alert fires.
+fn request_lists_until(service: &Service, prometheus: &Prometheus, alert: &str) {
+    within(ALERT_TIMEOUT, alert, || {
         let _ = service.client().get("/v1/sites/portal/top?period=today");
         prometheus.firing().contains(alert).then_some(())
     });
@@ -95,29 +95,29 @@ fn ask_for_lists(service: &Service, prometheus: &Prometheus, alert: &str) {
 
 #[test]
 #[ignore = "takes minutes; make soak runs it"]
-fn a_redis_that_is_away_and_one_that_comes_back_empty() {
+fn a_frozen_redis_and_a_redis_that_restarts_empty_fire_alerts() {
     let mut redis = Server::start_on_port(&[]);
     let place = || sites().with("STORE__URL", &redis.url()).with("JOURNAL__MAX_BYTES", "1MiB").with("JOURNAL__RETAIN", "1m");
     let (first, second) = (place(), place());
     let (service, other) = (first.start(), second.start());
-    let prometheus = Prometheus::start(&[&service, &other], &impatient());
+    let prometheus = Prometheus::start(&[&service, &other], &fast_rules());
     let load = Load::start(4, pages(3000, &"x".repeat(200)), Duration::from_millis(1));
     load.aim(Some(&service.public));
     load.wait_for(100);
 
     redis.signal("STOP");
     prometheus.fires("TruycapStoreDown");
-    ask_for_lists(&service, &prometheus, "TruycapSlow");
+    request_lists_until(&service, &prometheus, "TruycapSlow");
     for alert in ["TruycapJournalFilling", "TruycapViewsRefused", "TruycapErrors"] {
         prometheus.fires(alert);
     }
     redis.signal("CONT");
     load.finish();
     for alert in ["TruycapStoreDown", "TruycapSlow", "TruycapViewsRefused", "TruycapErrors", "TruycapJournalFilling"] {
-        prometheus.is_quiet_of(alert);
+        prometheus.resolves(alert);
     }
 
-    // What was let go of with time is lost, and what the journal still has is not.
+    // Entries that the journal has deleted by age are lost; those that it still has are not.
     let load = Load::start(1, pages(3, ""), Duration::from_millis(10));
     load.aim(Some(&service.public));
     load.wait_for(50);
@@ -127,7 +127,7 @@ fn a_redis_that_is_away_and_one_that_comes_back_empty() {
     prometheus.fires("TruycapStoreRewound");
     prometheus.fires("TruycapEntriesLost");
     for alert in ["TruycapStoreDown", "TruycapStoreRewound", "TruycapEntriesLost"] {
-        prometheus.is_quiet_of(alert);
+        prometheus.resolves(alert);
     }
     load.finish();
     service.stop();
@@ -136,10 +136,10 @@ fn a_redis_that_is_away_and_one_that_comes_back_empty() {
 
 #[test]
 #[ignore = "takes minutes; make soak runs it"]
-fn a_journal_that_was_put_back_and_a_process_that_starts_again_and_again() {
-    let place = settled(sites());
+fn a_restored_journal_and_a_process_that_keeps_restarting_fire_alerts() {
+    let place = with_fixed_admin_address(sites());
     let mut service = place.start();
-    let prometheus = Prometheus::start(&[&service], &impatient());
+    let prometheus = Prometheus::start(&[&service], &fast_rules());
     service.count("portal", "/1");
     service.stop();
     let copy = place.path("copy.db");
@@ -151,38 +151,38 @@ fn a_journal_that_was_put_back_and_a_process_that_starts_again_and_again() {
     service = place.start();
     service.count("portal", "/3");
     prometheus.fires("TruycapForeignEntries");
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + ALERT_TIMEOUT;
     while !prometheus.firing().contains("TruycapRestarting") {
         assert!(Instant::now() < deadline, "{:?}", prometheus.query("process_start_time_seconds[1m]"));
         service.stop();
-        within(PATIENCE, "it is missed", || prometheus.query("up{job=\"truycap\"} == 0").pop());
+        within(ALERT_TIMEOUT, "Prometheus misses the service", || prometheus.query("up{job=\"truycap\"} == 0").pop());
         service = place.start();
-        within(PATIENCE, "it is scraped", || prometheus.query("up{job=\"truycap\"} == 1").pop());
-        // A start is told in whole seconds.
+        within(ALERT_TIMEOUT, "Prometheus scrapes the service", || prometheus.query("up{job=\"truycap\"} == 1").pop());
+        // `process_start_time_seconds` is a whole number, so two starts must be a second apart.
         thread::sleep(Duration::from_secs(1));
     }
     println!("TruycapRestarting fires");
-    prometheus.is_quiet_of("TruycapRestarting");
-    prometheus.is_quiet_of("TruycapForeignEntries");
+    prometheus.resolves("TruycapRestarting");
+    prometheus.resolves("TruycapForeignEntries");
     service.stop();
 }
 
 #[test]
 #[ignore = "takes minutes; make soak runs it"]
-fn connections_that_are_all_taken_and_a_store_that_is_late() {
+fn nearly_full_connections_and_a_lagging_store_fire_alerts() {
     let place = sites().with("LISTEN__MAX_CONNECTIONS", "20").with("STORE__FLUSH_INTERVAL", "10s");
     let service = place.start();
-    let prometheus = Prometheus::start(&[&service], &impatient());
+    let prometheus = Prometheus::start(&[&service], &fast_rules());
     let load = Load::start(1, pages(3, ""), Duration::from_millis(10));
     load.aim(Some(&service.public));
 
     let idle: Vec<_> = (0..18).map(|_| Client::connect(&service.public).unwrap()).collect();
     prometheus.fires("TruycapConnectionsFull");
     drop(idle);
-    prometheus.is_quiet_of("TruycapConnectionsFull");
+    prometheus.resolves("TruycapConnectionsFull");
 
     prometheus.fires("TruycapStoreLagging");
     load.finish();
-    prometheus.is_quiet_of("TruycapStoreLagging");
+    prometheus.resolves("TruycapStoreLagging");
     service.stop();
 }

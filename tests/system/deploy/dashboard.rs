@@ -1,4 +1,4 @@
-//! The dashboard for Grafana.
+//! The Grafana dashboard.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -21,14 +21,14 @@ fn dashboard() -> Value {
     serde_json::from_str(&fs::read_to_string(file("deploy/grafana/truycap.json")).unwrap()).unwrap()
 }
 
-/// Every query of a panel.
+/// The queries of all panels.
 fn queries(dashboard: &Value) -> Vec<String> {
     let targets = dashboard["panels"].as_array().unwrap().iter().filter_map(|panel| panel["targets"].as_array());
     targets.flatten().map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn panels_have_a_place_of_their_own_and_the_data_source_that_was_chosen() {
+fn panels_do_not_overlap_and_use_the_selected_data_source() {
     let dashboard = dashboard();
     let (mut ids, mut taken) = (HashSet::new(), HashSet::new());
     for panel in dashboard["panels"].as_array().unwrap() {
@@ -36,7 +36,7 @@ fn panels_have_a_place_of_their_own_and_the_data_source_that_was_chosen() {
         let [x, y, w, h] = ["x", "y", "w", "h"].map(|part| panel["gridPos"][part].as_u64().unwrap());
         assert!(x + w <= 24, "{panel}");
         for place in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
-            assert!(taken.insert(place), "{} lies over another one", panel["title"]);
+            assert!(taken.insert(place), "{} overlaps another panel", panel["title"]);
         }
         let row = panel["type"] == "row";
         assert!(row || panel["datasource"]["uid"] == "${datasource}", "{panel}");
@@ -44,18 +44,18 @@ fn panels_have_a_place_of_their_own_and_the_data_source_that_was_chosen() {
 }
 
 #[test]
-fn the_dashboard_shows_every_metric_that_is_documented_and_no_other() {
+fn the_dashboard_shows_every_documented_metric_and_no_other() {
     let queries = queries(&dashboard()).join("\n");
     let used: BTreeSet<_> = metrics(&queries).into_iter().map(|metric| documented(metric).to_owned()).collect();
     let mut table = table();
     table.retain(|metric| metric.starts_with("truycap_") || metric.starts_with("process_"));
-    // How much of its address space a process uses tells nothing.
+    // The size of the address space says nothing about memory use.
     assert!(table.remove("process_virtual_memory_bytes"));
     assert_eq!(used, table);
 }
 
 #[test]
-fn every_query_of_the_dashboard_finds_data_while_views_are_counted() {
+fn every_query_of_the_dashboard_returns_data_while_views_are_counted() {
     let place = sites();
     let service = place.start();
     let load = Load::start(2, pages(3, ""), Duration::from_millis(20));
@@ -70,7 +70,7 @@ fn every_query_of_the_dashboard_finds_data_while_views_are_counted() {
     service.stop();
 }
 
-/// Whether a series has a value to show: a ratio of nothing has none.
+/// Whether a series has a finite value; a ratio to zero has none.
 fn is_a_number(series: &Value) -> bool {
     series["value"][1].as_str().is_some_and(|value| value.parse().is_ok_and(f64::is_finite))
 }

@@ -1,8 +1,6 @@
-//! What is delivered for those who run the service (`deploy/`), tried on the programs that it is for.
+//! The files for operators in `deploy/`, tested with the programs that read them.
 //!
-//! - `process`, `sites`, `views`, `load`, `redis_server`: as in the other targets
-//! - `prometheus`: a real server that scrapes instances
-//! - the others: the promises
+//! `prometheus` runs a real server that scrapes instances; the other modules are tests.
 
 mod alerts;
 mod dashboard;

@@ -1,4 +1,4 @@
-//! A real Prometheus, and what it says.
+//! A real Prometheus.
 
 use std::{collections::BTreeSet, net::TcpListener, process::Command};
 
@@ -14,7 +14,7 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// A server that scrapes these instances, by the rules given, a few times in a second.
+    /// Starts a server that scrapes these instances and evaluates the rules four times a second.
     pub(crate) fn start(instances: &[&Service], rules: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let targets: Vec<_> = instances.iter().map(|service| format!("\"{}\"", service.admin)).collect();
@@ -26,7 +26,7 @@ impl Prometheus {
         );
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
         std::fs::write(dir.path().join("rules.yml"), rules).unwrap();
-        // A port that was free a moment ago.
+        // Another process can take the port before Prometheus does.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let mut command = Command::new("prometheus");
         command.args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn"]);
@@ -39,7 +39,7 @@ impl Prometheus {
         prometheus
     }
 
-    /// The series that a query finds now.
+    /// The series that a query returns now.
     pub(crate) fn query(&self, query: &str) -> Vec<Value> {
         let url = format!("http://{}/api/v1/query", self.address);
         let answer = ureq::get(&url).query("query", query).config().http_status_as_error(false).build().call().unwrap();

@@ -1,20 +1,20 @@
-//! The configurations that are delivered.
+//! The configuration files and variables in `deploy/` and the documents.
 
 use std::fs;
 
 use super::{file, process::Place};
 
-/// What a shell, a unit, a container is told as a variable for the program.
+/// The names of the program's environment variables in a text.
 fn variables(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|letter: char| !letter.is_ascii_uppercase() && letter != '_');
     words.filter(|word| word.starts_with("TRUYCAP_") && word.contains("__"))
 }
 
 #[test]
-fn the_configurations_have_no_mistake() {
+fn the_supplied_configurations_are_valid() {
     let manifests = fs::read_to_string(file("deploy/kubernetes/truycap.yaml")).unwrap();
     let map = manifests.split_once("truycap.toml: |\n").unwrap().1.split_once("---").unwrap().0;
-    // The files they name are not those of a test; what is checked is all else.
+    // The test replaces the paths of store and journal; everything else is checked.
     let place = || Place::new().with("STORE__URL", "sqlite:truycap.db").with("JOURNAL__PATH", "journal.db");
     for name in ["deploy/truycap/truycap.toml", "deploy/systemd/truycap.toml"] {
         let place = place();
@@ -28,7 +28,7 @@ fn the_configurations_have_no_mistake() {
 }
 
 #[test]
-fn every_variable_is_one_that_the_program_knows() {
+fn every_supplied_environment_variable_exists() {
     let known = fs::read_to_string(file("config/default.toml")).unwrap();
     for name in [
         "Dockerfile",

@@ -1,4 +1,4 @@
-//! Very many requests: over many connections, and on each of them several at once.
+//! Very many requests over many connections, pipelined on each.
 
 use std::{
     fmt,
@@ -13,27 +13,27 @@ use super::process::Service;
 
 const CONNECTIONS: u64 = 64;
 
-/// How many requests are on their way on a connection.
+/// The number of pipelined requests on a connection.
 const AT_ONCE: u64 = 50;
 
-/// What became of them.
+/// The result of sending them.
 pub(crate) struct Crowd {
-    /// How many were answered with 200, in the end.
-    pub(crate) taken: u64,
-    /// How often one was answered with 503, and was sent again.
+    /// How many were answered with 200 in the end.
+    pub(crate) accepted: u64,
+    /// How often a request was answered with 503 and sent again.
     pub(crate) refused: u64,
     took: Duration,
 }
 
 impl fmt::Display for Crowd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let each = self.taken as f64 / self.took.as_secs_f64();
-        write!(f, "{} taken in {:.1?}, {each:.0} a second; {} refused at first", self.taken, self.took, self.refused)
+        let each = self.accepted as f64 / self.took.as_secs_f64();
+        write!(f, "{} accepted in {:.1?}, {each:.0} a second; {} refused at first", self.accepted, self.took, self.refused)
     }
 }
 
 impl Crowd {
-    /// Sends so many requests, each made of its number; those that the service refuses for now, again and again.
+    /// Sends `count` requests, each made from its number. A request that is refused with 503 is sent again until it is accepted.
     pub(crate) fn send(service: &Service, count: u64, request: impl Fn(u64) -> String + Sync) -> Self {
         let (next, refused, begun) = (AtomicU64::new(0), AtomicU64::new(0), Instant::now());
         let run = || {
@@ -61,11 +61,11 @@ impl Crowd {
             }
         };
         thread::scope(|scope| (0..CONNECTIONS.min(count)).for_each(|_| drop(scope.spawn(run))));
-        Self { taken: count, refused: refused.into_inner(), took: begun.elapsed() }
+        Self { accepted: count, refused: refused.into_inner(), took: begun.elapsed() }
     }
 }
 
-/// Reads an answer to its end, and tells its status.
+/// Reads a whole answer and returns its status.
 fn answer(stream: &mut BufReader<TcpStream>) -> u16 {
     let (mut line, mut status, mut length) = (String::new(), 0, 0);
     loop {

@@ -1,7 +1,7 @@
-//! How much memory the service takes, whatever is sent to it: never more than 150 MiB.
+//! The service never uses more than 150 MiB of memory, regardless of what clients send.
 //!
-//! With `TRUYCAP_SOAK=1` it is sent as much as is promised: 10 000 silent connections, 5 million ids of articles, 1 million
-//! clients. In a plain run it is sent much less, and held to less. `--nocapture` tells what was measured.
+//! With `TRUYCAP_SOAK=1` the tests send what is promised: 10 000 silent connections, 5 million article ids, 1 million
+//! clients. Otherwise they send much less, and the limit is lower. `--nocapture` shows the measurements.
 
 mod crowd;
 
@@ -18,18 +18,18 @@ use crowd::Crowd;
 use process::{Place, Service, eventually};
 use redis_server::Server;
 
-/// How many: more where there is time for it.
+/// `more` with `TRUYCAP_SOAK`, otherwise `plain`.
 fn soak(plain: u64, more: u64) -> u64 {
     if std::env::var_os("TRUYCAP_SOAK").is_some() { more } else { plain }
 }
 
-/// A place whose clients stand behind a proxy on this machine, and whose site looks at its readers.
+/// A place whose clients come through a proxy on this machine, and whose site counts visitors.
 fn place() -> Place {
     let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "30m", visitors = true }]"#;
     Place::new().with("SITES", site).with("CLIENTS__HEADER", "x-forwarded-for").with("LISTEN__MAX_CONNECTIONS", "20000")
 }
 
-/// What a service says and shows of what it takes.
+/// Measurements of a service.
 trait Measured {
     fn memory(&self) -> [u64; 2];
     fn metric(&self, name: &str) -> u64;
@@ -38,7 +38,7 @@ trait Measured {
 }
 
 impl Measured for Service {
-    /// What the process takes of memory now, and the most that it ever took, in bytes.
+    /// The resident memory of the process in bytes: now, and its maximum so far.
     fn memory(&self) -> [u64; 2] {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         ["VmRSS:", "VmHWM:"].map(|name| {
@@ -54,12 +54,12 @@ impl Measured for Service {
         lines.map(|value| value.parse::<u64>().unwrap()).sum()
     }
 
-    /// How many connections it holds open.
+    /// The number of open connections.
     fn open(&self) -> u64 {
         self.metric("truycap_http_connections{listener=\"public\"}")
     }
 
-    /// Tells what the process takes, and holds it to what is promised: 150 MiB.
+    /// Prints the memory of the process, and fails if its maximum exceeds the limit: 64 MiB, or 150 MiB in a soak run.
     #[track_caller]
     fn measure(&self, what: &str) {
         let [now, most] = self.memory();
@@ -68,7 +68,7 @@ impl Measured for Service {
     }
 }
 
-/// A service, and as many connections to it, each with these bytes on it.
+/// A service, and `count` connections to it on which these bytes were sent.
 fn connections(count: u64, bytes: &str) -> (Service, Vec<TcpStream>) {
     rlimit::increase_nofile_limit(count + 1000).unwrap();
     let service = place().start();
@@ -76,13 +76,13 @@ fn connections(count: u64, bytes: &str) -> (Service, Vec<TcpStream>) {
     let mut connections: Vec<_> = (0..count).map(|_| TcpStream::connect(&service.public).unwrap()).collect();
     connections.iter_mut().for_each(|connection| connection.write_all(bytes.as_bytes()).unwrap());
     println!("{count} connections opened in {:.1?}", begun.elapsed());
-    // They are closed after ten seconds, so all of them must be there before.
+    // The service closes them after ten seconds, so all of them must be open before.
     eventually("all connections are open", || (service.open() == count).then_some(()));
     (service, connections)
 }
 
 #[test]
-fn silent_connections() {
+fn silent_connections_stay_within_the_limit() {
     let count = soak(1000, 10_000);
     let (service, connections) = connections(count, "");
     service.measure(&format!("{count} silent connections"));
@@ -92,9 +92,9 @@ fn silent_connections() {
     service.stop();
 }
 
-/// What is told of these in docs/security.md.
+/// docs/security.md states the memory of these.
 #[test]
-fn connections_in_the_middle_of_a_head() {
+fn connections_with_an_unfinished_head_stay_within_the_limit() {
     let count = soak(1000, 4096);
     let (service, connections) = connections(count, "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nX: ");
     service.measure(&format!("{count} connections, in the middle of a head"));
@@ -102,25 +102,25 @@ fn connections_in_the_middle_of_a_head() {
     service.stop();
 }
 
-/// Views of as many articles, and questions for the figures of as many others.
+/// Sends views of `count` articles, and requests for the figures of as many others.
 fn articles(place: &Place, count: u64) {
     let service = place.start();
-    service.measure("in the beginning");
+    service.measure("at the start");
     let views = Crowd::send(&service, count, |number| {
         let article = format!("{{\"article\":\"/tin-tuc/2026/11/bai-viet-so-{number}\"}}");
         let kind = "Content-Type: text/plain\r\nContent-Length";
         format!("POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\n{kind}: {}\r\n\r\n{article}", article.len())
     });
     println!("{count} views of different articles: {views}");
-    service.measure("after these");
+    service.measure("after the views");
     let counted = service.metric("truycap_views_total{outcome=\"counted\"");
-    assert_eq!(counted, views.taken);
-    let questions = Crowd::send(&service, count / 10, |number| {
+    assert_eq!(counted, views.accepted);
+    let requests = Crowd::send(&service, count / 10, |number| {
         let article = |part: u64| format!("article=/khong-co/{number}-{part}");
         let query = (0..10).map(article).collect::<Vec<_>>().join("&");
         format!("GET /v1/sites/portal/figures?{query} HTTP/1.1\r\nHost: t\r\n\r\n")
     });
-    println!("{} questions for ten articles that nobody has seen: {questions}", count / 10);
+    println!("{} requests for the figures of ten unknown articles: {requests}", count / 10);
     service.measure("after them");
     let begun = Instant::now();
     process::wait::within(Duration::from_secs(soak(60, 1800)), "the store has all views", || {
@@ -132,7 +132,7 @@ fn articles(place: &Place, count: u64) {
 }
 
 #[test]
-fn ids_of_articles_in_the_built_in_store() {
+fn many_articles_in_the_built_in_store_stay_within_the_limit() {
     let place = place();
     articles(&place, soak(50_000, 5_000_000));
     let size = |name: &str| fs::metadata(place.path(name)).unwrap().len() >> 20;
@@ -140,12 +140,12 @@ fn ids_of_articles_in_the_built_in_store() {
 }
 
 #[test]
-fn ids_of_articles_in_redis() {
+fn many_articles_in_redis_stay_within_the_limit() {
     let server = Server::start(&[]);
     articles(&place().with("STORE__URL", &server.url()), soak(50_000, 5_000_000));
 }
 
-/// Views by as many clients of a trusted proxy, each with an agent of its own.
+/// Sends views by `count` clients behind a trusted proxy, each with its own user agent.
 fn clients(place: &Place, count: u64) {
     let service = place.start();
     let views = Crowd::send(&service, count, |number| {
@@ -155,18 +155,18 @@ fn clients(place: &Place, count: u64) {
     });
     println!("{count} views by different clients: {views}");
     service.measure("after them");
-    assert_eq!(views.taken, count);
+    assert_eq!(views.accepted, count);
     println!("visitors: {}", service.answer("portal", &[])["visitors"]);
     service.stop();
 }
 
 #[test]
-fn clients_behind_a_proxy() {
+fn many_clients_behind_a_proxy_stay_within_the_limit() {
     clients(&place(), soak(20_000, 1_000_000));
 }
 
 #[test]
-fn clients_behind_a_proxy_counted_in_redis() {
+fn many_clients_behind_a_proxy_counted_in_redis_stay_within_the_limit() {
     let server = Server::start(&[]);
     clients(&place().with("STORE__URL", &server.url()), soak(20_000, 1_000_000));
 }

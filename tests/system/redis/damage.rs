@@ -1,14 +1,14 @@
-//! A key of one site that holds something else.
+//! A key of one site that holds a value of the wrong type.
 
 use super::{
     load::Load,
     on_redis::key,
     process::{Service, eventually},
     redis_server::Server,
-    setup::{LOGGING, Way, all_acknowledged, load, place},
+    setup::{LOGGING, SocketLink, all_acknowledged, load, place},
 };
 
-/// Puts the most-read list of `khoa` aside, and a text in its place.
+/// Renames the most-read list of `khoa`, and sets a text under its name.
 fn damage(server: &Server) -> String {
     let name = key("khoa", "articles:total");
     let () = redis::pipe().atomic().rename(&name, "aside").set(&name, "text").query(&mut server.raw()).unwrap();
@@ -19,8 +19,8 @@ fn repair(server: &Server, name: &str) {
     let () = redis::pipe().atomic().del(name).rename("aside", name).query(&mut server.raw()).unwrap();
 }
 
-/// The other site is counted; this one is told, with the key.
-fn others_go_on(service: &Service, server: &Server, load: &Load, name: &str) {
+/// Checks that the damage is logged with its site and key, and that the other site is still counted.
+fn only_khoa_stops(service: &Service, server: &Server, load: &Load, name: &str) {
     service.wait_for_log(&["ERROR", "site=khoa", name]);
     load.wait_for(100);
     let mut tally = load.tally();
@@ -32,7 +32,7 @@ fn others_go_on(service: &Service, server: &Server, load: &Load, name: &str) {
 }
 
 #[test]
-fn a_key_of_the_wrong_type_stops_one_site_which_is_whole_when_it_is_repaired() {
+fn a_key_of_the_wrong_type_stops_only_its_site_which_recovers_after_the_repair() {
     let server = Server::start(&LOGGING);
     let place = place(&server);
     let service = place.start();
@@ -41,7 +41,7 @@ fn a_key_of_the_wrong_type_stops_one_site_which_is_whole_when_it_is_repaired() {
     let before = load.tally();
     server.wait_for("views are in Redis", &before);
     let name = damage(&server);
-    others_go_on(&service, &server, &load, &name);
+    only_khoa_stops(&service, &server, &load, &name);
     repair(&server, &name);
     let before = load.tally();
     server.wait_for("everything is in Redis after the repair", &before);
@@ -52,26 +52,26 @@ fn a_key_of_the_wrong_type_stops_one_site_which_is_whole_when_it_is_repaired() {
 }
 
 #[test]
-fn damage_is_told_though_redis_was_away_before_and_an_outage_though_there_is_damage() {
+fn damage_is_logged_after_an_outage_and_an_outage_is_logged_during_damage() {
     let server = Server::start(&LOGGING);
-    let (way, place) = Way::place(&server);
+    let (link, place) = SocketLink::place(&server);
     let service = place.start();
     let load = load(&service, "");
     load.wait_for(100);
     let before = load.tally();
     server.wait_for("views are in Redis", &before);
-    let told = |what: &str, times: usize| eventually(what, || (service.logged(&[what]).len() == times).then_some(()));
-    way.cut(&server);
-    told("the store is unreachable", 1);
+    let logged = |what: &str, times: usize| eventually(what, || (service.logged(&[what]).len() == times).then_some(()));
+    link.cut(&server);
+    logged("the store is unreachable", 1);
     let name = damage(&server);
-    way.lead_to(&server);
-    told("the store is reachable again", 1);
-    others_go_on(&service, &server, &load, &name);
-    way.cut(&server);
-    told("the store is unreachable", 2);
+    link.point_to(&server);
+    logged("the store is reachable again", 1);
+    only_khoa_stops(&service, &server, &load, &name);
+    link.cut(&server);
+    logged("the store is unreachable", 2);
     repair(&server, &name);
-    way.lead_to(&server);
-    told("the store is reachable again", 2);
+    link.point_to(&server);
+    logged("the store is reachable again", 2);
     let before = load.tally();
     server.wait_for("everything is in Redis after the repair", &before);
     let tally = load.finish();

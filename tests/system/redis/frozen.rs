@@ -1,4 +1,4 @@
-//! A Redis that says nothing for a while.
+//! A Redis that does not answer for a while.
 
 use std::{
     thread,
@@ -9,11 +9,11 @@ use super::{
     load::{Tally, pages},
     process::{Service, wait::within},
     redis_server::Server,
-    setup::{LOGGING, all_acknowledged, load, place, soak, told_once},
+    setup::{LOGGING, all_acknowledged, load, logged_one_outage, place, soak},
 };
 
 #[test]
-fn while_redis_is_frozen_views_are_acknowledged_and_afterwards_each_is_counted_once() {
+fn while_redis_is_frozen_views_are_acknowledged_and_later_each_is_counted_once() {
     let server = Server::start(&LOGGING);
     let place = place(&server);
     let service = place.start();
@@ -22,7 +22,7 @@ fn while_redis_is_frozen_views_are_acknowledged_and_afterwards_each_is_counted_o
     server.signal("STOP");
     let frozen = Instant::now();
     within(Duration::from_secs(10), "the figures are stale", || service.is_stale().then_some(()));
-    // Longer than an answer is waited for, so that the same views are sent again.
+    // Longer than the response timeout, so that the same views are sent again.
     while frozen.elapsed() < Duration::from_secs(soak(4, 10)) {
         load.wait_for(20);
     }
@@ -32,10 +32,10 @@ fn while_redis_is_frozen_views_are_acknowledged_and_afterwards_each_is_counted_o
     server.wait_for("everything is in Redis after it was frozen", &before);
     let tally = load.finish();
     all_acknowledged(&tally);
-    told_once(&service.settle(&place, &server, &tally));
+    logged_one_outage(&service.settle(&place, &server, &tally));
 }
 
-/// Sends views whose answers have no figures, so that nobody asks Redis for any, until `end`.
+/// Sends views whose answers have no figures, so that no figures are requested from Redis, until `end`.
 fn pictures(service: &Service, end: impl Fn() -> bool + Sync) -> Tally {
     let (mut client, mut tally) = (service.client(), Tally::default());
     for key in pages(8, "").into_iter().cycle() {
@@ -52,16 +52,16 @@ fn pictures(service: &Service, end: impl Fn() -> bool + Sync) -> Tally {
 }
 
 #[test]
-fn what_a_frozen_redis_did_when_it_thawed_is_not_done_again_though_nobody_asks_it() {
+fn an_apply_that_a_frozen_redis_completes_late_is_not_repeated_even_if_no_figures_are_requested() {
     let server = Server::start(&LOGGING);
     let place = place(&server);
     let service = place.start();
     let mut tally = pictures(&service, || server.cli::<u64>("DBSIZE") > 0);
     for round in 1..=soak(2, 5) {
         server.signal("STOP");
-        // An apply is under way, and its answer is not waited for any more. Then there is a connection that knows nothing of it.
-        let away = || service.logged(&["the store is unreachable"]).len() as u64 == round;
-        tally = tally.and(&pictures(&service, away));
+        // The answer to an apply times out, and the next connection knows nothing of that apply.
+        let down = || service.logged(&["the store is unreachable"]).len() as u64 == round;
+        tally = tally.and(&pictures(&service, down));
         server.signal("CONT");
         let back = || service.logged(&["the store is reachable again"]).len() as u64 == round;
         tally = tally.and(&pictures(&service, back));

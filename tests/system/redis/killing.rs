@@ -1,4 +1,4 @@
-//! Kills at any moment, of the service, of Redis, of both.
+//! Kills of the service, of Redis, and of both at any moment.
 
 use std::{thread, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{
     setup::{LOGGING, all_acknowledged, load, place, soak},
 };
 
-/// Kills and starts a server, so many times, while views are sent.
+/// Kills and restarts a server `crashes` times while views are sent.
 fn crash(server: &mut Server, load: &Load, crashes: u64) {
     for crash in 0..crashes {
         load.wait_for(crash * 53 % 200);
@@ -21,7 +21,7 @@ fn crash(server: &mut Server, load: &Load, crashes: u64) {
 }
 
 #[test]
-fn a_service_that_is_killed_again_and_again_loses_nothing_and_counts_nothing_twice() {
+fn a_service_that_is_killed_repeatedly_loses_nothing_and_counts_nothing_twice() {
     let server = Server::start(&LOGGING);
     let place = place(&server);
     let load = Load::start(6, pages(12, ""), Duration::ZERO);
@@ -29,11 +29,11 @@ fn a_service_that_is_killed_again_and_again_loses_nothing_and_counts_nothing_twi
     let tally = load.finish();
     service.settle(&place, &server, &tally);
     println!("{:?}", tally.all());
-    assert!(tally.all().unanswered > 0, "the kills hit nothing");
+    assert!(tally.all().unanswered > 0, "no kill interrupted a request");
 }
 
 #[test]
-fn a_redis_that_is_killed_again_and_again_has_everything_in_the_end() {
+fn a_redis_that_is_killed_repeatedly_has_every_view_in_the_end() {
     let mut server = Server::start(&LOGGING);
     let place = place(&server);
     let service = place.start();
@@ -44,7 +44,7 @@ fn a_redis_that_is_killed_again_and_again_has_everything_in_the_end() {
     service.settle(&place, &server, &tally);
 }
 
-/// Kills the service and a server of these options at the same time.
+/// Kills the service, and a server with these options, repeatedly at the same time.
 fn kill_both(options: &[&str]) {
     let mut server = Server::start(options);
     let place = place(&server);
@@ -59,15 +59,15 @@ fn kill_both(options: &[&str]) {
     let tally = load.finish();
     service.settle(&place, &server, &tally);
     println!("{:?}", tally.all());
-    assert!(tally.all().unanswered > 0, "the kills hit nothing");
+    assert!(tally.all().unanswered > 0, "no kill interrupted a request");
 }
 
 #[test]
-fn both_killed_again_and_again_lose_nothing_and_count_nothing_twice() {
+fn both_killed_repeatedly_lose_nothing_and_count_nothing_twice() {
     kill_both(&LOGGING);
 }
 
 #[test]
-fn both_killed_again_and_again_lose_nothing_where_redis_starts_empty_each_time() {
+fn both_killed_repeatedly_lose_nothing_if_redis_starts_empty_each_time() {
     kill_both(&[]);
 }

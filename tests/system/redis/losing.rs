@@ -1,4 +1,4 @@
-//! A Redis that forgets what it had: within the time that the journal keeps entries, they are applied again by itself.
+//! A Redis that loses data: the service applies the entries again that the journal still has.
 
 use std::fs;
 
@@ -9,8 +9,8 @@ use super::{
     sites::SITES,
 };
 
-/// Counts, has the server forget something, and sees that it gets it again while counting goes on.
-fn comes_back(options: &[&str], lose: impl FnOnce(&mut Server, &Load)) {
+/// Counts, lets `lose` remove data from the server, and checks that the service restores it while counting continues.
+fn recovers(options: &[&str], lose: impl FnOnce(&mut Server, &Load)) {
     let mut server = Server::start(options);
     let place = place(&server);
     let service = place.start();
@@ -18,7 +18,7 @@ fn comes_back(options: &[&str], lose: impl FnOnce(&mut Server, &Load)) {
     load.wait_for(200);
     lose(&mut server, &load);
     let before = load.tally();
-    server.wait_for("what Redis forgot is back", &before);
+    server.wait_for("the lost views are in Redis again", &before);
     load.wait_for(100);
     for site in SITES {
         service.wait_for_log(&["WARN", &format!("site={site}"), "the store went back"]);
@@ -30,8 +30,8 @@ fn comes_back(options: &[&str], lose: impl FnOnce(&mut Server, &Load)) {
 }
 
 #[test]
-fn a_redis_that_is_emptied_gets_everything_again() {
-    comes_back(&[], |server, load| {
+fn an_emptied_redis_is_restored_from_the_journal() {
+    recovers(&[], |server, load| {
         let before = load.tally();
         server.wait_for("views are in Redis", &before);
         let () = server.cli("FLUSHALL");
@@ -39,8 +39,8 @@ fn a_redis_that_is_emptied_gets_everything_again() {
 }
 
 #[test]
-fn a_redis_that_starts_empty_gets_everything_again() {
-    comes_back(&[], |server, load| {
+fn a_redis_that_starts_empty_is_restored_from_the_journal() {
+    recovers(&[], |server, load| {
         let before = load.tally();
         server.wait_for("views are in Redis", &before);
         server.kill();
@@ -50,8 +50,8 @@ fn a_redis_that_starts_empty_gets_everything_again() {
 }
 
 #[test]
-fn a_redis_that_starts_from_an_older_copy_gets_the_rest_again() {
-    comes_back(&[], |server, load| {
+fn a_redis_that_starts_from_an_older_copy_catches_up_from_the_journal() {
+    recovers(&[], |server, load| {
         let () = server.cli("SAVE");
         load.wait_for(200);
         let before = load.tally();
@@ -60,6 +60,6 @@ fn a_redis_that_starts_from_an_older_copy_gets_the_rest_again() {
         assert!(fs::exists(server.dir.join("dump.rdb")).unwrap());
         load.wait_for(50);
         server.restart();
-        assert!(!server.has(&before), "it has nothing to get again");
+        assert!(!server.has(&before), "the copy lacks nothing");
     });
 }

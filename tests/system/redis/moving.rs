@@ -1,4 +1,4 @@
-//! From the built-in store into Redis.
+//! Moves from the built-in store to Redis.
 
 use super::{
     load::Tally,
@@ -8,7 +8,7 @@ use super::{
     sites::{SITES, sites},
 };
 
-/// What a portal has counted with the built-in store: its tally, its place, and a file with its export.
+/// Counts views with the built-in store; returns the tally, the place and a file with the export.
 fn embedded() -> (Tally, Place, String) {
     let place = sites();
     let service = place.start();
@@ -20,13 +20,13 @@ fn embedded() -> (Tally, Place, String) {
     (tally, place, file)
 }
 
-/// What it says of each site, and of an article of it.
+/// The output of `truycap figures` for each site, and for an article of it.
 fn figures(place: &Place) -> Vec<String> {
     SITES.into_iter().flat_map(|site| [place.ok(&["figures", site]), place.ok(&["figures", site, "--article", "/1"])]).collect()
 }
 
 #[test]
-fn what_the_built_in_store_exports_redis_takes_and_counting_goes_on() {
+fn an_export_of_the_built_in_store_is_imported_into_redis_and_counting_continues() {
     let (first, embedded, file) = embedded();
     let server = Server::start(&[]);
     let place = place(&server);
@@ -43,7 +43,7 @@ fn what_the_built_in_store_exports_redis_takes_and_counting_goes_on() {
 }
 
 #[test]
-fn an_import_into_redis_may_run_while_views_are_counted_and_redis_is_killed() {
+fn an_import_into_redis_is_exact_while_views_are_counted_and_redis_is_killed() {
     let (first, _embedded, file) = embedded();
     let mut server = Server::start(&LOGGING);
     let place = place(&server);
@@ -56,13 +56,13 @@ fn an_import_into_redis_may_run_while_views_are_counted_and_redis_is_killed() {
     server.restart();
     let finished = import.wait(PATIENCE);
     assert_eq!(finished.code, Some(0), "{}", finished.err);
-    // Whoever is not sure does it again.
+    // A second import of the same file adds nothing.
     place.ok(&["import", &file]);
     load.wait_for(50);
     let second = load.finish();
     all_acknowledged(&second);
     let tally = first.and(&second);
-    server.wait_for("both are in Redis", &tally);
+    server.wait_for("the imported and the new views are in Redis", &tally);
     service.wait_for_views(&tally);
     service.settle(&place, &server, &tally);
 }

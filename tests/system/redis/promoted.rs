@@ -1,32 +1,32 @@
-//! A replica that takes over, and lacks what its master had applied.
+//! A replica that takes over and lacks views that its master had applied.
 
 use super::{
     process::eventually,
     redis_server::Server,
-    setup::{Way, all_acknowledged, load},
+    setup::{SocketLink, all_acknowledged, load},
     sites::SITES,
 };
 
 #[test]
-fn a_replica_that_is_promoted_gets_what_the_link_did_not_bring_it() {
+fn a_promoted_replica_receives_the_views_that_replication_missed() {
     let (mut master, replica) = (Server::start_on_port(&[]), Server::start(&[]));
-    let (way, place) = Way::place(&master);
+    let (link, place) = SocketLink::place(&master);
     let service = place.start();
     let load = load(&service, "");
     load.wait_for(100);
     let first = load.tally();
     let () = replica.cli(&format!("REPLICAOF 127.0.0.1 {}", master.port));
-    eventually("the replica has what the master has", || replica.has(&first).then_some(()));
+    eventually("the replica has all views so far", || replica.has(&first).then_some(()));
     let () = replica.cli("REPLICAOF NO ONE");
     load.wait_for(200);
     let second = load.tally();
-    master.wait_for("more is in the master", &second);
+    master.wait_for("newer views are in the master", &second);
     assert!(!replica.has(&second));
     master.kill();
-    way.lead_to(&replica);
+    link.point_to(&replica);
     load.wait_for(50);
     let third = load.tally();
-    replica.wait_for("what the link did not bring is in the replica", &third);
+    replica.wait_for("the missed views are in the replica", &third);
     for site in SITES {
         service.wait_for_log(&["WARN", &format!("site={site}"), "the store went back"]);
     }

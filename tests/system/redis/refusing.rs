@@ -1,4 +1,4 @@
-//! A Redis that takes no writes, or forgets scripts.
+//! A Redis that refuses writes or forgets scripts.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -12,17 +12,17 @@ use super::{
     load::Load,
     process::{Place, Service, eventually},
     redis_server::Server,
-    setup::{LOGGING, all_acknowledged, load, place, told_once},
+    setup::{LOGGING, all_acknowledged, load, logged_one_outage, place},
 };
 
-/// Waits until views wait because of this, and checks that they are acknowledged.
-fn refuses(service: &Service, load: &Load, why: &str) {
+/// Waits until the log says why the store is unreachable, and checks that views are still acknowledged.
+fn waits_because(service: &Service, load: &Load, why: &str) {
     service.wait_for_log(&["WARN", "the store is unreachable", why]);
     load.wait_for(100);
 }
 
 #[test]
-fn scripts_that_redis_is_made_to_forget_all_the_time_are_sent_again() {
+fn scripts_that_redis_keeps_forgetting_are_sent_again() {
     let server = Server::start(&LOGGING);
     let place = place(&server);
     let service = place.start();
@@ -49,26 +49,26 @@ fn scripts_that_redis_is_made_to_forget_all_the_time_are_sent_again() {
 }
 
 #[test]
-fn while_redis_has_no_memory_views_wait_and_are_counted_when_it_has() {
+fn views_wait_while_redis_is_out_of_memory_and_are_counted_afterwards() {
     let server = Server::start(&LOGGING);
     let place = place(&server);
     let service = place.start();
     let load = load(&service, "");
     load.wait_for(50);
     let () = server.cli("CONFIG SET maxmemory 1");
-    refuses(&service, &load, "raise maxmemory");
-    // It has none for the commands of a transaction either, so it is not asked what others have counted.
+    waits_because(&service, &load, "raise maxmemory");
+    // While out of memory, Redis also refuses the commands of a transaction, so the views of other instances are not known.
     eventually("the figures are stale", || service.is_stale().then_some(()));
     load.wait_for(50);
     let () = server.cli("CONFIG SET maxmemory 0");
     let before = load.tally();
-    server.wait_for("everything is in Redis after it had no memory", &before);
+    server.wait_for("everything is in Redis after it had memory again", &before);
     let tally = load.finish();
     all_acknowledged(&tally);
-    told_once(&service.settle(&place, &server, &tally));
+    logged_one_outage(&service.settle(&place, &server, &tally));
 }
 
-/// A Redis whose log has no room on its disk, and then has.
+/// Fills the disk of Redis's append-only file, then frees it; with `crash`, Redis is killed meanwhile.
 fn full_disk(crash: bool) {
     let files = Place::new();
     let disk = Disk::new(&files.path("disk"), 2);
@@ -79,8 +79,8 @@ fn full_disk(crash: bool) {
     let load = load(&service, "");
     load.wait_for(50);
     disk.fill();
-    refuses(&service, &load, "cannot write to its disk");
-    // It still tells what others have counted, so the figures are true.
+    waits_because(&service, &load, "cannot write to its disk");
+    // Redis still answers reads, so the figures are exact.
     let before = load.tally();
     shown_fit(&service, &before, || load.most());
     if crash {
@@ -95,15 +95,15 @@ fn full_disk(crash: bool) {
     server.wait_for("everything is in Redis after its disk was full", &before);
     let tally = load.finish();
     all_acknowledged(&tally);
-    told_once(&service.settle(&place, &server, &tally));
+    logged_one_outage(&service.settle(&place, &server, &tally));
 }
 
 #[test]
-fn while_the_disk_of_redis_is_full_views_wait_and_are_counted_when_it_has_room() {
+fn views_wait_while_the_disk_of_redis_is_full_and_are_counted_afterwards() {
     full_disk(false);
 }
 
 #[test]
-fn a_redis_that_is_killed_while_its_disk_is_full_has_everything_in_the_end() {
+fn a_redis_that_is_killed_while_its_disk_is_full_has_every_view_in_the_end() {
     full_disk(true);
 }

@@ -1,4 +1,4 @@
-//! A server for a service, and what is compared in the end.
+//! The setup of Redis, service and load, and the checks at the end.
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf, time::Duration};
 
@@ -10,54 +10,54 @@ use super::{
     sites::sites,
 };
 
-/// A server that logs its writes, as operators are advised.
+/// Options of a server with an append-only file, as docs/operations.md advises.
 pub(crate) const LOGGING: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
 
-/// How often or for how many seconds: more where there is time for it.
+/// `more` with `TRUYCAP_SOAK`, otherwise `plain`: a number of repetitions or seconds.
 pub(crate) fn soak(plain: u64, more: u64) -> u64 {
     if std::env::var_os("TRUYCAP_SOAK").is_some() { more } else { plain }
 }
 
-/// A place that counts on a server.
+/// A place whose store is this server.
 pub(crate) fn place(server: &Server) -> Place {
     sites().with("STORE__URL", &server.url())
 }
 
-/// A way to one server after another: a link to a socket.
-pub(crate) struct Way(PathBuf);
+/// A symbolic link to the socket of a server, which can be pointed to another one.
+pub(crate) struct SocketLink(PathBuf);
 
-impl Way {
-    /// A place that counts on the server that the way leads to.
+impl SocketLink {
+    /// A link to a server, and a place whose store is the link's target.
     pub(crate) fn place(server: &Server) -> (Self, Place) {
         let place = sites();
-        let way = Self(place.path("redis.sock"));
-        way.lead_to(server);
-        let url = format!("redis+unix://{}", way.0.display());
-        (way, place.with("STORE__URL", &url))
+        let link = Self(place.path("redis.sock"));
+        link.point_to(server);
+        let url = format!("redis+unix://{}", link.0.display());
+        (link, place.with("STORE__URL", &url))
     }
 
-    pub(crate) fn lead_to(&self, server: &Server) {
+    pub(crate) fn point_to(&self, server: &Server) {
         let new = self.0.with_extension("new");
         symlink(server.dir.join("socket"), &new).unwrap();
         fs::rename(new, &self.0).unwrap();
     }
 
-    /// Ends all connections with a server, and lets nobody make another one.
+    /// Removes the link and closes all connections to the server.
     pub(crate) fn cut(&self, server: &Server) {
         fs::remove_file(&self.0).unwrap();
         let _: u64 = server.cli("CLIENT KILL TYPE normal");
     }
 }
 
-/// Load as of some readers, on articles with this ending.
+/// A moderate load on articles whose ids end with `ending`.
 pub(crate) fn load(service: &Service, ending: &str) -> Load {
     let load = Load::start(4, pages(8, ending), Duration::from_millis(2));
     load.aim(Some(&service.public));
     load
 }
 
-/// Checks that one outage was logged: when it began, and when it ended, with how much waited.
-pub(crate) fn told_once(log: &str) {
+/// Checks that exactly one outage was logged: its beginning, and its end with the number of views that waited.
+pub(crate) fn logged_one_outage(log: &str) {
     assert_eq!(lines(log, &["the store is unreachable"]).len(), 1, "{log}");
     let back = lines(log, &["the store is reachable again"]);
     assert_eq!(back.len(), 1, "{log}");
@@ -65,13 +65,13 @@ pub(crate) fn told_once(log: &str) {
     assert!(views + unread > 0, "{back:?}");
 }
 
-/// How many views and how many entries of the journal waited, by the line that says so.
+/// The number of views and of unread journal entries that waited, from the line that logs the end of an outage.
 pub(crate) fn waited(line: &str) -> (u64, u64) {
     let number = |name: &str| line.split_once(name).and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
     (number("views=").unwrap(), number("unread_entries=").unwrap())
 }
 
-/// Nothing but answers that acknowledge.
+/// Checks that every view was acknowledged.
 pub(crate) fn all_acknowledged(tally: &Tally) {
     assert_eq!((tally.all().unanswered, tally.refused), (0, 0));
     println!("the slowest acknowledgement of {}: {:?}", tally.all().acknowledged, tally.slowest);

@@ -24,13 +24,13 @@ fn two_instances_on_one_redis_count_together_and_show_each_others_views() {
 }
 
 #[test]
-fn an_instance_that_was_killed_goes_on_elsewhere_from_its_journal() {
+fn a_killed_instance_continues_elsewhere_from_its_journal() {
     let server = Server::start(&LOGGING);
     let (here, there) = (place(&server), place(&server));
     let (killed, stays) = (here.start(), there.start());
     let loads = [&killed, &stays].map(|service| load(service, ""));
     loads.iter().for_each(|load| load.wait_for(100));
-    // The last views are in its journal only.
+    // The last views are only in the journal of the instance that is killed.
     server.signal("STOP");
     loads.iter().for_each(|load| load.wait_for(100));
     killed.process.kill();

@@ -1,4 +1,4 @@
-//! A service that starts while Redis is away.
+//! A service that starts while Redis is down.
 
 use super::{
     process::eventually,
@@ -8,7 +8,7 @@ use super::{
 };
 
 #[test]
-fn what_was_counted_before_redis_was_there_is_told_and_counted_when_it_is() {
+fn views_acknowledged_before_redis_starts_are_logged_as_waiting_and_then_counted() {
     let mut server = Server::new(0, &LOGGING);
     let place = place(&server);
     let service = place.start();
@@ -28,8 +28,8 @@ fn what_was_counted_before_redis_was_there_is_told_and_counted_when_it_is() {
     service.wait_for_log(&["WARN", "the store is unreachable"]);
     load.wait_for(50);
     server.restart();
-    let line = eventually("it is told that Redis is there", || service.logged(&["the store is reachable again"]).pop());
-    // Of these each is an entry of its own.
+    let line = eventually("the connection to Redis is logged", || service.logged(&["the store is reachable again"]).pop());
+    // Each of the single views has its own entry.
     assert!(waited(&line).1 >= 20, "{line}");
     load.wait_for(50);
     let second = load.finish();

@@ -1,4 +1,4 @@
-//! The command line: what it says, and its exit codes.
+//! The command line: its output and exit codes.
 
 use std::net::TcpListener;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::files::place;
 
 #[test]
-fn check_tells_that_all_is_well_also_while_the_service_runs() {
+fn check_succeeds_also_while_the_service_runs() {
     let place = place();
     let check = place.run(&["check"]);
     assert_eq!(check.code, Some(0), "{}", check.err);
@@ -22,18 +22,18 @@ fn check_tells_that_all_is_well_also_while_the_service_runs() {
 }
 
 #[test]
-fn a_wrong_configuration_ends_every_command_with_code_2_and_all_its_mistakes() {
+fn an_invalid_configuration_ends_every_command_with_code_2_and_a_list_of_all_mistakes() {
     let place = place();
     let file = place.write("wrong.toml", "color = \"red\"\n[store]\nflush_interval = \"1h\"\n[journal]\nretain = 5\n");
     for command in ["check", "serve", "export"] {
         let wrong = place.clone().with("LOG__LEVEL", "loud").run(&[command, "--config", &file]);
         assert_eq!(wrong.code, Some(2), "{}", wrong.err);
-        // The interval is overridden by the environment, but what the environment says of the log is wrong.
+        // The environment overrides the interval in the file, but its log level is invalid.
         for mistake in ["color", "retain", "TRUYCAP_LOG__LEVEL"] {
             assert!(wrong.err.contains(mistake), "{mistake} is not in: {}", wrong.err);
         }
     }
-    assert!(!place.journal().exists() && !place.store().exists(), "something was made for a wrong configuration");
+    assert!(!place.journal().exists() && !place.store().exists(), "a file was created for an invalid configuration");
     let missing = place.run(&["check", "--config", "/nowhere/truycap.toml"]);
     assert_eq!(missing.code, Some(2), "{}", missing.err);
     assert!(missing.err.contains("/nowhere/truycap.toml"), "{}", missing.err);
@@ -50,7 +50,7 @@ fn an_unknown_option_or_command_ends_with_code_2() {
 }
 
 #[test]
-fn help_and_version_are_told_on_standard_output() {
+fn help_and_version_are_printed_on_standard_output() {
     let place = place();
     let help = place.run(&["--help"]);
     assert_eq!(help.code, Some(0));
@@ -61,7 +61,7 @@ fn help_and_version_are_told_on_standard_output() {
         assert!(own.contains("Examples:") && own.contains(&format!("truycap {command}")), "{own}");
         let section = documents.split("\n## ").find(|section| section.starts_with(&format!("truycap {command}\n"))).unwrap();
         for option in own.split_whitespace().filter(|word| word.starts_with("--") && !["--help", "--config"].contains(word)) {
-            assert!(section.contains(option), "docs/cli.md does not know {command} {option}");
+            assert!(section.contains(option), "docs/cli.md does not describe {command} {option}");
         }
     }
     assert!(help.out.contains("Exit codes:") && help.out.contains("Environment:"), "{}", help.out);
@@ -81,17 +81,17 @@ fn completions_are_written_for_every_shell_whatever_the_configuration() {
 }
 
 #[test]
-fn health_tells_whether_the_running_service_takes_views() {
+fn health_reports_whether_the_running_service_accepts_views() {
     let place = place();
     let service = place.start();
     let place = place.with("LISTEN__ADMIN", &service.admin);
     assert_eq!(place.ok(&["health"]), "ready: journal ok, store ok\n");
     let json: Value = serde_json::from_str(&place.ok(&["health", "--json"])).unwrap();
     assert_eq!(json, json!({ "ready": true, "journal": "ok", "store": "ok" }));
-    // On every interface, it is reached on this one.
+    // A listener on all interfaces is reached on the loopback address.
     let port = service.admin.rsplit(':').next().unwrap();
     assert_eq!(place.clone().with("LISTEN__ADMIN", &format!("0.0.0.0:{port}")).run(&["health"]).code, Some(0));
-    // The other listener is no admin listener.
+    // The public listener is not an admin listener.
     let other = place.clone().with("LISTEN__ADMIN", &service.public).with("LISTEN__PUBLIC", &service.admin).run(&["health"]);
     assert_eq!(other.code, Some(1), "{}", other.err);
     assert!(other.err.contains("is not truycap"), "{}", other.err);
@@ -113,7 +113,7 @@ fn health_does_not_wait_for_a_service_that_hangs() {
 }
 
 #[test]
-fn scripts_are_answered_in_json() {
+fn commands_print_json_if_requested() {
     let place = place();
     let parse = |text: String| serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let file = place.write("past.csv", "site,article,period,views\nportal,/1,2025,7\n");
@@ -131,7 +131,7 @@ fn scripts_are_answered_in_json() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named_and_nothing_is_made() {
+fn a_port_in_use_is_reported_and_no_file_is_created() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for listener in ["LISTEN__PUBLIC", "LISTEN__ADMIN"] {
@@ -144,7 +144,7 @@ fn a_port_that_is_taken_is_named_and_nothing_is_made() {
 }
 
 #[test]
-fn figures_shows_nine_numbers_and_names_the_sites_where_one_is_not_known() {
+fn figures_prints_nine_numbers_and_lists_the_sites_if_one_is_unknown() {
     let place = place();
     let service = place.start();
     for _ in 0..3 {
@@ -166,7 +166,7 @@ fn figures_shows_nine_numbers_and_names_the_sites_where_one_is_not_known() {
 }
 
 #[test]
-fn what_only_reads_the_store_does_not_make_one() {
+fn commands_that_only_read_the_store_do_not_create_it() {
     let place = place().with_journal("data/journal.db").with_store("data/truycap.db");
     for command in [vec!["export"], vec!["export", "--site", "portal"], vec!["figures", "portal"]] {
         let finished = place.run(&command);
@@ -185,15 +185,15 @@ fn an_export_of_a_site_that_is_neither_configured_nor_in_the_store_is_refused() 
     let misspelt = place.run(&["export", "--site", "koha"]);
     assert_eq!(misspelt.code, Some(1), "{}", misspelt.err);
     assert!(misspelt.err.starts_with("truycap: there is no site koha"), "{}", misspelt.err);
-    // One that is configured may have nothing yet.
+    // A configured site can be without views.
     assert_eq!(place.ok(&["export", "--site", "portal"]), "site,article,bucket,views\n");
-    // One that was taken out still has what it had.
+    // A site that was removed from the configuration is still in the store.
     let taken_out = place.clone().with("SITES", "[{ id = \"portal\", origins = [\"https://portal.example.vn\"] }]");
     assert!(taken_out.ok(&["export", "--site", "khoa"]).contains("khoa,/1,total,1\n"));
 }
 
 #[test]
-fn a_variable_of_the_environment_overrides_the_file() {
+fn an_environment_variable_overrides_the_file() {
     let place = place();
     let file = place.write(
         "truycap.toml",

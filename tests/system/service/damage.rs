@@ -1,4 +1,4 @@
-//! Files that are not what they should be: the service says so, and leaves them as they are.
+//! Damaged or foreign files: the service refuses them and does not change them.
 
 use std::{fs, os::unix::fs::FileExt, path::Path};
 
@@ -7,7 +7,7 @@ use super::{
     process::{Place, child::Finished},
 };
 
-/// A place where a service has counted a little and was stopped.
+/// A place where a service has counted 50 views and was stopped.
 fn used() -> Place {
     let place = place();
     let service = place.start();
@@ -23,7 +23,7 @@ fn overwrite(path: &Path, from: u64, to: u64) {
     file.write_all_at(&vec![0xA5; usize::try_from(to - from).unwrap()], from).unwrap();
 }
 
-/// Starts the service, which must refuse a file, name it, and leave it alone.
+/// Starts the service, which must refuse the file, name it, and not change it.
 #[track_caller]
 fn refuses(place: &Place, path: &Path) -> Finished {
     let before = fs::read(path).unwrap();
@@ -35,7 +35,7 @@ fn refuses(place: &Place, path: &Path) -> Finished {
 }
 
 #[test]
-fn a_journal_whose_beginning_was_overwritten_is_refused_and_left_alone() {
+fn a_journal_whose_beginning_was_overwritten_is_refused_and_left_unchanged() {
     let place = used();
     overwrite(&place.journal(), 0, 100);
     let finished = refuses(&place, &place.journal());
@@ -43,7 +43,7 @@ fn a_journal_whose_beginning_was_overwritten_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_journal_whose_entries_were_overwritten_is_refused_and_left_alone() {
+fn a_journal_whose_entries_were_overwritten_is_refused_and_left_unchanged() {
     let place = used();
     let length = fs::metadata(place.journal()).unwrap().len();
     overwrite(&place.journal(), 4096, length);
@@ -52,7 +52,7 @@ fn a_journal_whose_entries_were_overwritten_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_store_that_is_not_sqlite_is_refused_and_left_alone() {
+fn a_store_that_is_not_sqlite_is_refused_and_left_unchanged() {
     let place = used();
     fs::write(place.store(), "This is a letter to the governor, and not a database.\n".repeat(200)).unwrap();
     let finished = refuses(&place, &place.store());
@@ -60,7 +60,7 @@ fn a_store_that_is_not_sqlite_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_database_of_another_program_is_neither_taken_for_a_journal_nor_for_a_store() {
+fn a_database_of_another_program_is_refused_as_journal_and_as_store() {
     let place = place();
     for path in [&place.journal(), &place.store()] {
         let foreign = rusqlite::Connection::open(path).unwrap();
@@ -75,7 +75,7 @@ fn a_database_of_another_program_is_neither_taken_for_a_journal_nor_for_a_store(
 fn check_finds_damage_among_the_counters_of_the_store() {
     let place = used();
     assert!(place.ok(&["check"]).contains("truycap.db can be used"));
-    // The last page is one of counters, which nothing reads but who asks for them.
+    // The last page has counters, which are read only on request.
     let length = fs::metadata(place.store()).unwrap().len();
     overwrite(&place.store(), length - 4096, length);
     let check = place.run(&["check"]);
@@ -85,7 +85,7 @@ fn check_finds_damage_among_the_counters_of_the_store() {
 }
 
 #[test]
-fn check_tells_what_is_wrong_with_the_journal_and_with_the_store() {
+fn check_reports_damage_to_both_journal_and_store() {
     let place = place();
     for path in [place.journal(), place.store()] {
         fs::write(path, "This is a letter to the governor, and not a database.\n".repeat(200)).unwrap();

@@ -1,4 +1,4 @@
-//! A journal that can take no more refuses views, loses none, and goes on by itself when there is room.
+//! With a full journal, views are refused, none is lost, and counting resumes by itself when there is room.
 
 use std::{fs, time::Duration};
 
@@ -12,7 +12,7 @@ use super::{
     process::{Place, Service, eventually, wait::within},
 };
 
-/// Waits until views are refused, and checks how.
+/// Waits until views are refused, and checks the answer and the readiness.
 fn refuses(service: &Service, load: &Load) {
     let key = ("portal".to_owned(), "/refused".to_owned());
     let answer = eventually("views are refused", || {
@@ -42,7 +42,7 @@ fn wait_for_refusals(load: &Load) {
     eventually("views are refused", || (load.tally().refused >= 20).then_some(()));
 }
 
-/// A service whose journal is on a small disk, with some views in it, and then no room for more.
+/// Starts a service whose journal is on a small disk, counts views, and fills the disk.
 fn fill_a_small_disk() -> (Disk, Place, Service, Load) {
     let place = place();
     let mount = place.path("disk");
@@ -57,11 +57,11 @@ fn fill_a_small_disk() -> (Disk, Place, Service, Load) {
 }
 
 #[test]
-fn a_full_disk_refuses_views_and_takes_them_again_when_it_has_room() {
+fn views_are_refused_while_the_disk_is_full_and_accepted_when_it_has_room_again() {
     let (disk, place, service, load) = fill_a_small_disk();
     load.aim(None);
     refuses(&service, &load);
-    // What was acknowledged is shown and applied meanwhile.
+    // Acknowledged views are shown and applied meanwhile.
     shown_fit(&service, &load.tally(), || load.most());
     load.aim(Some(&service.public));
     wait_for_refusals(&load);
@@ -74,11 +74,11 @@ fn a_full_disk_refuses_views_and_takes_them_again_when_it_has_room() {
 }
 
 #[test]
-fn a_service_killed_while_its_disk_is_full_starts_again_and_has_lost_nothing() {
+fn a_service_killed_while_its_disk_is_full_restarts_and_has_lost_nothing() {
     let (disk, place, service, load) = fill_a_small_disk();
     service.process.kill();
     load.aim(None);
-    // It starts without room as well: what was counted is shown.
+    // It starts on the full disk too, and shows the acknowledged views.
     let service = place.start_unready();
     shown_fit(&service, &load.tally(), || load.most());
     service.process.kill();
@@ -91,7 +91,7 @@ fn a_service_killed_while_its_disk_is_full_starts_again_and_has_lost_nothing() {
     fits(&place, &tally);
 }
 
-/// A journal of the smallest size, and a store that a foreign transaction holds until the journal is full.
+/// Locks the store with a foreign transaction until the journal is full.
 fn fill_behind_a_locked_store(place: &Place) -> (Service, Load, Connection) {
     let service = place.start();
     let foreign = Connection::open(place.store()).unwrap();
@@ -104,7 +104,7 @@ fn fill_behind_a_locked_store(place: &Place) -> (Service, Load, Connection) {
 }
 
 #[test]
-fn a_journal_at_its_greatest_size_goes_on_when_the_store_is_back() {
+fn a_journal_at_its_maximum_size_accepts_views_again_when_the_store_is_unlocked() {
     let place = place().with("JOURNAL__MAX_BYTES", "1MiB");
     let (service, load, foreign) = fill_behind_a_locked_store(&place);
     foreign.execute_batch("ROLLBACK").unwrap();
@@ -119,7 +119,7 @@ fn a_journal_at_its_greatest_size_goes_on_when_the_store_is_back() {
 }
 
 #[test]
-fn a_service_killed_with_a_journal_at_its_greatest_size_applies_all_of_it_after_its_start() {
+fn a_service_killed_with_a_journal_at_its_maximum_size_applies_all_of_it_after_the_restart() {
     let place = place().with("JOURNAL__MAX_BYTES", "1MiB");
     let (service, load, foreign) = fill_behind_a_locked_store(&place);
     service.process.kill();

@@ -1,4 +1,4 @@
-//! A store that somebody else holds for a while.
+//! A store that another process locks for a while.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::{
 };
 
 #[test]
-fn while_the_store_is_locked_views_are_acknowledged_quickly_and_figures_are_stale_and_then_exact() {
+fn while_the_store_is_locked_views_are_acknowledged_quickly_and_figures_are_stale_until_it_is_unlocked() {
     let place = place();
     let service = place.start();
     let load = Load::start(4, pages(8, ""), Duration::from_millis(5));
@@ -27,10 +27,10 @@ fn while_the_store_is_locked_views_are_acknowledged_quickly_and_figures_are_stal
     while locked.elapsed() < Duration::from_secs(4) {
         load.wait_for(20);
     }
-    assert!(stale(), "the store is locked, and the figures are not stale");
+    assert!(stale(), "the figures are not stale although the store is locked");
     assert!(load.tally().all().acknowledged > before);
     foreign.execute_batch("ROLLBACK").unwrap();
-    within(Duration::from_secs(10), "the figures are in step again", || (!stale()).then_some(()));
+    within(Duration::from_secs(10), "the figures are exact again", || (!stale()).then_some(()));
     let tally = load.finish();
     shown_fit(&service, &tally, || tally.clone());
     println!("slowest acknowledgement with a locked store: {:?}", tally.slowest);

@@ -1,4 +1,4 @@
-//! What the log says, and what it never says.
+//! The contents of the log, and what it must never contain.
 
 use serde_json::Value;
 
@@ -7,12 +7,12 @@ use super::{
     process::{Place, client::Client, eventually},
 };
 
-/// A place whose store is a Redis that is not there, so that lists fail.
+/// A place whose store is a Redis that is not running, so that requests for lists fail.
 fn without_store() -> Place {
     place().with("STORE__URL", "redis://dem:mat-khau@127.0.0.1:1/0")
 }
 
-/// Asks for a list, which fails, and answers with the id that the answer names.
+/// Requests a list, which fails; returns the request id in the answer.
 fn fail(client: &mut Client, header: &str) -> String {
     client
         .send(&format!("GET /v1/sites/portal/top?period=today HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.7\r\n{header}\r\n"))
@@ -23,14 +23,14 @@ fn fail(client: &mut Client, header: &str) -> String {
     id.split("\r\n").next().unwrap().to_owned()
 }
 
-/// The lines of a log in JSON, without those that are not about requests.
+/// The lines of a JSON log that are about requests.
 fn about_requests(log: &str) -> Vec<Value> {
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}")));
     lines.filter(|line| line.get("request_id").is_some()).collect()
 }
 
 #[test]
-fn where_nobody_looks_each_line_is_json_and_a_failed_request_is_one_of_them() {
+fn without_a_terminal_each_log_line_is_json_and_each_failed_request_has_one() {
     let place = without_store().with("LOG__FORMAT", "auto");
     let process = place.spawn();
     let address = |name: &str| {
@@ -40,8 +40,8 @@ fn where_nobody_looks_each_line_is_json_and_a_failed_request_is_one_of_them() {
     };
     let public = eventually("the service listens", || address("public"));
     let mut client = Client::connect(&public).unwrap();
-    let made = fail(&mut client, "");
-    assert_eq!(made.len(), 16, "{made}");
+    let generated = fail(&mut client, "");
+    assert_eq!(generated.len(), 16, "{generated}");
     assert_eq!(fail(&mut client, "X-Request-Id: tu-proxy:7\r\n"), "tu-proxy:7");
     assert_eq!(client.get("/khong-co").unwrap().status, 404);
     process.signal("TERM");
@@ -50,17 +50,17 @@ fn where_nobody_looks_each_line_is_json_and_a_failed_request_is_one_of_them() {
 
     let failed = about_requests(&finished.err);
     let ids: Vec<_> = failed.iter().map(|line| line["request_id"].as_str().unwrap()).collect();
-    assert_eq!(ids, [&made, "tu-proxy:7"], "one line for each request that failed, and none for others");
+    assert_eq!(ids, [&generated, "tu-proxy:7"], "one line for each failed request, and none for others");
     for line in &failed {
-        let said = [&line["level"], &line["method"], &line["route"], &line["detail"]].map(|value| value.as_str().unwrap());
-        assert_eq!(said, ["WARN", "GET", "top", "the store is unreachable"]);
+        let fields = [&line["level"], &line["method"], &line["route"], &line["detail"]].map(|value| value.as_str().unwrap());
+        assert_eq!(fields, ["WARN", "GET", "top", "the store is unreachable"]);
         assert_eq!(line["status"], 503);
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z') && line["ms"].is_u64(), "{line}");
     }
 }
 
 #[test]
-fn why_a_service_did_not_start_is_a_line_of_the_log_like_any_other() {
+fn a_failed_start_is_logged_as_a_line_of_json() {
     let place = place().with("LOG__FORMAT", "auto");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let finished = place.with("LISTEN__PUBLIC", &taken.local_addr().unwrap().to_string()).run(&["serve"]);
@@ -72,7 +72,7 @@ fn why_a_service_did_not_start_is_a_line_of_the_log_like_any_other() {
 }
 
 #[test]
-fn neither_passwords_nor_visitors_are_in_the_log() {
+fn neither_passwords_nor_addresses_of_visitors_are_logged() {
     for (level, refused) in [("info", false), ("debug", true)] {
         let place = without_store().with("LOG__LEVEL", level);
         let service = place.start_unready();
@@ -88,7 +88,7 @@ fn neither_passwords_nor_visitors_are_in_the_log() {
 }
 
 #[test]
-fn an_id_that_is_no_plain_word_is_replaced() {
+fn an_invalid_request_id_is_replaced() {
     let place = without_store();
     let service = place.start_unready();
     for bad in [String::new(), "a b".into(), "\"".into(), "é".into(), "x".repeat(65)] {

@@ -1,4 +1,4 @@
-//! What Prometheus is told.
+//! The metrics.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use super::{
     views::view,
 };
 
-/// A live scrape.
+/// The answer of `/metrics`.
 pub(crate) fn scrape(service: &Service) -> String {
     let answer = Client::connect(&service.admin).unwrap().get("/metrics").unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -20,7 +20,7 @@ pub(crate) fn scrape(service: &Service) -> String {
     answer.body
 }
 
-/// The value of a metric, its labels written as they are in the text.
+/// The value of a metric, which is given with its labels as in the text.
 pub(crate) fn value(scrape: &str, metric: &str) -> Option<f64> {
     scrape.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ')?.parse().ok())
 }
@@ -40,7 +40,7 @@ fn use_all(service: &Service) {
     for path in
         ["/v1/sites/portal/top?period=today", "/v1/sites/portal/views.gif?article=/b%C3%AD-m%E1%BA%ADt/3", "/v1/sites/la/top", "/la/trang"]
     {
-        // A picture is no text, and that is well.
+        // The client cannot read the GIF as text; the result does not matter.
         let _ = service.client().get(path);
     }
     let mut client = service.client();
@@ -50,7 +50,7 @@ fn use_all(service: &Service) {
 }
 
 #[test]
-fn every_metric_passes_promtool_and_stands_in_the_table_of_the_documents() {
+fn every_metric_passes_promtool_and_is_documented() {
     let place = place();
     let service = place.start();
     use_all(&service);
@@ -61,10 +61,10 @@ fn every_metric_passes_promtool_and_stands_in_the_table_of_the_documents() {
     let checked = promtool.wait_with_output().unwrap();
     assert!(checked.status.success() && checked.stderr.is_empty(), "{}", String::from_utf8_lossy(&checked.stderr));
 
-    let mut told = BTreeMap::new();
+    let mut exposed = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').unwrap();
-        assert!(told.insert(name, kind).is_none(), "{name} is told twice");
+        assert!(exposed.insert(name, kind).is_none(), "{name} is exposed twice");
         let help = text.lines().find_map(|line| line.strip_prefix(&format!("# HELP {name} ")));
         assert!(help.is_some_and(|help| help.len() > 10), "{name} has no help");
     }
@@ -72,7 +72,7 @@ fn every_metric_passes_promtool_and_stands_in_the_table_of_the_documents() {
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
     let rows: BTreeMap<_, _> =
         rows.filter_map(|(name, rest)| rest.split_once(" | ").map(|(kind, _)| (name, kind))).filter(is_metric).collect();
-    assert_eq!(rows, told);
+    assert_eq!(rows, exposed);
     service.stop();
 }
 
@@ -87,7 +87,7 @@ fn no_label_holds_an_article_a_path_or_an_address() {
     use_all(&service);
     let text = scrape(&service);
     for secret in ["mật", "/", "trang", "203.0.113.7", "127.0.0.1", "BREW", "example.vn", "\"la\""] {
-        // The text that explains a metric may have a slash.
+        // The help text of a metric can contain a slash.
         let line = text.lines().find(|line| !line.starts_with('#') && line.contains(secret));
         assert_eq!(line, None, "{secret}");
     }
@@ -97,7 +97,7 @@ fn no_label_holds_an_article_a_path_or_an_address() {
 }
 
 #[test]
-fn views_are_told_by_what_became_of_them_and_the_figures_by_site() {
+fn views_are_counted_by_outcome_and_figures_are_exposed_by_site() {
     let place = place();
     let service = place.start();
     use_all(&service);
@@ -118,7 +118,7 @@ fn views_are_told_by_what_became_of_them_and_the_figures_by_site() {
     }
     assert_eq!(value(&text, "truycap_site_views{figure=\"today\",site=\"portal\"}"), Some(3.0));
     assert_eq!(value(&text, "truycap_site_views{figure=\"total\",site=\"khoa\"}"), Some(0.0));
-    eventually("the store has it all", || {
+    eventually("the store has all views", || {
         let text = scrape(&service);
         (value(&text, "truycap_store_lag_views") == Some(0.0) && value(&text, "truycap_store_lag_seconds") == Some(0.0)).then_some(())
     });

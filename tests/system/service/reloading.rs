@@ -1,4 +1,4 @@
-//! A service that is told to read its configuration again does so without losing a view.
+//! A service reloads its configuration without losing a view.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use super::{
     views::view,
 };
 
-/// The tables of sites, as they are in [`place`].
+/// Tables of sites with the origins that they have in [`place`].
 fn sites(ids: &[&str]) -> String {
     let site = |id: &&str| format!("[[sites]]\nid = \"{id}\"\norigins = [\"https://{id}.example.vn\"]\n");
     ids.iter().map(site).collect()
 }
 
-/// A place that is set up by a file.
+/// A place that is configured by a file.
 fn by_file(text: &str) -> Place {
     let mut place = place();
     place.environment.remove("TRUYCAP_SITES");
@@ -25,12 +25,12 @@ fn by_file(text: &str) -> Place {
     place
 }
 
-/// Changes the file, and returns when the service has looked at it.
+/// Changes the file and reloads it; returns the log since then.
 fn reload(place: &Place, service: &Service, text: &str) -> String {
     let before = service.process.log().len();
     place.write("truycap.toml", text);
     service.process.signal("HUP");
-    eventually("the configuration is looked at", || {
+    eventually("the reload ends", || {
         let log = service.process.log().split_off(before);
         (log.contains("was reloaded") || log.contains("was not reloaded")).then_some(log)
     })
@@ -41,8 +41,8 @@ fn status(service: &Service, site: &str) -> u16 {
 }
 
 #[test]
-fn sites_come_and_go_under_load_and_no_view_is_lost() {
-    // The store is given views once in ten seconds, so a site that goes has views that are not applied.
+fn sites_are_added_and_removed_under_load_without_losing_a_view() {
+    // Views are applied every ten seconds, so a removed site still has views that are not applied.
     let place = by_file(&sites(&["portal", "khoa"])).with("STORE__FLUSH_INTERVAL", "10s");
     let service = place.start();
     let load = Load::start(4, pages(12, ""), Duration::ZERO);
@@ -62,23 +62,23 @@ fn sites_come_and_go_under_load_and_no_view_is_lost() {
         load.wait_for(100);
         reload(&place, &service, &without);
     }
-    // The first that was there before the service began goes, too.
+    // Sites that existed when the service started can be removed too.
     load.aim(None);
-    eventually("nothing is under way", || {
+    eventually("no request is in flight", || {
         (scrape(&service).contains("truycap_http_requests_in_flight{listener=\"public\"} 0")).then_some(())
     });
     reload(&place, &service, &sites(&["thu-vien"]));
     assert_eq!((status(&service, "portal"), status(&service, "khoa"), status(&service, "thu-vien")), (404, 404, 200));
     service.stop();
     let tally = load.finish();
-    reload_leaves(&place, "thu-vien", counted);
+    store_has(&place, "thu-vien", counted);
     place.write("truycap.toml", &without);
     Counts::exported(&place).fit(&tally);
 }
 
-/// The store has so many views of a site.
+/// Checks the views of a site, and of its article, in the store.
 #[track_caller]
-fn reload_leaves(place: &Place, site: &str, views: u64) {
+fn store_has(place: &Place, site: &str, views: u64) {
     let rows = place.ok(&["export", "--site", site]);
     for article in ["", "/1"] {
         assert!(rows.contains(&format!("\n{site},{article},total,{views}\n")), "{views} views in {rows}");
@@ -86,20 +86,20 @@ fn reload_leaves(place: &Place, site: &str, views: u64) {
 }
 
 #[test]
-fn views_of_a_site_that_was_taken_out_are_applied_while_the_service_goes_on() {
+fn views_of_a_removed_site_are_applied_while_the_service_runs() {
     let place = by_file(&sites(&["portal", "khoa"])).with("STORE__FLUSH_INTERVAL", "2s");
     let service = place.start();
     service.count("khoa", "/1");
     reload(&place, &service, &sites(&["portal"]));
     assert_eq!(status(&service, "khoa"), 404);
-    eventually("what was acknowledged is applied", || {
+    eventually("the acknowledged view is applied", || {
         place.run(&["export", "--site", "khoa"]).out.contains("khoa,/1,total,1\n").then_some(())
     });
     service.stop();
 }
 
 #[test]
-fn a_site_that_was_taken_out_is_not_in_the_metrics_and_goes_on_there_when_it_comes_back() {
+fn a_removed_site_is_not_in_the_metrics_and_keeps_its_count_if_it_is_added_again() {
     let (with, without) = (sites(&["portal", "khoa"]), sites(&["portal"]));
     let place = by_file(&with);
     let service = place.start();
@@ -114,15 +114,15 @@ fn a_site_that_was_taken_out_is_not_in_the_metrics_and_goes_on_there_when_it_com
 }
 
 #[test]
-fn a_configuration_with_a_mistake_is_refused_and_the_one_before_stays() {
+fn an_invalid_configuration_is_refused_and_the_previous_one_stays_active() {
     let place = by_file(&sites(&["portal"]));
     let service = place.start();
     let wrong = format!("color = \"red\"\n[log]\nlevel = \"loud\"\n{}", sites(&["khoa"]));
     let log = reload(&place, &service, &wrong);
     for mistake in ["color", "loud"] {
-        let told =
+        let lines =
             log.lines().filter(|line| line.contains("ERROR") && line.contains("the configuration is invalid") && line.contains(mistake));
-        assert_eq!(told.count(), 1, "{mistake}: {log}");
+        assert_eq!(lines.count(), 1, "{mistake}: {log}");
     }
     assert_eq!((status(&service, "portal"), status(&service, "khoa")), (200, 404));
     service.count("portal", "/1");
@@ -132,7 +132,7 @@ fn a_configuration_with_a_mistake_is_refused_and_the_one_before_stays() {
 }
 
 #[test]
-fn origins_time_zones_limits_and_the_level_are_taken_and_other_keys_are_named() {
+fn origins_time_zones_limits_and_the_log_level_are_reloaded_and_other_changed_keys_are_logged() {
     let place = by_file(&sites(&["portal"]));
     let service = place.start();
     let from = |origin: &str| {
@@ -155,6 +155,6 @@ fn origins_time_zones_limits_and_the_level_are_taken_and_other_keys_are_named() 
     assert_eq!(answer["site"]["total"], 2);
     assert_eq!(value(&scrape(&service), "truycap_http_max_connections{listener=\"public\"}"), Some(77.0));
     service.get("/khong-co");
-    eventually("a refusal is told at level debug", || service.process.log().contains("a request was refused").then_some(()));
+    eventually("a refusal is logged at level debug", || service.process.log().contains("a request was refused").then_some(()));
     service.stop();
 }

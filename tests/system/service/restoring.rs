@@ -1,4 +1,4 @@
-//! Files that are put back from an older copy.
+//! Files that are restored from an older copy.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -19,7 +19,7 @@ use super::{
     sites::SITES,
 };
 
-/// Counts `views` on articles with this ending.
+/// Counts at least `views` views of articles whose ids end with `ending`.
 fn count(service: &Service, ending: &str, views: u64) -> Tally {
     let load = Load::start(8, pages(12, ending), Duration::ZERO);
     load.aim(Some(&service.public));
@@ -32,7 +32,7 @@ fn number(path: &PathBuf, sql: &str) -> Seq {
     conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().try_into().unwrap()
 }
 
-/// How many views of a site a journal that nobody has open still holds.
+/// The number of a site's views in the journal, which no process has open.
 fn kept(place: &Place, site: &str) -> u64 {
     let journal = SqliteJournal::open(Config { path: place.journal(), max_bytes: 1 << 20 }).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -45,7 +45,7 @@ fn kept(place: &Place, site: &str) -> u64 {
     views
 }
 
-/// Waits until the log has these words in one line.
+/// Waits until a line of the log contains all these words.
 fn logged(service: &Service, words: &[&str]) {
     eventually(&format!("the log says {words:?}"), || {
         service.process.log().lines().any(|line| words.iter().all(|word| line.contains(word))).then_some(())
@@ -53,7 +53,7 @@ fn logged(service: &Service, words: &[&str]) {
 }
 
 #[test]
-fn a_journal_put_back_from_an_older_copy_is_told_and_new_views_are_counted_exactly() {
+fn a_journal_restored_from_an_older_copy_is_logged_and_new_views_are_counted_exactly() {
     let place = place();
     let service = place.start();
     let first = count(&service, "", 200);
@@ -66,7 +66,7 @@ fn a_journal_put_back_from_an_older_copy_is_told_and_new_views_are_counted_exact
     put_back(&place.journal(), &copy);
 
     let last = SITES.map(|site| number(&place.store(), &format!("SELECT offset FROM offsets WHERE site = '{site}'")));
-    // Views come at once: none of them may be given a number that the store has seen already.
+    // Views arrive at once; none may get a sequence number that the store has already applied.
     let service = place.start_unready();
     let third = count(&service, "", 200);
     for (site, last) in SITES.into_iter().zip(last) {
@@ -76,14 +76,14 @@ fn a_journal_put_back_from_an_older_copy_is_told_and_new_views_are_counted_exact
     shown_fit(&service, &tally, || tally.clone());
     service.stop();
     Counts::exported(&place).fit(&tally);
-    // And the next start finds nothing wrong any more.
+    // The next start logs no error.
     let service = place.start();
     shown_fit(&service, &tally, || tally.clone());
     assert!(!service.process.log().contains("ERROR"), "{}", service.process.log());
 }
 
 #[test]
-fn a_store_put_back_from_an_older_copy_gets_everything_again_from_the_journal() {
+fn a_store_restored_from_an_older_copy_catches_up_from_the_journal() {
     let place = place();
     let service = place.start();
     let first = count(&service, "", 200);
@@ -103,7 +103,7 @@ fn a_store_put_back_from_an_older_copy_gets_everything_again_from_the_journal() 
 }
 
 #[test]
-fn a_store_put_back_further_than_the_journal_reaches_is_told_and_counting_goes_on() {
+fn a_store_restored_to_before_the_journal_begins_is_logged_and_counting_continues() {
     let place = place().with("JOURNAL__MAX_BYTES", "1MiB");
     let service = place.start();
     count(&service, "", 100);
@@ -125,7 +125,7 @@ fn a_store_put_back_further_than_the_journal_reaches_is_told_and_counting_goes_o
         let offset = number(&copy, &format!("SELECT offset FROM offsets WHERE site = '{site}'"));
         assert!(given_up > offset, "the journal reaches back to the copy");
         logged(&service, &["ERROR", &format!("site={site}"), &format!("first={} last={given_up}", offset + 1)]);
-        eventually("what the journal has is counted", || (total(&service, site, "") == old.total(site, "") + kept).then_some(()));
+        eventually("the views in the journal are counted", || (total(&service, site, "") == old.total(site, "") + kept).then_some(()));
     }
     let new = count(&service, "-new", 100);
     for (site, article) in new.sent.keys().filter(|key| !key.1.is_empty()) {

@@ -1,4 +1,4 @@
-//! Two instances: one journal they cannot share, one store they can.
+//! Two instances cannot share a journal, but they can share a store.
 
 use std::time::Duration;
 

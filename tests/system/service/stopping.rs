@@ -1,4 +1,4 @@
-//! A service that is told to stop finishes what it has begun, and leaves everything in the store.
+//! A service that is stopped answers the requests in flight and applies all views to the store.
 
 use std::{
     io::ErrorKind,
@@ -28,27 +28,27 @@ fn sigint_under_load_leaves_every_acknowledged_view_in_the_store() {
 }
 
 fn stop_under_load(signal: &str) {
-    // A store that is given views once in ten seconds has not got them by itself when the signal comes.
+    // With an interval of ten seconds, the views are not yet applied when the signal arrives.
     let place = place().with("STORE__FLUSH_INTERVAL", "10s");
     let service = place.start();
     let load = Load::start(8, pages(12, ""), Duration::ZERO);
     load.aim(Some(&service.public));
     load.wait_for(500);
-    let told = Instant::now();
+    let signalled = Instant::now();
     service.process.signal(signal);
     let finished = service.process.wait(Duration::from_secs(10));
-    println!("{signal}: ended after {:?}", told.elapsed());
+    println!("{signal}: ended after {:?}", signalled.elapsed());
     assert_eq!(finished.code, Some(0), "{}", finished.err);
     let tally = load.finish();
     Counts::exported(&place).fit(&tally);
 }
 
 #[test]
-fn a_request_under_way_is_answered_while_new_connections_are_refused() {
+fn a_request_in_flight_is_answered_while_new_connections_are_refused() {
     let place = place();
     let mut service = place.start();
     let mut client = service.client();
-    // The first request shows that the connection is accepted, the second is under way.
+    // The first request shows that the connection is accepted; the second one is in flight.
     client.count("portal", "/1");
     let (head, body) = view("portal", "/1");
     let (begin, rest) = body.split_at(3);
@@ -68,7 +68,7 @@ fn a_request_under_way_is_answered_while_new_connections_are_refused() {
 }
 
 #[test]
-fn a_store_that_is_locked_and_a_client_that_dawdles_do_not_hold_up_the_end_and_nothing_is_lost() {
+fn a_locked_store_and_a_slow_client_do_not_delay_the_stop_and_nothing_is_lost() {
     let place = place();
     let service = place.start();
     let foreign = Connection::open(place.store()).unwrap();
@@ -76,9 +76,9 @@ fn a_store_that_is_locked_and_a_client_that_dawdles_do_not_hold_up_the_end_and_n
     let load = Load::start(4, pages(4, ""), Duration::from_millis(5));
     load.aim(Some(&service.public));
     load.wait_for(100);
-    let mut dawdler = service.client();
-    dawdler.send(&view("portal", "/1").0).unwrap();
-    // The store's own patience is at its beginning when the recorder's comes to its end.
+    let mut slow_client = service.client();
+    slow_client.send(&view("portal", "/1").0).unwrap();
+    // The store's busy timeout has only begun when the recorder stops waiting for the store.
     thread::sleep(Duration::from_millis(500));
     service.process.signal("TERM");
     let finished = service.process.wait(Duration::from_secs(10));
@@ -88,7 +88,7 @@ fn a_store_that_is_locked_and_a_client_that_dawdles_do_not_hold_up_the_end_and_n
     let tally = load.finish();
 
     let service = place.start();
-    eventually("what waited is applied", || {
+    eventually("the waiting views are applied", || {
         (Counts::exported(&place).total("portal", "") >= tally.of("portal", "").acknowledged).then_some(())
     });
     service.stop();

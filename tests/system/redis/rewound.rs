@@ -1,4 +1,4 @@
-//! A Redis that went back further than the journal reaches.
+//! A Redis that is rewound further than the journal reaches.
 
 use std::{
     fs,
@@ -15,30 +15,30 @@ use super::{
     sites::SITES,
 };
 
-/// How many entries a journal has, by a copy of its files: it is held by the service.
+/// The number of entries in a journal. It is counted in a copy of its files, because the service locks them.
 fn entries(place: &Place) -> Option<u64> {
     let copy = place.path("copy.db");
     for suffix in ["-wal", ""] {
         fs::copy(format!("{}{suffix}", place.journal().display()), format!("{}{suffix}", copy.display())).ok()?;
     }
-    // Copied while it was written, it may be damaged: the next copy will do.
+    // A copy that was made during a write can be damaged; the caller retries.
     let conn = Connection::open(&copy).ok()?;
     conn.query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0)).ok()?.try_into().ok()
 }
 
 #[test]
-fn a_redis_that_went_back_beyond_the_journal_is_told_with_the_entries_and_counting_goes_on() {
+fn a_redis_rewound_further_than_the_journal_reaches_is_logged_with_its_lost_entries_and_counting_continues() {
     let mut server = Server::start(&[]);
     let mut place = place(&server).with("JOURNAL__RETAIN", "1m");
     place.set_clock(&Utc::now().to_rfc3339());
-    // How long entries are kept goes by the monotonic clock, so it is stepped too.
+    // The retention of entries is measured by the monotonic clock, so that one is stepped too.
     place.environment.remove("FAKETIME_DONT_FAKE_MONOTONIC");
     let service = place.start();
     let count = |ending: &str| {
         let load = load(&service, ending);
         load.wait_for(100);
         let tally = load.finish();
-        server.wait_for("what was sent is in Redis", &tally);
+        server.wait_for("all views are in Redis", &tally);
         tally
     };
     let kept = count("");
@@ -49,8 +49,8 @@ fn a_redis_that_went_back_beyond_the_journal_is_told_with_the_entries_and_counti
     all_acknowledged(&lost);
     let last = SITES.map(|site| server.offsets(site));
     let (mut stepped, mut minutes) = (Instant::now(), 0);
-    eventually("the journal has let go of all that", || {
-        // Again and again: it has to be seen in Redis before a minute passes.
+    eventually("the journal has deleted all entries", || {
+        // One step is not enough: an entry is kept until a minute after the service has seen it in Redis.
         if stepped.elapsed() > Duration::from_secs(1) {
             (stepped, minutes) = (Instant::now(), minutes + 2);
             place.set_clock(&(Utc::now() + TimeDelta::minutes(minutes)).to_rfc3339());
@@ -58,7 +58,7 @@ fn a_redis_that_went_back_beyond_the_journal_is_told_with_the_entries_and_counti
         entries(&place).filter(|entries| *entries == 0)
     });
 
-    // What comes from now on, a silent Redis cannot confirm, and so it stays in the journal.
+    // From now on, entries stay in the journal, because a frozen Redis confirms none.
     server.signal("STOP");
     let load = load(&service, "");
     load.wait_for(100);
@@ -68,7 +68,7 @@ fn a_redis_that_went_back_beyond_the_journal_is_told_with_the_entries_and_counti
     for ((site, saved), last) in SITES.into_iter().zip(saved).zip(last) {
         let [first, last] = [saved, last].map(|offsets| *offsets.values().next().unwrap());
         let words = ["ERROR", &format!("site={site}"), "went back further than the journal reaches"];
-        let line = eventually("it is told what is lost", || service.logged(&words).pop());
+        let line = eventually("the lost entries are logged", || service.logged(&words).pop());
         assert!(line.ends_with(&format!(" first={} last={last}", first + 1)), "{line}");
     }
     load.wait_for(100);

@@ -1,4 +1,4 @@
-//! Who a reader is, by the configuration of the whole program.
+//! Visitors behind a proxy, tested with the whole program.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::{
     views::view,
 };
 
-/// What the service says to a view from an address, as a proxy on this machine tells it.
+/// The answer to a view from `address`, which a proxy on this machine passes on.
 fn from(service: &Service, address: &str) -> Value {
     let (head, body) = view("portal", "/1");
     let mut client = service.client();
@@ -18,7 +18,7 @@ fn from(service: &Service, address: &str) -> Value {
 }
 
 #[test]
-fn readers_behind_a_proxy_are_told_apart_and_counted_and_their_addresses_are_in_no_log() {
+fn visitors_behind_a_proxy_are_counted_separately_and_their_addresses_are_not_logged() {
     let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", visitors = true }]"#;
     let place = place().with("SITES", site).with("CLIENTS__HEADER", "forwarded").with("BOTS__DENY", "Evil").with("LOG__LEVEL", "debug");
     let service = place.start();
@@ -38,7 +38,7 @@ fn readers_behind_a_proxy_are_told_apart_and_counted_and_their_addresses_are_in_
 }
 
 #[test]
-fn nothing_of_visitors_is_in_the_log_or_in_a_file() {
+fn no_trace_of_a_visitor_is_in_the_log_or_in_a_file() {
     let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", visitors = true, max_new_articles_per_day = 5 }]"#;
     let place = place().with("SITES", site).with("CLIENTS__HEADER", "forwarded");
     let service = place.start();
@@ -49,20 +49,20 @@ fn nothing_of_visitors_is_in_the_log_or_in_a_file() {
         client.send(&(head.replace("host: x", &named).replace("Mozilla/5.0", AGENT) + &body)).unwrap();
         assert!(client.answer().unwrap().counted());
     }
-    eventually("the readers", || (service.answer("portal", &[])["visitors"]["visitors_today"] == 2).then_some(()));
+    eventually("the visitors are counted", || (service.answer("portal", &[])["visitors"]["visitors_today"] == 2).then_some(()));
     service.process.signal("HUP");
     eventually("the configuration is read again", || service.process.log().contains("configuration").then_some(()));
-    // As it lies on the disk while the service runs, and after it has stopped.
+    // The files are checked while the service runs and after it has stopped.
     let dir = place.path("");
-    let nothing_is_left = || {
+    let no_file_has_traces = || {
         for traces in VISITORS.map(|(_, traces)| traces).into_iter().chain([&[AGENT.as_bytes()][..]]).flatten() {
             assert_eq!(files_with(&dir, traces), [""; 0], "{}", traces.escape_ascii());
         }
     };
-    nothing_is_left();
+    no_file_has_traces();
     assert_ne!(files_with(&dir, b"/tin/duoc-dem"), [""; 0]);
     let log = service.stop().err;
-    nothing_is_left();
+    no_file_has_traces();
     for secret in ["203.0.113", "2001:db8", AGENT] {
         assert!(!log.contains(secret), "{log}");
     }

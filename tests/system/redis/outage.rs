@@ -1,4 +1,4 @@
-//! A Redis that is away for ten minutes of load, over midnight.
+//! An outage of Redis: ten minutes under load, over midnight.
 
 use std::{
     fs,
@@ -12,11 +12,11 @@ use super::{
     on_redis::key,
     process::{Service, wait::within},
     redis_server::Server,
-    setup::{LOGGING, all_acknowledged, place, soak, told_once},
+    setup::{LOGGING, all_acknowledged, logged_one_outage, place, soak},
     sites::SITES,
 };
 
-/// In Hà Nội. In the future, since Redis drops what has expired by its own clock.
+/// Times in Hà Nội. They are in the future, because Redis deletes expired keys by its own clock.
 const MINUTES: [&str; 11] = [
     "2099-01-17T23:55:00+07:00",
     "2099-01-17T23:56:00+07:00",
@@ -32,7 +32,7 @@ const MINUTES: [&str; 11] = [
 ];
 const DAYS: [&str; 2] = ["2099-01-17", "2099-01-18"];
 
-/// Asks for figures, and counts, one after the other. Answers how long the one in the middle took.
+/// Sends views one after the other, whose answers have figures. Returns the median time of an answer.
 fn median(service: &Service, load: &Load, is_right: impl Fn(&Value) -> bool) -> Duration {
     let (mut client, key) = (service.client(), ("portal".to_owned(), String::new()));
     let time = |_| {
@@ -48,14 +48,14 @@ fn median(service: &Service, load: &Load, is_right: impl Fn(&Value) -> bool) -> 
     times[times.len() / 2]
 }
 
-/// What the process holds of the machine's memory, in KiB.
+/// The resident memory of the process in KiB.
 fn memory(service: &Service) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", service.process.id())).unwrap();
     status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok()).unwrap()
 }
 
-/// Checks that all these views are in buckets of this day, and none of them in the other.
-fn in_its_day(server: &Server, tally: &Tally, day: usize) {
+/// Checks that all these views are in the buckets of this day, and none in those of the other day.
+fn counted_on_day(server: &Server, tally: &Tally, day: usize) {
     for ((site, article), sent) in tally.sent.iter().filter(|(key, _)| !key.1.is_empty()) {
         let views = DAYS.map(|day| server.cli::<Option<u64>>(&format!("ZSCORE {} {article}", key(site, &format!("articles:{day}")))));
         let mut expected = [None; 2];
@@ -65,7 +65,7 @@ fn in_its_day(server: &Server, tally: &Tally, day: usize) {
 }
 
 #[test]
-fn while_redis_is_away_over_midnight_nobody_waits_and_afterwards_every_view_is_in_its_own_day() {
+fn a_redis_outage_over_midnight_delays_no_view_and_each_is_counted_on_its_own_day() {
     let mut server = Server::start(&LOGGING);
     let mut place = place(&server);
     place.set_clock(MINUTES[0]);
@@ -85,7 +85,7 @@ fn while_redis_is_away_over_midnight_nobody_waits_and_afterwards_every_view_is_i
 
     let (mut tallies, mut medians) = (Vec::new(), Vec::new());
     for (minute, time) in MINUTES.into_iter().enumerate() {
-        // Around midnight one load ends, another one runs through it, and a third begins.
+        // Before midnight the first load ends, a second one runs over midnight, and a third begins after it.
         if minute == 5 || minute == 7 {
             tallies.push(load.finish());
             load = begin(if minute == 5 { "-over" } else { "-after" });
@@ -98,17 +98,17 @@ fn while_redis_is_away_over_midnight_nobody_waits_and_afterwards_every_view_is_i
     let kib = memory(&service);
     let longest = medians.iter().max().copied().unwrap();
     let tally = tallies.iter().fold(Tally::default(), |sum, tally| sum.and(tally));
-    println!("{kib} KiB; a view is usually acknowledged in {usual:?}, while Redis was away in {medians:?}");
+    println!("{kib} KiB; a view is usually acknowledged in {usual:?}, during the outage in {medians:?}");
     all_acknowledged(&tally);
     assert!(kib < 100 << 10, "{kib} KiB");
     assert!(longest < 10 * usual + Duration::from_millis(100), "{longest:?} instead of {usual:?}");
     assert!(tally.slowest < Duration::from_secs(2), "an answer took {:?}", tally.slowest);
 
     server.restart();
-    server.wait_for("everything is in Redis after ten minutes", &tally);
-    told_once(&service.settle(&place, &server, &tally));
-    in_its_day(&server, &tallies[0], 0);
-    in_its_day(&server, &tallies[2], 1);
+    server.wait_for("everything is in Redis after the outage", &tally);
+    logged_one_outage(&service.settle(&place, &server, &tally));
+    counted_on_day(&server, &tallies[0], 0);
+    counted_on_day(&server, &tallies[2], 1);
     for site in SITES {
         let days = DAYS.map(|day| server.cli::<u64>(&format!("HGET {} {day}", key(site, "views"))));
         assert_eq!(days.iter().sum::<u64>(), tally.of(site, "").acknowledged);

@@ -1,4 +1,4 @@
-//! The service is away, or not itself: the page stays as it was.
+//! If the service is down or answers wrongly, the page stays as it was sent.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::{
     process::{Place, eventually},
 };
 
-/// How many requests of the script have been answered, or have failed.
+/// The number of the script's requests that were answered or have failed.
 const ENDED: &str = "return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/v1/')).length";
 
-/// Whether the page is what its server sent.
+/// Whether the page is still as its server sent it.
 const AS_SENT: &str = "
     const request = new XMLHttpRequest();
     request.open('GET', location.href, false);
@@ -32,13 +32,13 @@ fn ok(text: impl Into<String>) -> Reply {
 }
 
 #[test]
-fn without_the_service_a_page_stays_as_it_was() {
+fn a_page_stays_as_it_was_sent_if_the_service_is_down_or_answers_wrongly() {
     let place = Place::new();
     let service = service(&place);
     let portal = Portal::start();
     portal.show_demo(&service);
     let browser = Browser::start();
-    // The comparison itself: a page that is filled is not what was sent.
+    // The comparison works: a page that was filled differs from what was sent.
     browser.open(&service.article_page());
     browser.shows("[data-truycap='article.total']", "1");
     assert_eq!(browser.run(AS_SENT), false);
@@ -63,29 +63,29 @@ fn without_the_service_a_page_stays_as_it_was() {
         portal.otherwise(reply);
         for page in ["/page", "/"] {
             browser.open(&format!("{}{page}", portal.origin));
-            eventually("the end of the request", || (browser.run(ENDED) != 0).then_some(()));
-            // What a script does with an answer, it does before this one gets its turn.
+            eventually("the request ends", || (browser.run(ENDED) != 0).then_some(()));
+            // The script handles the answer before this timer runs.
             browser.run("return new Promise((done) => setTimeout(done, 20))");
             assert_eq!(browser.run(AS_SENT), true, "{page} {shown}");
         }
         let messages = browser.messages();
         assert!(!messages.iter().any(|(_, message)| message.contains("Uncaught")), "{shown}: {messages:?}");
     }
-    // The same page is filled by a right answer.
+    // A valid answer fills the same page.
     portal.otherwise(ok(figures("5")));
     browser.reload();
     browser.open(&format!("{}/page", portal.origin));
     browser.shows("[data-truycap='article.total']", "5");
     browser.shows("[data-digits]", "00000000005");
-    // The script itself stands on the service that is away.
+    // The script itself comes from the service, which is down.
     portal.page("/page", PAGE.replace("/counter.js", &format!("http://{}/counter.js", service.public)));
     browser.open(&format!("{}/page", portal.origin));
-    browser.says("/counter.js");
+    browser.wait_for_message("/counter.js");
     assert_eq!(browser.run(AS_SENT), true);
 }
 
 #[test]
-fn a_service_that_never_answers_holds_nothing_up_and_is_given_up() {
+fn a_service_that_never_answers_does_not_delay_the_page_and_its_request_times_out() {
     let place = Place::new();
     let service = service(&place);
     let portal = Portal::start();
@@ -96,10 +96,10 @@ fn a_service_that_never_answers_holds_nothing_up_and_is_given_up() {
     let begun = Instant::now();
     browser.open(&format!("{}/page", portal.origin));
     assert_eq!(browser.run("return performance.getEntriesByType('navigation')[0].loadEventEnd > 0"), true);
-    eventually("the request", || portal.requests().iter().any(|request| request.contains("/views")).then_some(()));
+    eventually("the request is sent", || portal.requests().iter().any(|request| request.contains("/views")).then_some(()));
     assert_eq!(browser.run(ENDED), 0);
-    eventually("the end of the request", || (browser.run(ENDED) == 1).then_some(()));
-    assert!(begun.elapsed() >= Duration::from_secs(9), "given up after {:?}", begun.elapsed());
+    eventually("the request ends", || (browser.run(ENDED) == 1).then_some(()));
+    assert!(begun.elapsed() >= Duration::from_secs(9), "timed out after {:?}", begun.elapsed());
     assert_eq!(browser.run(AS_SENT), true);
     assert!(!browser.messages().iter().any(|(_, message)| message.contains("Uncaught")));
 }

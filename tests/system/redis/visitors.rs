@@ -1,4 +1,4 @@
-//! What Redis keeps of readers.
+//! What Redis stores about visitors.
 
 use super::{
     process::eventually,
@@ -9,7 +9,7 @@ use super::{
 };
 
 #[test]
-fn nothing_of_visitors_is_in_redis_but_what_means_nothing_and_expires() {
+fn redis_holds_no_address_or_agent_of_a_visitor_and_its_keys_expire() {
     let server = Server::start(&LOGGING);
     let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", visitors = true }]"#;
     let service = place(&server).with("SITES", site).with("CLIENTS__HEADER", "x-forwarded-for").start();
@@ -20,7 +20,7 @@ fn nothing_of_visitors_is_in_redis_but_what_means_nothing_and_expires() {
         client.send(&(named + &body)).unwrap();
         assert!(client.answer().unwrap().counted());
     }
-    eventually("the readers", || (service.answer("portal", &[])["visitors"]["visitors_today"] == 2).then_some(()));
+    eventually("the visitors are counted", || (service.answer("portal", &[])["visitors"]["visitors_today"] == 2).then_some(()));
     service.stop();
     let _: String = server.cli("SAVE");
     assert_ne!(files_with(&server.dir, b"/tin/duoc-dem"), [""; 0]);
