@@ -14,10 +14,11 @@ run: ## serve on 127.0.0.1:8080 with the built-in configuration
 set-up: ## install missing programs that the tests need
 	@bash scripts/set-up.sh
 
+# `--examples`, of which there are none, gives the dependencies the features that the lints and tests use: none is built twice.
 check: ## formatting, lints, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --lib --examples
 
 # Sequential, even with `make -j`: both need cargo's lock, and the cheaper one should report first.
 test: set-up ## check, then all tests; must pass before a merge
