@@ -70,9 +70,8 @@ pub(super) async fn run(shared: Arc<Shared>, queues: Queues) {
     loop {
         let skip = tokio::select! {
             biased;
-            // First, because views can arrive without a pause.
-            Some(skip) = skips.recv() => Some(skip),
             count = views.recv_many(&mut batch, MAX_BATCH) => if count == 0 { break } else { None },
+            Some(skip) = skips.recv() => Some(skip),
             _ = stage.wait_for(|stage| *stage >= Stage::Writing), if !views.is_closed() => {
                 views.close();
                 continue;
@@ -93,6 +92,10 @@ pub(super) async fn run(shared: Arc<Shared>, queues: Queues) {
         }
         if shared.health.has_failed() {
             return;
+        }
+        // Views can arrive without a pause.
+        while let Ok(skip) = skips.try_recv() {
+            apply_skip(&shared, skip).await;
         }
     }
     let _ = written.send(());
