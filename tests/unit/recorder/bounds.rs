@@ -1,4 +1,4 @@
-//! What is bounded: queues, memory, the journal.
+//! Bounds of queues, memory and the journal.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,16 +30,16 @@ async fn views_that_the_queue_cannot_hold_are_refused_and_not_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_long_away_does_not_fill_the_memory_and_gets_everything() {
+async fn a_long_store_outage_does_not_fill_the_memory_and_loses_no_views() {
     let stage = Stage::new().await;
     sleep(Duration::from_secs(1)).await;
-    stage.store.ways().mode = Mode::Fails;
+    stage.store.behaviour().mode = Mode::Fails;
     for first in [0, 50_000, 100_000] {
         assert!(stage.record_all("a", first..first + 50_000).await.iter().all(Result::is_ok));
     }
-    stage.store.ways().mode = Mode::Works;
+    stage.store.behaviour().mode = Mode::Works;
     stage.stored_becomes("a", 150_000, Duration::from_secs(30)).await;
-    assert!(stage.store.ways().largest <= APPLY_SUMS, "{}", stage.store.ways().largest);
+    assert!(stage.store.behaviour().largest_apply <= APPLY_SUMS, "{}", stage.store.behaviour().largest_apply);
     let some: Vec<_> = (0..150_000).step_by(1500).map(article).collect();
     let answer = stage.figures("a", &some).await;
     assert!(!answer.stale && answer.articles.len() == 100);
@@ -47,7 +47,7 @@ async fn a_store_that_is_long_away_does_not_fill_the_memory_and_gets_everything(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_apply_is_no_larger_than_it_may_be_whatever_comes_between_two_of_them() {
+async fn an_apply_never_exceeds_its_bound_however_many_views_arrive_between_two() {
     let stage = Stage::new().await;
     stage.record("a", None).await.unwrap();
     stage.stored_becomes("a", 1, Duration::from_secs(1)).await;
@@ -56,41 +56,41 @@ async fn an_apply_is_no_larger_than_it_may_be_whatever_comes_between_two_of_them
         assert!(stage.record_all("a", first..first + 1500).await.iter().all(Result::is_ok));
     }
     stage.stored_becomes("a", 30_001, Duration::from_secs(30)).await;
-    let largest = stage.store.ways().largest;
+    let largest = stage.store.behaviour().largest_apply;
     assert!((APPLY_SUMS - 512..=APPLY_SUMS).contains(&largest), "{largest}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_ahead_of_the_journal_gets_all_that_came_before_it_was_heard_however_much_that_is() {
+async fn a_store_ahead_of_the_journal_gets_all_views_recorded_before_its_first_answer() {
     set_clock("2026-11-23T05:00:00Z");
-    // So many that the share of each is small.
+    // So many sites that each one's share of the memory is small.
     let names: Vec<_> = (0..300).map(|number| format!("s{number}")).collect();
     let sites: Vec<_> = names.iter().map(String::as_str).chain(["a"]).collect();
     let store = Arc::new(FakeStore::new());
     apply(&store, "a", PRODUCER, (0, 10_000), None).await;
-    store.ways().mode = Mode::Fails;
+    store.behaviour().mode = Mode::Fails;
     let stage = Stage::of(FakeJournal::new(), store, &sites).await;
     for first in [0, 3000] {
         assert!(stage.record_all("a", first..first + 3000).await.iter().all(Result::is_ok));
     }
-    stage.store.ways().mode = Mode::Works;
+    stage.store.behaviour().mode = Mode::Works;
     stage.stored_becomes("a", 6001, Duration::from_secs(30)).await;
     stage.record("a", None).await.unwrap();
     stage.stored_becomes("a", 6002, Duration::from_secs(2)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn views_that_are_there_together_share_an_entry_and_one_that_is_alone_waits_for_nobody() {
+async fn concurrent_views_share_an_entry_and_a_single_view_does_not_wait() {
     let stage = Stage::new().await;
     let entries = || stage.journal.memory.len();
-    // Twice, for the first of them come while nothing is known.
+    // Twice, because nothing is known of the store yet in the first round.
     for before in [0, 1] {
         assert!(stage.record_all("a", 0..512).await.iter().all(Result::is_ok));
         assert_eq!(entries(), before + 1);
     }
     assert!(stage.record_all("a", 0..513).await.iter().all(Result::is_ok));
     assert_eq!(entries(), 4);
-    // One whose request was there, and had only not been read yet.
+    // A view whose request had arrived but was not read yet.
     let late = async {
         yield_now().await;
         stage.record("a", None).await
@@ -100,20 +100,20 @@ async fn views_that_are_there_together_share_an_entry_and_one_that_is_alone_wait
     assert_eq!(entries(), 5);
     let begun = Instant::now();
     stage.record("a", None).await.unwrap();
-    // What the fake takes to write.
+    // The time that the fake journal takes to append.
     assert_eq!(begun.elapsed(), Duration::from_millis(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn views_that_come_in_masses_while_the_journal_is_read_are_counted_once() {
+async fn many_views_recorded_while_the_journal_is_read_are_counted_once() {
     set_clock("2026-11-23T05:00:00Z");
     let store = Arc::new(FakeStore::new());
-    store.ways().mode = Mode::Fails;
+    store.behaviour().mode = Mode::Fails;
     let first = Stage::of(FakeJournal::new(), store, &["a"]).await;
     first.record("a", None).await.unwrap();
     let Stage { journal, store, recorder, .. } = first;
     drop(recorder);
-    store.ways().mode = Mode::Works;
+    store.behaviour().mode = Mode::Works;
     journal.memory.reopen();
     journal.disk().read_delay = Duration::from_secs(2);
     let stage = Stage::of(journal, store, &["a"]).await;
@@ -126,21 +126,21 @@ async fn views_that_come_in_masses_while_the_journal_is_read_are_counted_once() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_journal_gives_up_what_is_applied_and_refuses_the_rest() {
+async fn a_full_journal_frees_applied_entries_and_refuses_further_views() {
     let stage = Stage::new().await;
     stage.journal.memory.set_capacity(Some(10));
     for _ in 0..50 {
         stage.record("a", None).await.unwrap();
         sleep(Duration::from_millis(300)).await;
     }
-    stage.store.ways().mode = Mode::Fails;
+    stage.store.behaviour().mode = Mode::Fails;
     let mut taken = 50;
     while stage.record("a", None).await.is_ok() {
         taken += 1;
     }
     assert_eq!(stage.record("a", None).await, Err(RecordError::Full));
     assert!((55..=61).contains(&taken) && !stage.handle.health().journal_ok, "{taken}");
-    stage.store.ways().mode = Mode::Works;
+    stage.store.behaviour().mode = Mode::Works;
     sleep(Duration::from_secs(3)).await;
     stage.record("a", None).await.unwrap();
     assert!(stage.handle.health().journal_ok);

@@ -1,4 +1,4 @@
-//! A journal and a store in memory that do what a test tells them to.
+//! A journal and a store in memory that fail, hang or slow down on demand.
 
 use std::{
     cell::Cell,
@@ -40,7 +40,7 @@ pub(crate) fn now() -> DateTime<Utc> {
     begin + TimeDelta::from_std(at.elapsed()).unwrap()
 }
 
-/// How something answers.
+/// How the journal or the store answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
     #[default]
@@ -50,7 +50,7 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    /// Waits for as long as `mode` says that the thing hangs; answers whether it then works.
+    /// Waits while `mode` is `Hangs`. Returns whether it is `Works` then.
     async fn reached(mode: impl Fn() -> Self) -> bool {
         while mode() == Self::Hangs {
             sleep(Duration::from_millis(10)).await;
@@ -59,7 +59,7 @@ impl Mode {
     }
 }
 
-/// What a test sets while the recorder runs.
+/// Settings that a test changes while the recorder runs.
 #[derive(Default)]
 pub(crate) struct Switches<T>(Mutex<T>);
 
@@ -69,8 +69,8 @@ impl<T> Switches<T> {
     }
 }
 
-/// How many entries a read looks at.
-const READ: usize = 8;
+/// The most entries that one read covers.
+const READ_ENTRIES: usize = 8;
 
 #[derive(Default)]
 pub(crate) struct Disk {
@@ -96,7 +96,7 @@ impl JournalFaults for Switches<Disk> {
         };
         sleep(delay).await;
         if matches!(call, JournalCall::Append(_)) && !Mode::reached(|| self.lock().mode).await {
-            return Err(JournalError::Failed("as told".into()));
+            return Err(JournalError::Failed("simulated failure".into()));
         }
         Ok(())
     }
@@ -107,9 +107,9 @@ impl FakeJournal {
         Self::at(0)
     }
 
-    /// A journal that ends at an entry.
+    /// A journal whose last entry is `head`.
     pub(crate) fn at(head: Seq) -> Self {
-        Self { memory: Arc::new(MemoryJournal::new(PRODUCER, head, READ)), disk: Arc::default() }
+        Self { memory: Arc::new(MemoryJournal::new(PRODUCER, head, READ_ENTRIES)), disk: Arc::default() }
     }
 
     pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -122,44 +122,45 @@ impl FakeJournal {
 }
 
 #[derive(Default)]
-pub(crate) struct Ways {
+pub(crate) struct StoreBehaviour {
     pub(crate) mode: Mode,
     pub(crate) delay: Duration,
-    /// What an apply takes beyond that.
+    /// The additional delay of an apply.
     pub(crate) apply_delay: Duration,
     /// The most articles that one apply had.
-    pub(crate) largest: usize,
-    pub(crate) asked: usize,
-    /// Whether it applies, and answers no question.
-    pub(crate) mute: bool,
+    pub(crate) largest_apply: usize,
+    /// The number of `figures` calls.
+    pub(crate) figures_calls: usize,
+    /// Whether applies work, but calls of `figures` fail.
+    pub(crate) fails_figures: bool,
 }
 
 pub(crate) struct FakeStore {
     pub(crate) memory: Arc<MemoryStore>,
-    ways: Arc<Switches<Ways>>,
+    behaviour: Arc<Switches<StoreBehaviour>>,
 }
 
 #[async_trait]
-impl StoreFaults for Switches<Ways> {
+impl StoreFaults for Switches<StoreBehaviour> {
     async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
         let mut delay = self.lock().delay;
         match call {
             StoreCall::Apply(_) => delay += self.lock().apply_delay,
-            StoreCall::Figures => self.lock().asked += 1,
+            StoreCall::Figures => self.lock().figures_calls += 1,
             StoreCall::Export => return Ok(()),
             _ => {}
         }
         sleep(delay).await;
         if !Mode::reached(|| self.lock().mode).await {
-            return Err(StoreError::NotApplied("as told".into()));
+            return Err(StoreError::NotApplied("simulated failure".into()));
         }
-        let mut ways = self.lock();
+        let mut behaviour = self.lock();
         match call {
             StoreCall::Apply(apply) => {
                 let articles = apply.deltas.0.get(&Bucket::Total).map_or(0, |increment| increment.articles.len());
-                ways.largest = ways.largest.max(articles);
+                behaviour.largest_apply = behaviour.largest_apply.max(articles);
             }
-            StoreCall::Figures if ways.mute => return Err(StoreError::NotApplied("as told".into())),
+            StoreCall::Figures if behaviour.fails_figures => return Err(StoreError::NotApplied("simulated failure".into())),
             _ => {}
         }
         Ok(())
@@ -168,19 +169,19 @@ impl StoreFaults for Switches<Ways> {
 
 impl FakeStore {
     pub(crate) fn new() -> Self {
-        Self { memory: Arc::new(MemoryStore::new(Retention::default(), now)), ways: Arc::default() }
+        Self { memory: Arc::new(MemoryStore::new(Retention::default(), now)), behaviour: Arc::default() }
     }
 
-    pub(crate) fn ways(&self) -> MutexGuard<'_, Ways> {
-        self.ways.lock()
+    pub(crate) fn behaviour(&self) -> MutexGuard<'_, StoreBehaviour> {
+        self.behaviour.lock()
     }
 
-    /// What the store holds of a site in all.
+    /// The site's total in the store.
     pub(crate) async fn stored(&self, site: &str) -> u64 {
         self.memory.history(&SiteId::parse(site).unwrap(), None, &[Bucket::Total]).await.unwrap()[0]
     }
 
-    pub(crate) fn faulty(&self) -> FaultyStore<Arc<Switches<Ways>>> {
-        FaultyStore::new(self.memory.clone(), Arc::clone(&self.ways))
+    pub(crate) fn faulty(&self) -> FaultyStore<Arc<Switches<StoreBehaviour>>> {
+        FaultyStore::new(self.memory.clone(), Arc::clone(&self.behaviour))
     }
 }

@@ -8,19 +8,19 @@ use truycap::recorder::freshness::{FRESH, Freshness, Moment, REFRESH, REFRESH_BE
 
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// A step of the shortest time that the clock can tell.
+/// The smallest step of the clock.
 const STEP: Duration = Duration::from_nanos(1);
 
 fn day(number: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 11, number).unwrap()
 }
 
-/// A moment some time after the beginning.
+/// The moment at `elapsed` after the beginning.
 fn after(begin: Instant, elapsed: Duration) -> Moment {
     Moment { instant: begin + elapsed, utc: DateTime::UNIX_EPOCH + elapsed }
 }
 
-/// A snapshot of the 23rd that the store gave at the beginning.
+/// A snapshot of the 23rd that the store returned at the beginning.
 fn answered(begin: Instant) -> Freshness {
     let mut freshness = Freshness::new(begin);
     freshness.call_began(begin);
@@ -29,7 +29,7 @@ fn answered(begin: Instant) -> Freshness {
     freshness
 }
 
-/// The same, after an apply that took `took` and showed, or did not, that no other producer has counted.
+/// The same after an apply that took `took`; `alone` says whether it showed that no other producer has counted.
 fn applied(begin: Instant, at: Duration, took: Duration, of: NaiveDate, alone: bool) -> Freshness {
     let mut freshness = answered(begin);
     freshness.applied(after(begin, at), begin + at + took, of, alone, INTERVAL);
@@ -43,11 +43,11 @@ fn nothing_is_fresh_before_the_store_has_answered() {
     assert!(!freshness.is_fresh(begin) && freshness.is_old(begin, false));
     assert_eq!((freshness.as_of(), freshness.last_answered(), freshness.refresh_at(begin, false)), (None, None, None));
     freshness.request();
-    assert_eq!(freshness.refresh_at(begin, false), Some(begin), "the first request asks at once");
+    assert_eq!(freshness.refresh_at(begin, false), Some(begin), "after the first request the store is asked at once");
 }
 
 #[test]
-fn a_snapshot_is_fresh_for_half_a_second_from_the_question_on() {
+fn a_snapshot_is_fresh_for_half_a_second_after_the_question() {
     let begin = Instant::now();
     let freshness = answered(begin);
     assert!(freshness.is_fresh(begin + FRESH) && !freshness.is_fresh(begin + FRESH + STEP));
@@ -63,7 +63,7 @@ fn a_snapshot_is_renewed_only_while_figures_are_requested() {
     assert_eq!(freshness.refresh_at(begin, false), Some(begin + REFRESH));
     assert!(!freshness.is_old(begin + REFRESH - STEP, false) && freshness.is_old(begin + REFRESH, false));
     freshness.question(true);
-    assert!(freshness.is_requested(), "some requests are left for the next question");
+    assert!(freshness.is_requested(), "some requests remain for the next question");
     freshness.question(false);
     assert!(!freshness.is_requested());
 }
@@ -86,12 +86,12 @@ fn an_apply_of_another_day_does_not_renew_the_snapshot() {
 }
 
 #[test]
-fn while_applies_come_fast_enough_the_store_is_asked_later() {
+fn fast_applies_postpone_the_next_question_to_the_store() {
     let begin = Instant::now();
     let fast = applied(begin, Duration::ZERO, Duration::from_millis(74), day(23), true);
     assert!(!fast.is_old(begin + REFRESH, true) && fast.is_old(begin + REFRESH_BEFORE_APPLY, true));
     assert!(fast.is_old(begin + REFRESH, false), "no apply follows without views");
-    // Interval and twice its time would be more than the time before a refresh.
+    // The interval and twice the apply's time are no longer less than `REFRESH_BEFORE_APPLY`.
     let slow = applied(begin, Duration::ZERO, Duration::from_millis(75), day(23), true);
     assert!(slow.is_old(begin + REFRESH, true));
 }
@@ -108,7 +108,7 @@ fn articles_are_read_again_every_minute_whatever_applies_show() {
 }
 
 #[test]
-fn requests_wait_for_a_call_for_a_quarter_of_a_second() {
+fn requests_wait_for_a_store_call_for_at_most_a_quarter_of_a_second() {
     let begin = Instant::now();
     let mut freshness = answered(begin);
     freshness.call_began(begin);

@@ -1,4 +1,4 @@
-//! What the number of sites costs: questions to the store, and memory.
+//! The cost of many sites: questions to the store, and memory.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("site-{number}")).collect()
 }
 
-/// Sites that each have a view in the journal, all of them applied.
+/// Sites that each have one view in the journal, which is applied.
 async fn idle() -> (Stage, Vec<String>) {
     set_clock("2026-11-23T05:00:00Z");
     let names = names(SITES);
@@ -38,18 +38,18 @@ async fn idle() -> (Stage, Vec<String>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sites_that_are_not_requested_cost_a_bounded_number_of_questions() {
+async fn idle_sites_cost_a_bounded_number_of_questions_to_the_store() {
     let (stage, _) = idle().await;
     sleep(Duration::from_secs(10)).await;
-    let before = stage.store.ways().asked;
+    let before = stage.store.behaviour().figures_calls;
     sleep(Duration::from_secs(30)).await;
-    let asked = stage.store.ways().asked - before;
-    // Every site is asked for in its turn, at most 100 in a second.
+    let asked = stage.store.behaviour().figures_calls - before;
+    // The store is asked for each site in turn, at most 100 in a second.
     assert!((SITES..=100 * 31).contains(&asked), "{asked} questions in 30 s");
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_entry_of_many_sites_is_deleted_in_the_end() {
+async fn every_entry_of_many_sites_is_eventually_deleted() {
     let (stage, _) = idle().await;
     // A round over all sites takes 20 s.
     sleep(RETAIN + Duration::from_secs(30)).await;
@@ -57,7 +57,7 @@ async fn every_entry_of_many_sites_is_deleted_in_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_went_back_is_repaired_for_all_sites_as_soon_as_for_the_first() {
+async fn a_rewound_store_is_repaired_for_all_sites_as_soon_as_for_one() {
     let (stage, names) = idle().await;
     sleep(Duration::from_secs(10)).await;
     stage.store.memory.restore(Image::default());
@@ -67,21 +67,21 @@ async fn a_store_that_went_back_is_repaired_for_all_sites_as_soon_as_for_the_fir
     }
 }
 
-/// Reads articles twice, some at a time. Returns whether the store was asked the second time.
+/// Requests articles twice, 50 at a time. Returns whether the store was asked the second time.
 async fn forgets(stage: &Stage, articles: usize) -> bool {
     let articles: Vec<_> = (0..articles).map(article).collect();
     for some in articles.chunks(50) {
         assert_eq!(stage.figures("a", some).await.articles.len(), some.len());
     }
-    let before = stage.store.ways().asked;
+    let before = stage.store.behaviour().figures_calls;
     for some in articles.chunks(50) {
         assert_eq!(stage.figures("a", some).await.articles.len(), some.len());
     }
-    stage.store.ways().asked > before
+    stage.store.behaviour().figures_calls > before
 }
 
 #[tokio::test(start_paused = true)]
-async fn memory_is_shared_anew_when_the_sites_change() {
+async fn memory_is_divided_again_when_the_sites_change() {
     let mut stage = Stage::new().await;
     assert!(!forgets(&stage, 900).await, "one of two sites remembers many articles");
     let named = |names: Vec<String>| {
@@ -89,7 +89,7 @@ async fn memory_is_shared_anew_when_the_sites_change() {
         names.iter().map(|name| Site { id: id(name), origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() }).collect()
     };
     stage.recorder.configure(named(names(999)));
-    assert!(forgets(&stage, 900).await, "one of a thousand sites remembers some hundred");
+    assert!(forgets(&stage, 900).await, "one of a thousand sites remembers a few hundred");
     stage.recorder.configure(named(Vec::new()));
     assert!(!forgets(&stage, 900).await, "the only site remembers many again");
 }

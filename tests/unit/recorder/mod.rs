@@ -1,12 +1,12 @@
-//! The recorder, piece by piece, where the simulation would need luck.
+//! The recorder in situations that the simulation reaches only by chance.
 //!
-//! Time is simulated; the journal and the store are in memory and fail when they are told to.
+//! Time is simulated. The journal and the store are in memory and fail on demand.
 
 mod bounds;
 mod fakes;
 mod freshness;
 mod many_sites;
-mod measures;
+mod metrics;
 mod reading;
 mod recovery;
 
@@ -63,7 +63,7 @@ impl Stage {
         self.handle.record(&self.handle.site(site).unwrap(), article).await
     }
 
-    /// Records a view of each article, all at once.
+    /// Records a view of each article concurrently.
     async fn record_all(&self, site: &'static str, articles: std::ops::Range<usize>) -> Vec<Result<(), RecordError>> {
         let record = |number| {
             let handle = self.handle.clone();
@@ -81,7 +81,7 @@ impl Stage {
         self.handle.figures(&self.handle.site(site).unwrap(), articles).await
     }
 
-    /// Waits until the store holds so many views of a site.
+    /// Waits until the store holds this many views of a site.
     async fn stored_becomes(&self, site: &str, views: u64, within: Duration) {
         let deadline = Instant::now() + within;
         loop {
@@ -95,7 +95,7 @@ impl Stage {
     }
 }
 
-/// Views of a site that another producer, or this one in another life, brings into the store.
+/// Applies a view of a site as another producer, or as this one with another journal.
 async fn apply(store: &FakeStore, site: &str, producer: ProducerId, (from, to): (Seq, Seq), article: Option<ArticleId>) {
     let mut views = DayViews::default();
     views.count(article);

@@ -1,4 +1,4 @@
-//! Figures: how fresh they are, and what they say of themselves.
+//! Figures: how fresh they are, and whether they are marked as stale.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn total(figures: &[(ArticleId, truycap::domain::figures::Figures)]) -> Vec<u64>
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_view_is_in_the_figures_at_once_and_in_the_store_soon_though_nobody_reads() {
+async fn a_view_is_in_the_figures_at_once_and_in_the_store_soon_without_requests() {
     let stage = Stage::new().await;
     sleep(Duration::from_secs(2)).await;
     stage.record("a", Some(article(1))).await.unwrap();
@@ -30,47 +30,47 @@ async fn a_view_is_in_the_figures_at_once_and_in_the_store_soon_though_nobody_re
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_while_much_is_applied_waits_for_one_apply_and_not_for_all() {
+async fn a_request_during_many_applies_waits_for_only_one_of_them() {
     let stage = Stage::new().await;
     stage.record("a", None).await.unwrap();
     stage.stored_becomes("a", 1, Duration::from_secs(1)).await;
     let call = Duration::from_millis(80);
-    stage.store.ways().delay = call;
+    stage.store.behaviour().delay = call;
     let views = 6 * APPLY_SUMS;
     assert!(stage.record_all("a", 0..views).await.iter().all(Result::is_ok));
     sleep(Duration::from_millis(300)).await;
     let stored = stage.store.stored("a").await;
     let begun = Instant::now();
-    // Nobody has asked for this one before.
+    // This article was not requested before.
     let answer = stage.figures("a", &[article(views)]).await;
     assert!(!answer.stale && answer.articles.len() == 1, "{answer:?}");
     assert!(begun.elapsed() <= 2 * call, "{:?}", begun.elapsed());
-    assert!((1..views as u64).contains(&stored), "{stored}: some are applied, and not all");
+    assert!((1..views as u64).contains(&stored), "{stored}: some are applied, but not all");
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_the_store_figures_are_stale_and_do_not_wait() {
     let stage = Stage::new().await;
     sleep(Duration::from_secs(1)).await;
-    stage.store.ways().mode = Mode::Hangs;
+    stage.store.behaviour().mode = Mode::Hangs;
     stage.record("a", None).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     let begin = Instant::now();
     let answer = stage.figures("a", &[article(1)]).await;
     assert!(answer.stale && begin.elapsed() <= STORE_WAIT, "{:?}", begin.elapsed());
     assert_eq!(answer.articles, []);
-    stage.store.ways().mode = Mode::Fails;
+    stage.store.behaviour().mode = Mode::Fails;
     sleep(Duration::from_secs(1)).await;
     let (begin, answer) = (Instant::now(), stage.figures("a", &[article(1)]).await);
-    assert!(answer.stale && begin.elapsed().is_zero(), "known to be away: nobody waits");
-    stage.store.ways().mode = Mode::Works;
+    assert!(answer.stale && begin.elapsed().is_zero(), "requests do not wait for a store that is known to be unreachable");
+    stage.store.behaviour().mode = Mode::Works;
     sleep(Duration::from_secs(3)).await;
     let answer = stage.figures("a", &[article(1)]).await;
     assert_eq!((answer.stale, answer.site.unwrap()[Figure::Total], total(&answer.articles)), (false, 1, vec![0]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_count_shows_within_a_second_while_own_views_go_on() {
+async fn views_of_other_producers_show_within_a_second_while_own_views_continue() {
     let stage = Stage::new().await;
     let asked = [article(1), article(2)];
     for round in 1..20 {
@@ -82,7 +82,7 @@ async fn what_others_count_shows_within_a_second_while_own_views_go_on() {
     }
 }
 
-/// Views and readers for so long. Answers how often readers were told that their figures are stale.
+/// Records views and requests figures for this long. Returns how often the figures were stale.
 async fn busy(stage: &Stage, seconds: u64) -> usize {
     let mut stale = 0;
     for _ in 0..seconds * 10 {
@@ -94,36 +94,36 @@ async fn busy(stage: &Stage, seconds: u64) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_tells_with_each_apply_that_nobody_else_counts_is_not_asked() {
+async fn a_store_whose_applies_show_that_no_other_producer_counts_is_not_asked() {
     let stage = Stage::new().await;
     assert_eq!(busy(&stage, 1).await, 0);
-    let before = stage.store.ways().asked;
+    let before = stage.store.behaviour().figures_calls;
     assert_eq!(busy(&stage, 20).await, 0);
-    assert_eq!(stage.store.ways().asked, before);
+    assert_eq!(stage.store.behaviour().figures_calls, before);
     apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(1))).await;
     assert_eq!(busy(&stage, 1).await, 0);
     assert_eq!(total(&stage.figures("a", &[article(1)]).await.articles), [1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_applies_slowly_is_asked_between() {
+async fn a_store_that_applies_slowly_is_asked_between_applies() {
     let stage = Stage::new().await;
     assert_eq!(busy(&stage, 1).await, 0);
     for ms in [60, 120, 250, 400] {
-        stage.store.ways().apply_delay = Duration::from_millis(ms);
+        stage.store.behaviour().apply_delay = Duration::from_millis(ms);
         assert_eq!(busy(&stage, 10).await, 0, "{ms} ms");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_applies_and_cannot_be_asked_is_asked_until_it_can() {
+async fn a_store_that_applies_but_does_not_answer_is_asked_until_it_does() {
     let stage = Stage::new().await;
     assert_eq!(busy(&stage, 1).await, 0);
-    stage.store.ways().mute = true;
-    // Nobody has asked for this one before.
+    stage.store.behaviour().fails_figures = true;
+    // This article was not requested before.
     assert!(stage.figures("a", &[article(9)]).await.stale);
     assert!(busy(&stage, 3).await > 0);
-    stage.store.ways().mute = false;
+    stage.store.behaviour().fails_figures = false;
     busy(&stage, 2).await;
     assert_eq!(busy(&stage, 1).await, 0);
 }
@@ -135,7 +135,7 @@ fn move_to_los_angeles(stage: &mut Stage) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_site_whose_day_goes_back_with_its_time_zone_is_asked_for_again() {
+async fn the_store_is_asked_again_when_a_new_time_zone_moves_the_day_back() {
     let mut stage = Stage::new().await;
     assert_eq!(busy(&stage, 1).await, 0);
     move_to_los_angeles(&mut stage);
@@ -144,7 +144,7 @@ async fn a_site_whose_day_goes_back_with_its_time_zone_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_day_that_began_before_the_time_zone_moved_west_is_whole_when_it_begins_again() {
+async fn a_day_that_begins_twice_because_of_a_new_time_zone_keeps_all_its_views() {
     let mut stage = Stage::new().await;
     assert_eq!(busy(&stage, 1).await, 0);
     move_to_los_angeles(&mut stage);
@@ -158,7 +158,7 @@ async fn a_day_that_began_before_the_time_zone_moved_west_is_whole_when_it_begin
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_repaired_by_hand_shows_within_a_minute_while_own_views_go_on() {
+async fn manual_repairs_of_the_store_show_within_a_minute_while_own_views_continue() {
     let stage = Stage::new().await;
     busy(&stage, 1).await;
     sleep(Duration::from_secs(1)).await;
@@ -173,7 +173,7 @@ async fn what_was_repaired_by_hand_shows_within_a_minute_while_own_views_go_on()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_repaired_by_hand_shows_within_a_minute() {
+async fn manual_repairs_of_the_store_show_within_a_minute() {
     let stage = Stage::new().await;
     let before = stage.store.memory.image();
     apply(&stage.store, "a", ProducerId(9), (0, 1), Some(article(1))).await;
@@ -186,7 +186,7 @@ async fn what_was_repaired_by_hand_shows_within_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_article_that_was_asked_for_long_ago_is_as_right_as_any() {
+async fn an_article_that_was_last_requested_long_ago_has_exact_figures() {
     let stage = Stage::new().await;
     stage.figures("a", &[article(0)]).await;
     let others: Vec<_> = (1..6000).map(article).collect();
@@ -199,26 +199,26 @@ async fn an_article_that_was_asked_for_long_ago_is_as_right_as_any() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_before_midnight_is_answered_after_it() {
+async fn a_request_across_midnight_gets_figures_of_the_new_day() {
     let stage = Stage::new().await;
     stage.record("a", Some(article(1))).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     // 50 ms before midnight in Hanoi; the next answer takes longer.
     set_clock("2026-11-23T16:59:59.950Z");
-    stage.store.ways().delay = Duration::from_millis(40);
-    let asked = stage.store.ways().asked;
+    stage.store.behaviour().delay = Duration::from_millis(40);
+    let asked = stage.store.behaviour().figures_calls;
     let handle = stage.handle.clone();
     let busy = tokio::spawn(async move { handle.figures(&handle.site("a").unwrap(), &[article(2)]).await });
     sleep(Duration::from_millis(20)).await;
     let answer = stage.figures("a", &[article(1), article(3)]).await;
-    let site = answer.site.expect("the store was there");
+    let site = answer.site.expect("the store is reachable");
     assert_eq!((answer.stale, site[Figure::Today], site[Figure::Yesterday], total(&answer.articles)), (false, 0, 1, vec![1, 0]));
     assert!(!busy.await.unwrap().stale);
-    assert!(stage.store.ways().asked - asked <= 3, "the store is not asked again and again");
+    assert!(stage.store.behaviour().figures_calls - asked <= 3, "the store is not asked again and again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn figures_go_on_over_midnight_while_nobody_asks_and_when_the_clock_steps_back() {
+async fn figures_are_right_after_midnight_without_requests_and_after_the_clock_steps_back() {
     let stage = Stage::new().await;
     stage.figures("a", &[article(1)]).await;
     for (clock, today, yesterday) in
@@ -228,7 +228,7 @@ async fn figures_go_on_over_midnight_while_nobody_asks_and_when_the_clock_steps_
         stage.record("a", Some(article(1))).await.unwrap();
         sleep(Duration::from_millis(700)).await;
         let answer = stage.figures("a", &[article(1)]).await;
-        let site = answer.site.expect("the store was there");
+        let site = answer.site.expect("the store is reachable");
         assert_eq!((answer.stale, site[Figure::Today], site[Figure::Yesterday]), (false, today, yesterday), "{clock}");
         let of_article = answer.articles[0].1;
         assert_eq!((of_article[Figure::Today], of_article[Figure::Yesterday]), (today, yesterday), "{clock}");
@@ -236,18 +236,18 @@ async fn figures_go_on_over_midnight_while_nobody_asks_and_when_the_clock_steps_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_back_is_seen_to_be_though_nobody_asks() {
+async fn the_recovery_of_a_store_is_noticed_without_requests() {
     let stage = Stage::new().await;
     stage.record("a", None).await.unwrap();
-    // Nothing of the site is in the journal any more.
+    // The journal has no entries of the site left.
     sleep(2 * RETAIN).await;
     assert!(stage.journal.memory.is_empty());
-    stage.store.ways().mode = Mode::Fails;
+    stage.store.behaviour().mode = Mode::Fails;
     sleep(Duration::from_secs(1)).await;
     assert!(stage.figures("a", &[]).await.stale);
     sleep(Duration::from_secs(30)).await;
     assert!(!stage.handle.health().store_ok);
-    stage.store.ways().mode = Mode::Works;
+    stage.store.behaviour().mode = Mode::Works;
     sleep(Duration::from_secs(10)).await;
     assert!(stage.handle.health().store_ok);
 }

@@ -1,4 +1,4 @@
-//! Stores that go back, journals that do, and the way out.
+//! Rewound stores, older journals, failures and shutdown.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     id,
 };
 
-/// A store that holds more of this producer's journal than the journal has: up to entry 150 of `a`, 140 of `b`.
+/// A store that is ahead of this producer's journal: it has `a` up to entry 150 and `b` up to entry 140.
 async fn store_ahead() -> Arc<FakeStore> {
     set_clock("2026-11-23T05:00:00Z");
     let store = Arc::new(FakeStore::new());
@@ -20,16 +20,16 @@ async fn store_ahead() -> Arc<FakeStore> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_journal_older_than_the_store_loses_no_view_that_was_recorded_before_the_store_was_heard() {
+async fn with_a_journal_older_than_the_store_no_view_recorded_before_its_first_answer_is_lost() {
     for before in [1, 49, 50, 51, 80] {
         let store = store_ahead().await;
-        store.ways().mode = Mode::Fails;
+        store.behaviour().mode = Mode::Fails;
         let stage = Stage::of(FakeJournal::at(100), Arc::clone(&store), &["a", "b"]).await;
         for _ in 0..before {
             stage.record("a", None).await.unwrap();
         }
         stage.record("b", None).await.unwrap();
-        stage.store.ways().mode = Mode::Works;
+        stage.store.behaviour().mode = Mode::Works;
         stage.stored_becomes("a", 1 + before, Duration::from_secs(5)).await;
         stage.stored_becomes("b", 2, Duration::from_secs(5)).await;
         stage.record("b", None).await.unwrap();
@@ -42,7 +42,7 @@ async fn a_journal_older_than_the_store_loses_no_view_that_was_recorded_before_t
 #[tokio::test(start_paused = true)]
 async fn a_full_journal_keeps_entries_that_a_newer_store_does_not_have() {
     let store = store_ahead().await;
-    store.ways().mode = Mode::Fails;
+    store.behaviour().mode = Mode::Fails;
     let journal = FakeJournal::at(100);
     journal.disk().read_delay = Duration::from_secs(2);
     let stage = Stage::of(journal, store, &["a"]).await;
@@ -50,15 +50,15 @@ async fn a_full_journal_keeps_entries_that_a_newer_store_does_not_have() {
         stage.record("a", None).await.unwrap();
     }
     stage.journal.memory.set_capacity(Some(3));
-    stage.store.ways().mode = Mode::Works;
+    stage.store.behaviour().mode = Mode::Works;
     sleep(Duration::from_secs(1)).await;
     assert_eq!(stage.record("a", None).await, Err(RecordError::Full));
     stage.stored_becomes("a", 1 + 3, Duration::from_secs(5)).await;
 }
 
-// In real time: a worker that spins would let no simulated time pass.
+// In real time, because a flusher that spins would let no simulated time pass.
 #[tokio::test]
-async fn a_view_recorded_while_the_journal_is_moved_past_the_store_needs_no_other_to_be_applied() {
+async fn a_view_recorded_while_the_journal_skips_ahead_is_applied_without_another_view() {
     let store = store_ahead().await;
     let journal = FakeJournal::at(100);
     journal.disk().skip_delay = Duration::from_millis(100);
@@ -69,7 +69,7 @@ async fn a_view_recorded_while_the_journal_is_moved_past_the_store_needs_no_othe
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_went_back_is_whole_after_the_next_apply() {
+async fn a_rewound_store_is_complete_after_the_next_apply() {
     let stage = Stage::new().await;
     let image = stage.store.memory.image();
     for _ in 0..10 {
@@ -82,7 +82,7 @@ async fn a_store_that_went_back_is_whole_after_the_next_apply() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_went_back_is_made_whole_though_nobody_asks() {
+async fn a_rewound_store_is_repaired_without_requests() {
     let stage = Stage::new().await;
     let image = stage.store.memory.image();
     stage.record("a", None).await.unwrap();
@@ -92,24 +92,24 @@ async fn a_store_that_went_back_is_made_whole_though_nobody_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn entries_are_kept_while_the_store_may_go_back_and_no_longer() {
+async fn entries_are_kept_for_the_retention_time_after_their_apply_and_no_longer() {
     let stage = Stage::new().await;
-    stage.store.ways().mode = Mode::Fails;
+    stage.store.behaviour().mode = Mode::Fails;
     stage.record("a", None).await.unwrap();
     sleep(3 * RETAIN).await;
     let image = stage.store.memory.image();
-    stage.store.ways().mode = Mode::Works;
+    stage.store.behaviour().mode = Mode::Works;
     sleep(RETAIN - Duration::from_secs(15)).await;
     stage.store.memory.restore(image);
     stage.stored_becomes("a", 1, Duration::from_secs(10)).await;
     sleep(RETAIN - Duration::from_secs(10)).await;
-    assert_eq!(stage.journal.memory.len(), 1, "applied, but a while ago");
+    assert_eq!(stage.journal.memory.len(), 1, "the entry is applied and still retained");
     sleep(Duration::from_secs(25)).await;
     assert_eq!(stage.journal.memory.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_missing_is_told_though_the_journal_is_trimmed_meanwhile() {
+async fn missing_entries_are_reported_even_if_the_journal_is_trimmed_meanwhile() {
     let stage = Stage::new().await;
     let image = stage.store.memory.image();
     stage.record("a", None).await.unwrap();
@@ -119,7 +119,7 @@ async fn what_is_missing_is_told_though_the_journal_is_trimmed_meanwhile() {
     sleep(Duration::from_secs(2)).await;
     stage.journal.disk().read_delay = Duration::from_secs(3);
     stage.store.memory.restore(image);
-    // The first is gone from both; the second and this one are not.
+    // The first view is lost from both; the second and this one are not.
     stage.record("a", None).await.unwrap();
     stage.journal.memory.take_missing();
     stage.journal.disk().read_delay = Duration::from_millis(1500);
@@ -130,13 +130,13 @@ async fn what_is_missing_is_told_though_the_journal_is_trimmed_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_site_that_is_configured_no_longer_gets_what_was_acknowledged() {
+async fn acknowledged_views_of_a_site_that_is_no_longer_configured_are_applied() {
     let stage = Stage::new().await;
-    stage.store.ways().mode = Mode::Fails;
+    stage.store.behaviour().mode = Mode::Fails;
     stage.record("b", None).await.unwrap();
     let Stage { journal, store, recorder, .. } = stage;
     assert_eq!(recorder.shutdown(Duration::from_secs(1)).await.waiting.len(), 2);
-    store.ways().mode = Mode::Works;
+    store.behaviour().mode = Mode::Works;
     journal.memory.reopen();
     let stage = Stage::of(journal, store, &["a"]).await;
     assert!(stage.handle.site("b").is_none());
@@ -144,35 +144,35 @@ async fn a_site_that_is_configured_no_longer_gets_what_was_acknowledged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_journal_that_fails_ends_the_recorder() {
+async fn a_journal_that_fails_stops_the_recorder() {
     let mut stage = Stage::new().await;
     stage.record("a", None).await.unwrap();
     stage.journal.disk().mode = Mode::Fails;
     assert_eq!(stage.record("a", None).await, Err(RecordError::Stopped));
-    assert!(stage.recorder.failed().await.to_string().contains("as told"));
+    assert!(stage.recorder.failed().await.to_string().contains("simulated failure"));
     assert_eq!(stage.record("a", None).await, Err(RecordError::Stopped));
     assert!(!stage.handle.health().journal_ok);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_ends_in_time_and_says_which_site_waits() {
+async fn a_shutdown_ends_in_time_and_returns_the_sites_with_unapplied_views() {
     for (store, journal) in [(Mode::Hangs, Mode::Works), (Mode::Fails, Mode::Works), (Mode::Works, Mode::Hangs)] {
         let stage = Stage::new().await;
         sleep(Duration::from_secs(1)).await;
-        stage.store.ways().mode = store;
+        stage.store.behaviour().mode = store;
         stage.record("a", None).await.unwrap();
         stage.journal.disk().mode = journal;
         let handle = stage.handle.clone();
         let hanging = tokio::spawn(async move { handle.record(&handle.site("a").unwrap(), None).await });
         sleep(Duration::from_millis(5)).await;
-        let (begin, patience) = (Instant::now(), Duration::from_secs(4));
-        let drained = stage.recorder.shutdown(patience).await;
-        assert!(begin.elapsed() <= patience + Duration::from_millis(1), "{:?}", begin.elapsed());
+        let (begin, limit) = (Instant::now(), Duration::from_secs(4));
+        let drained = stage.recorder.shutdown(limit).await;
+        assert!(begin.elapsed() <= limit + Duration::from_millis(1), "{:?}", begin.elapsed());
         let waiting = if journal == Mode::Hangs { Vec::new() } else { vec![id("a")] };
         assert!(drained.waiting == waiting || journal == Mode::Hangs && drained.waiting == [id("a")], "{:?}", drained.waiting);
         let outcome = hanging.await.unwrap();
         assert_eq!(outcome, if journal == Mode::Hangs { Err(RecordError::Stopped) } else { Ok(()) });
         let counter = &stage.handle.site("a").unwrap();
-        assert_eq!(stage.handle.record(counter, None).await, Err(RecordError::Stopped), "after the end");
+        assert_eq!(stage.handle.record(counter, None).await, Err(RecordError::Stopped), "after the shutdown");
     }
 }

@@ -1,4 +1,4 @@
-//! What the recorder tells of the journal and the store in metrics.
+//! The recorder's metrics of the journal and the store.
 
 use super::*;
 use fakes::Mode;
@@ -13,13 +13,13 @@ impl Stage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_lag_grows_while_the_store_is_away_and_is_gone_when_it_has_everything() {
+async fn the_lag_grows_while_the_store_is_unreachable_and_returns_to_zero() {
     let stage = Stage::new().await;
     stage.record("a", None).await.unwrap();
     stage.stored_becomes("a", 1, Duration::from_secs(1)).await;
     sleep(Duration::from_secs(100)).await;
     assert_eq!((stage.metric("truycap_store_lag_views"), stage.metric("truycap_store_lag_seconds")), (0.0, 0.0));
-    stage.store.ways().mode = Mode::Fails;
+    stage.store.behaviour().mode = Mode::Fails;
     assert!(stage.record_all("a", 0..3).await.iter().all(Result::is_ok));
     sleep(Duration::from_secs(40)).await;
     assert_eq!(stage.metric("truycap_store_lag_views"), 3.0);
@@ -27,7 +27,7 @@ async fn the_lag_grows_while_the_store_is_away_and_is_gone_when_it_has_everythin
     assert!((40.0..41.0).contains(&seconds), "{seconds}");
     assert_eq!(stage.metric("truycap_store_up"), 0.0);
     assert!(stage.metric("truycap_store_applies_total{outcome=\"failed\"}") >= 1.0);
-    stage.store.ways().mode = Mode::Works;
+    stage.store.behaviour().mode = Mode::Works;
     stage.stored_becomes("a", 4, Duration::from_secs(5)).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!((stage.metric("truycap_store_lag_views"), stage.metric("truycap_store_lag_seconds")), (0.0, 0.0));
@@ -37,7 +37,7 @@ async fn the_lag_grows_while_the_store_is_away_and_is_gone_when_it_has_everythin
 #[tokio::test(start_paused = true)]
 async fn under_steady_load_the_lag_is_that_of_one_flush_and_not_of_the_whole_run() {
     let stage = Stage::new().await;
-    stage.store.ways().delay = Duration::from_millis(50);
+    stage.store.behaviour().delay = Duration::from_millis(50);
     for _ in 0..500 {
         stage.record("a", None).await.unwrap();
         sleep(Duration::from_millis(10)).await;
@@ -47,7 +47,7 @@ async fn under_steady_load_the_lag_is_that_of_one_flush_and_not_of_the_whole_run
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rewind_and_what_it_cannot_bring_back_are_counted() {
+async fn a_rewind_and_its_lost_entries_are_counted() {
     let stage = Stage::new().await;
     let image = stage.store.memory.image();
     for views in 1..=3 {
@@ -65,7 +65,7 @@ async fn a_rewind_and_what_it_cannot_bring_back_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn entries_of_a_store_that_is_ahead_are_counted() {
+async fn entries_that_only_the_store_has_are_counted() {
     let store = Arc::new(FakeStore::new());
     set_clock("2026-11-23T05:00:00Z");
     apply(&store, "a", PRODUCER, (0, 7), None).await;
@@ -76,7 +76,7 @@ async fn entries_of_a_store_that_is_ahead_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn views_that_a_full_journal_refuses_are_counted_as_such() {
+async fn views_that_a_full_journal_refuses_are_counted_as_full() {
     let stage = Stage::new().await;
     stage.journal.memory.set_capacity(Some(0));
     assert!(stage.record_all("a", 0..4).await.iter().all(|outcome| *outcome == Err(RecordError::Full)));
