@@ -1,10 +1,10 @@
-//! Whom a request comes from, where proxies say so and clients lie.
+//! Which client a request comes from, if proxies name it and clients forge the header.
 
 use std::net::IpAddr;
 
 use truycap::audience::{ClientNetwork, ClientResolver, ProxyHeader};
 
-/// The proxies that are trusted: the machine itself, a network of them, one of IPv6.
+/// The trusted proxies: this machine, an IPv4 network and an IPv6 network.
 const TRUSTED: [&str; 4] = ["127.0.0.0/8", "::1/128", "10.1.0.0/16", "2001:db8:aaaa::/48"];
 const LOCAL: &str = "127.0.0.1";
 
@@ -18,7 +18,7 @@ fn found(header: ProxyHeader, peer: &str, lines: &[&[u8]]) -> ClientNetwork {
     ClientNetwork::of(resolver.resolve(peer.parse().unwrap(), lines.iter().copied()))
 }
 
-/// `ClientNetwork` shows nothing, so a mistake is told with the row.
+/// The `Debug` output of `ClientNetwork` hides the address, so a failure shows the row.
 fn check(header: ProxyHeader, rows: &[(&str, &[&str], &str)]) {
     for (peer, lines, expected) in rows {
         let bytes: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
@@ -27,7 +27,7 @@ fn check(header: ProxyHeader, rows: &[(&str, &[&str], &str)]) {
 }
 
 #[test]
-fn x_forwarded_for_is_believed_as_far_as_trusted_proxies_wrote_it() {
+fn x_forwarded_for_is_trusted_only_as_far_as_trusted_proxies_wrote_it() {
     let long = format!("203.0.113.9, {}", ["10.1.0.1"; 40].join(", "));
     check(
         ProxyHeader::XForwardedFor,
@@ -36,21 +36,21 @@ fn x_forwarded_for_is_believed_as_far_as_trusted_proxies_wrote_it() {
             (LOCAL, &["203.0.113.5"], "203.0.113.5"),
             ("::1", &["203.0.113.5"], "203.0.113.5"),
             ("::ffff:127.0.0.1", &["203.0.113.5"], "203.0.113.5"),
-            // What the client wrote itself stands to the left.
+            // The client's own entries are to the left.
             (LOCAL, &["8.8.8.8, 203.0.113.5"], "203.0.113.5"),
             (LOCAL, &["8.8.8.8", "203.0.113.5"], "203.0.113.5"),
             (LOCAL, &["127.0.0.1, 10.1.2.3, 203.0.113.5"], "203.0.113.5"),
             (LOCAL, &["\", 203.0.113.5"], "203.0.113.5"),
             (LOCAL, &["garbage, 203.0.113.5, 10.1.2.3"], "203.0.113.5"),
-            // A row of proxies, over several lines.
+            // A chain of proxies, over several lines.
             (LOCAL, &["203.0.113.5, 10.1.2.3"], "203.0.113.5"),
             (LOCAL, &["8.8.8.8", "203.0.113.5", "10.1.2.3, 10.1.2.4"], "203.0.113.5"),
             (LOCAL, &["203.0.113.5, 2001:db8:aaaa::7"], "203.0.113.5"),
-            // A peer that is not trusted may write what it likes.
+            // The header of an untrusted peer is ignored.
             ("198.51.100.7", &["203.0.113.5"], "198.51.100.7"),
             ("10.2.0.1", &["203.0.113.5"], "10.2.0.1"),
             ("2001:db8:bbbb::1", &["203.0.113.5"], "2001:db8:bbbb::1"),
-            // Nobody is named, or nobody that can be read: the nearest one that is known.
+            // No address, or none that can be parsed: the nearest known one.
             (LOCAL, &[], LOCAL),
             (LOCAL, &[""], LOCAL),
             (LOCAL, &[" , ,"], LOCAL),
@@ -61,7 +61,7 @@ fn x_forwarded_for_is_believed_as_far_as_trusted_proxies_wrote_it() {
             (LOCAL, &["203.0.113.5, 1.2.3"], LOCAL),
             (LOCAL, &["203.0.113.5, fe80::1%eth0"], LOCAL),
             (LOCAL, &["for=203.0.113.5"], LOCAL),
-            // Empty entries are none.
+            // Empty entries are skipped.
             (LOCAL, &["8.8.8.8, 203.0.113.5, ,"], "203.0.113.5"),
             // Ports and brackets.
             (LOCAL, &["203.0.113.5:4711"], "203.0.113.5"),
@@ -74,16 +74,16 @@ fn x_forwarded_for_is_believed_as_far_as_trusted_proxies_wrote_it() {
             (LOCAL, &["203.0.113.5:port"], LOCAL),
             (LOCAL, &["203.0.113.5:"], LOCAL),
             (LOCAL, &["[::ffff:203.0.113.5]:80"], "203.0.113.5"),
-            // All of them are trusted: the farthest.
+            // All addresses are trusted: the farthest one.
             (LOCAL, &["10.1.0.9, 10.1.0.1"], "10.1.0.9"),
-            // Longer than any row of proxies.
+            // Longer than any real chain of proxies.
             (LOCAL, &[&long], "10.1.0.1"),
         ],
     );
 }
 
 #[test]
-fn forwarded_is_read_after_its_rfc_and_from_its_end() {
+fn forwarded_is_parsed_as_in_rfc_7239_and_from_its_end() {
     check(
         ProxyHeader::Forwarded,
         &[
@@ -99,10 +99,10 @@ fn forwarded_is_read_after_its_rfc_and_from_its_end() {
             (LOCAL, &["for=\", for=203.0.113.5"], "203.0.113.5"),
             (LOCAL, &["for=\"8.8.8.8, for=\"203.0.113.5\""], "203.0.113.5"),
             (LOCAL, &["for=8.8.8.8;host=\"x\\\", for=203.0.113.5"], "203.0.113.5"),
-            // Nor does a quote that seems to be escaped within what the proxy quoted: here a host of one backslash.
+            // Nor does a quote that looks escaped within the proxy's own quotes: here a host of one backslash.
             (LOCAL, &["for=8.8.8.8;x=\", for=203.0.113.5;host=\"\\\\\""], "203.0.113.5"),
             (LOCAL, &["for=203.0.113.5;host=\"\\\", for=8.8.8.8, \\\"\""], "203.0.113.5"),
-            // Nobody, or somebody who is not told.
+            // No address, or an obfuscated one.
             (LOCAL, &["for=unknown"], LOCAL),
             (LOCAL, &["for=203.0.113.5, for=_gazonk, for=10.1.2.3"], "10.1.2.3"),
             (LOCAL, &["proto=https"], LOCAL),
@@ -128,7 +128,7 @@ fn x_real_ip_is_one_address() {
 }
 
 #[test]
-fn an_entry_that_is_no_text_names_nobody_and_those_after_it_count() {
+fn an_entry_that_is_not_text_names_no_client_and_later_entries_count() {
     assert!(found(ProxyHeader::XForwardedFor, LOCAL, &[b"203.0.113.5, \xff"]) == address(LOCAL));
     assert!(found(ProxyHeader::XForwardedFor, LOCAL, &[b"\xff, 203.0.113.5"]) == address("203.0.113.5"));
     assert!(found(ProxyHeader::Forwarded, LOCAL, &[b"for=\"\xff, for=203.0.113.5"]) == address("203.0.113.5"));
@@ -143,7 +143,7 @@ fn without_a_header_the_peer_is_the_client() {
 }
 
 #[test]
-fn a_household_is_one_client_and_nobody_reads_its_address() {
+fn an_ipv6_network_of_64_bits_is_one_client_and_addresses_are_not_shown() {
     assert!(address("2001:db8:1:2:3:4:5:6") == address("2001:db8:1:2:ffff::1"));
     assert!(address("2001:db8:1:2::1") != address("2001:db8:1:3::1"));
     assert!(address("::ffff:203.0.113.5") == address("203.0.113.5"));
@@ -152,7 +152,7 @@ fn a_household_is_one_client_and_nobody_reads_its_address() {
 }
 
 #[test]
-fn who_may_be_a_proxy_that_nobody_named_is_not_limited() {
+fn private_addresses_are_not_limited_if_no_proxy_header_is_configured() {
     let limited =
         |header, address: &str| ClientResolver { header, ..ClientResolver::default() }.limited(address.parse().unwrap()).is_some();
     for address in ["10.0.3.1", "172.17.0.1", "192.168.1.1", "::ffff:172.17.0.1", "fd00::1"] {

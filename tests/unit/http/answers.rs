@@ -1,5 +1,5 @@
-//! What all answers have in common: nobody may guess their type, pages say what they load, errors tell nothing of the
-//! inside, and what a cache keeps is the same for whoever asked for it.
+//! What all answers have in common: browsers must not guess their type, pages restrict what they load, errors contain no
+//! internals, and cacheable answers do not depend on who requests them.
 
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
@@ -10,8 +10,8 @@ use super::{
     server::{Answer, Client, Options, Server, start, wait_for},
 };
 
-/// What a cache may keep: each target, and what `Vary` says of it.
-const KEPT: [(&str, &str); 12] = [
+/// The targets whose answers a cache can keep, each with its `Vary`.
+const CACHEABLE: [(&str, &str); 12] = [
     ("/v1/sites/portal/figures", "Origin"),
     ("/v1/sites/portal/figures?article=/a&article=/b", "Origin"),
     ("/v1/sites/portal/top?period=today", "Origin"),
@@ -26,7 +26,7 @@ const KEPT: [(&str, &str); 12] = [
     ("/tin/hoi-dua-thuyen-song-mau", ""),
 ];
 
-/// Headers that no cache has in its keys, unless `Vary` names them.
+/// Headers that are not in a cache's keys unless `Vary` names them.
 const UNKEYED: [&str; 32] = [
     "Host: evil.example",
     "X-Forwarded-Host: evil.example",
@@ -62,9 +62,9 @@ const UNKEYED: [&str; 32] = [
     "Origin: null",
 ];
 
-/// What only somebody knows who sees the service from inside.
-const INSIDE: [&str; 25] = [
-    "a test says so",
+/// Strings that would show a client the internals of the service.
+const INTERNALS: [&str; 25] = [
+    "simulated failure",
     "::",
     ".rs",
     "src/",
@@ -91,14 +91,14 @@ const INSIDE: [&str; 25] = [
     "serde",
 ];
 
-/// Nothing of an error is for those inside only.
-pub(crate) fn tells_nothing(what: &str, error: &str) {
-    for inside in INSIDE {
-        assert!(!error.contains(inside), "{inside:?} in the answer to {what}: {error}");
+/// Fails if an error contains internals.
+pub(crate) fn assert_no_internals(what: &str, error: &str) {
+    for internal in INTERNALS {
+        assert!(!error.contains(internal), "{internal:?} in the answer to {what}: {error}");
     }
 }
 
-/// Asks with one header, which may be `Host`.
+/// Sends a request with one additional header, which can be `Host`.
 fn ask(server: &Server, method: &str, target: &str, header: &str) -> Answer {
     let host = if header.starts_with("Host:") { "" } else { "Host: test\r\n" };
     let header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
@@ -107,17 +107,17 @@ fn ask(server: &Server, method: &str, target: &str, header: &str) -> Answer {
     if method == "HEAD" { client.head() } else { client.answer() }
 }
 
-/// The head of an answer, but for when it was given.
+/// The headers of an answer except `Date`.
 fn head(answer: &Answer) -> Vec<(String, String)> {
     answer.headers.iter().filter(|(name, _)| name != "date").cloned().collect()
 }
 
 #[test]
-fn what_a_cache_keeps_is_the_same_for_whoever_asked_for_it() {
+fn cacheable_answers_do_not_depend_on_unkeyed_headers_or_bodies() {
     let server = start(Options::default());
     server.view("/a");
-    wait_for("the list", || server.get(KEPT[2].0).text().contains("/a"));
-    for (target, vary) in KEPT {
+    wait_for("the list", || server.get(CACHEABLE[2].0).text().contains("/a"));
+    for (target, vary) in CACHEABLE {
         let plain = ask(&server, "GET", target, "");
         assert_eq!((plain.status, plain.header("vary").unwrap_or_default()), (200, vary), "{target}");
         assert!(!plain.header("cache-control").unwrap().contains("no-store"), "{target}");
@@ -127,7 +127,7 @@ fn what_a_cache_keeps_is_the_same_for_whoever_asked_for_it() {
             assert!(answer.body == plain.body, "{target} with {header}");
             assert_eq!(head(&ask(&server, "HEAD", target, header)), head(&plain), "HEAD {target} with {header}");
         }
-        // Neither does a body say anything.
+        // A body does not change the answer either.
         let mut client = server.connect();
         client.request("GET", target, &["Content-Type: application/json"], r#"{"article":"/evil"}"#);
         assert!(client.answer().body == plain.body, "{target} with a body");
@@ -136,9 +136,9 @@ fn what_a_cache_keeps_is_the_same_for_whoever_asked_for_it() {
 }
 
 #[test]
-fn whoever_asks_may_change_what_a_cache_keeps_only_by_what_vary_names() {
+fn cacheable_answers_depend_only_on_headers_that_vary_names() {
     let server = start(Options::default());
-    for (target, vary) in KEPT {
+    for (target, vary) in CACHEABLE {
         for (name, header) in [("Origin", "Origin: https://portal.example.vn"), ("Accept-Encoding", "Accept-Encoding: gzip, br")] {
             let (plain, other) = (ask(&server, "GET", target, ""), ask(&server, "GET", target, header));
             assert_eq!(head(&plain) != head(&other), vary == name, "{target} with {header}");
@@ -147,9 +147,9 @@ fn whoever_asks_may_change_what_a_cache_keeps_only_by_what_vary_names() {
     }
 }
 
-/// Everything that is not an error: method, target, a header.
-fn good() -> Vec<(&'static str, &'static str, &'static str)> {
-    let kept = KEPT.into_iter().flat_map(|(target, _)| ["GET", "HEAD", "OPTIONS"].map(|method| (method, target, "")));
+/// Requests that succeed: method, target, a header.
+fn successful() -> Vec<(&'static str, &'static str, &'static str)> {
+    let kept = CACHEABLE.into_iter().flat_map(|(target, _)| ["GET", "HEAD", "OPTIONS"].map(|method| (method, target, "")));
     let others = [
         ("POST", "/v1/sites/portal/views", ""),
         ("POST", "/v1/sites/portal/views", "User-Agent: Googlebot"),
@@ -165,8 +165,8 @@ fn good() -> Vec<(&'static str, &'static str, &'static str)> {
     kept.chain(others).collect()
 }
 
-/// One of each kind of error that needs more than a request.
-fn errors_of_faults() -> Vec<(&'static str, Answer)> {
+/// One error of each kind that needs more than a request.
+fn errors_from_faults() -> Vec<(&'static str, Answer)> {
     let limits = Limits { request: Duration::from_millis(200), body_read: Duration::from_millis(100), ..Limits::default() };
     let server = start(Options { limits, ..Options::default() });
     let view = || server.ask("POST", "/v1/sites/portal/views", &[], "");
@@ -181,7 +181,7 @@ fn errors_of_faults() -> Vec<(&'static str, Answer)> {
     errors.push(("a full journal", view()));
     wait_for("the journal to be reported", || server.ready().status == 503);
     errors.push(("readiness", server.ready()));
-    server.faults.away.store(true, SeqCst);
+    server.faults.unreachable.store(true, SeqCst);
     errors.push(("a list without a store", server.get("/v1/sites/portal/top?period=today")));
     errors.push(("a history without a store", server.get("/v1/sites/portal/history?by=year&from=2026&to=2026")));
     let mut admin = Client::connect(server.admin);
@@ -199,9 +199,9 @@ impl Server {
 }
 
 #[test]
-fn nobody_may_guess_the_type_of_an_answer_and_every_page_says_what_it_may_load() {
+fn answers_forbid_type_sniffing_and_every_page_has_a_content_security_policy() {
     let server = start(Options::default());
-    for (method, target, header) in good() {
+    for (method, target, header) in successful() {
         let answer = ask(&server, method, target, header);
         assert!(answer.status < 400, "{method} {target}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{method} {target}");
@@ -212,21 +212,21 @@ fn nobody_may_guess_the_type_of_an_answer_and_every_page_says_what_it_may_load()
 }
 
 #[test]
-fn an_error_is_kept_by_nobody_and_tells_nothing_of_the_inside() {
+fn errors_are_not_cached_and_contain_no_internals() {
     let server = start(Options::default());
     let refused = refusals::all().into_iter().map(|case| {
         let answer = server.ask(case.method, &case.target, &case.headers, &case.body);
         (case.target, answer)
     });
-    let faults = errors_of_faults().into_iter().map(|(what, answer)| (what.to_owned(), answer));
+    let faults = errors_from_faults().into_iter().map(|(what, answer)| (what.to_owned(), answer));
     for (what, answer) in refused.chain(faults) {
         assert!(answer.status >= 400, "{what}");
         for (header, value) in [("cache-control", "no-store"), ("x-content-type-options", "nosniff")] {
             assert_eq!(answer.header(header), Some(value), "{what}");
         }
         let head: String = answer.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-        tells_nothing(&what, &head);
-        tells_nothing(&what, answer.text());
+        assert_no_internals(&what, &head);
+        assert_no_internals(&what, answer.text());
         for named in ["server", "x-powered-by", "via"] {
             assert_eq!(answer.header(named), None, "{what}");
         }

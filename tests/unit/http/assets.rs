@@ -1,22 +1,22 @@
-//! The files that pages load: as small as promised, kept by browsers, usable from every origin.
+//! The files that pages load: as small as promised, cached by browsers, usable from every origin.
 
 use std::io::Read;
 
 use super::server::{Answer, Options, Server, start};
 
-/// Path and `Content-Type` of what every portal loads.
+/// Path and `Content-Type` of the files that every portal loads.
 const FILES: [(&str, &str); 3] = [
     ("/counter.js", "text/javascript; charset=utf-8"),
     ("/widget.css", "text/css; charset=utf-8"),
     ("/box.css", "text/css; charset=utf-8"),
 ];
 
-/// Asks for a file with `Accept-Encoding`.
+/// Requests a file with `Accept-Encoding`.
 fn accepting(server: &Server, path: &str, accepted: &str) -> Answer {
     server.ask("GET", path, &[&format!("Accept-Encoding: {accepted}")], "")
 }
 
-/// The body as it was before it was compressed.
+/// The decompressed body.
 fn decoded(answer: &Answer) -> Vec<u8> {
     let mut plain = Vec::new();
     match answer.header("content-encoding") {
@@ -29,7 +29,7 @@ fn decoded(answer: &Answer) -> Vec<u8> {
 }
 
 #[test]
-fn script_and_styles_are_there_with_the_demo_and_without_it() {
+fn script_and_styles_are_served_with_and_without_the_demo() {
     for demo in [true, false] {
         let server = start(Options { demo, ..Options::default() });
         for (path, kind) in FILES {
@@ -57,7 +57,7 @@ fn script_and_styles_are_at_most_two_kibibytes_long_when_compressed() {
 }
 
 #[test]
-fn a_file_comes_in_the_form_that_is_liked_best_and_is_the_same_in_each() {
+fn a_file_is_served_in_the_preferred_encoding_and_is_the_same_in_each() {
     let server = start(Options { demo: false, ..Options::default() });
     let cases = [
         ("gzip, deflate, br, zstd", Some("br")),
@@ -85,7 +85,7 @@ fn a_file_comes_in_the_form_that_is_liked_best_and_is_the_same_in_each() {
 }
 
 #[test]
-fn a_browser_keeps_a_file_for_an_hour_and_then_asks_whether_it_has_changed() {
+fn a_browser_caches_a_file_for_an_hour_and_then_revalidates_it() {
     let server = start(Options::default());
     for (path, _) in FILES {
         let mut tags = Vec::new();
@@ -106,14 +106,14 @@ fn a_browser_keeps_a_file_for_an_hour_and_then_asks_whether_it_has_changed() {
                 }
             }
             assert_eq!(again("\"other\"").body, first.body);
-            assert!(!tags.contains(&tag), "two forms share {tag}");
+            assert!(!tags.contains(&tag), "two encodings share {tag}");
             tags.push(tag);
         }
     }
 }
 
 #[test]
-fn pages_of_every_origin_may_use_the_files() {
+fn pages_of_every_origin_can_use_the_files() {
     let server = start(Options::default());
     for (path, _) in FILES {
         let answer = server.ask("GET", path, &["Origin: https://elsewhere.example"], "");

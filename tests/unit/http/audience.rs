@@ -1,4 +1,4 @@
-//! Who counts, without a server: the order of the rules, what is remembered of a view, and visitors of a shared store.
+//! Which views count, without a server: the order of the rules, repeats, and the visitors of a shared store.
 
 use std::{
     net::IpAddr,
@@ -63,7 +63,7 @@ async fn decide(audience: &Audience, hit: &Hit<'_>, has_views: Option<bool>) -> 
 }
 
 #[tokio::test]
-async fn the_first_rule_that_applies_decides_and_takes_nothing_from_those_after_it() {
+async fn the_first_rule_that_applies_decides_and_uses_up_no_later_limit() {
     let rules = Rules {
         require_origin: true,
         repeat_window: Duration::from_secs(1800),
@@ -80,7 +80,7 @@ async fn the_first_rule_that_applies_decides_and_takes_nothing_from_those_after_
         ..hit(&site)
     };
     let prefetch = Hints { prefetch: true, ..Hints::default() };
-    // Each breaks every rule from its own on, so far as that can be.
+    // Each hit breaks the expected rule and, as far as possible, all later ones.
     for _ in 0..20 {
         let foreign = Hit { origin: RequestOrigin::Foreign, hints: prefetch, agent: None, ..own(1, "/x") };
         assert_eq!(decide(&audience, &foreign, Some(false)).await, "refused: foreign");
@@ -94,7 +94,7 @@ async fn the_first_rule_that_applies_decides_and_takes_nothing_from_those_after_
     for _ in 0..20 {
         assert_eq!(decide(&audience, &own(1, "/x"), Some(false)).await, "repeat");
     }
-    // Eight more views of the burst of ten: seven of the site alone, one of a known article.
+    // Eight more views of the burst of ten: seven count for the site alone, one for a known article.
     for client in 2..9 {
         assert_eq!(decide(&audience, &own(client, "/tin/2"), Some(false)).await, "article_limit");
     }
@@ -104,7 +104,7 @@ async fn the_first_rule_that_applies_decides_and_takes_nothing_from_those_after_
 }
 
 #[tokio::test]
-async fn what_is_not_known_of_a_hit_does_not_keep_it_from_counting() {
+async fn a_hit_without_a_client_or_with_do_not_track_always_counts() {
     let rules = Rules { repeat_window: Duration::from_secs(1800), visitors: true, ..Rules::default() };
     let (site, audience) = (site("portal", rules), audience());
     for unknown in [
@@ -119,7 +119,7 @@ async fn what_is_not_known_of_a_hit_does_not_keep_it_from_counting() {
 }
 
 #[tokio::test]
-async fn a_view_that_is_not_recorded_leaves_nothing_behind() {
+async fn a_view_that_is_not_recorded_is_not_remembered() {
     let (site, audience) = (site("portal", Rules { repeat_window: Duration::from_secs(1800), ..Rules::default() }), audience());
     let counted = async || match audience.decide(&hit(&site), async |_| None).await {
         Decision::Counted(view) => Some(view.guard),
@@ -142,7 +142,7 @@ async fn a_view_that_is_not_recorded_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn new_articles_count_and_use_up_nothing_while_the_store_cannot_say_whether_they_are_new() {
+async fn articles_count_and_use_up_no_limit_while_the_store_cannot_say_whether_they_are_new() {
     let (site, audience) = (site("portal", Rules { max_new_articles_per_day: 1, ..Rules::default() }), audience());
     let of = |number: usize| Hit { article: Some(ArticleId::parse(&format!("/{number}")).unwrap()), ..hit(&site) };
     for number in 0..100 {
@@ -154,14 +154,14 @@ async fn new_articles_count_and_use_up_nothing_while_the_store_cannot_say_whethe
     assert_eq!(decide(&audience, &of(102), None).await, "counted");
 }
 
-/// A store that instances share, which counts nothing but visitors.
+/// A store that instances share. It counts only visitors.
 #[derive(Default)]
 struct Shared {
     unreachable: AtomicBool,
-    /// The calls in progress, and the most that ever were.
+    /// The calls in progress, and their maximum.
     calls: AtomicUsize,
     most_calls: AtomicUsize,
-    /// The minutes and the numbers of hashes of all calls that sent any.
+    /// The site, the minute and the number of hashes of each call that sent any.
     sent: Mutex<Vec<(String, i64, usize)>>,
 }
 
@@ -171,7 +171,7 @@ impl Shared {
         self.most_calls.fetch_max(calls, SeqCst);
         tokio::time::sleep(Duration::from_secs(1)).await;
         self.calls.fetch_sub(1, SeqCst);
-        if self.unreachable.load(SeqCst) { Err(StoreError::NotApplied("a test says so".into())) } else { Ok(()) }
+        if self.unreachable.load(SeqCst) { Err(StoreError::NotApplied("simulated failure".into())) } else { Ok(()) }
     }
 
     fn sent(&self) -> Vec<(String, i64, usize)> {
@@ -229,14 +229,14 @@ impl Store for Shared {
     }
 }
 
-/// A shared store, as itself and as a store, and visitors who are counted in it.
+/// A shared store, as its own type and as a store, and the visitors that are counted in it.
 fn shared() -> (Arc<Shared>, Arc<dyn Store>, Arc<Visitors>) {
     let shared = Arc::new(Shared::default());
     (Arc::clone(&shared), shared, Arc::new(Visitors::new(true)))
 }
 
 #[tokio::test(start_paused = true)]
-async fn visitors_of_sixteen_sites_are_sent_at_a_time() {
+async fn visitors_of_sixteen_sites_are_sent_concurrently() {
     let (shared, store, visitors) = shared();
     let sites: Vec<_> = (0..64).map(|number| site(&format!("portal-{number}"), Rules::default())).collect();
     sites.iter().for_each(|site| visitors.record(site, [b"a", b"agent"], now()));
@@ -249,13 +249,13 @@ async fn visitors_of_sixteen_sites_are_sent_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn visitors_that_could_not_be_sent_are_sent_again_and_addresses_do_not_wait() {
+async fn visitors_that_could_not_be_sent_are_sent_again_but_addresses_are_not_kept() {
     let (shared, store, visitors) = shared();
     let portal = site("portal", Rules::default());
     let record = |from: u32, to: u32, at| (from..to).for_each(|number| visitors.record(&portal, [&number.to_le_bytes(), b"agent"], at));
     let minute = |at: chrono::DateTime<chrono::Utc>| at.timestamp() / 60;
     let sent = |minute: i64, hashes| ("portal".to_owned(), minute, hashes);
-    // Without the day's key there is no hash yet, and an address is forgotten.
+    // Without the day's key there is no hash, and the address is dropped.
     shared.unreachable.store(true, SeqCst);
     record(0, 3, now());
     visitors.sync(&store, now()).await;
@@ -264,7 +264,7 @@ async fn visitors_that_could_not_be_sent_are_sent_again_and_addresses_do_not_wai
     record(0, 1, now());
     visitors.sync(&store, now()).await;
     assert_eq!(shared.sent(), [sent(minute(now()), 1)]);
-    // Hashes wait, each once, up to a maximum; nobody has to come for them to be sent.
+    // Hashes wait, each once, up to a maximum. They are sent without a new visitor.
     shared.unreachable.store(true, SeqCst);
     for _ in 0..3 {
         record(0, 6000, now());
@@ -275,7 +275,7 @@ async fn visitors_that_could_not_be_sent_are_sent_again_and_addresses_do_not_wai
     shared.unreachable.store(false, SeqCst);
     visitors.sync(&store, now()).await;
     assert_eq!(shared.sent(), [sent(minute(now()), 10_000)]);
-    // Those who were here long ago count for the day, and are not online.
+    // Visitors of six minutes ago count for the day, and are not online.
     shared.unreachable.store(true, SeqCst);
     record(0, 5, now());
     visitors.sync(&store, now()).await;
@@ -284,7 +284,7 @@ async fn visitors_that_could_not_be_sent_are_sent_again_and_addresses_do_not_wai
     record(0, 2, later);
     visitors.sync(&store, later).await;
     assert_eq!(shared.sent(), [sent(minute(later) - 6, 3), sent(minute(later), 2)]);
-    // A day takes its visitors with it.
+    // Visitors that were not sent are dropped at the end of their day.
     shared.unreachable.store(true, SeqCst);
     record(0, 5, later);
     visitors.sync(&store, later).await;

@@ -1,4 +1,4 @@
-//! What a connection may take, and how connections end.
+//! Limits on connections, and how connections end.
 
 use std::{
     io::{ErrorKind, Read, Seek},
@@ -23,7 +23,7 @@ fn with(change: impl FnOnce(&mut Limits)) -> Server {
 }
 
 #[test]
-fn a_head_that_does_not_end_is_not_waited_for() {
+fn a_head_that_does_not_end_times_out() {
     let server = with(|limits| limits.header_read = SHORT);
     let begun = Instant::now();
     let mut client = server.connect();
@@ -33,7 +33,7 @@ fn a_head_that_does_not_end_is_not_waited_for() {
 }
 
 #[test]
-fn a_head_that_trickles_in_is_not_waited_for() {
+fn a_head_that_trickles_in_times_out() {
     let server = with(|limits| limits.header_read = SHORT);
     let mut client = server.connect();
     let begun = Instant::now();
@@ -57,10 +57,10 @@ fn an_idle_connection_is_closed_whether_or_not_it_was_used() {
 }
 
 #[test]
-fn a_connection_is_kept_for_more_requests() {
+fn a_connection_is_kept_open_for_more_requests() {
     let server = start(Options::default());
     let mut client = server.connect();
-    // A refusal does not end a connection either, where the request was read to its end.
+    // A refusal does not end a connection either, if the request was read completely.
     for (method, target, status) in [
         ("POST", "/v1/sites/portal/views", 200),
         ("GET", "/nothing", 404),
@@ -74,7 +74,7 @@ fn a_connection_is_kept_for_more_requests() {
 }
 
 #[test]
-fn a_body_that_does_not_end_is_not_waited_for() {
+fn a_body_that_does_not_end_times_out() {
     let server = with(|limits| limits.body_read = SHORT);
     for framing in ["Content-Length: 100\r\n\r\n{}", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"] {
         let mut client = server.connect();
@@ -88,14 +88,14 @@ fn a_body_that_does_not_end_is_not_waited_for() {
 }
 
 #[test]
-fn a_body_that_trickles_in_is_not_waited_for() {
+fn a_body_that_trickles_in_times_out() {
     let server = with(|limits| limits.body_read = SHORT);
     let mut client = server.connect();
     client.send(format!("{POST}Content-Length: 4000\r\n\r\n"));
     let begun = Instant::now();
     while client.is_silent(Duration::from_millis(10)) {
-        assert!(begun.elapsed() < Duration::from_secs(5), "the body is still waited for");
-        // Once it is no longer waited for, there is nobody to take it.
+        assert!(begun.elapsed() < Duration::from_secs(5), "the server still waits for the body");
+        // Once the server has stopped waiting, this can fail.
         let _ = client.try_send(" ");
     }
     assert_eq!(client.answer().status, 408);
@@ -104,23 +104,23 @@ fn a_body_that_trickles_in_is_not_waited_for() {
 }
 
 #[test]
-fn a_client_that_asks_and_never_reads_is_dropped() {
+fn a_client_that_sends_requests_and_never_reads_is_dropped() {
     let server = with(|limits| limits.write = SHORT);
     let mut client = server.connect();
     let begun = Instant::now();
     let requests = "GET /demo.css HTTP/1.1\r\nHost: t\r\n\r\n".repeat(100);
     let error = loop {
-        assert!(begun.elapsed() < Duration::from_secs(8), "the server goes on taking requests");
+        assert!(begun.elapsed() < Duration::from_secs(8), "the server still accepts requests");
         if let Err(error) = client.try_send(&requests) {
             break error;
         }
     };
-    // And not that the client gave up.
+    // The server closed the connection; the client did not time out.
     assert!(matches!(error, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
 }
 
 #[test]
-fn a_connection_above_the_limit_waits_its_turn() {
+fn a_connection_above_the_limit_waits_until_another_closes() {
     let most = watch::Sender::new(2);
     let server = start(Options { max_connections: most.subscribe(), ..Options::default() });
     let (mut first, mut second, mut third) = (server.connect(), server.connect(), server.connect());
@@ -131,7 +131,7 @@ fn a_connection_above_the_limit_waits_its_turn() {
     assert!(third.is_silent(Duration::from_millis(100)));
     drop(first);
     assert_eq!(third.answer().status, 200);
-    // There is room at once where it is made.
+    // A higher limit applies at once.
     let mut fourth = server.connect();
     fourth.request("GET", "/v1/sites/portal/figures", &[], "");
     assert!(fourth.is_silent(Duration::from_millis(100)));
@@ -146,7 +146,7 @@ fn begin(client: &mut Client) {
 }
 
 #[test]
-fn a_request_under_way_is_finished_and_no_new_one_is_taken_when_the_service_stops() {
+fn a_stopping_service_finishes_requests_in_progress_and_accepts_no_new_ones() {
     let mut server = start(Options::default());
     let (mut idle, mut busy) = (server.connect(), server.connect());
     idle.request("GET", "/v1/sites/portal/figures", &[], "");
@@ -165,7 +165,7 @@ fn a_request_under_way_is_finished_and_no_new_one_is_taken_when_the_service_stop
 }
 
 #[test]
-fn a_request_that_is_late_when_the_service_stops_is_dropped_and_reported() {
+fn a_stopping_service_drops_and_reports_requests_that_take_too_long() {
     let mut server = start(Options { drain: SHORT, ..Options::default() });
     let mut clients: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(begin);
@@ -176,18 +176,18 @@ fn a_request_that_is_late_when_the_service_stops_is_dropped_and_reported() {
     assert!(clients.iter_mut().all(Client::is_closed));
 }
 
-/// Fails, as no handler should.
+/// A handler with a fault: it panics.
 struct Panics;
 
 impl Responder for Panics {
     async fn respond<B: RequestBody>(&self, _peer: IpAddr, request: Request<B>) -> Response<Body> {
-        assert_ne!(request.uri().path(), "/panic", "a test wants it so");
+        assert_ne!(request.uri().path(), "/panic", "simulated panic");
         Response::new(Body::default())
     }
 }
 
 #[test]
-fn a_handler_that_panics_takes_only_its_own_connection_with_it() {
+fn a_handler_that_panics_ends_only_its_own_connection() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
@@ -201,11 +201,11 @@ fn a_handler_that_panics_takes_only_its_own_connection_with_it() {
     }
 }
 
-/// Runs itself again in a process that may open few files.
+/// Runs itself again in a process that can open only few files.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_service_without_file_descriptors_waits_and_then_goes_on() {
-    const NAME: &str = "http::connections::a_service_without_file_descriptors_waits_and_then_goes_on";
+fn a_service_without_file_descriptors_waits_and_then_continues() {
+    const NAME: &str = "http::connections::a_service_without_file_descriptors_waits_and_then_continues";
     if std::env::var_os("FEW_FILES").is_some() {
         return run_out_of_files();
     }
@@ -214,7 +214,7 @@ fn a_service_without_file_descriptors_waits_and_then_goes_on() {
     let child = shell.args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\""]).arg(test).arg(NAME).env("FEW_FILES", "");
     let output = child.output().unwrap();
     let out = String::from_utf8_lossy(&output.stdout);
-    // A name that no test has would be a success as well.
+    // The run would also succeed if no test had this name.
     assert!(output.status.success() && out.contains("1 passed"), "{out}{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -237,7 +237,7 @@ fn run_out_of_files() {
     }
     let before = ticks();
     std::thread::sleep(Duration::from_millis(500));
-    assert!(ticks() - before < 20, "the service is busy with accepting nothing");
+    assert!(ticks() - before < 20, "the service spins while it cannot accept");
     drop(clients);
     assert_eq!(server.total(), 0);
 }

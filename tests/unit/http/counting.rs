@@ -1,4 +1,4 @@
-//! What counts a view, how often, and what is said of it.
+//! Which requests count a view, how often, and how they are answered.
 
 use std::{io::Read, net::Shutdown, sync::atomic::Ordering::SeqCst, time::Duration};
 
@@ -12,7 +12,7 @@ const ORIGIN_HEADER: &str = "Origin: https://portal.example.vn";
 const GIF: &str = "/v1/sites/portal/views.gif";
 
 #[test]
-fn a_view_is_answered_with_the_figures_it_is_in() {
+fn a_view_is_answered_with_figures_that_include_it() {
     let server = start(Options::default());
     let one = json!({ "total": 1, "today": 1, "yesterday": 0, "this_week": 1, "last_week": 0,
                       "this_month": 1, "last_month": 0, "this_year": 1, "last_year": 0 });
@@ -29,8 +29,8 @@ fn a_view_is_answered_with_the_figures_it_is_in() {
 }
 
 #[test]
-fn a_view_may_say_what_it_is_of_in_every_allowed_way() {
-    let ways: [(&[&str], &str, Option<&str>); 8] = [
+fn a_view_can_name_its_article_in_every_allowed_form() {
+    let forms: [(&[&str], &str, Option<&str>); 8] = [
         (&[], "", None),
         (&["Content-Length: 0", "Content-Type: application/json"], "", None),
         (&["Content-Type: application/json"], "{}", None),
@@ -41,7 +41,7 @@ fn a_view_may_say_what_it_is_of_in_every_allowed_way() {
         (&["Content-Type: text/plain", ORIGIN_HEADER], r#"{"article":"/a"}"#, Some("/a")),
     ];
     let server = start(Options::default());
-    for (i, (headers, body, article)) in ways.into_iter().enumerate() {
+    for (i, (headers, body, article)) in forms.into_iter().enumerate() {
         let answer = server.ask("POST", VIEWS, headers, body);
         assert_eq!(answer.status, 200, "{headers:?} {body}: {}", answer.text());
         assert_eq!(answer.json()["site"]["total"], i + 1);
@@ -51,14 +51,14 @@ fn a_view_may_say_what_it_is_of_in_every_allowed_way() {
 }
 
 #[test]
-fn an_ordinary_client_is_understood() {
+fn an_ordinary_http_client_can_count_a_view() {
     let server = start(Options::default());
     let mut answer = ureq::post(format!("http://{}{VIEWS}", server.public)).send_json(json!({ "article": "/tin/1" })).unwrap();
     assert_eq!(answer.body_mut().read_json::<serde_json::Value>().unwrap()["articles"]["/tin/1"]["today"], 1);
 }
 
 #[test]
-fn an_article_is_one_in_every_spelling_and_comes_back_normalised() {
+fn an_article_is_the_same_in_every_spelling_and_is_returned_normalised() {
     let server = start(Options::default());
     let (nfc, nfd) = ("/tin/Th\u{1ed1}ng-k\u{ea}", "/tin/Tho\u{302}\u{301}ng-ke\u{302}");
     assert_ne!(nfc, nfd);
@@ -76,7 +76,7 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 #[test]
-fn a_body_in_chunks_counts_once_it_is_whole() {
+fn a_chunked_body_counts_when_it_is_complete() {
     let server = start(Options::default());
     let mut client = server.connect();
     client.send(format!(
@@ -90,20 +90,20 @@ fn a_body_in_chunks_counts_once_it_is_whole() {
 }
 
 #[test]
-fn a_client_that_vanishes_within_the_body_counts_nothing() {
+fn a_client_that_disconnects_within_the_body_counts_nothing() {
     let server = start(Options::default());
     for framing in ["Content-Length: 100\r\n\r\n{}", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"] {
         let mut client = server.connect();
         client.send(format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\n{framing}"));
         client.0.get_ref().shutdown(Shutdown::Write).unwrap();
-        // To the end of what the server has to say: it is then done with the request.
+        // At the end of the server's bytes, it is done with the request.
         client.0.read_to_end(&mut Vec::new()).unwrap();
         assert_eq!(server.total(), 0, "{framing}");
     }
 }
 
 #[test]
-fn a_client_is_told_to_go_on_where_it_asks_before_sending_a_body() {
+fn an_expectation_before_a_body_is_answered_with_100_or_a_refusal() {
     let server = start(Options::default());
     let head =
         format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n");
@@ -139,8 +139,8 @@ fn pipelined_views_count_once_each_and_are_answered_in_order() {
 }
 
 #[test]
-fn a_view_by_a_machine_is_not_counted_and_says_why() {
-    let machines = [
+fn views_by_bots_and_prefetches_are_not_counted_and_the_answer_says_why() {
+    let automated = [
         ("Sec-Purpose: prefetch;prerender", "prefetch"),
         ("Sec-Purpose: prefetch", "prefetch"),
         ("Purpose: Prefetch", "prefetch"),
@@ -152,7 +152,7 @@ fn a_view_by_a_machine_is_not_counted_and_says_why() {
     ];
     let server = start(Options::default());
     server.view("/a");
-    for (header, reason) in machines {
+    for (header, reason) in automated {
         let answer = server.ask("POST", VIEWS, &[header, "Content-Type: text/plain"], r#"{"article":"/a"}"#);
         assert_eq!(answer.status, 200, "{header}");
         let answer = answer.json();
@@ -161,12 +161,12 @@ fn a_view_by_a_machine_is_not_counted_and_says_why() {
         assert_eq!(server.ask("GET", &format!("{GIF}?article=/a"), &[header], "").status, 200);
         assert_eq!(server.total(), 1, "{header}");
     }
-    let reader = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
-    assert_eq!(server.ask("POST", VIEWS, &[reader], "").json()["counted"], true);
+    let browser = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+    assert_eq!(server.ask("POST", VIEWS, &[browser], "").json()["counted"], true);
 }
 
 #[test]
-fn the_picture_counts_a_view_of_the_article_in_its_address() {
+fn the_gif_counts_a_view_of_the_article_in_its_query() {
     let server = start(Options::default());
     let referer = "Referer: https://portal.example.vn/other";
     let answer = server.ask("GET", &format!("{GIF}?article=%2Ftin%2F1&t=5"), &[referer], "");
@@ -180,7 +180,7 @@ fn the_picture_counts_a_view_of_the_article_in_its_address() {
 }
 
 #[test]
-fn asking_what_is_there_counts_nothing() {
+fn options_and_head_count_nothing() {
     let server = start(Options::default());
     for target in [VIEWS, GIF, "/v1/sites/portal/figures"] {
         assert_eq!(server.ask("OPTIONS", target, &[], "").status, 204);
@@ -216,8 +216,8 @@ fn a_view_that_cannot_be_journaled_is_not_acknowledged() {
 }
 
 #[test]
-fn views_are_taken_while_the_store_is_away() {
-    let server = start(Options { store_away: true, ..Options::default() });
+fn views_are_counted_while_the_store_is_unreachable() {
+    let server = start(Options { store_unreachable: true, ..Options::default() });
     let answer = server.view("/a");
     assert_eq!((answer.status, answer.json()["counted"].clone()), (200, json!(true)));
     let figures = server.get("/v1/sites/portal/figures?article=/a");
@@ -230,13 +230,13 @@ fn views_are_taken_while_the_store_is_away() {
     }
     wait_for("the store to be reported", || server.ready().json()["store"] == "down");
     assert_eq!(server.ready().status, 200);
-    server.faults.away.store(false, SeqCst);
-    wait_for("the store to come back", || server.get("/v1/sites/portal/figures").json()["stale"] == false);
+    server.faults.unreachable.store(false, SeqCst);
+    wait_for("the store to recover", || server.get("/v1/sites/portal/figures").json()["stale"] == false);
     assert_eq!(server.total(), 1);
 }
 
 #[test]
-fn nothing_is_sent_after_an_answer_to_head() {
+fn an_answer_to_head_has_no_body() {
     let server = start(Options::default());
     let mut client = server.connect();
     client.send("HEAD /v1/sites/portal/figures HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");

@@ -1,4 +1,4 @@
-//! What one client may ask for and hold open, and how many views a site takes.
+//! Limits on the requests and connections of one client, and on the views of a site.
 
 use std::{
     io::{BufRead, BufReader},
@@ -36,7 +36,7 @@ fn wait<const TEST: usize>(ms: u64) {
     CLOCKS[TEST].fetch_add(ms, SeqCst);
 }
 
-/// Clients behind a proxy on this machine, each with so many requests in a second.
+/// Clients behind a proxy on this machine, with a limit on the requests of each.
 fn behind_a_proxy(max_requests_per_second: u32, ticks: MonotonicClock) -> Options {
     let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     let resolver = ClientResolver { header: Some(ProxyHeader::XForwardedFor), trusted_proxies };
@@ -55,7 +55,7 @@ impl Server {
 }
 
 #[test]
-fn a_client_that_asks_too_often_is_told_to_wait_and_nobody_else_is() {
+fn a_client_above_its_rate_is_limited_and_others_are_not() {
     let server = start(behind_a_proxy(2, ticks::<0>));
     let (one, other) = (from("203.0.113.5"), from("203.0.113.6"));
     let origin = format!("Origin: {ORIGIN}");
@@ -64,13 +64,13 @@ fn a_client_that_asks_too_often_is_told_to_wait_and_nobody_else_is() {
         client.request("POST", VIEWS, &[header, "Content-Type: text/plain"], "{}");
         client.answer().status
     };
-    // Ten seconds' worth at once, and no more.
+    // A burst of ten seconds' worth, and no more.
     for _ in 0..20 {
         assert_eq!(status(&one), 200);
     }
     for _ in 0..3 {
         assert_eq!(status(&one), 429);
-        // On the same connection, which was kept.
+        // On the same connection, which stays open.
         assert_eq!(status(&other), 200);
     }
     assert_eq!((server.total(), server.metric(LIMITED)), (23, 3.0));
@@ -92,8 +92,8 @@ fn a_client_that_asks_too_often_is_told_to_wait_and_nobody_else_is() {
 }
 
 #[test]
-fn every_request_of_a_client_is_one_whatever_it_asks_for() {
-    // Its clock stands still.
+fn every_kind_of_request_counts_for_the_rate_of_a_client() {
+    // The clock of the rate limits does not advance.
     let server = start(behind_a_proxy(1, ticks::<1>));
     let requests = [
         ("POST", VIEWS),
@@ -111,26 +111,26 @@ fn every_request_of_a_client_is_one_whatever_it_asks_for() {
     for (method, target) in requests {
         assert_ne!(server.status(method, target, &[&one]), 429, "{method} {target}");
     }
-    // A household has a /64.
+    // A /64 is one client.
     for address in ["2001:db8:1:2::3", "2001:db8:1:2:ffff::4", "8.8.8.8, 2001:db8:1:2::5"] {
         for (method, target) in requests {
             assert_eq!(server.status(method, target, &[&from(address)]), 429, "{method} {target} {address}");
         }
     }
     assert_eq!(server.status("GET", FIGURES, &[&from("2001:db8:1:3::3")]), 200);
-    // A head that can be understood in two ways still ends its connection.
+    // An ambiguous head still ends its connection.
     for target in [VIEWS, "/v1/sites/nope/figures", "/nothing"] {
         let mut client = server.connect();
         client.request("POST", target, &[&one, "Transfer-Encoding: x, chunked"], "");
         assert_eq!((client.answer().status, client.is_closed()), (400, true), "{target}");
     }
-    // Views by POST and by picture, three times each; nothing else is one.
+    // Three views by POST and three by GIF; the other requests are not views.
     assert_eq!(server.metric(LIMITED), 6.0);
     assert_eq!(server.total(), 2);
 }
 
 #[test]
-fn a_trusted_proxy_that_names_nobody_is_not_limited_and_one_that_is_not_trusted_is() {
+fn a_trusted_proxy_that_names_no_client_is_not_limited_and_an_untrusted_one_is() {
     let options = || behind_a_proxy(1, ticks::<1>);
     let silent = start(Options {
         clients: ClientRules { resolver: ClientResolver { header: None, ..options().clients.resolver }, ..options().clients },
@@ -143,11 +143,11 @@ fn a_trusted_proxy_that_names_nobody_is_not_limited_and_one_that_is_not_trusted_
             assert_eq!(unreadable.status("GET", FIGURES, &headers), 200, "{headers:?}");
         }
     }
-    let strange = start(Options {
+    let untrusted = start(Options {
         clients: ClientRules { resolver: ClientResolver { trusted_proxies: vec![], ..options().clients.resolver }, ..options().clients },
         ..options()
     });
-    let answers: Vec<_> = (0..11).map(|n| strange.status("GET", FIGURES, &[&from(&format!("203.0.113.{n}"))])).collect();
+    let answers: Vec<_> = (0..11).map(|n| untrusted.status("GET", FIGURES, &[&from(&format!("203.0.113.{n}"))])).collect();
     assert_eq!((answers[9], answers[10]), (200, 429));
 }
 
@@ -156,7 +156,7 @@ fn address(number: usize) -> ClientNetwork {
 }
 
 #[test]
-fn a_million_clients_take_no_more_room_than_a_hundred_thousand() {
+fn a_million_clients_take_no_more_memory_than_a_hundred_thousand() {
     let rates = RateLimits::new(1, ticks::<2>);
     let ask = |number| rates.take_request(|| Some(address(number)));
     (0..10).for_each(|_| assert_eq!(ask(0), Ok(())));
@@ -164,12 +164,12 @@ fn a_million_clients_take_no_more_room_than_a_hundred_thousand() {
         assert_eq!(ask(number), Ok(()));
     }
     assert_eq!(rates.clients(), MAX_CLIENTS);
-    // Who is known is limited all the same, and who is new is not refused.
+    // Known clients are still limited, and new ones are not refused.
     assert_eq!(ask(0), Err(RateLimited));
     for _ in 0..11 {
         assert_eq!(ask(2_000_000), Ok(()));
     }
-    // Whose bucket is full again is forgotten, and who has asked a lot is not.
+    // A client whose bucket is full again is forgotten; one with many requests is not.
     wait::<2>(3000);
     rates.forget();
     assert_eq!(rates.clients(), 1);
@@ -182,16 +182,16 @@ fn a_million_clients_take_no_more_room_than_a_hundred_thousand() {
 }
 
 #[test]
-fn a_site_takes_as_many_views_as_it_may_and_what_it_refused_is_not_remembered() {
+fn views_above_the_rate_of_a_site_are_refused_and_not_remembered() {
     let rules = Rules { max_views_per_second: 1, repeat_window: Duration::from_secs(1800), ..Rules::default() };
     let server = start(Options { rules, ..behind_a_proxy(0, ticks::<1>) });
-    // Neither a bot nor a repeat is a view that would be counted.
+    // Bots and repeats do not use up the limit.
     for _ in 0..20 {
-        assert_eq!(server.fate("/a", &["User-Agent: Googlebot"]), "bot");
+        assert_eq!(server.outcome("/a", &["User-Agent: Googlebot"]), "bot");
     }
-    for reader in 0..10 {
-        assert_eq!(server.fate("/a", &[&from(&format!("203.0.113.{reader}"))]), "counted");
-        assert_eq!(server.fate("/a", &[&from(&format!("203.0.113.{reader}"))]), "repeat");
+    for visitor in 0..10 {
+        assert_eq!(server.outcome("/a", &[&from(&format!("203.0.113.{visitor}"))]), "counted");
+        assert_eq!(server.outcome("/a", &[&from(&format!("203.0.113.{visitor}"))]), "repeat");
     }
     let late = from("203.0.113.99");
     for _ in 0..3 {
@@ -201,25 +201,25 @@ fn a_site_takes_as_many_views_as_it_may_and_what_it_refused_is_not_remembered() 
     }
     assert_eq!(server.status("GET", GIF, &[&late]), 429);
     assert_eq!((server.total(), server.metric(LIMITED)), (10, 4.0));
-    // Reading goes on, and a repeat is still one.
+    // Figures are still served, and a repeat is still a repeat.
     assert_eq!(server.status("GET", FIGURES, &[&late]), 200);
-    assert_eq!(server.fate("/a", &[&from("203.0.113.0")]), "repeat");
+    assert_eq!(server.outcome("/a", &[&from("203.0.113.0")]), "repeat");
 }
 
 #[test]
-fn a_view_that_a_site_refused_counts_when_there_is_room_again() {
+fn a_refused_view_counts_when_the_rate_of_the_site_allows_it() {
     let rules =
         Rules { max_views_per_second: 1, max_new_articles_per_day: 11, repeat_window: Duration::from_secs(1800), ..Rules::default() };
     let server = start(Options { rules, ..behind_a_proxy(0, later) });
     for article in 0..10 {
-        assert_eq!(server.fate(&format!("/{article}"), &[]), "counted");
+        assert_eq!(server.outcome(&format!("/{article}"), &[]), "counted");
     }
     for article in 10..20 {
         assert_eq!(server.view(&format!("/{article}")).status, 429);
     }
     LATER.store(1000, SeqCst);
-    // It is neither a repeat nor, after ten that were refused, one article too many.
-    assert_eq!(server.fate("/19", &[]), "counted");
+    // After the refusals it is neither a repeat nor an article above the limit.
+    assert_eq!(server.outcome("/19", &[]), "counted");
     assert_eq!(server.view("/18").status, 429);
     assert_eq!(server.total(), 11);
 }
@@ -231,7 +231,7 @@ fn later() -> Instant {
 }
 
 #[test]
-fn another_configuration_changes_what_a_site_takes() {
+fn a_new_configuration_changes_the_rate_of_a_site() {
     let rates = RateLimits::new(0, ticks::<1>);
     let site = |id: &str, max_views_per_second| Site {
         id: SiteId::parse(id).unwrap(),
@@ -260,7 +260,7 @@ fn connect_from(address: [u8; 4], to: SocketAddr) -> Client {
     Client(BufReader::new(stream))
 }
 
-/// Whether there is an answer; a connection that is closed at once has none, and may not even take what is sent.
+/// Whether the server answers. If it closes a connection at once, even sending can fail.
 fn is_served(client: &mut Client) -> bool {
     let sent = client.try_send(format!("GET {FIGURES} HTTP/1.1\r\nHost: t\r\n\r\n"));
     let answered = sent.is_ok() && client.0.fill_buf().is_ok_and(|answer| !answer.is_empty());
@@ -268,7 +268,7 @@ fn is_served(client: &mut Client) -> bool {
 }
 
 #[test]
-fn one_address_holds_as_many_connections_as_it_may_and_others_are_served() {
+fn one_address_cannot_exceed_its_connections_and_others_are_served() {
     let server = start(Options { clients: ClientRules { max_connections: 3, ..ClientRules::default() }, ..Options::default() });
     let connect = |last| connect_from([127, 0, 0, last], server.public);
     let mut held: Vec<_> = (0..3).map(|_| connect(1)).collect();
@@ -281,12 +281,12 @@ fn one_address_holds_as_many_connections_as_it_may_and_others_are_served() {
     assert!(others.iter_mut().all(is_served));
     assert!(!is_served(&mut connect(2)));
     assert!(held.iter_mut().all(is_served));
-    // A place is given back however a connection ends: closed, or with a request under way.
+    // A permit is released however a connection ends: idle, or with a request in progress.
     held.pop();
-    wait_for("a place", || is_served(&mut connect(1)));
+    wait_for("a free permit", || is_served(&mut connect(1)));
     held[0].send(format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nContent-Length: 9\r\n\r\n"));
     held.clear();
-    wait_for("all places", || {
+    wait_for("all permits", || {
         held = (0..3).map(|_| connect(1)).collect();
         held.iter_mut().all(is_served)
     });
@@ -294,7 +294,7 @@ fn one_address_holds_as_many_connections_as_it_may_and_others_are_served() {
 }
 
 #[test]
-fn trusted_proxies_hold_as_many_connections_as_they_like() {
+fn trusted_proxies_have_no_limit_of_connections() {
     let resolver = ClientResolver { header: None, trusted_proxies: vec!["127.0.0.2/32".parse().unwrap()] };
     let clients = ClientRules { max_connections: 1, resolver, ..ClientRules::default() };
     let server = start(Options { clients, ..Options::default() });
@@ -302,7 +302,7 @@ fn trusted_proxies_hold_as_many_connections_as_they_like() {
     assert!(proxy.iter_mut().all(is_served));
     let mut others: Vec<_> = (0..2).map(|_| connect_from([127, 0, 0, 1], server.public)).collect();
     assert_eq!(others.iter_mut().filter_map(|client| is_served(client).then_some(())).count(), 1);
-    // The admin listener is not limited so.
+    // The admin listener has no such limit.
     let mut admin: Vec<_> = (0..3).map(|_| Client::connect(server.admin)).collect();
     for client in &mut admin {
         client.request("GET", "/healthz", &[], "");

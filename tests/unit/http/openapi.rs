@@ -1,4 +1,4 @@
-//! The document at `/v1/openapi.json` says what the service does.
+//! The document at `/v1/openapi.json` describes what the service does.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -15,20 +15,20 @@ fn document() -> Value {
     answer.json()
 }
 
-/// What a `$ref` leads to; anything else is what it is.
+/// Follows a `$ref`; returns anything else unchanged.
 fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let Some(reference) = value.get("$ref") else { return value };
     let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
     document.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is not in the document"))
 }
 
-/// Fails where a value is not as its schema says. It knows those words of JSON Schema that the document uses.
+/// Fails if a value does not match its schema. It knows the keywords of JSON Schema that the document uses.
 fn validate(document: &Value, schema: &Value, value: &Value) {
     let schema = resolve(document, schema);
-    for (word, says) in schema.as_object().unwrap() {
-        let right = match word.as_str() {
+    for (keyword, expected) in schema.as_object().unwrap() {
+        let valid = match keyword.as_str() {
             "description" | "pattern" | "format" | "examples" => true,
-            "type" => match says.as_str().unwrap() {
+            "type" => match expected.as_str().unwrap() {
                 "object" => value.is_object(),
                 "array" => value.is_array(),
                 "string" => value.is_string(),
@@ -37,27 +37,28 @@ fn validate(document: &Value, schema: &Value, value: &Value) {
                 "null" => value.is_null(),
                 other => panic!("unknown type {other}"),
             },
-            "enum" => says.as_array().unwrap().contains(value),
-            "minimum" => value.as_u64() >= says.as_u64(),
-            "maximum" => value.as_u64() <= says.as_u64(),
-            "minLength" => value.as_str().unwrap().len() as u64 >= says.as_u64().unwrap(),
-            "maxLength" => value.as_str().unwrap().len() as u64 <= says.as_u64().unwrap(),
-            "maxItems" => value.as_array().unwrap().len() as u64 <= says.as_u64().unwrap(),
-            "required" => says.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some()),
+            "enum" => expected.as_array().unwrap().contains(value),
+            "minimum" => value.as_u64() >= expected.as_u64(),
+            "maximum" => value.as_u64() <= expected.as_u64(),
+            "minLength" => value.as_str().unwrap().len() as u64 >= expected.as_u64().unwrap(),
+            "maxLength" => value.as_str().unwrap().len() as u64 <= expected.as_u64().unwrap(),
+            "maxItems" => value.as_array().unwrap().len() as u64 <= expected.as_u64().unwrap(),
+            "required" => expected.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some()),
             "items" => {
-                value.as_array().unwrap().iter().map(|item| validate(document, says, item)).count() > 0 || value == &Value::Array(vec![])
+                value.as_array().unwrap().iter().map(|item| validate(document, expected, item)).count() > 0
+                    || value == &Value::Array(vec![])
             }
             "properties" | "additionalProperties" => true,
             "oneOf" => {
-                let null = says.as_array().unwrap().iter().any(|schema| schema["type"] == "null");
+                let null = expected.as_array().unwrap().iter().any(|schema| schema["type"] == "null");
                 null && value.is_null() || {
-                    validate(document, &says[0], value);
+                    validate(document, &expected[0], value);
                     true
                 }
             }
-            other => panic!("unknown word {other}"),
+            other => panic!("unknown keyword {other}"),
         };
-        assert!(right, "{value} is not {word} {says}");
+        assert!(valid, "{value} is not {keyword} {expected}");
     }
     let none = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
@@ -71,15 +72,15 @@ fn validate(document: &Value, schema: &Value, value: &Value) {
     }
 }
 
-/// Fails where an answer is not one that the document knows.
+/// Fails if the document does not describe an answer.
 fn is_described(document: &Value, path: &str, method: &str, answer: &Answer) {
     let operation = &document["paths"][path][method];
     let response = operation["responses"].get(answer.status.to_string());
     let response = resolve(document, response.unwrap_or_else(|| panic!("{method} {path} has no {}", answer.status)));
     for name in response.get("headers").and_then(Value::as_object).unwrap_or(&Map::new()).keys() {
-        // This one depends on who asks.
-        let told = name == "Access-Control-Allow-Origin" || answer.header(&name.to_ascii_lowercase()).is_some();
-        assert!(told, "{method} {path} {}: no {name}", answer.status);
+        // This one depends on the request's origin.
+        let present = name == "Access-Control-Allow-Origin" || answer.header(&name.to_ascii_lowercase()).is_some();
+        assert!(present, "{method} {path} {}: no {name}", answer.status);
     }
     let Some(content) = response.get("content").and_then(Value::as_object) else { return };
     let kind = answer.header("content-type").unwrap();
@@ -104,7 +105,7 @@ fn references(value: &Value, found: &mut Vec<Value>) {
 }
 
 #[test]
-fn the_document_is_of_this_version_and_complete_in_itself() {
+fn the_document_has_this_version_and_no_missing_or_unused_part() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
@@ -137,17 +138,17 @@ fn every_route_and_every_method_is_in_the_document() {
     for (path, operations) in paths {
         let answer = server.ask("OPTIONS", &path.replace("{site}", "portal"), &[], "");
         let allowed: Vec<_> = answer.header("allow").unwrap().split(", ").map(str::to_ascii_lowercase).collect();
-        let mut told: Vec<_> = operations.as_object().unwrap().keys().filter(|name| *name != "parameters").collect();
-        told.sort();
+        let mut documented: Vec<_> = operations.as_object().unwrap().keys().filter(|name| *name != "parameters").collect();
+        documented.sort();
         let mut allowed: Vec<_> = allowed.iter().collect();
         allowed.sort();
-        assert_eq!(told, allowed, "{path}");
+        assert_eq!(documented, allowed, "{path}");
         is_described(&document, path, "options", &answer);
     }
 }
 
 #[test]
-fn real_answers_are_as_the_document_says() {
+fn real_answers_match_the_document() {
     let document = document();
     let server = start(Options { rules: Rules { visitors: true, ..Rules::default() }, ..Options::default() });
     let is = |path: &str, query: &str, status: u16| {
@@ -158,7 +159,7 @@ fn real_answers_are_as_the_document_says() {
             is_described(&document, path, name, &answer);
         }
     };
-    counts_as_described(&document, &server);
+    views_are_described(&document, &server);
     let site = |name: &str| format!("/v1/sites/{{site}}/{name}");
     for (name, query, status) in [
         ("figures", "?article=/1&article=/2", 200),
@@ -177,12 +178,12 @@ fn real_answers_are_as_the_document_says() {
     is_described(&document, &site("top"), "get", &unknown);
     let long = server.ask("GET", "/v1/sites/portal/top", &[&format!("X-Long: {}", "x".repeat(17_000))], "");
     is_described(&document, &site("top"), "get", &long);
-    server.faults.away.store(true, SeqCst);
+    server.faults.unreachable.store(true, SeqCst);
     is(&site("top"), "?period=today", 503);
 }
 
-/// The answers to views, refusals included.
-fn counts_as_described(document: &Value, server: &Server) {
+/// Checks the answers to views, including refusals.
+fn views_are_described(document: &Value, server: &Server) {
     let json = "Content-Type: application/json";
     let long = "x".repeat(5000);
     for (headers, body, status) in [
@@ -203,6 +204,6 @@ fn counts_as_described(document: &Value, server: &Server) {
     assert_eq!(full.status, 503);
     is_described(document, "/v1/sites/{site}/views", "post", &full);
     server.faults.full.store(false, SeqCst);
-    // As long as it is not known again whether there is room, a view may be refused.
+    // Until the recorder knows that there is room again, a view can be refused.
     crate::http::server::wait_for("room", || server.view("/1").status == 200);
 }

@@ -10,7 +10,7 @@ use super::{
 const FIGURES: &str = "/v1/sites/portal/figures";
 
 #[test]
-fn figures_are_answered_for_many_articles_in_the_order_asked_for() {
+fn figures_of_many_articles_are_returned_in_the_requested_order() {
     let server = start(Options::default());
     for article in ["/b", "/a", "/b"] {
         server.view(article);
@@ -18,8 +18,8 @@ fn figures_are_answered_for_many_articles_in_the_order_asked_for() {
     let answer = server.get(&format!("{FIGURES}?article=/z&utm_source=x%20y&article=%2Fb&article=/a&article=/b"));
     assert_eq!((answer.status, answer.header("cache-control")), (200, Some("public, max-age=1")));
     let text = answer.text();
-    let places = ["\"site\":", "\"/z\":", "\"/b\":", "\"/a\":", "\"as_of\":", "\"stale\":"].map(|part| text.find(part).unwrap());
-    assert!(places.is_sorted(), "{text}");
+    let positions = ["\"site\":", "\"/z\":", "\"/b\":", "\"/a\":", "\"as_of\":", "\"stale\":"].map(|part| text.find(part).unwrap());
+    assert!(positions.is_sorted(), "{text}");
     assert_eq!(text.matches("\"/b\"").count(), 1, "{text}");
     let answer = answer.json();
     assert_eq!(["/z", "/b", "/a"].map(|article| answer["articles"][article]["total"].as_u64().unwrap()), [0, 2, 1]);
@@ -27,9 +27,9 @@ fn figures_are_answered_for_many_articles_in_the_order_asked_for() {
     assert_eq!(answer["as_of"], "2026-11-23T10:00:00+07:00");
 }
 
-/// Not those of a hundred ids of the greatest length: a target ends at 64 KiB.
+/// A hundred ids of the maximum length do not fit, because a target has at most 64 KiB.
 #[test]
-fn a_hundred_articles_with_ids_of_a_headline_fit_into_one_request() {
+fn a_hundred_articles_with_ids_as_long_as_a_headline_fit_into_one_request() {
     let server = start(Options::default());
     let id = |i| {
         format!(
@@ -45,7 +45,7 @@ fn a_hundred_articles_with_ids_of_a_headline_fit_into_one_request() {
 }
 
 #[test]
-fn a_plus_in_a_query_is_a_space_and_a_plus_is_escaped() {
+fn a_plus_in_a_query_is_a_space_and_an_escaped_plus_is_a_plus() {
     let server = start(Options::default());
     let articles = server.get(&format!("{FIGURES}?article=a+b%2Bc&article=%C3%AA")).json()["articles"].clone();
     assert_eq!(articles.as_object().unwrap().keys().collect::<Vec<_>>(), ["a b+c", "\u{ea}"]);
@@ -57,8 +57,8 @@ fn a_site_is_found_however_its_id_is_escaped() {
     assert_eq!(server.get("/v1/sites/p%6Frtal/figures").status, 200);
 }
 
-/// What the store has, as soon as it has it.
-fn soon(server: &Server, target: &str, expected: &Value) {
+/// Waits until a target returns the expected answer, because the store gets the views a moment later.
+fn wait_until(server: &Server, target: &str, expected: &Value) {
     let mut last = Value::Null;
     crate::http::server::wait_for(&format!("{target} to be {expected}"), || {
         last = server.get(target).json();
@@ -74,7 +74,7 @@ fn the_most_read_articles_are_listed() {
     }
     let row = |article, views| json!({ "article": article, "views": views });
     let all = json!({ "period": "this_week", "articles": [row("/b", 2), row("/a", 1), row("/c", 1)] });
-    soon(&server, "/v1/sites/portal/top?period=this_week", &all);
+    wait_until(&server, "/v1/sites/portal/top?period=this_week", &all);
     let answer = server.get("/v1/sites/portal/top?period=total&limit=1");
     assert_eq!(answer.header("cache-control"), Some("public, max-age=10"));
     assert_eq!(answer.json(), json!({ "period": "total", "articles": [row("/b", 2)] }));
@@ -90,7 +90,7 @@ fn a_history_has_every_bucket_between_its_bounds() {
     let row = |bucket, views| json!({ "bucket": bucket, "views": views });
     let history = |query: &str| format!("/v1/sites/portal/history?{query}");
     let days = json!({ "by": "day", "buckets": [row("2026-11-22", 0), row("2026-11-23", 2)] });
-    soon(&server, &history("by=day&from=2026-11-22&to=2026-11-23"), &days);
+    wait_until(&server, &history("by=day&from=2026-11-22&to=2026-11-23"), &days);
     assert_eq!(server.get(&history("by=day&from=2026-11-22&to=2026-11-23")).header("cache-control"), Some("public, max-age=10"));
     let cases = [
         ("by=day&from=2026-11-23&to=2026-11-23&article=/a", vec![row("2026-11-23", 1)]),
@@ -107,7 +107,7 @@ fn a_history_has_every_bucket_between_its_bounds() {
 }
 
 #[test]
-fn the_demo_is_there_where_it_is_wanted() {
+fn the_demo_is_served_only_if_it_is_enabled() {
     const HOUR: &str = "public, max-age=3600";
     let files = [
         ("/", "text/html; charset=utf-8", "no-cache"),
@@ -131,7 +131,7 @@ fn the_demo_is_there_where_it_is_wanted() {
 }
 
 #[test]
-fn the_demo_is_whole_and_needs_nothing_inline() {
+fn the_demo_has_no_broken_links_and_nothing_inline() {
     let server = start(Options::default());
     let home = server.get("/");
     let links: std::collections::BTreeSet<_> =
@@ -144,7 +144,7 @@ fn the_demo_is_whole_and_needs_nothing_inline() {
         for rule in ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'self'"] {
             assert!(policy.split("; ").any(|own| own == rule), "{policy}");
         }
-        // Braces would be names that nothing was given for.
+        // Braces would be placeholders without a value.
         for nothing in ["<style", "style=", "onclick", "{", "}"] {
             assert!(!page.text().contains(nothing), "{path} has {nothing}");
         }
@@ -159,7 +159,7 @@ fn the_demo_is_whole_and_needs_nothing_inline() {
 }
 
 #[test]
-fn the_admin_listener_tells_how_the_service_is_and_nothing_else() {
+fn the_admin_listener_serves_health_and_readiness_and_no_public_routes() {
     let server = start(Options::default());
     let ask = |method: &str, target: &str| {
         let mut client = Client::connect(server.admin);

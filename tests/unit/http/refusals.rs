@@ -1,18 +1,18 @@
-//! Requests that are refused: with which status, what the client's author is told, and that nothing is counted.
+//! Refused requests: their status, their detail for the client's author, and that they count nothing.
 
 use super::server::{Options, start};
 
 const JSON: &str = "Content-Type: application/json";
 const VIEWS: &str = "/v1/sites/portal/views";
 
-/// A request, and what is answered to it.
+/// A request and its expected answer.
 pub(crate) struct Case {
     pub(crate) method: &'static str,
     pub(crate) target: String,
     pub(crate) headers: Vec<&'static str>,
     pub(crate) body: String,
     status: u16,
-    /// A piece of the detail.
+    /// A part of the detail.
     detail: &'static str,
     /// A header of the answer.
     header: Option<(&'static str, &'static str)>,
@@ -107,7 +107,7 @@ fn queries() -> Vec<Case> {
     ]
 }
 
-fn places() -> Vec<Case> {
+fn targets() -> Vec<Case> {
     let long = format!("/{}", "x".repeat(5000));
     vec![
         case("GET", "/nothing", 404, "/nothing"),
@@ -129,11 +129,11 @@ fn places() -> Vec<Case> {
 }
 
 pub(crate) fn all() -> Vec<Case> {
-    [bodies(), queries(), places()].into_iter().flatten().collect()
+    [bodies(), queries(), targets()].into_iter().flatten().collect()
 }
 
 #[test]
-fn a_refused_request_says_why_and_counts_nothing() {
+fn a_refusal_says_why_and_counts_nothing() {
     let server = start(Options::default());
     server.view("/a");
     for case in all() {
@@ -158,7 +158,7 @@ fn a_refused_request_says_why_and_counts_nothing() {
 }
 
 #[test]
-fn a_body_too_long_is_refused_before_it_is_sent_and_while_it_is_sent() {
+fn a_body_that_is_too_long_is_refused_before_and_while_it_is_sent() {
     let server = start(Options::default());
     let head = format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\n{JSON}\r\n");
     let mut announced = server.connect();
@@ -179,7 +179,7 @@ fn a_body_too_long_is_refused_before_it_is_sent_and_while_it_is_sent() {
 }
 
 #[test]
-fn a_head_too_long_is_refused() {
+fn a_head_that_is_too_long_is_refused() {
     let server = start(Options::default());
     let padding = |bytes: usize| format!("X-Padding: {}", "a".repeat(bytes));
     assert_eq!(server.ask("POST", VIEWS, &[&padding(16_000)], "").status, 200);

@@ -1,4 +1,4 @@
-//! What a site may ask of its views: an origin, and articles that are not invented.
+//! The rules of a site: a required origin, and limits against invented articles.
 
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
@@ -13,7 +13,7 @@ const VIEWS: &str = "/v1/sites/portal/views";
 const GIF: &str = "/v1/sites/portal/views.gif";
 
 #[test]
-fn a_site_may_ask_for_the_origin_of_every_view() {
+fn a_site_can_require_an_origin_for_every_view() {
     let rules = Rules { require_origin: true, ..Rules::default() };
     let server = start(Options { rules, ..Options::default() });
     let own = "https://portal.example.vn";
@@ -36,17 +36,17 @@ fn a_site_may_ask_for_the_origin_of_every_view() {
         }
     }
     assert_eq!(server.total(), 8);
-    // Reading is for everybody.
+    // Figures can be read without an origin.
     assert_eq!(server.get("/v1/sites/portal/figures").status, 200);
 }
 
 #[test]
-fn new_articles_of_a_day_are_limited_and_the_site_counts_on() {
+fn new_articles_per_day_are_limited_and_further_views_count_for_the_site() {
     MINUTES_OF_ARTICLES.store(0, SeqCst);
     let rules = Rules { max_new_articles_per_day: 2, ..Rules::default() };
     let server = start(Options { rules, clock: articles_later, ..Options::default() });
     for (article, expected) in [("/a", "counted"), ("/b", "counted"), ("/c", "article_limit"), ("/a", "counted"), ("/d", "article_limit")] {
-        assert_eq!(server.fate(article, &[]), expected, "{article}");
+        assert_eq!(server.outcome(article, &[]), expected, "{article}");
     }
     let answer = server.view("/e").json();
     assert_eq!((&answer["counted"], &answer["reason"], &answer["articles"]), (&json!(true), &json!("article_limit"), &json!({})));
@@ -54,30 +54,30 @@ fn new_articles_of_a_day_are_limited_and_the_site_counts_on() {
     let figures = server.get("/v1/sites/portal/figures?article=/a&article=/b&article=/c&article=/f").json();
     let totals: Vec<_> = ["/a", "/b", "/c", "/f"].iter().map(|article| figures["articles"][article]["total"].as_u64().unwrap()).collect();
     assert_eq!((totals, &figures["site"]["total"]), (vec![2, 1, 0, 0], &json!(7)));
-    // A day later, what is known is not new, and two more may come.
+    // A day later, known articles are not new, and two more are allowed.
     MINUTES_OF_ARTICLES.store(24 * 60, SeqCst);
     for (article, expected) in [("/a", "counted"), ("/b", "counted"), ("/c", "counted"), ("/d", "counted"), ("/e", "article_limit")] {
-        assert_eq!(server.fate(article, &[]), expected, "{article} on the next day");
+        assert_eq!(server.outcome(article, &[]), expected, "{article} on the next day");
     }
 }
 
 #[test]
 fn known_articles_keep_their_views_while_the_store_is_down() {
     let rules = Rules { max_new_articles_per_day: 1, ..Rules::default() };
-    let server = start(Options { rules, store_away: true, ..Options::default() });
+    let server = start(Options { rules, store_unreachable: true, ..Options::default() });
     for article in ["/a", "/b", "/c"] {
-        assert_eq!(server.fate(article, &[]), "counted", "{article}");
+        assert_eq!(server.outcome(article, &[]), "counted", "{article}");
     }
-    server.faults.away.store(false, SeqCst);
+    server.faults.unreachable.store(false, SeqCst);
     let totals = || {
         let figures = server.get("/v1/sites/portal/figures?article=/a&article=/b&article=/c").json();
         ["/a", "/b", "/c"].map(|article| figures["articles"][article]["total"].as_u64())
     };
     wait_for("the store to have them", || totals() == [Some(1); 3]);
     wait_for("figures that are not stale", || server.get("/v1/sites/portal/figures").json()["stale"] == false);
-    // None of them was taken for a new one.
+    // None of them was counted as new.
     for (article, expected) in [("/d", "counted"), ("/e", "article_limit"), ("/a", "counted")] {
-        assert_eq!(server.fate(article, &[]), expected, "{article}");
+        assert_eq!(server.outcome(article, &[]), expected, "{article}");
     }
 }
 
@@ -92,7 +92,7 @@ fn articles_that_do_not_match_the_pattern_count_for_the_site_alone() {
     let rules = Rules { articles: Some(Regex::new("^/tin/").unwrap()), ..Rules::default() };
     let server = start(Options { rules, ..Options::default() });
     for (article, expected) in [("/tin/1", "counted"), ("/", "article_pattern"), ("/x/tin/1", "article_pattern")] {
-        assert_eq!(server.fate(article, &[]), expected, "{article}");
+        assert_eq!(server.outcome(article, &[]), expected, "{article}");
     }
     let figures = server.get("/v1/sites/portal/figures?article=/tin/1&article=/").json();
     assert_eq!((&figures["site"]["total"], &figures["articles"]["/"]["total"]), (&json!(3), &json!(0)));
@@ -100,7 +100,7 @@ fn articles_that_do_not_match_the_pattern_count_for_the_site_alone() {
 }
 
 #[test]
-fn pages_without_an_origin_count_where_the_site_names_null() {
+fn pages_with_the_origin_null_count_if_the_site_allows_it() {
     assert_eq!(Origin::parse("null").unwrap().as_str(), "null");
     let server = start(Options { null_origin: true, ..Options::default() });
     let answer = server.ask("POST", VIEWS, &["Origin: null"], "");

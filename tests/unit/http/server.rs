@@ -1,5 +1,5 @@
-//! What the tests of the HTTP interface share: a server in this process, with a journal and a store that can be told to
-//! fail, and a client that sends the bytes it is given.
+//! Shared by the tests of the HTTP interface: a server in this process, with a journal and a store that fail on demand,
+//! and a client that sends exactly the given bytes.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
@@ -40,7 +40,7 @@ use truycap_test_support::faulty::{FaultyJournal, FaultyStore, JournalCall, Jour
 /// The origin of the site `portal`.
 pub(crate) const ORIGIN: &str = "https://portal.example.vn";
 
-/// What a browser calls itself.
+/// The `User-Agent` of a browser.
 pub(crate) const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 
 /// A Monday, 10:00 in Hà Nội.
@@ -48,15 +48,15 @@ pub(crate) fn now() -> DateTime<Utc> {
     DateTime::parse_from_rfc3339("2026-11-23T10:00:00+07:00").unwrap().to_utc()
 }
 
-/// What goes wrong behind the server.
+/// Faults of the journal and the store behind the server.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// The journal takes no more.
+    /// The journal is full.
     pub(crate) full: AtomicBool,
     /// The journal's disk does not answer.
     pub(crate) stuck: AtomicBool,
-    /// The store does not answer.
-    pub(crate) away: AtomicBool,
+    /// All calls of the store fail.
+    pub(crate) unreachable: AtomicBool,
 }
 
 #[async_trait]
@@ -67,7 +67,7 @@ impl JournalFaults for Faults {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             if self.full.load(SeqCst) {
-                return Err(JournalError::Full("a test says so".into()));
+                return Err(JournalError::Full("simulated failure".into()));
             }
         }
         Ok(())
@@ -81,26 +81,26 @@ impl JournalFaults for Faults {
 #[async_trait]
 impl StoreFaults for Faults {
     async fn before(&self, _: StoreCall<'_>) -> Result<(), StoreError> {
-        if self.away.load(SeqCst) { Err(StoreError::NotApplied("a test says so".into())) } else { Ok(()) }
+        if self.unreachable.load(SeqCst) { Err(StoreError::NotApplied("simulated failure".into())) } else { Ok(()) }
     }
 }
 
-/// How a server is started; the default is what most tests want.
+/// The options of a server. The default suits most tests.
 pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) max_connections: watch::Receiver<usize>,
     pub(crate) demo: bool,
     pub(crate) drain: Duration,
-    /// The store does not answer from the beginning, so that nothing is known of it.
-    pub(crate) store_away: bool,
-    /// Those of the site.
+    /// Whether the store is unreachable from the beginning, so that nothing is known of it.
+    pub(crate) store_unreachable: bool,
+    /// The rules of the sites.
     pub(crate) rules: Rules,
     pub(crate) clients: ClientRules,
     pub(crate) bots: BotRules,
     pub(crate) clock: fn() -> DateTime<Utc>,
-    /// By which buckets fill up.
+    /// The clock of the rate limits.
     pub(crate) ticks: MonotonicClock,
-    /// Whether pages without an origin belong to the site.
+    /// Whether `null` is one of the origins of `portal`.
     pub(crate) null_origin: bool,
 }
 
@@ -111,7 +111,7 @@ impl Default for Options {
             max_connections: watch::Sender::new(4096).subscribe(),
             demo: true,
             drain: Duration::from_secs(5),
-            store_away: false,
+            store_unreachable: false,
             rules: Rules::default(),
             clients: ClientRules::default(),
             bots: BotRules::default(),
@@ -122,7 +122,7 @@ impl Default for Options {
     }
 }
 
-/// A public and an admin listener over one recorder. Dropping it ends all of it.
+/// A public and an admin listener with one recorder. Dropping it stops everything.
 pub(crate) struct Server {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -134,10 +134,10 @@ pub(crate) struct Server {
     _dir: TempDir,
 }
 
-/// A server with the site `portal`, and `khoa` beside it, in which nothing has been counted.
+/// A server with the sites `portal` and `khoa` and without views.
 pub(crate) fn start(options: Options) -> Server {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let faults = Arc::new(Faults { away: options.store_away.into(), ..Faults::default() });
+    let faults = Arc::new(Faults { unreachable: options.store_unreachable.into(), ..Faults::default() });
     let mut site = Site {
         id: SiteId::parse("portal").unwrap(),
         origins: vec![Origin::parse("http://127.0.0.1:8080").unwrap(), Origin::parse(ORIGIN).unwrap()],
@@ -179,7 +179,7 @@ impl Server {
         Client::connect(self.public)
     }
 
-    /// One request, on a connection of its own.
+    /// Sends one request on its own connection.
     pub(crate) fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answer {
         let mut client = self.connect();
         client.request(method, target, headers, body);
@@ -201,7 +201,7 @@ impl Server {
         self.get("/v1/sites/portal/figures").json()["site"]["total"].as_u64().unwrap()
     }
 
-    /// What the admin listener says of the service.
+    /// The answer of `/readyz`.
     pub(crate) fn ready(&self) -> Answer {
         let mut client = Client::connect(self.admin);
         client.request("GET", "/readyz", &[], "");
@@ -213,13 +213,13 @@ impl Server {
         self.stop.notify_one();
     }
 
-    /// Waits until the public listener has stopped, and tells how many connections were dropped.
+    /// Waits until the public listener has stopped, and returns how many connections were dropped.
     pub(crate) fn stopped(&mut self) -> usize {
         self.runtime.block_on(self.serving.take().unwrap()).unwrap()
     }
 }
 
-/// An answer as it came over the wire.
+/// An answer as it was received.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -242,7 +242,7 @@ impl Answer {
     }
 }
 
-/// A connection on which exactly the given bytes are sent. It gives up after ten seconds.
+/// A connection that sends exactly the given bytes. Reading and writing time out after ten seconds.
 pub(crate) struct Client(pub(crate) BufReader<TcpStream>);
 
 impl Client {
@@ -257,7 +257,7 @@ impl Client {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Sends as long as the server takes it; the error that ended it where it does not.
+    /// Sends bytes. Returns an error if the server does not take them.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), ErrorKind> {
         self.0.get_mut().write_all(bytes.as_ref()).map_err(|error| error.kind())
     }
@@ -282,7 +282,7 @@ impl Client {
         line.trim_end().to_owned()
     }
 
-    /// The head of an answer that has no body, whatever it says of its length.
+    /// An answer that has no body, whatever its `Content-Length`.
     pub(crate) fn head(&mut self) -> Answer {
         let status = self.line();
         let status = status.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("no answer: {status:?}"))[..3].parse().unwrap();
@@ -312,20 +312,20 @@ impl Client {
         }
     }
 
-    /// Whether nothing comes for a while.
-    pub(crate) fn is_silent(&mut self, for_: Duration) -> bool {
-        self.0.get_ref().set_read_timeout(Some(for_)).unwrap();
+    /// Whether nothing arrives within `time`.
+    pub(crate) fn is_silent(&mut self, time: Duration) -> bool {
+        self.0.get_ref().set_read_timeout(Some(time)).unwrap();
         let silent = self.0.fill_buf().is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
         self.0.get_ref().set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         silent
     }
 }
 
-/// Waits for something that happens soon.
+/// Waits up to ten seconds until something has happened.
 pub(crate) fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happened() {
-        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain for {what}");
+        assert!(start.elapsed() < Duration::from_secs(10), "timed out waiting for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,4 +1,4 @@
-//! Which pages may count and which may read: origins, preflights and caches.
+//! Which pages can count and read: origins, preflights and caches.
 
 use super::server::{ORIGIN, Options, start};
 
@@ -7,7 +7,7 @@ const FOREIGN: &str = "Origin: https://elsewhere.example";
 const VIEWS: &str = "/v1/sites/portal/views";
 
 #[test]
-fn pages_of_the_site_may_read_what_they_are_answered_and_others_may_not() {
+fn only_pages_of_the_site_can_read_the_answers() {
     let server = start(Options::default());
     let cases = [
         ("POST", VIEWS, 200),
@@ -32,13 +32,13 @@ fn pages_of_the_site_may_read_what_they_are_answered_and_others_may_not() {
             assert_eq!(answer.header("access-control-allow-origin"), None, "{method} {target} {other:?}");
         }
     }
-    // Two origins and no origin, for each of the two that count.
+    // Two origins and no origin, for each of the two targets that count.
     assert_eq!(server.total(), 6);
     assert_eq!(server.get("/v1/sites/elsewhere/figures").header("vary"), Some("Origin"));
 }
 
 #[test]
-fn a_browser_learns_what_a_page_of_the_site_may_send() {
+fn a_preflight_allows_views_from_pages_of_the_site_only() {
     let server = start(Options::default());
     let asks = "Access-Control-Request-Method: POST";
     let own = server.ask("OPTIONS", VIEWS, &[OWN, asks, "Access-Control-Request-Headers: content-type"], "");

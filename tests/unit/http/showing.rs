@@ -1,4 +1,4 @@
-//! Figures for pages without JavaScript: the box as a page, one figure as a picture.
+//! Figures for pages without JavaScript: the box as an HTML page, and one figure as an image.
 
 use super::{
     counting::escape,
@@ -22,7 +22,7 @@ fn badge(answer: &Answer) -> (String, String, usize) {
     (between("<title id=\"t\">", "</title>").to_owned(), shown, between(" width=\"", "\"").parse().unwrap())
 }
 
-/// What counts nothing does so with every method.
+/// Checks that a target counts nothing, with any method.
 fn counts_nothing(server: &Server, target: &str) {
     let before = server.total();
     for method in ["GET", "HEAD", "OPTIONS"] {
@@ -57,7 +57,7 @@ fn the_box_is_a_page_in_vietnamese_or_english() {
 }
 
 #[test]
-fn a_label_of_the_box_can_be_set_and_stays_text() {
+fn labels_of_the_box_can_be_set_and_are_escaped() {
     let server = start(Options::default());
     let english = ["Today", "Yesterday", "This week", "Last week", "This month", "Last month", "This year", "Last year"];
     let figures = english.map(|label| label.to_lowercase().replace(' ', "_"));
@@ -68,7 +68,7 @@ fn a_label_of_the_box_can_be_set_and_stays_text() {
         assert_eq!((answer.status, all(&answer, "dt")), (200, expected.each_ref().map(String::as_str).to_vec()));
         assert!(!answer.text().contains("more</b>"), "{}", answer.text());
     }
-    // One label alone; the others keep theirs. The longest one has 64 characters, not bytes.
+    // One label is set, and the others are the defaults. The longest label has 64 characters, not bytes.
     for (label, shown) in [("Năm này", "Năm này"), (&"ữ".repeat(64), &"ữ".repeat(64)), ("", "This year")] {
         let answer = server.get(&format!("{BOX}?lang=en&label_this_year={}", escape(label)));
         let mut expected = english;
@@ -79,7 +79,7 @@ fn a_label_of_the_box_can_be_set_and_stays_text() {
 }
 
 #[test]
-fn the_box_loads_styles_alone_and_stands_on_pages_of_the_site_alone() {
+fn the_box_loads_only_styles_and_only_pages_of_the_site_can_frame_it() {
     let server = start(Options { demo: false, ..Options::default() });
     let answer = server.get(BOX);
     let policy = answer.header("content-security-policy").unwrap();
@@ -99,8 +99,8 @@ fn the_box_loads_styles_alone_and_stands_on_pages_of_the_site_alone() {
 }
 
 #[test]
-fn figures_that_are_not_known_are_dashes_that_nobody_keeps() {
-    let server = start(Options { store_away: true, ..Options::default() });
+fn unknown_figures_are_shown_as_dashes_and_are_not_cached() {
+    let server = start(Options { store_unreachable: true, ..Options::default() });
     let page = server.get(BOX);
     assert_eq!((page.status, page.header("cache-control")), (200, Some("no-store")));
     assert_eq!((all(&page, "dd"), all(&page, "i"), all(&page, "b")), (vec!["–"; 8], vec!["–"; 11], vec![]));
@@ -149,7 +149,7 @@ fn a_badge_shows_any_figure_of_the_site_or_of_an_article() {
 }
 
 #[test]
-fn a_badge_has_nothing_in_it_that_was_asked_for() {
+fn a_badge_does_not_contain_the_requested_article() {
     let server = start(Options::default());
     let expected = server.get(&format!("{BADGE}?article=/a"));
     for article in ["<script>alert(1)</script>", "\"><image href=x onerror=alert(1)>", "]]>&xxe;", "{title}", "\u{202e}\u{ffff}"] {
@@ -164,7 +164,7 @@ fn a_badge_has_nothing_in_it_that_was_asked_for() {
 }
 
 #[test]
-fn what_is_asked_wrongly_is_told_and_not_drawn() {
+fn a_wrong_query_is_refused_with_a_reason() {
     let server = start(Options::default());
     let too_long = format!("box?label_today={}", "x".repeat(65));
     let cases = [

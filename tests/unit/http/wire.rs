@@ -1,5 +1,5 @@
-//! Bytes that no browser sends: what is answered, that each view is counted once or not at all, that nothing else is
-//! counted, and that whoever comes next notices nothing.
+//! Bytes that no browser sends: how they are answered, that each view is counted once or not at all, that nothing else is
+//! counted, and that the next request is answered as usual.
 
 use std::{
     io::{Read, Write},
@@ -10,18 +10,18 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    answers::tells_nothing,
+    answers::assert_no_internals,
     server::{Options, Server, start, wait_for},
 };
 
-/// What is sent on a connection of its own, which is then closed for writing where it `ends`.
+/// Bytes on their own connection. If `ends` is set, it is closed for writing after them.
 struct Case {
     what: &'static str,
     bytes: Vec<u8>,
     ends: bool,
-    /// The statuses of all answers, in their order.
+    /// The statuses of all answers, in order.
     answers: Vec<u16>,
-    /// How many views are counted thereby.
+    /// How many views these bytes count.
     counted: u64,
 }
 
@@ -31,12 +31,12 @@ fn case(what: &'static str, bytes: impl Into<Vec<u8>>, answers: &[u16], counted:
     Case { what, bytes: bytes.into(), ends: false, answers: answers.to_vec(), counted }
 }
 
-/// A POST of a view with further headers and a body, and the connection closed after it.
+/// A POST of a view with further headers and a body, after which the connection closes.
 fn post(headers: &str, body: &str) -> String {
     format!("POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\nConnection: close\r\n{headers}\r\n{body}")
 }
 
-/// A view of the site alone with another request line or another head.
+/// A view of the site alone with another request line or other headers.
 fn line(line: &str, headers: &str) -> String {
     format!("{line}\r\n{headers}User-Agent: Mozilla/5.0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 }
@@ -53,24 +53,24 @@ fn lines() -> Vec<Case> {
         case("HTTP/1.2", line("POST /v1/sites/portal/views HTTP/1.2", HOST), REFUSED, 0),
         case("HTTP/3.0", line("POST /v1/sites/portal/views HTTP/3.0", HOST), REFUSED, 0),
         case("no version", line("POST /v1/sites/portal/views", HOST), REFUSED, 0),
-        case("two blanks", line("POST  /v1/sites/portal/views HTTP/1.1", HOST), REFUSED, 0),
-        case("a blank in the target", line("POST /v1/sites/por tal/views HTTP/1.1", HOST), REFUSED, 0),
+        case("two spaces", line("POST  /v1/sites/portal/views HTTP/1.1", HOST), REFUSED, 0),
+        case("a space in the target", line("POST /v1/sites/por tal/views HTTP/1.1", HOST), REFUSED, 0),
         case("NUL in the target", line("POST /v1/sites/portal\0/views HTTP/1.1", HOST), REFUSED, 0),
         case("a target that is not ASCII", line("POST /v1/sites/pörtal/views HTTP/1.1", HOST), &[404], 0),
         case("an absolute target", line("POST http://t/v1/sites/portal/views HTTP/1.1", HOST), &[200], 1),
-        case("an absolute target of elsewhere", line("GET http://elsewhere.example/x HTTP/1.1", HOST), &[404], 0),
+        case("an absolute target on another host", line("GET http://elsewhere.example/x HTTP/1.1", HOST), &[404], 0),
         case("a target that is an authority", line("POST portal:80 HTTP/1.1", HOST), &[404], 0),
         case("CONNECT", line("CONNECT portal:80 HTTP/1.1", HOST), &[404], 0),
         case("an asterisk", line("POST * HTTP/1.1", HOST), &[404], 0),
-        case("a target that climbs", line("POST /v1/sites/x/../portal/views HTTP/1.1", HOST), &[404], 0),
-        case("a slash that is encoded", line("POST /v1/sites%2Fportal/views HTTP/1.1", HOST), &[404], 0),
+        case("a target with two dots", line("POST /v1/sites/x/../portal/views HTTP/1.1", HOST), &[404], 0),
+        case("an encoded slash", line("POST /v1/sites%2Fportal/views HTTP/1.1", HOST), &[404], 0),
         case("a target that is too long", line(&long, HOST), &[414], 0),
-        case("a method that nobody knows", line("BREW /v1/sites/portal/views HTTP/1.1", HOST), &[405], 0),
-        case("a method in small letters", line("post /v1/sites/portal/views HTTP/1.1", HOST), &[405], 0),
+        case("an unknown method", line("BREW /v1/sites/portal/views HTTP/1.1", HOST), &[405], 0),
+        case("a method in lower case", line("post /v1/sites/portal/views HTTP/1.1", HOST), &[405], 0),
         case("a method with a NUL", line("PO\0ST /v1/sites/portal/views HTTP/1.1", HOST), REFUSED, 0),
         case("TRACE", line("TRACE /v1/sites/portal/views HTTP/1.1", HOST), &[405], 0),
         case(
-            "a method that is overruled",
+            "a method that a header overrides",
             line("GET /v1/sites/portal/views HTTP/1.1", &format!("{HOST}X-HTTP-Method-Override: POST\r\n")),
             &[405],
             0,
@@ -92,14 +92,14 @@ fn heads() -> Vec<Case> {
         case("a bare line feed", line(VIEW, HOST).replace("\r\n", "\n"), &[200], 1),
         case("a bare carriage return", line(VIEW, "Host: t\rX: 1\r\n"), REFUSED, 0),
         case("NUL in a header", line(VIEW, "Host: t\r\nX: a\0b\r\n"), REFUSED, 0),
-        case("a blank before the colon", line(VIEW, "Host : t\r\n"), REFUSED, 0),
+        case("a space before the colon", line(VIEW, "Host : t\r\n"), REFUSED, 0),
         case("a folded header", line(VIEW, "Host: t\r\nX: a\r\n b\r\n"), REFUSED, 0),
         case("a header without a colon", line(VIEW, "Host: t\r\nnothing\r\n"), REFUSED, 0),
         case("a header without a name", line(VIEW, "Host: t\r\n: x\r\n"), REFUSED, 0),
         case("a header that is not ASCII", line(VIEW, "Host: t\r\nX: ế\r\n"), &[200], 1),
         case("too many headers", line(VIEW, &format!("{HOST}{many}")), &[431], 0),
         case("headers that are too long", line(VIEW, &format!("{HOST}{long}")), &[431], 0),
-        case("a header longer than what is read", line(VIEW, &format!("{HOST}{very_long}")), &[431], 0),
+        case("a header longer than the read buffer", line(VIEW, &format!("{HOST}{very_long}")), &[431], 0),
         case("an upgrade", line(VIEW, "Host: t\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"), &[200], 1),
         case("a range", line("GET /v1/sites/portal/figures HTTP/1.1", "Host: t\r\nRange: bytes=0-1\r\n"), &[200], 0),
         case("a head that is never finished", "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\n", &[], 0).ending(),
@@ -115,34 +115,34 @@ fn bodies() -> Vec<Case> {
     let both = sized("2\r\nTransfer-Encoding: chunked", "2\r\n{}\r\n0\r\n\r\n").replace("Connection: close\r\n", "");
     let deep = "[".repeat(4000);
     vec![
-        case("a length that is no number", sized("many", "{}"), REFUSED, 0),
+        case("a length that is not a number", sized("many", "{}"), REFUSED, 0),
         case("a negative length", sized("-2", "{}"), REFUSED, 0),
         case("a length with a sign", sized("+2", "{}"), REFUSED, 0),
-        case("a length beyond all numbers", sized("99999999999999999999999", "{}"), REFUSED, 0),
-        case("a length beyond what is taken", sized("1000000000000", "{}"), &[413], 0),
+        case("a length that overflows", sized("99999999999999999999999", "{}"), REFUSED, 0),
+        case("a length above the limit", sized("1000000000000", "{}"), &[413], 0),
         case("two lengths", sized("2\r\nContent-Length: 3", "{} "), REFUSED, 0),
         case("two lengths in one line", sized("2, 3", "{} "), REFUSED, 0),
         case("the same length twice", sized("2\r\nContent-Length: 2", "{}"), &[200], 1),
-        // Whoever is before us may have gone by the length: what follows is nobody's request.
+        // A proxy in front may have used the length, so the bytes after it are not a request.
         case("a length and chunks, and a view after them", both + &line(VIEW, HOST), &[200], 1),
         case("chunks", chunked("1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"), &[200], 1),
         case("chunks with trailers", chunked("2;a=b\r\n{}\r\n0\r\nX: 1\r\n\r\n"), &[200], 1),
-        case("a chunk whose size is no number", chunked("x\r\n{}\r\n0\r\n\r\n"), REFUSED, 0),
-        case("a chunk beyond all numbers", chunked("fffffffffffffffff\r\n{}\r\n"), REFUSED, 0),
+        case("a chunk whose size is not a number", chunked("x\r\n{}\r\n0\r\n\r\n"), REFUSED, 0),
+        case("a chunk whose size overflows", chunked("fffffffffffffffff\r\n{}\r\n"), REFUSED, 0),
         case("a chunk that is longer than it says", chunked("1\r\n{}\r\n0\r\n\r\n"), REFUSED, 0),
         case("chunks without end", chunked(&format!("400\r\n{}\r\n", "x".repeat(1024)).repeat(8)), &[413], 0),
-        case("an encoding that nobody knows", post(&format!("{json}Transfer-Encoding: gzip, chunked\r\n"), "0\r\n\r\n"), REFUSED, 0),
+        case("an unknown encoding", post(&format!("{json}Transfer-Encoding: gzip, chunked\r\n"), "0\r\n\r\n"), REFUSED, 0),
         case("chunked twice", chunked_by("chunked\r\nTransfer-Encoding: chunked"), REFUSED, 0),
         case("an encoding that looks like chunks", chunked_by("xchunked"), REFUSED, 0),
-        case("chunks with a tab before their name", chunked_by("\x0bchunked"), REFUSED, 0),
+        case("chunked with a vertical tab before it", chunked_by("\x0bchunked"), REFUSED, 0),
         case("a chunk with an extension without end", chunked(&format!("2;{}", "x".repeat(40_000))), REFUSED, 0),
         case("trailers without end", chunked(&format!("2\r\n{{}}\r\n0\r\n{}", "X: 1\r\n".repeat(8000))), REFUSED, 0),
-        case("chunks of the first version", chunked("2\r\n{}\r\n0\r\n\r\n").replace("HTTP/1.1", "HTTP/1.0"), REFUSED, 0),
+        case("chunks in HTTP/1.0", chunked("2\r\n{}\r\n0\r\n\r\n").replace("HTTP/1.1", "HTTP/1.0"), REFUSED, 0),
         case("chunked, but not at the end", post(&format!("{json}Transfer-Encoding: chunked, gzip\r\n"), "0\r\n\r\n"), REFUSED, 0),
         case("a body that is shorter than it says", sized("200", "{"), REFUSED, 0).ending(),
         case("brackets", sized("4000", &deep), &[400], 0),
         case(
-            "bytes that are no text",
+            "bytes that are not text",
             {
                 let mut bytes = sized("2", "").into_bytes();
                 bytes.extend([0xff, 0xfe]);
@@ -151,7 +151,7 @@ fn bodies() -> Vec<Case> {
             &[400],
             0,
         ),
-        case("more than the body", sized("2", "{}GET / HTTP/1.1\r\n\r\n"), &[200], 1),
+        case("bytes after the body", sized("2", "{}GET / HTTP/1.1\r\n\r\n"), &[200], 1),
         case("an expectation", post(&format!("{json}Content-Length: 2\r\nExpect: 100-continue\r\n"), "{}"), &[100, 200], 1),
     ]
 }
@@ -161,7 +161,7 @@ fn several() -> Vec<Case> {
     let (open, last) = (view(""), line(VIEW, HOST));
     vec![
         case("three views at once", format!("{open}{open}{last}"), &[200; 3], 3),
-        case("a view, and what is none", format!("{open}\0\r\n\r\n"), &[200, 400], 1),
+        case("a view, and bytes that are not a request", format!("{open}\0\r\n\r\n"), &[200, 400], 1),
         case(
             "a view between refusals",
             format!("{}{open}{}", open.replace("portal", "nowhere"), last.replace("portal", "nowhere")),
@@ -169,9 +169,14 @@ fn several() -> Vec<Case> {
             1,
         ),
         case("a view and one that is cut off", format!("{open}POST /v1/sites/portal/views HT"), &[200], 1).ending(),
-        case("a view in the body of a picture", with_body(&line("GET /v1/sites/portal/views.gif HTTP/1.1", HOST), &last), &[200], 1),
+        case(
+            "a view in the body of a request for the GIF",
+            with_body(&line("GET /v1/sites/portal/views.gif HTTP/1.1", HOST), &last),
+            &[200],
+            1,
+        ),
         case("a view in the body of a refusal", with_body(&last.replace("portal", "nowhere"), &last), &[404], 0),
-        case("an article by a body that nobody reads", with_body(&line("GET /v1/sites/portal/figures HTTP/1.1", HOST), "{}"), &[200], 0),
+        case("an article in a body that is not read", with_body(&line("GET /v1/sites/portal/figures HTTP/1.1", HOST), "{}"), &[200], 0),
         case(
             "a request in the body of another",
             post("Content-Type: text/plain\r\nContent-Length: 40\r\n", &format!("{:40}", "POST /v1/sites/portal/views HTTP/1.1")),
@@ -181,7 +186,7 @@ fn several() -> Vec<Case> {
     ]
 }
 
-/// A request without a body, and now with one.
+/// Adds a body to a request without one.
 fn with_body(request: &str, body: &str) -> String {
     request.replace("Content-Length: 0", &format!("Content-Length: {}", body.len())) + body
 }
@@ -194,28 +199,28 @@ impl Case {
     fn run(&self, server: &Server) -> Vec<u16> {
         let mut stream = TcpStream::connect(server.public).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        // Who is refused half-way may not be listened to up to the end.
+        // The server can refuse and close before it has read everything.
         let _ = stream.write_all(&self.bytes);
         if self.ends {
             stream.shutdown(Shutdown::Write).unwrap();
         }
         let mut answer = Vec::new();
-        // A reset after the answer is as good as a close.
+        // A reset after the answer counts as a close.
         let _ = stream.read_to_end(&mut answer);
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        tells_nothing(self.what, &answer);
+        assert_no_internals(self.what, &answer);
         answer.match_indices("HTTP/1.").map(|(at, line)| answer[at + line.len() + 2..][..3].parse().unwrap()).collect()
     }
 }
 
-/// What nobody has sent a view of: another site, and all articles but the good one.
+/// The total of another site, and all articles of this one, which must not get views of their own.
 fn others(server: &Server) -> [Value; 2] {
     let khoa = server.get("/v1/sites/khoa/figures").json()["site"]["total"].clone();
     [khoa, server.get("/v1/sites/portal/top?period=total&limit=100").json()["articles"].clone()]
 }
 
 #[test]
-fn whatever_the_bytes_the_next_view_is_answered_as_usual_and_nothing_else_is_counted() {
+fn malformed_requests_count_nothing_else_and_the_next_view_is_answered_as_usual() {
     let server = start(Options::default());
     let cases: Vec<_> = [lines(), heads(), bodies(), several()].into_iter().flatten().collect();
     assert!(cases.len() >= 40);

@@ -1,4 +1,4 @@
-//! What is measured of requests and connections moves back on every way out.
+//! Metrics of requests and connections. Their gauges return to zero however a request ends.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use truycap::http::Limits;
 use super::server::{Client, Options, Server, start, wait_for};
 
 impl Server {
-    /// The value of a metric; 0 where it is not told.
+    /// The value of a metric; 0 if it is not reported.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let mut client = Client::connect(self.admin);
         client.request("GET", "/metrics", &[], "");
@@ -26,36 +26,36 @@ fn requests(method: &str, status: &str) -> String {
 }
 
 #[test]
-fn a_client_that_goes_away_in_the_middle_of_a_request_leaves_no_gauge_up() {
+fn gauges_return_to_zero_after_a_client_disconnects_within_a_request() {
     let server = start(Options::default());
     let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.send(BEGIN));
-    wait_for("three requests under way", || server.metric(IN_FLIGHT) == 3.0);
+    wait_for("three requests in progress", || server.metric(IN_FLIGHT) == 3.0);
     assert_eq!(server.metric(CONNECTIONS), 3.0);
     drop(clients);
     wait_for("the connections to be closed", || server.metric(CONNECTIONS) == 0.0);
     assert_eq!(server.metric(IN_FLIGHT), 0.0);
-    // Either the server saw the body break off, or the connection was gone before it could say so.
+    // Either the server saw the body break off, or the connection was closed before it could answer.
     assert_eq!(server.metric(&requests("POST", "aborted")) + server.metric(&requests("POST", "400")), 3.0);
 }
 
 #[test]
-fn a_client_that_goes_away_before_its_answer_is_told_as_aborted() {
+fn a_client_that_disconnects_before_its_answer_is_reported_as_aborted() {
     let server = start(Options::default());
     server.faults.stuck.store(true, std::sync::atomic::Ordering::SeqCst);
     let mut client = server.connect();
     client.request("POST", "/v1/sites/portal/views", &[], "");
-    wait_for("the request to be under way", || server.metric(IN_FLIGHT) == 1.0);
+    wait_for("the request to be in progress", || server.metric(IN_FLIGHT) == 1.0);
     drop(client);
-    wait_for("the request to be given up", || server.metric(&requests("POST", "aborted")) == 1.0);
+    wait_for("the request to be aborted", || server.metric(&requests("POST", "aborted")) == 1.0);
     assert_eq!(server.metric(IN_FLIGHT), 0.0);
     server.faults.stuck.store(false, std::sync::atomic::Ordering::SeqCst);
-    // What was asked for happens all the same.
+    // The view is still counted.
     wait_for("the view", || server.metric("truycap_views_total{outcome=\"counted\",site=\"portal\"}") == 1.0);
 }
 
 #[test]
-fn answers_of_every_kind_leave_no_gauge_up() {
+fn gauges_return_to_zero_after_answers_of_every_kind() {
     let limits = Limits { body_read: Duration::from_millis(200), header_read: Duration::from_millis(200), ..Limits::default() };
     let server = start(Options { limits, ..Options::default() });
     server.view("/1");

@@ -1,4 +1,4 @@
-//! Whose views count, how often, and for which articles.
+//! Which visitors' views count and how often, bots, and estimates of visitors.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering::SeqCst},
@@ -30,8 +30,8 @@ pub(crate) fn once_in(window: &str) -> Options {
 }
 
 impl Server {
-    /// What becomes of a view of an article under these headers: `counted`, or why not.
-    pub(crate) fn fate(&self, article: &str, headers: &[&str]) -> Value {
+    /// The outcome of a view of an article with these headers: `counted`, or the reason why not.
+    pub(crate) fn outcome(&self, article: &str, headers: &[&str]) -> Value {
         let mut all = vec!["Content-Type: text/plain"];
         all.extend(headers);
         let answer = self.ask("POST", VIEWS, &all, &json!({ "article": article }).to_string());
@@ -46,21 +46,21 @@ pub(crate) fn from(address: &str) -> String {
 }
 
 #[test]
-fn a_reader_counts_once_in_a_window_for_each_article() {
+fn a_visitor_counts_once_in_a_window_for_each_article() {
     let server = start(once_in("30m"));
     let one = from("203.0.113.5");
-    assert_eq!(server.fate("/a", &[&one]), "counted");
-    assert_eq!(server.fate("/a", &[&one]), "repeat");
-    assert_eq!(server.fate("/b", &[&one]), "counted");
-    // What the client itself adds to the proxy's header makes it nobody else.
-    assert_eq!(server.fate("/a", &[&from("8.8.8.8, 203.0.113.5")]), "repeat");
-    assert_eq!(server.fate("/a", &[&from("203.0.113.6")]), "counted");
-    assert_eq!(server.fate("/a", &[&one, "User-Agent: Mozilla/5.0"]), "counted");
-    // A household has a /64.
-    assert_eq!(server.fate("/a", &[&from("2001:db8:1:2::3")]), "counted");
-    assert_eq!(server.fate("/a", &[&from("2001:db8:1:2:ffff::9")]), "repeat");
-    assert_eq!(server.fate("/a", &[&from("2001:db8:1:3::3")]), "counted");
-    // The picture goes by the same rule, and so does a view of the site alone.
+    assert_eq!(server.outcome("/a", &[&one]), "counted");
+    assert_eq!(server.outcome("/a", &[&one]), "repeat");
+    assert_eq!(server.outcome("/b", &[&one]), "counted");
+    // What the client itself adds to the proxy's header does not make it another client.
+    assert_eq!(server.outcome("/a", &[&from("8.8.8.8, 203.0.113.5")]), "repeat");
+    assert_eq!(server.outcome("/a", &[&from("203.0.113.6")]), "counted");
+    assert_eq!(server.outcome("/a", &[&one, "User-Agent: Mozilla/5.0"]), "counted");
+    // A /64 is one client.
+    assert_eq!(server.outcome("/a", &[&from("2001:db8:1:2::3")]), "counted");
+    assert_eq!(server.outcome("/a", &[&from("2001:db8:1:2:ffff::9")]), "repeat");
+    assert_eq!(server.outcome("/a", &[&from("2001:db8:1:3::3")]), "counted");
+    // The same rule applies to the GIF, and to a view of the site alone.
     assert_eq!(server.ask("GET", &format!("{GIF}?article=/b"), &[&one], "").body.len(), 43);
     assert_eq!(server.total(), 6);
     for counted in [true, false] {
@@ -74,24 +74,24 @@ fn a_reader_counts_once_in_a_window_for_each_article() {
 fn without_a_window_every_view_counts() {
     let server = start(behind_a_proxy(Rules::default()));
     for _ in 0..3 {
-        assert_eq!(server.fate("/a", &[&from("203.0.113.5")]), "counted");
+        assert_eq!(server.outcome("/a", &[&from("203.0.113.5")]), "counted");
     }
 }
 
 #[test]
-fn readers_who_do_not_want_to_be_tracked_are_not_told_apart_and_count() {
+fn visitors_who_do_not_want_to_be_tracked_are_not_remembered_and_always_count() {
     let server = start(once_in("30m"));
     for wish in ["DNT: 1", "Sec-GPC: 1", "Dnt:  1 "] {
-        assert_eq!(server.fate("/a", &[wish]), "counted");
-        assert_eq!(server.fate("/a", &[wish]), "counted");
+        assert_eq!(server.outcome("/a", &[wish]), "counted");
+        assert_eq!(server.outcome("/a", &[wish]), "counted");
     }
-    // Nobody was remembered meanwhile.
-    assert_eq!(server.fate("/a", &["DNT: 0"]), "counted");
-    assert_eq!(server.fate("/a", &["DNT: 0"]), "repeat");
+    // None of them was remembered.
+    assert_eq!(server.outcome("/a", &["DNT: 0"]), "counted");
+    assert_eq!(server.outcome("/a", &["DNT: 0"]), "repeat");
 }
 
 #[test]
-fn a_view_that_was_not_journaled_does_not_keep_the_next_one_from_counting() {
+fn a_view_that_was_not_journaled_does_not_make_the_next_one_a_repeat() {
     let server = start(once_in("30m"));
     server.faults.full.store(true, SeqCst);
     for _ in 0..3 {
@@ -115,24 +115,24 @@ fn later() -> DateTime<Utc> {
 }
 
 #[test]
-fn after_the_window_and_after_midnight_a_reader_counts_again() {
+fn a_visitor_counts_again_after_the_window_and_after_midnight() {
     let server = start(Options { clock: later, ..once_in("24h") });
-    assert_eq!(server.fate("/a", &[]), "counted");
+    assert_eq!(server.outcome("/a", &[]), "counted");
     // 23:59, and midnight.
     MINUTES.store(14 * 60 - 1, SeqCst);
-    assert_eq!(server.fate("/a", &[]), "repeat");
+    assert_eq!(server.outcome("/a", &[]), "repeat");
     MINUTES.store(14 * 60, SeqCst);
-    assert_eq!(server.fate("/a", &[]), "counted");
+    assert_eq!(server.outcome("/a", &[]), "counted");
     let server = start(Options { clock: later, ..once_in("30m") });
     let begun = MINUTES.load(SeqCst);
     for (minute, expected) in [(0, "counted"), (29, "repeat"), (30, "counted"), (59, "repeat"), (60, "counted")] {
         MINUTES.store(begun + minute, SeqCst);
-        assert_eq!(server.fate("/a", &[]), expected, "{minute}");
+        assert_eq!(server.outcome("/a", &[]), expected, "{minute}");
     }
 }
 
 #[test]
-fn a_request_without_an_agent_and_one_of_a_program_are_bots() {
+fn requests_without_a_user_agent_and_requests_of_programs_are_bots() {
     let server = start(Options {
         bots: BotRules { deny: vec!["Evil".into()], allow: vec!["wget/9".into()], headless: false },
         ..Options::default()
@@ -146,17 +146,17 @@ fn a_request_without_an_agent_and_one_of_a_program_are_bots() {
         ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/142.0.0.0 Safari/537.36", "counted"),
         (AGENT, "counted"),
     ] {
-        assert_eq!(server.fate("/a", &[&format!("User-Agent: {agent}")]), expected, "{agent}");
+        assert_eq!(server.outcome("/a", &[&format!("User-Agent: {agent}")]), expected, "{agent}");
     }
     let mut client = server.connect();
     client.send(format!("POST {VIEWS} HTTP/1.1\r\nHost: t\r\n\r\n"));
     assert_eq!(client.answer().json()["reason"], "bot");
-    assert_eq!(server.fate("/a", &[&format!("User-Agent: {AGENT}"), "User-Agent: Googlebot"]), "bot");
+    assert_eq!(server.outcome("/a", &[&format!("User-Agent: {AGENT}"), "User-Agent: Googlebot"]), "bot");
     assert_eq!(server.total(), 3);
 }
 
 #[test]
-fn what_is_remembered_of_repeats_is_bounded_and_given_back() {
+fn remembered_repeats_are_bounded_and_forgotten() {
     use truycap::{
         audience::{Claim, MAX_REMEMBERED, Repeats},
         domain::site::{Site, SiteId},
@@ -173,7 +173,7 @@ fn what_is_remembered_of_repeats_is_bounded_and_given_back() {
         Claim::Unknown => "unknown",
     };
     (0..MAX_REMEMBERED).for_each(|number| assert_eq!(view(number, now()), "first"));
-    // Beyond it every view counts, and who is remembered still counts once.
+    // Above the maximum every view counts, and remembered visitors still count once.
     for _ in 0..2 {
         assert_eq!(view(MAX_REMEMBERED, now()), "unknown");
     }
@@ -181,58 +181,58 @@ fn what_is_remembered_of_repeats_is_bounded_and_given_back() {
     assert_eq!(repeats.remembered(), MAX_REMEMBERED);
     assert_eq!(view(MAX_REMEMBERED, now() + TimeDelta::minutes(30)), "first");
     assert_eq!(repeats.remembered(), 1);
-    // What is taken back leaves nothing.
+    // A claim that is dropped is not remembered.
     drop(repeats.claim(&site, None, [b"x", b""], now() + TimeDelta::minutes(31)));
     assert_eq!(repeats.remembered(), 1);
-    // A day goes with the midnight of the site, also where nobody reads any more; what is under way then goes after that.
+    // A day is forgotten at the site's midnight, even without further views. A claim in progress is forgotten after that.
     let midnight = now() + TimeDelta::hours(14);
     repeats.forget(midnight - TimeDelta::seconds(1));
     assert_eq!(repeats.remembered(), 1);
-    let under_way = repeats.claim(&site, None, [b"x", b""], midnight - TimeDelta::seconds(1));
+    let in_progress = repeats.claim(&site, None, [b"x", b""], midnight - TimeDelta::seconds(1));
     repeats.forget(midnight);
-    drop(under_way);
+    drop(in_progress);
     repeats.forget(midnight);
     assert_eq!(repeats.remembered(), 0);
     assert_eq!(view(0, midnight), "first");
 }
 
 #[test]
-fn figures_tell_how_many_readers_there_are_where_the_site_asks_for_it() {
-    MINUTES_OF_READERS.store(0, SeqCst);
+fn figures_include_visitors_if_the_site_enables_them() {
+    MINUTES_OF_VISITORS.store(0, SeqCst);
     let options = behind_a_proxy(Rules { visitors: true, ..Rules::default() });
-    let server = start(Options { clock: readers_later, ..options });
-    let told = || server.get("/v1/sites/portal/figures").json()["visitors"].clone();
+    let server = start(Options { clock: visitors_later, ..options });
+    let shown = || server.get("/v1/sites/portal/figures").json()["visitors"].clone();
     let view = |headers: &[&str]| server.ask("POST", VIEWS, headers, "").json()["visitors"].clone();
-    assert_eq!(told(), json!({ "online": 0, "visitors_today": 0 }));
+    assert_eq!(shown(), json!({ "online": 0, "visitors_today": 0 }));
     let (one, two) = (from("203.0.113.5"), from("203.0.113.6"));
     assert_eq!(view(&[&one]), json!({ "online": 1, "visitors_today": 1 }));
     assert_eq!(view(&[&one]), json!({ "online": 1, "visitors_today": 1 }));
     assert_eq!(view(&[&two]), json!({ "online": 2, "visitors_today": 2 }));
-    // Neither machines nor those who do not want to be tracked are among them.
+    // Bots and visitors who do not want to be tracked are not included.
     assert_eq!(view(&[&from("203.0.113.7"), "User-Agent: Googlebot"]), json!({ "online": 2, "visitors_today": 2 }));
     assert_eq!(view(&[&from("203.0.113.7"), "DNT: 1"]), json!({ "online": 2, "visitors_today": 2 }));
-    MINUTES_OF_READERS.store(5, SeqCst);
+    MINUTES_OF_VISITORS.store(5, SeqCst);
     assert_eq!(server.ask("GET", GIF, &[&two], "").status, 200);
-    assert_eq!(told(), json!({ "online": 2, "visitors_today": 2 }));
-    MINUTES_OF_READERS.store(6, SeqCst);
-    assert_eq!(told(), json!({ "online": 1, "visitors_today": 2 }));
-    // After midnight nobody is known any more.
-    MINUTES_OF_READERS.store(14 * 60, SeqCst);
-    assert_eq!(told(), json!({ "online": 0, "visitors_today": 0 }));
+    assert_eq!(shown(), json!({ "online": 2, "visitors_today": 2 }));
+    MINUTES_OF_VISITORS.store(6, SeqCst);
+    assert_eq!(shown(), json!({ "online": 1, "visitors_today": 2 }));
+    // After midnight no visitor is remembered.
+    MINUTES_OF_VISITORS.store(14 * 60, SeqCst);
+    assert_eq!(shown(), json!({ "online": 0, "visitors_today": 0 }));
     assert_eq!(view(&[&one]), json!({ "online": 1, "visitors_today": 1 }));
     let other = start(Options::default());
     assert!(other.view("/a").json().get("visitors").is_none());
     assert!(other.get("/v1/sites/portal/figures").json().get("visitors").is_none());
 }
 
-static MINUTES_OF_READERS: AtomicI64 = AtomicI64::new(0);
+static MINUTES_OF_VISITORS: AtomicI64 = AtomicI64::new(0);
 
-fn readers_later() -> DateTime<Utc> {
-    now() + TimeDelta::minutes(MINUTES_OF_READERS.load(SeqCst))
+fn visitors_later() -> DateTime<Utc> {
+    now() + TimeDelta::minutes(MINUTES_OF_VISITORS.load(SeqCst))
 }
 
 #[test]
-fn what_is_remembered_of_readers_is_bounded_and_goes_with_the_day() {
+fn remembered_visitors_are_bounded_and_forgotten_at_midnight() {
     use truycap::{
         audience::{Estimate, MAX_VISITORS, Visitors},
         domain::site::{Site, SiteId},
@@ -245,7 +245,7 @@ fn what_is_remembered_of_readers_is_bounded_and_goes_with_the_day() {
     }
     let most = MAX_VISITORS as u64;
     assert_eq!(visitors.estimate(&site, now()), Some(Estimate { online: most, visitors_today: most }));
-    // The day goes with the midnight of the site, and makes room for readers of others.
+    // The day is forgotten at the site's midnight, which makes room for visitors of other sites.
     let khoa = Site { id: SiteId::parse("khoa").unwrap(), ..site.clone() };
     for (hours, expected) in [(13, 0), (14, 1)] {
         visitors.forget(now() + TimeDelta::hours(hours));
