@@ -1,4 +1,4 @@
-//! What rows add, and what comes out.
+//! What the rows of an import add to the counters.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use truycap::{
 
 use super::{Files, article, counters_of, import_file, memory, now, site, today};
 
-/// The past of a real portal, whose box showed these figures on 17 January 2020.
+/// The earlier counts of a real portal, whose box showed these figures on 17 January 2020.
 fn past() -> String {
     let mut text = "site,article,period,views\nportal,,,6341529\nportal,,2019,1737155\nportal,,2019-12,108517\n".to_owned();
     // 15 days and the two that the box shows: 119944 in all.
@@ -21,7 +21,7 @@ fn past() -> String {
     text + "portal,,2020-01-16,7097\nportal,,2020-01-17,6325\n"
 }
 
-/// Monday the 13th and Tuesday the 14th; Wednesday is what is left; then the two that the box shows.
+/// The week has Monday the 13th, Tuesday the 14th, Wednesday with the remainder, and the two days that the box shows.
 const BOX: &str = "total       8307145
 today       6325
 yesterday   7097
@@ -34,7 +34,7 @@ last_year   1845672
 ";
 
 #[tokio::test]
-async fn the_box_of_a_portal_is_four_kinds_of_rows_away() {
+async fn four_kinds_of_rows_reproduce_the_box_of_a_portal() {
     let (files, store) = (Files::new(), memory());
     let outcome = import_file(&store, &files.write("past.csv", past())).await.unwrap();
     assert_eq!(outcome.to_string(), "imported 20 rows");
@@ -77,7 +77,7 @@ async fn a_period_adds_to_itself_and_to_the_larger_ones_that_contain_it() {
 }
 
 #[tokio::test]
-async fn a_bucket_is_added_as_it_stands() {
+async fn a_bucket_adds_to_itself_alone() {
     for bucket in ["2018-12-31", "2019-W01", "2018-12", "2018", "total"] {
         let text = format!("site,article,bucket,views\nportal,,{bucket},5\n");
         assert_eq!(counters_of(&text).await, text);
@@ -97,13 +97,13 @@ async fn rows_of_the_same_counter_add_up() {
 }
 
 #[tokio::test]
-async fn no_views_add_nothing() {
+async fn rows_without_views_add_nothing() {
     let exported = counters_of("site,article,period,views\nportal,,2019,0\nportal,/tin/1,2019,0\n").await;
     assert_eq!(exported, "site,article,bucket,views\n");
 }
 
 #[tokio::test]
-async fn the_largest_count_is_not_too_large() {
+async fn the_largest_count_is_accepted() {
     let text = "site,article,bucket,views\nportal,,2019,9007199254740991\nportal,,total,9007199254740991\n";
     assert_eq!(counters_of(text).await, text);
 }

@@ -1,4 +1,4 @@
-//! However an import is disturbed, each row counts once.
+//! Whatever interrupts an import, each row counts once.
 
 use std::{
     sync::{
@@ -22,7 +22,7 @@ use super::{Files, Memory, checked, counters_of, exported, import_file, memory, 
 /// How many chunks [`three_sites`] makes.
 const CHUNKS: u64 = 9;
 
-/// The journal of a serving process.
+/// The producer of a serving process.
 const SERVING: ProducerId = ProducerId(7);
 
 /// What happens to one apply.
@@ -32,19 +32,19 @@ enum Fault {
     Refuse,
     /// It works, but the reply is lost.
     LoseReply,
-    /// The store holds less than it did.
-    GoBack,
+    /// The store is rewound: it is empty.
+    Rewind,
     Corrupt,
     /// A serving process counts a view of `press` just before.
     View,
 }
 
-/// A plan of what happens to the applies of a store, counted from 0.
+/// The plan of what happens to each apply of a store. Applies are counted from 0.
 struct Plan<F> {
     store: Arc<Memory>,
     applies: AtomicU64,
     plan: F,
-    /// Whether the reply to the apply under way is lost.
+    /// Whether the reply to the apply in progress is lost.
     lose: AtomicBool,
 }
 
@@ -58,14 +58,14 @@ impl<F: Fn(u64) -> Fault + Send + Sync + 'static> StoreFaults for Plan<F> {
     async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
         let StoreCall::Apply(Apply { deltas, .. }) = call else { return Ok(()) };
         assert!(deltas.0.values().map(|bucket| bucket.articles.len() + 1).sum::<usize>() <= 2500, "a chunk is bounded");
-        // Lets another run of the same import come between.
+        // Lets another run of the same import continue.
         yield_now().await;
         let apply = self.applies.fetch_add(1, Ordering::Relaxed);
         match (self.plan)(apply) {
             Fault::None => {}
-            Fault::Refuse => return Err(StoreError::NotApplied("it is away".into())),
+            Fault::Refuse => return Err(StoreError::NotApplied("connection refused".into())),
             Fault::LoseReply => self.lose.store(true, Ordering::Relaxed),
-            Fault::GoBack => self.store.restore(memory().image()),
+            Fault::Rewind => self.store.restore(memory().image()),
             Fault::Corrupt => return Err(StoreError::Corrupt("a page is torn".into())),
             Fault::View => {
                 let mut view = DayViews::default();
@@ -78,11 +78,11 @@ impl<F: Fn(u64) -> Fault + Send + Sync + 'static> StoreFaults for Plan<F> {
     }
 
     async fn after(&self, _: StoreCall<'_>) -> Result<(), StoreError> {
-        if self.lose.swap(false, Ordering::Relaxed) { Err(StoreError::PerhapsApplied("the line went dead".into())) } else { Ok(()) }
+        if self.lose.swap(false, Ordering::Relaxed) { Err(StoreError::PerhapsApplied("connection lost".into())) } else { Ok(()) }
     }
 }
 
-/// What an import of [`three_sites`] must leave, summed without chunks: press has 1 + 2 + … + 1000 views.
+/// The counters after an import of [`three_sites`], summed without chunks: press has 1 + 2 + … + 1000 views.
 async fn clean() -> String {
     let counters = counters_of(three_sites()).await;
     assert!(counters.contains("\npress,,2019,500500\n") && counters.contains("\nshop,,total,999\n"), "{counters}");
@@ -106,7 +106,7 @@ async fn a_second_import_adds_nothing_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_import_that_broke_off_goes_on_where_it_stopped() {
+async fn an_interrupted_import_continues_where_it_stopped() {
     let (files, clean) = (Files::new(), clean().await);
     let path = files.write("a.csv", three_sites());
     for broken in 0..CHUNKS {
@@ -119,7 +119,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
             });
             let started = Instant::now();
             let error = import_file(&faulty, &path).await.unwrap_err().to_string();
-            let expected = "the store is unavailable: it is away; run the import again: it continues where it stopped";
+            let expected = "the store is unavailable: connection refused; run the import again: it continues where it stopped";
             assert_eq!(error, expected, "after {broken}");
             assert!((60..63).contains(&started.elapsed().as_secs()), "gave up after {:?}", started.elapsed());
             let held = broken + u64::from(lose);
@@ -131,7 +131,7 @@ async fn an_import_that_broke_off_goes_on_where_it_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_comes_back_within_a_minute_is_waited_for() {
+async fn an_import_waits_up_to_a_minute_for_the_store() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let faulty = faulty(&store, |apply| match apply % 5 {
         1 | 2 => Fault::Refuse,
@@ -144,7 +144,7 @@ async fn a_store_that_comes_back_within_a_minute_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_damaged_store_is_not_waited_for() {
+async fn an_import_does_not_wait_for_a_damaged_store() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let started = Instant::now();
     let faulty = faulty(&store, |_| Fault::Corrupt);
@@ -154,10 +154,10 @@ async fn a_damaged_store_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_store_that_went_back_is_reported_and_filled_by_another_run() {
+async fn a_rewound_store_is_reported_and_completed_by_another_import() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let path = files.write("a.csv", three_sites());
-    let faulty = faulty(&store, |apply| if apply == 2 { Fault::GoBack } else { Fault::None });
+    let faulty = faulty(&store, |apply| if apply == 2 { Fault::Rewind } else { Fault::None });
     let error = import_file(&faulty, &path).await.unwrap_err().to_string();
     assert!(error.starts_with("the store was rewound: it holds 0 chunks of site portal, but held 1; run the import again"), "{error}");
     import_file(store.as_ref(), &path).await.unwrap();
@@ -165,13 +165,13 @@ async fn a_store_that_went_back_is_reported_and_filled_by_another_run() {
 }
 
 #[tokio::test]
-async fn two_imports_of_one_file_at_once_count_once() {
+async fn two_concurrent_imports_of_one_file_count_once() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let path = files.write("a.csv", three_sites());
     let (one, two) = (faulty(&store, |_| Fault::None), faulty(&store, |_| Fault::None));
     let (first, second) = tokio::join!(import_file(&one, &path), import_file(&two, &path));
     assert_eq!(first.unwrap().applied + second.unwrap().applied, CHUNKS);
-    assert!(two.faults.applies.into_inner() > 0, "they ran at once");
+    assert!(two.faults.applies.into_inner() > 0, "they ran concurrently");
     assert_eq!(exported(store.as_ref()).await, clean().await);
 }
 
@@ -189,7 +189,7 @@ async fn two_processes_that_import_one_file_count_once() {
 }
 
 #[tokio::test]
-async fn two_files_count_both() {
+async fn two_different_files_both_count() {
     let (files, store) = (Files::new(), memory());
     import_file(&store, &files.write("a.csv", "site,article,period,views\nportal,,2019,5\n")).await.unwrap();
     import_file(&store, &files.write("b.csv", "site,article,period,views\nportal,,2019,5\n\n")).await.unwrap();
@@ -206,7 +206,7 @@ async fn views_counted_between_the_chunks_are_kept() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_between_the_chunks_is_noticed() {
+async fn a_file_that_changes_between_the_chunks_is_detected() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let path = files.write("a.csv", three_sites());
     let file = checked(&path).unwrap();
@@ -218,7 +218,7 @@ async fn a_file_that_changes_between_the_chunks_is_noticed() {
     let error = import(&faulty, &file, |_, _| {}).await.unwrap_err().to_string();
     assert!(error.contains("changed during the import"), "{error}");
     assert_eq!(faulty.faults.applies.into_inner(), 1);
-    // Brought back as it was, it goes on.
+    // With its former contents, the import continues.
     files.write("a.csv", three_sites());
     assert_eq!(import_file(store.as_ref(), &path).await.unwrap().applied, CHUNKS - 1);
     assert_eq!(exported(store.as_ref()).await, clean().await);

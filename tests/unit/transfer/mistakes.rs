@@ -1,4 +1,4 @@
-//! Every mistake of a file is named, with its line.
+//! Every mistake in a file is reported with its line.
 
 use std::fmt::Write as _;
 
@@ -46,7 +46,7 @@ fn a_wrong_header_is_a_mistake() {
 }
 
 #[test]
-fn a_header_with_semicolons_is_told_to_use_commas() {
+fn a_header_with_semicolons_leads_to_a_message_about_commas() {
     let found = lines("site;article;period;views\nportal;;;5\n");
     assert_eq!(found[0], "1: unknown column \"site;article;period;views\"; the columns are site,article,period,views, separated by commas");
 }
@@ -87,7 +87,7 @@ fn wrong_views_are_a_mistake() {
 }
 
 #[test]
-fn a_separator_for_thousands_is_told_apart_from_a_column() {
+fn a_separator_for_thousands_is_distinguished_from_a_column() {
     let found = lines("site,article,period,views\nportal,,2020,8,307,145\nportal,,2020\n");
     assert_eq!(
         found,
@@ -115,14 +115,14 @@ fn a_wrong_site_or_article_is_a_mistake() {
 }
 
 #[test]
-fn every_mistake_of_a_row_is_named() {
+fn every_mistake_in_a_row_is_reported() {
     let found = mistakes("site,article,period,views\nx,a\tb,yesterday,many\n");
     let lines: Vec<_> = found.named.iter().map(|mistake| mistake.line).collect();
     assert_eq!(lines, [2, 2, 2, 2]);
 }
 
 #[test]
-fn a_line_that_is_no_row_costs_itself_alone() {
+fn an_unreadable_line_does_not_affect_the_others() {
     let mut text = b"site,article,period,views\nportal,\"/a,,5\nportal,\xff,,5\nportal,".to_vec();
     text.extend([b'x'; 10_000]);
     text.extend(b",,5\nportal,,,5\n1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17\n,,,x\n");
@@ -140,7 +140,7 @@ fn a_line_that_is_no_row_costs_itself_alone() {
 }
 
 #[test]
-fn lines_are_numbered_as_an_editor_does() {
+fn lines_are_numbered_as_in_an_editor() {
     for end in ["\n", "\r\n"] {
         let text = ["site,article,period,views", "", "portal,,,5", "", "", "portal,,,x", "portal,,,y"].join(end);
         let numbers: Vec<_> = mistakes(text).named.iter().map(|mistake| mistake.line).collect();
@@ -149,7 +149,7 @@ fn lines_are_numbered_as_an_editor_does() {
 }
 
 #[test]
-fn the_first_hundred_mistakes_are_named_and_the_others_counted() {
+fn the_first_hundred_mistakes_are_reported_and_the_others_counted() {
     let mut text = "site,article,period,views\n".to_owned();
     for row in 0..137 {
         writeln!(text, "portal,,,{}", if row % 2 == 0 { "x" } else { "-1" }).unwrap();
@@ -171,7 +171,7 @@ fn the_message_says_that_nothing_was_imported() {
 }
 
 #[test]
-fn a_sum_that_is_too_large_is_a_mistake_of_the_row_that_makes_it_so() {
+fn a_sum_that_is_too_large_is_a_mistake_of_the_row_that_exceeds_it() {
     let most = 9_007_199_254_740_990_u64;
     let sum = "with this row the site's views sum up to more than 9007199254740991";
     let text = format!("site,article,period,views\nportal,,,{most}\npress,,,5\nportal,,2020,1\nportal,,2019,1\nportal,,2019,1\n");
@@ -191,7 +191,7 @@ fn a_period_that_begins_later_than_tomorrow_is_a_mistake() {
     let expected =
         [(4, "2020-01-19"), (6, "2020-02"), (8, "2021")].map(|(line, period)| format!("{line}: period {period:?} is in the future"));
     assert_eq!(lines(rows("period")), expected);
-    // What an export has is taken as it stands.
+    // The buckets of an export are accepted whatever their dates.
     let files = Files::new();
     checked(&files.write("export.csv", rows("bucket"))).unwrap();
 }

@@ -1,4 +1,4 @@
-//! What an import, an export and the figures promise.
+//! The promises of imports, exports and figures.
 
 use std::{
     collections::BTreeSet,
@@ -72,7 +72,7 @@ async fn import_file<S: Store>(store: &S, path: &Path) -> Result<ImportSummary, 
     import(store, &checked(path).unwrap(), |_, _| {}).await
 }
 
-/// Imports a text into an empty store, and exports that.
+/// Imports a text into an empty store, and exports the store.
 async fn counters_of(text: impl AsRef<[u8]>) -> String {
     let (files, store) = (Files::new(), memory());
     import_file(&store, &files.write("a.csv", text)).await.unwrap();
@@ -86,8 +86,8 @@ async fn exported<S: Store>(store: &S) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Rows of three sites, one after the other and mixed, that make 5 + 2 + 2 chunks: of two sites full ones with
-/// nothing after them, of the third a full one and a rest of 499.
+/// Rows of three sites, partly interleaved, that make 5 + 2 + 2 chunks: two sites have only full chunks, and the third has
+/// a full one and a rest of 499.
 fn three_sites() -> String {
     let mut text = "site,article,period,views\n".to_owned();
     for row in 0..2500 {

@@ -26,13 +26,13 @@ async fn filled(counters: Vec<Counter>) -> Memory {
     for (seq, (id, bucket, article, views)) in (0..).zip(counters) {
         let mut deltas = Deltas::default();
         deltas.add(bucket, article, views);
-        // A producer each: one seq may not serve two sites.
+        // One producer for each counter, because one sequence number must not be used for two sites.
         store.apply(&site(id), ProducerId(seq), 0, 1, Arc::new(deltas)).await.unwrap();
     }
     store
 }
 
-/// Ids with everything that means something in CSV, and what spreadsheets and shells make of it.
+/// Ids with characters that are special in CSV, in spreadsheets or in shells.
 fn articles() -> impl Strategy<Value = ArticleId> {
     let awkward = [
         ",",
@@ -79,7 +79,7 @@ fn an_export_imported_into_an_empty_store_is_exported_again_byte_for_byte() {
             for (id, bucket, article, _) in wanted {
                 let [count] = store.history(&site(id), article.as_ref(), &[bucket]).await.unwrap()[..] else { panic!("one count") };
                 let row = format!(",{bucket},{count}\n");
-                // An old bucket of an article is gone; one of a site never is.
+                // Old buckets of an article expire; those of a site never do.
                 assert!(first.contains(&row) || count == 0 && article.is_some(), "{first:?} lacks {row:?}");
             }
             let copy = memory();
@@ -116,11 +116,11 @@ press,,total,3
 }
 
 #[tokio::test]
-async fn an_empty_store_exports_a_header() {
+async fn an_empty_store_exports_only_a_header() {
     assert_eq!(exported(&memory()).await, "site,article,bucket,views\n");
 }
 
-/// Takes some bytes and then nothing more.
+/// A writer that takes this many bytes and then fails.
 struct Full(usize, ErrorKind);
 
 impl Write for Full {
@@ -136,7 +136,7 @@ impl Write for Full {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_enough_ends_the_export_and_a_full_disk_fails_it() {
+async fn a_closed_pipe_ends_the_export_and_a_full_disk_fails_it() {
     let counters = (0..5000).map(|n| ("portal", Bucket::Total, Some(article(&format!("/tin/{n}"))), 1)).collect();
     let (store, sites): (_, Vec<_>) = (filled(counters).await, sites().into_iter().collect());
     // At once, in the middle, and in the last bytes, which only the flush writes.

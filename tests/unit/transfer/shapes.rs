@@ -1,4 +1,4 @@
-//! The shapes a right file comes in.
+//! The shapes of valid files.
 
 use std::{fmt::Write as _, fs::File, path::Path, process::Command, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ async fn the_shape_of_a_file_does_not_matter() {
     let shapes = [
         ("no line end after the last row", "site,article,period,views\nportal,/tin/1,2019,5\npress,,2018,7"),
         ("line ends of Windows", "site,article,period,views\r\nportal,/tin/1,2019,5\r\npress,,2018,7\r\n"),
-        ("the same without the last", "site,article,period,views\r\nportal,/tin/1,2019,5\r\npress,,2018,7\r"),
+        ("the same without the last line feed", "site,article,period,views\r\nportal,/tin/1,2019,5\r\npress,,2018,7\r"),
         ("a byte order mark", "\u{feff}site,article,period,views\nportal,/tin/1,2019,5\npress,,2018,7\n"),
         ("a byte order mark and quotes", "\u{feff}\"site\",article,period,views\nportal,/tin/1,2019,5\npress,,2018,7\n"),
         (
@@ -40,7 +40,7 @@ async fn an_id_is_counted_under_its_normal_form() {
 }
 
 #[tokio::test]
-async fn a_file_without_rows_is_nothing_to_import() {
+async fn a_file_without_rows_imports_nothing() {
     let (files, store) = (Files::new(), memory());
     let outcome = import_file(&store, &files.write("a.csv", "site,article,bucket,views\n")).await.unwrap();
     assert_eq!(outcome.to_string(), "nothing to import");
@@ -57,7 +57,7 @@ async fn the_producer_is_the_start_of_the_digest() {
 }
 
 #[tokio::test]
-async fn what_is_no_regular_file_is_refused_without_waiting() {
+async fn a_path_that_is_not_a_regular_file_is_refused_without_waiting() {
     let files = Files::new();
     let pipe = files.0.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -80,7 +80,7 @@ async fn a_file_that_changed_after_it_was_checked_is_not_imported() {
     for (change, moved) in [("9", false), ("x", false), ("5\n", true), ("5\npress,,,5", false)] {
         files.write("a.csv", text.replace('5', change));
         let file = File::options().write(true).open(&path).unwrap();
-        // Without a new time, only the length or the digest can tell.
+        // If the time is the same, only the length or the digest differs.
         file.set_modified(if moved { modified + Duration::from_secs(1) } else { modified }).unwrap();
         let error = import(&store, &before, |_, _| {}).await.unwrap_err().to_string();
         assert!(error.contains("a.csv: changed during the import"), "{change:?}: {error}");
@@ -89,7 +89,7 @@ async fn a_file_that_changed_after_it_was_checked_is_not_imported() {
 }
 
 #[tokio::test]
-async fn a_large_file_is_quick() {
+async fn a_large_file_is_imported_quickly() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let mut text = "site,article,period,views\n".to_owned();
     for row in 0..100_000 {
