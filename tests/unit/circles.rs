@@ -1,7 +1,7 @@
-//! No two source files use each other, directly or by others: there is no circle of imports.
+//! No two source files use each other, directly or through others: there is no circle of imports.
 //!
-//! A file uses the file that defines an item, not one that re-exports it; a re-export is a use of the file it re-exports
-//! from. A declaration (`mod child;`) is no use, and neither is the name of a module alone.
+//! A file that uses an item uses the file that defines it, not one that re-exports it. A re-export uses the file that it
+//! re-exports from. A declaration (`mod child;`) is not a use, and neither is the name of a module alone.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -13,15 +13,15 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::floors::{Segments, paths, sources};
 
-/// The files of one crate, by their places in the module tree.
+/// The files of one crate, by their paths in the module tree.
 #[derive(Default)]
 struct Modules {
     sources: BTreeMap<Segments, String>,
-    /// What each file imports: the name by which it is known there, and its path.
+    /// The imports of each file: the local name, and the path.
     imports: BTreeMap<Segments, BTreeMap<String, Segments>>,
 }
 
-/// The imports in a source: each path with the name that it gets.
+/// The imports in a source: each path with its local name.
 fn imports(tokens: TokenStream, found: &mut Vec<(String, Segments)>) {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -37,7 +37,7 @@ fn imports(tokens: TokenStream, found: &mut Vec<(String, Segments)>) {
     }
 }
 
-/// The members of a group in an import; `prefix` is what is before its braces.
+/// The members of a group in an import; `prefix` is the path before its braces.
 fn members(tokens: Vec<TokenTree>, prefix: &[String], found: &mut Vec<(String, Segments)>) {
     for member in tokens.split(|token| matches!(token, TokenTree::Punct(p) if p.as_char() == ',')) {
         let mut path = prefix.to_vec();
@@ -63,7 +63,7 @@ fn members(tokens: Vec<TokenTree>, prefix: &[String], found: &mut Vec<(String, S
 }
 
 impl Modules {
-    /// The sources in a folder; `root` is the file of the crate's root. Other files beside it are crates of their own.
+    /// Reads the sources in a folder. `root` is the crate's root file; `others` are root files of other crates.
     fn read(folder: &Path, root: &str, others: &[&str]) -> Self {
         let mut files = Vec::new();
         sources(folder, &mut files);
@@ -90,7 +90,7 @@ impl Modules {
         self.sources.insert(file, source);
     }
 
-    /// A path in a file as seen from the crate's root; `None` if it leads out of the crate.
+    /// A path in a file, from the crate's root; `None` if it leads out of the crate.
     fn absolute(&self, file: &[String], path: &[String]) -> Option<Segments> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
@@ -100,15 +100,15 @@ impl Modules {
                 let supers = path.iter().take_while(|name| *name == "super").count();
                 Some([&file[..file.len().checked_sub(supers)?], &path[supers..]].concat())
             }
-            // A child of this file; `std` and the like are none.
+            // A child of this file. Other crates, such as `std`, are not.
             _ => self.sources.contains_key(&[file, std::slice::from_ref(first)].concat()).then(|| [file, path].concat()),
         }
     }
 
-    /// The file that defines what a path names; `None` if that is out of the crate, or only a module.
+    /// The file that defines the item of a path; `None` if that is outside the crate, or only a module.
     fn definer(&self, file: &[String], path: &[String]) -> Option<Segments> {
         let import = self.imports.get(file)?.get(path.first()?);
-        // `use a;` names the same as it imports.
+        // `use a;` imports a path that is equal to its name.
         let absolute = match import.filter(|import| path.len() > 1 && import.as_slice() != &path[..1]) {
             Some(import) => self.absolute(file, &[import, &path[1..]].concat())?,
             None => self.absolute(file, path)?,
@@ -116,13 +116,13 @@ impl Modules {
         let module = (0..=absolute.len()).rev().map(|length| &absolute[..length]).find(|place| self.sources.contains_key(*place))?;
         let item = absolute[module.len()..].first()?;
         match self.imports.get(module)?.get(item) {
-            // An item that the module imports is defined elsewhere. Its path begins with a name that is another than it.
+            // An item that the module imports by a longer path is defined elsewhere.
             Some(import) if import.len() > 1 => self.definer(module, import),
             _ => Some(module.to_vec()),
         }
     }
 
-    /// The files that each file uses, with one path by which it does.
+    /// The files that each file uses, each with one path that does so.
     fn uses(&self) -> BTreeMap<&Segments, BTreeMap<Segments, String>> {
         let mut all = BTreeMap::new();
         for (file, source) in &self.sources {
@@ -137,13 +137,13 @@ impl Modules {
         all
     }
 
-    /// The circles: of the files that use each other by others, a shortest one for each file that is in none before.
+    /// The circles: a shortest one through each file that is not in a circle found before.
     fn circles(&self) -> Vec<String> {
         let uses = self.uses();
         let mut seen = BTreeSet::new();
         let mut circles = Vec::new();
         for start in self.sources.keys().filter(|file| !uses[*file].is_empty()) {
-            // From which file each was reached first.
+            // The file from which each file was first reached.
             let mut from: BTreeMap<&Segments, &Segments> = BTreeMap::new();
             let mut next = VecDeque::from([start]);
             while let Some(file) = next.pop_front() {
@@ -201,20 +201,20 @@ fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn every_circle_is_seen() {
+fn every_circle_is_found() {
     let circles: [&[(&str, &str)]; 11] = [
-        // By each way to write a path.
+        // In each form of a path.
         &[("a", "use crate::b::B;"), ("b", "use crate::a::A;")],
         &[("m/a", "use super::b::B;"), ("m/b", "fn f() { super::a::g() }"), ("m", "")],
         &[("a", "use crate::{c::C, b};\nfn f() { b::g() }"), ("b", "use crate::a::{self as other, A};"), ("c", "")],
         &[("a", "use crate::b as c; fn f() { c::g() }"), ("b", "fn g(a: crate::a::A) {}")],
-        // By others.
+        // Through others.
         &[("a", "use crate::b::B;"), ("b", "use crate::c::C;"), ("c", "use crate::a::A;")],
         // A parent and its child.
         &[("m", "mod a; pub use a::A;"), ("m/a", "use super::M;")],
         &[("m", "mod a; fn f() { a::g() }"), ("m/a", "use crate::m::M;")],
         &[("m", "mod a; pub(crate) use self::a::A; struct M;"), ("m/a", "use super::M;")],
-        // What is re-exported is the child's.
+        // A re-exported item belongs to the child.
         &[("m", "mod a; mod b; pub use a::A;"), ("m/a", "use super::b::B;"), ("m/b", "use super::A;")],
         &[("m", "mod a; use a::A as Renamed;"), ("m/a", "use crate::z::Z;"), ("z", "use crate::m::Renamed;")],
         &[("", "mod a; fn number() {} fn main() { a::run() }"), ("a", "use super::number;")],
@@ -227,15 +227,15 @@ fn every_circle_is_seen() {
 }
 
 #[test]
-fn what_is_no_circle_is_let_pass() {
+fn sources_without_a_circle_pass() {
     let none: [&[(&str, &str)]; 6] = [
         // Children of a parent that only declares them, or re-exports one that does not use it.
         &[("m", "pub mod a; pub mod b; pub trait M {}"), ("m/a", "use super::M;"), ("m/b", "use super::{M, a::A};")],
         &[("m", "mod a; mod b; pub use a::A;"), ("m/a", ""), ("m/b", "use super::A;")],
         &[("m", "mod a; mod b; pub use b::B; use a::A;"), ("m/a", ""), ("m/b", "use crate::m::A;")],
-        // A module's name is no use of what is in it.
+        // The name of a module alone does not use its items.
         &[("m", "mod a; mod b; pub use b::B;"), ("m/a", ""), ("m/b", "use super::a; fn f() { a::g() }")],
-        // Comments, texts and the same names elsewhere.
+        // Comments, string literals, and equal names elsewhere.
         &[
             ("a", "use crate::b::B;"),
             ("b", "/// See [`crate::a`].\nconst A: &str = \"crate::a::A\"; use a::C; fn f() { let a = std::a::b; }"),

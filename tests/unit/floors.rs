@@ -1,7 +1,7 @@
-//! The modules stand on floors, and a floor imports only lower ones. The domain, at the bottom, is pure.
+//! Every module has a floor and imports only from lower floors. The domain, at the bottom, is pure.
 //!
-//! The sources are read as tokens, so that uses are found wherever they stand (groups, several lines, inline paths,
-//! macros), and comments and texts are not taken for them.
+//! The sources are read as tokens. So uses are found in every form (groups, several lines, inline paths, macros), and
+//! comments and string literals are not mistaken for uses.
 
 use std::{
     fs,
@@ -10,8 +10,8 @@ use std::{
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// Every module of the library. Two modules on one floor do not import each other; of the two that stand above the
-/// services, the command line starts the composition, never the other way round.
+/// Every module of the library. Modules on one floor do not import each other. At the top, `cli` uses `app`, never the
+/// other way round.
 const FLOORS: [(&str, u8); 11] = [
     ("domain", 0),
     ("telemetry", 1),
@@ -32,18 +32,18 @@ fn floor(module: &str) -> Option<u8> {
 
 pub(super) type Segments = Vec<String>;
 
-/// The paths in a source, each whole: `use a::{b, c::d}` holds `a::b` and `a::c::d`.
+/// The paths in a source, each in full: `use a::{b, c::d}` has `a::b` and `a::c::d`.
 pub(super) fn paths(source: &str) -> Vec<Segments> {
     let mut found = Vec::new();
     collect(source.parse().unwrap(), &[], &mut found);
     found
 }
 
-/// `prefix` is what stands before the braces of a group, and so before each of its members.
+/// `prefix` is the path before the braces of a group, which is also the beginning of each member.
 fn collect(tokens: TokenStream, prefix: &[String], found: &mut Vec<Segments>) {
     let mut tokens = tokens.into_iter().peekable();
     let mut path = prefix.to_vec();
-    // Whether the next name goes on with `path`: after `::`, or first in a member of a group.
+    // Whether the next name continues `path`: after `::`, or first in a member of a group.
     let mut open = true;
     while let Some(token) = tokens.next() {
         match token {
@@ -84,7 +84,7 @@ fn collect(tokens: TokenStream, prefix: &[String], found: &mut Vec<Segments>) {
     }
 }
 
-/// The path as seen from the crate's root, where it leads there: by `crate`, or by enough of `super`.
+/// The path from the crate's root, if it begins with `crate` or with enough `super`s.
 fn from_root<'a>(path: &'a [String], file: &[String]) -> Option<&'a [String]> {
     let supers = path.iter().take_while(|name| *name == "super").count();
     match path.first()?.as_str() {
@@ -94,28 +94,28 @@ fn from_root<'a>(path: &'a [String], file: &[String]) -> Option<&'a [String]> {
     }
 }
 
-/// What a source does that its floor forbids; `file` is its place in the module tree, such as `[store, sqlite]`.
-fn faults(file: &[String], source: &str) -> Vec<String> {
+/// The violations in a source; `file` is its path in the module tree, such as `[store, sqlite]`.
+fn violations(file: &[String], source: &str) -> Vec<String> {
     let module = &file[0];
     let Some(own) = floor(module) else { return vec![format!("module {module} has no floor")] };
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for path in paths(source) {
         let text = path.join("::");
         if let Some(target) = from_root(&path, file) {
             match target.first().map(|target| (target, floor(target))) {
                 Some((target, _)) if target == module => {}
                 Some((_, Some(floor))) if floor < own => {}
-                Some((target, Some(floor))) => faults.push(format!("{module} on floor {own} uses {target} on floor {floor}: {text}")),
-                Some((_, None)) => faults.push(format!("{module} uses what has no floor: {text}")),
-                // The word alone, as in `pub(crate)`.
+                Some((target, Some(floor))) => violations.push(format!("{module} on floor {own} uses {target} on floor {floor}: {text}")),
+                Some((_, None)) => violations.push(format!("{module} uses an item without a floor: {text}")),
+                // `crate` alone, as in `pub(crate)`.
                 None => {}
             }
         }
         if module == "domain" && is_impure(&path) {
-            faults.push(format!("domain is pure: {text}"));
+            violations.push(format!("domain is pure: {text}"));
         }
     }
-    faults
+    violations
 }
 
 fn is_impure(path: &[String]) -> bool {
@@ -143,7 +143,7 @@ pub(super) fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn a_floor_uses_only_lower_floors() {
+fn every_module_uses_only_lower_floors() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
@@ -161,19 +161,19 @@ fn a_floor_uses_only_lower_floors() {
         }
         let source = fs::read_to_string(&path).unwrap();
         seen += paths(&source).iter().filter(|path| path[0] == "crate").count();
-        all.extend(faults(&file, &source).into_iter().map(|fault| format!("{}: {fault}", path.display())));
+        all.extend(violations(&file, &source).into_iter().map(|violation| format!("{}: {violation}", path.display())));
     }
     assert!(seen > 10, "only {seen} uses were found: the sources are not read");
     assert!(all.is_empty(), "\n{}", all.join("\n"));
 }
 
-fn faults_of(file: &str, source: &str) -> Vec<String> {
-    faults(&file.split('/').map(String::from).collect::<Segments>(), source)
+fn violations_of(file: &str, source: &str) -> Vec<String> {
+    violations(&file.split('/').map(String::from).collect::<Segments>(), source)
 }
 
 #[test]
-fn every_way_up_is_seen() {
-    let ways = [
+fn every_form_of_forbidden_use_is_found() {
+    let forbidden = [
         "use crate::http::serve;",
         "use crate::http;",
         "use crate::{domain::site::{Site, SiteId}, http::serve};",
@@ -190,16 +190,16 @@ fn every_way_up_is_seen() {
         "use crate::{self};",
         "use crate::nowhere::x;",
     ];
-    for source in ways {
-        assert_eq!(faults_of("recorder", source).len(), 1, "{source}: {:?}", faults_of("recorder", source));
+    for source in forbidden {
+        assert_eq!(violations_of("recorder", source).len(), 1, "{source}: {:?}", violations_of("recorder", source));
     }
-    assert_eq!(faults_of("store/redis/keys", "use super::super::super::journal::Entry;").len(), 1);
-    assert_eq!(faults_of("store", "use crate::journal;").len(), 1, "one floor");
-    assert_eq!(faults_of("nowhere", ""), ["module nowhere has no floor"]);
+    assert_eq!(violations_of("store/redis/keys", "use super::super::super::journal::Entry;").len(), 1);
+    assert_eq!(violations_of("store", "use crate::journal;").len(), 1, "the same floor");
+    assert_eq!(violations_of("nowhere", ""), ["module nowhere has no floor"]);
 }
 
 #[test]
-fn what_is_allowed_or_no_use_at_all_is_let_pass() {
+fn allowed_uses_and_mere_mentions_pass() {
     let allowed = [
         "use crate::{domain::{site::Site, article::ArticleId}, journal::Journal, store::Store};",
         "use crate::{domain::site, store::Store,}; pub(crate) use crate::recorder::state; use super::state; use self::http; mod http { }",
@@ -207,12 +207,12 @@ fn what_is_allowed_or_no_use_at_all_is_let_pass() {
         "pub(crate) fn http() { let http = a::http::b; }",
     ];
     for source in allowed {
-        assert_eq!(faults_of("recorder/worker", source), [""; 0], "{source}");
+        assert_eq!(violations_of("recorder/flush", source), [""; 0], "{source}");
     }
 }
 
 #[test]
-fn the_domain_has_no_way_out() {
+fn impure_uses_in_the_domain_are_found() {
     let impure = [
         "use tokio::sync::mpsc;",
         "use std::{fmt, fs};",
@@ -227,11 +227,11 @@ fn the_domain_has_no_way_out() {
         "use rusqlite::Connection;",
     ];
     for source in impure {
-        assert_eq!(faults_of("domain/site", source).len(), 1, "{source}: {:?}", faults_of("domain/site", source));
-        assert_eq!(faults_of("store/sqlite", source), [""; 0], "{source}");
+        assert_eq!(violations_of("domain/site", source).len(), 1, "{source}: {:?}", violations_of("domain/site", source));
+        assert_eq!(violations_of("store/sqlite", source), [""; 0], "{source}");
     }
     assert_eq!(
-        faults_of("domain/site", "use std::{fmt, net::{IpAddr, Ipv6Addr,}, time::Duration,}; use chrono::{DateTime, Utc};"),
+        violations_of("domain/site", "use std::{fmt, net::{IpAddr, Ipv6Addr,}, time::Duration,}; use chrono::{DateTime, Utc};"),
         [""; 0]
     );
 }

@@ -1,8 +1,8 @@
-//! What needs no process but its own: the domain, the configuration, who is taken for a machine, the recorder on fakes,
-//! the transfer of counters, the HTTP interface over real sockets; and that the modules stand on their floors.
+//! Tests that need no other process: the domain, the configuration, the detection of bots, the recorder on fakes, the
+//! transfer of counters, the HTTP interface over real sockets, and the rules for imports between modules.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
-#![allow(clippy::print_stdout, reason = "what was measured is told with --nocapture")]
+#![allow(clippy::print_stdout, reason = "measurements are shown with --nocapture")]
 
 mod bots;
 mod circles;
