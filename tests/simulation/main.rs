@@ -1,22 +1,22 @@
-//! The real recorder in a world where everything fails, thousands of times, each world made from a seed.
+//! The real recorder in thousands of simulated worlds in which everything fails, each generated from a seed.
 //!
-//! Time is simulated, so hours pass in milliseconds; whatever is random comes from the seed, so a failure can be had again:
+//! Time is simulated, so hours pass in milliseconds. All randomness comes from the seed, so a failure can be reproduced:
 //!
 //! ```sh
 //! TRUYCAP_SIM_SEED=123 cargo test --test simulation      # one seed
 //! TRUYCAP_SIM_SEEDS=100000 cargo test --test simulation  # more seeds
 //! ```
 //!
-//! The promise: an acknowledged view is counted exactly once, an unacknowledged one at most once. After every recovery:
-//! what the store holds is what the journals held, for each site, article and bucket; and acknowledged ≤ counted ≤ started.
+//! The promise: an acknowledged view is counted exactly once, an unacknowledged one at most once. After every recovery,
+//! the store holds what the journals held, for each site, article and bucket; and acknowledged ≤ counted ≤ started.
 //!
-//! A process may find an older copy of its journal, beside a newer store. Then the views in later entries are lost, except
-//! those that the store has; everything else must still be counted exactly once.
+//! A process can start with an older copy of its journal and a newer store. Then the views in later entries are lost,
+//! except those that the store has. All other views must still be counted exactly once.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
-mod books;
-mod fakes;
+mod faults;
+mod store;
 mod world;
 
 use std::{
@@ -26,10 +26,10 @@ use std::{
     time::Duration,
 };
 
-use books::Books;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use fakes::BadDay;
+use faults::RandomFaults;
+use store::SimulatedStore;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
@@ -47,14 +47,15 @@ use truycap::{
 use truycap_test_support::faulty::{FaultyJournal, FaultyStore};
 use world::{Life, SITES, Tally, World, now, set_clock};
 
-/// How long applied entries are kept, and how far back the store may fall: less, with room for the ticks in between.
+/// How long applied entries are kept.
 const RETAIN: Duration = Duration::from_secs(6);
+/// How far back the store can be rolled: less than `RETAIN`, with a margin for the ticks in between.
 const REACH: Duration = Duration::from_secs(4);
 
-/// How many seeds a plain test run tries.
+/// How many seeds a test run tries by default.
 const SEEDS: u64 = 3000;
 
-/// Of so many seeds, one is tried on a Redis: it takes that much longer.
+/// One in this many seeds is tried on a Redis, which takes that many times longer.
 const ON_REDIS: u64 = 60;
 
 fn sites() -> Vec<Site> {
@@ -79,17 +80,17 @@ struct Process {
 impl Process {
     async fn start(world: &Arc<World>, instance: usize, steps: u64) -> Self {
         let life = Life::new(steps);
-        let day = BadDay { world: Arc::clone(world), life: Arc::clone(&life), instance };
+        let faults = RandomFaults { world: Arc::clone(world), life: Arc::clone(&life), instance };
         let journal = Arc::clone(&world.lock().instances[instance].journal);
         journal.reopen();
-        let journal = Arc::new(FaultyJournal::new(journal, day.clone()));
-        let store = Arc::new(FaultyStore::new(world.store.clone(), day));
+        let journal = Arc::new(FaultyJournal::new(journal, faults.clone()));
+        let store = Arc::new(FaultyStore::new(world.store.clone(), faults));
         let config = Config { flush_interval: Duration::from_millis(250), retain: RETAIN, apply_sums: 2 };
         let (handle, recorder) = recorder::spawn(config, sites(), journal, store, now).await.unwrap();
         Self { instance, life, handle, recorder, visitors: JoinSet::new() }
     }
 
-    /// Leaves some of the sites, or none, or all of them in the configuration.
+    /// Configures a random choice of the sites: some, none or all of them.
     fn reconfigure(&mut self, world: &World) {
         self.recorder.configure(sites().into_iter().filter(|_| world.random(0..3) > 0).collect());
     }
@@ -101,13 +102,13 @@ impl Process {
     }
 }
 
-/// Sends views one after the other, and looks at the figures that come back.
+/// Sends views one after the other, and checks the figures after each.
 async fn visit(world: Arc<World>, handle: Handle, instance: usize) {
     loop {
         sleep(Duration::from_millis(world.random(0..200))).await;
         let site = SITES[usize::from(world.random(0..4) == 0)];
         let article = article(world.random(0..6));
-        // It may be taken out of the configuration just now.
+        // It may not be in the configuration at present.
         let Some(counter) = &handle.site(site) else { continue };
         let key = (counter.site().id.clone(), counter.site().day(handle.now()));
         world.lock().started.entry(key.clone()).or_default().count(article.clone());
@@ -116,13 +117,13 @@ async fn visit(world: Arc<World>, handle: Handle, instance: usize) {
             continue;
         }
         world.lock().instances[instance].acknowledged.entry(key).or_default().count(article.clone());
-        look(&world, &handle, instance, site, article).await;
+        check_answer(&world, &handle, instance, site, article).await;
     }
 }
 
-/// Figures that are not stale include all that this process had acknowledged before they were asked for, and nothing
-/// that nobody had sent: each of the nine, for the day on which they were given.
-async fn look(world: &World, handle: &Handle, instance: usize, site: &str, article: Option<ArticleId>) {
+/// Figures that are not stale include all views that this process had acknowledged before the request, and none that no
+/// visitor had sent. This is checked for each of the nine, for the day of the answer.
+async fn check_answer(world: &World, handle: &Handle, instance: usize, site: &str, article: Option<ArticleId>) {
     let Some(counter) = &handle.site(site) else { return };
     let least = world.lock().instances[instance].acknowledged.clone();
     let answer = handle.figures(counter, article.as_slice()).await;
@@ -161,8 +162,8 @@ fn expected(tally: &Tally, site: &SiteId) -> BTreeMap<(Bucket, Option<ArticleId>
     rows
 }
 
-/// Nothing acknowledged is missing and nothing is there that was not sent.
-fn within(least: &Tally, tally: &Tally) {
+/// Checks that `tally` contains all views of `least`.
+fn assert_contains(least: &Tally, tally: &Tally) {
     for (key, sum) in least {
         let found = tally.get(key).cloned().unwrap_or_default();
         assert!(sum.views <= found.views, "{key:?}: {} <= {}", sum.views, found.views);
@@ -196,9 +197,9 @@ async fn check(world: &World, processes: &[Process]) {
         }
     }
     let (started, acknowledged) = world.promised();
-    within(&acknowledged, &world.durable());
-    within(&world.durable(), &started);
-    // What anybody counted shows everywhere within a second.
+    assert_contains(&acknowledged, &world.durable());
+    assert_contains(&world.durable(), &started);
+    // The views of each process show in all others within a second.
     sleep(Duration::from_secs(1)).await;
     for process in processes {
         for site in sites() {
@@ -215,13 +216,13 @@ async fn figures_are_exact(world: &World, handle: &Handle, site: &Site) {
         let count = |bucket| rows.get(&(bucket, article.cloned())).copied().unwrap_or(0);
         Figures::new(Figure::buckets(today).map(count))
     };
-    assert!(!answer.stale, "{}: the store answers again", site.id);
+    assert!(!answer.stale, "{}: the store is reachable again", site.id);
     assert_eq!(answer.site, Some(of(None)), "{}", site.id);
     assert_eq!(answer.articles, articles.iter().map(|article| (article.clone(), of(Some(article)))).collect::<Vec<_>>());
 }
 
-/// A while in which everything goes wrong.
-async fn trouble(world: &Arc<World>, processes: &mut [Process], seconds: u64) {
+/// Lets everything fail for some seconds.
+async fn let_everything_fail(world: &Arc<World>, processes: &mut [Process], seconds: u64) {
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end {
         sleep(Duration::from_millis(100)).await;
@@ -231,7 +232,7 @@ async fn trouble(world: &Arc<World>, processes: &mut [Process], seconds: u64) {
         for (instance, process) in processes.iter_mut().enumerate() {
             if timeout(Duration::ZERO, process.life.died.notified()).await.is_ok() {
                 process.visitors.shutdown().await;
-                world.put_back_journal(instance).await;
+                world.roll_back_journal(instance).await;
                 let steps = world.random(1..400);
                 *process = Process::start(world, instance, steps).await;
                 process.open(world);
@@ -241,20 +242,21 @@ async fn trouble(world: &Arc<World>, processes: &mut [Process], seconds: u64) {
                 process.reconfigure(world);
             }
             while let Some(ended) = process.visitors.try_join_next() {
-                ended.expect("no figure is wrong");
+                ended.expect("all figures are right");
             }
         }
     }
 }
 
-/// `books` makes the store.
-async fn simulate(seed: u64, books: fn() -> Books) {
-    // Midnights, of a year too, that no real Redis sees in its past, where buckets would have expired.
+/// `store` creates the store.
+async fn simulate(seed: u64, store: fn() -> SimulatedStore) {
+    // Times near midnight, also at the end of a year. They are in the future, because a real Redis would expire past
+    // buckets.
     let begin: DateTime<Utc> =
         ["2098-12-31T16:59:50Z", "2098-11-23T03:00:00Z", "2096-02-28T16:59:55Z"][(seed % 3) as usize].parse().unwrap();
     set_clock(begin);
     let instances = 1 + (seed % 8 >= 6) as usize;
-    let world = World::new(seed, instances, books());
+    let world = World::new(seed, instances, store());
     let mut processes = Vec::new();
     for instance in 0..instances {
         let steps = world.random(1..400);
@@ -264,7 +266,7 @@ async fn simulate(seed: u64, books: fn() -> Books) {
     for _ in 0..2 {
         world.lock().faults = true;
         let seconds = world.random(2..8);
-        trouble(&world, &mut processes, seconds).await;
+        let_everything_fail(&world, &mut processes, seconds).await;
         world.lock().faults = false;
         for instance in &mut world.lock().instances {
             instance.full = false;
@@ -283,7 +285,7 @@ async fn simulate(seed: u64, books: fn() -> Books) {
         }
         check(&world, &processes).await;
         for process in &mut processes {
-            // From here on it may crash again; in the end, faults are off and it lives.
+            // From here on it can crash again; in the end, faults are off and it does not.
             process.life.limit(world.random(1..400));
             process.open(&world);
         }
@@ -296,7 +298,7 @@ async fn simulate(seed: u64, books: fn() -> Books) {
     for process in &mut processes {
         process.recorder.configure(sites());
     }
-    // Processes that have run for a while know what others counted as well as those that have just begun.
+    // Processes that have run for a while know the views of others as well as those that have just started.
     for process in &mut processes {
         process.visitors.shutdown().await;
     }
@@ -304,30 +306,30 @@ async fn simulate(seed: u64, books: fn() -> Books) {
     for process in &mut processes {
         process.open(&world);
     }
-    // An orderly end: what is acknowledged is applied before the process is gone.
+    // An orderly shutdown: acknowledged views are applied before the process ends.
     sleep(Duration::from_secs(1)).await;
     for process in processes {
         drop(process.visitors);
         drop(process.handle);
         let drained = process.recorder.shutdown(Duration::from_secs(5)).await;
-        assert_eq!(drained.waiting, [], "the store was there");
+        assert_eq!(drained.waiting, [], "the store is reachable");
     }
     check(&world, &[]).await;
 }
 
-fn run(seed: u64, books: fn() -> Books) {
+fn run(seed: u64, store: fn() -> SimulatedStore) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(simulate(seed, books));
+    runtime.block_on(simulate(seed, store));
 }
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().expect("a whole number"))
 }
 
-/// Runs one seed in `share` of those that are asked for, or the one that is.
-fn run_all(share: u64, books: fn() -> Books) {
+/// Runs one in `share` of the requested seeds, or the single seed that is requested.
+fn run_all(share: u64, store: fn() -> SimulatedStore) {
     if let Some(seed) = number("TRUYCAP_SIM_SEED") {
-        return run(seed, books);
+        return run(seed, store);
     }
     let seeds = number("TRUYCAP_SIM_SEEDS").unwrap_or(SEEDS) / share;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -335,7 +337,7 @@ fn run_all(share: u64, books: fn() -> Books) {
         for first in 0..threads as u64 {
             scope.spawn(move || {
                 for seed in (first..seeds).step_by(threads) {
-                    if catch_unwind(AssertUnwindSafe(|| run(seed, books))).is_err() {
+                    if catch_unwind(AssertUnwindSafe(|| run(seed, store))).is_err() {
                         panic!("seed {seed} failed; run it again with TRUYCAP_SIM_SEED={seed} cargo test --test simulation");
                     }
                 }
@@ -346,10 +348,10 @@ fn run_all(share: u64, books: fn() -> Books) {
 
 #[test]
 fn an_acknowledged_view_is_counted_exactly_once_whatever_fails() {
-    run_all(1, Books::in_memory);
+    run_all(1, SimulatedStore::in_memory);
 }
 
 #[test]
-fn so_it_is_on_a_real_redis() {
-    run_all(ON_REDIS, Books::on_redis);
+fn an_acknowledged_view_is_counted_exactly_once_on_a_real_redis_whatever_fails() {
+    run_all(ON_REDIS, SimulatedStore::on_redis);
 }

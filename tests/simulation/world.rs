@@ -1,4 +1,4 @@
-//! What outlives a crash: the disks, the store, the network between; and the tally of what was promised.
+//! What survives a crash: the journals, the store and the network between them; and the tallies of what was promised.
 
 use std::{
     cell::Cell,
@@ -27,13 +27,13 @@ use truycap_test_support::{
     memory_journal::{self, MemoryJournal},
 };
 
-use crate::books::{Books, Image};
+use crate::store::{Image, SimulatedStore};
 
 /// The sites that are counted.
 pub(crate) const SITES: [&str; 2] = ["hanoi", "berlin"];
 
-/// How many entries a read of a journal looks at, few so that catching up takes many.
-const READ: usize = 3;
+/// The most entries that one read of a journal covers. They are few, so that catching up takes many reads.
+const READ_ENTRIES: usize = 3;
 
 /// How many copies of a journal are kept.
 const COPIES: usize = 8;
@@ -57,14 +57,14 @@ pub(crate) fn now() -> DateTime<Utc> {
     begin + TimeDelta::from_std(at.elapsed()).expect("simulations are short")
 }
 
-/// What is an instance's own: its journal, which outlives its processes.
+/// An instance with its journal, which survives its processes.
 pub(crate) struct Instance {
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) full: bool,
     /// Copies of the journal, as an operator makes them.
     copies: VecDeque<memory_journal::Image>,
-    /// Sites of a journal that went back, and where the store was then: while it is there still, it may have other views
-    /// under the numbers of entries that it does not have.
+    /// The sites of a journal that was rolled back, each with the store's offset at that time. While the store is still at
+    /// that offset, it can have other views under the numbers of entries that it does not have.
     unsettled: BTreeMap<SiteId, Seq>,
     /// Views that were acknowledged, and not lost with a journal.
     pub(crate) acknowledged: Tally,
@@ -76,15 +76,15 @@ pub(crate) struct Copy {
     pub(crate) apply: Apply,
 }
 
-/// What happens to the world while faults are on: probabilities in percent.
+/// The probabilities of faults in percent, while faults are on.
 pub(crate) struct Chances {
     pub(crate) lost_request: u32,
     pub(crate) lost_reply: u32,
     pub(crate) late_copy: u32,
-    pub(crate) away: u32,
+    pub(crate) unreachable: u32,
     pub(crate) full: u32,
     pub(crate) roll_back: u32,
-    /// Of a process that dies, that its journal is an older copy when it starts again.
+    /// That a process that crashed starts again with an older copy of its journal.
     pub(crate) old_copy: u32,
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Inner {
     pub(crate) rng: StdRng,
     pub(crate) chances: Chances,
     pub(crate) faults: bool,
-    pub(crate) store_away: bool,
+    pub(crate) store_unreachable: bool,
     pub(crate) instances: Vec<Instance>,
     pub(crate) copies: Vec<Copy>,
     pub(crate) images: VecDeque<(Instant, Image)>,
@@ -106,7 +106,7 @@ impl Inner {
         self.faults && self.rng.random_range(0..100) < percent
     }
 
-    /// An entry has become durable.
+    /// Records that an entry is durable.
     pub(crate) fn written(&mut self, entry: &Entry) {
         for (key, views) in &entry.views {
             self.durable.entry(key.clone()).or_default().add(views);
@@ -116,24 +116,24 @@ impl Inner {
 
 pub(crate) struct World {
     inner: Mutex<Inner>,
-    pub(crate) store: Arc<Books>,
+    pub(crate) store: Arc<SimulatedStore>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, instances: usize, store: Books) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, instances: usize, store: SimulatedStore) -> Arc<Self> {
         let mut rng = StdRng::seed_from_u64(seed);
         let chances = Chances {
             lost_request: rng.random_range(0..20),
             lost_reply: rng.random_range(0..20),
             late_copy: rng.random_range(0..20),
-            away: rng.random_range(0..10),
-            // A full journal gives up applied entries before their time, so a store must not go back then: either, or.
+            unreachable: rng.random_range(0..10),
+            // A full journal deletes applied entries early, so the store must not be rolled back in the same world.
             full: if seed.is_multiple_of(2) { rng.random_range(0..5) } else { 0 },
             roll_back: if seed.is_multiple_of(2) { 0 } else { rng.random_range(0..6) },
             old_copy: if seed % 5 < 2 { rng.random_range(10..60) } else { 0 },
         };
         let instance = |number: usize| Instance {
-            journal: Arc::new(MemoryJournal::new(ProducerId(number as u128 + 1), 0, READ)),
+            journal: Arc::new(MemoryJournal::new(ProducerId(number as u128 + 1), 0, READ_ENTRIES)),
             full: false,
             copies: VecDeque::new(),
             unsettled: BTreeMap::new(),
@@ -143,7 +143,7 @@ impl World {
             rng,
             chances,
             faults: false,
-            store_away: false,
+            store_unreachable: false,
             instances: (0..instances).map(instance).collect(),
             copies: Vec::new(),
             images: VecDeque::new(),
@@ -174,10 +174,10 @@ impl World {
         }
     }
 
-    /// Keeps an image of the store, and forgets those older than `reach`.
+    /// Keeps an image of the store, and drops those older than `reach`.
     pub(crate) fn keep_image(&self, reach: Duration) {
-        // Where the store does not go back, nobody needs one.
-        // Neither may it where the numbers of a journal that went back are in use twice.
+        // If the store is never rolled back, no image is needed. While the numbers of a journal that was rolled back are in
+        // use twice, the store must not be rolled back.
         if self.lock().chances.roll_back == 0 || self.is_unsettled() {
             return;
         }
@@ -189,7 +189,7 @@ impl World {
         }
     }
 
-    /// Rolls the store back, now and then, to one of the images that are kept; what came after it has never been.
+    /// Sometimes rolls the store back to one of the kept images, and drops the later ones.
     pub(crate) fn roll_back(&self) {
         let mut inner = self.lock();
         let chance = inner.chances.roll_back;
@@ -203,7 +203,7 @@ impl World {
         self.store.restore(image);
     }
 
-    /// The views that somebody began to send, and those that were acknowledged.
+    /// The views that a visitor began to send, and those that were acknowledged.
     pub(crate) fn promised(&self) -> (Tally, Tally) {
         let inner = self.lock();
         let mut acknowledged = Tally::new();
@@ -218,7 +218,7 @@ impl World {
         self.lock().durable.clone()
     }
 
-    /// Keeps a copy of a journal, now and then.
+    /// Sometimes keeps a copy of a journal.
     pub(crate) fn copy_journal(&self, instance: usize) {
         let mut inner = self.lock();
         if inner.chances.old_copy > 0 && inner.chance(20) {
@@ -230,11 +230,11 @@ impl World {
         }
     }
 
-    /// Puts an older copy in the place of a journal whose process is dead, now and then.
+    /// Sometimes rolls the journal of a dead process back to an older copy.
     ///
     /// Views in later entries are lost, unless the store has them. Nothing that the dead process sent is still in the
     /// network, because an operator takes longer; and the store is not rolled back to an image from before.
-    pub(crate) async fn put_back_journal(&self, instance: usize) {
+    pub(crate) async fn roll_back_journal(&self, instance: usize) {
         let (journal, copy) = {
             let mut inner = self.lock();
             let chance = inner.chances.old_copy;
@@ -264,14 +264,15 @@ impl World {
         for (seq, entry) in image.entries.range(head + 1..) {
             for (key, views) in entry.views.iter().filter(|((site, _), _)| offsets[site] < *seq) {
                 subtract(&mut inner.durable, key, views);
-                // Some may be of a process that died before it acknowledged them: then a few less are expected than could be.
+                // Some may not have been acknowledged before the process died. Then slightly fewer views are expected than
+                // could be.
                 subtract(&mut inner.instances[instance].acknowledged, key, views);
             }
         }
         inner.instances[instance].unsettled = offsets.into_iter().filter(|(_, offset)| *offset > head).collect();
     }
 
-    /// Notes where the store has moved on since a journal went back.
+    /// Removes the sites from `unsettled` whose offset has changed since their journal was rolled back.
     pub(crate) async fn settle(&self) {
         let unsettled = |instance: &Instance| (instance.journal.producer(), instance.unsettled.clone());
         let all: Vec<_> = self.lock().instances.iter().map(unsettled).collect();
@@ -306,7 +307,7 @@ fn subtract(tally: &mut Tally, key: &(SiteId, NaiveDate), lost: &DayViews) {
 /// The life of one process, from its start to its crash.
 pub(crate) struct Life {
     dead: AtomicBool,
-    /// How many more steps it makes before it dies.
+    /// How many more steps it makes before it crashes.
     steps: AtomicU64,
     pub(crate) died: Notify,
 }
@@ -316,17 +317,17 @@ impl Life {
         Arc::new(Self { dead: AtomicBool::new(false), steps: AtomicU64::new(steps), died: Notify::new() })
     }
 
-    /// Says anew how many more steps it makes.
+    /// Sets how many more steps it makes.
     pub(crate) fn limit(&self, steps: u64) {
         self.steps.store(steps, Ordering::Relaxed);
     }
 
-    /// Ends it here and now: none of its calls is carried out any more.
+    /// Ends it at once: none of its calls continues.
     pub(crate) fn end(&self) {
         self.dead.store(true, Ordering::Relaxed);
     }
 
-    /// A place where the process may die, and where time passes. The dead do not come back from here.
+    /// A point at which time passes and the process can crash. A dead process never returns from here.
     pub(crate) async fn step(&self, world: &World, instance: usize) {
         let millis = world.random(0..20).saturating_sub(10);
         if millis > 0 {
@@ -334,7 +335,8 @@ impl Life {
         } else {
             tokio::task::yield_now().await;
         }
-        // After a journal went back, a crash is survived only once the store has what came since, see `put_back_journal`.
+        // After a journal was rolled back, the process must not crash until the store has the entries since then; see
+        // `roll_back_journal`.
         let mortal = world.lock().instances[instance].unsettled.is_empty();
         if mortal && self.steps.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.dead.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Where the counters of a simulated world are: the model of a store, or a real Redis.
+//! The store of a simulated world: the model of a store, or a real Redis.
 
 use std::{
     future::Future,
@@ -36,7 +36,7 @@ const ROWS: usize = 10_000;
 
 type RedisClock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
-pub(crate) enum Books {
+pub(crate) enum SimulatedStore {
     Memory(MemoryStore),
     Redis(OnRedis),
 }
@@ -49,11 +49,11 @@ pub(crate) enum Image {
     Redis(Vec<(String, Vec<u8>)>),
 }
 
-/// Keys of its own on the server that all worlds share.
+/// The keys of one world, on the server that all worlds share.
 pub(crate) struct OnRedis {
     prefix: String,
     store: Arc<RedisStore>,
-    /// The simulated time, for threads that do not know it.
+    /// The simulated time, for the threads of `runtime`.
     now: Arc<AtomicI64>,
 }
 
@@ -62,15 +62,15 @@ fn server() -> &'static Server {
     SERVER.get_or_init(|| Server::start(&[]))
 }
 
-/// Where real time goes on.
+/// The runtime in which real time passes.
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap())
 }
 
 impl OnRedis {
-    /// Carries out a call elsewhere, while this thread stands still and with it the simulated time: to the simulation, it
-    /// takes none.
+    /// Makes a call in the other runtime while this thread blocks, and with it the simulated time. To the simulation, the
+    /// call takes no time.
     fn call<T: Send + 'static, F: Future<Output = T> + Send + 'static>(&self, call: impl FnOnce(Arc<RedisStore>) -> F) -> T {
         self.now.store(now().timestamp_millis(), Ordering::SeqCst);
         let (done, answer) = std::sync::mpsc::sync_channel(1);
@@ -93,7 +93,7 @@ impl Drop for OnRedis {
     }
 }
 
-impl Books {
+impl SimulatedStore {
     pub(crate) fn in_memory() -> Self {
         Self::Memory(MemoryStore::new(Retention::default(), now))
     }
@@ -103,9 +103,9 @@ impl Books {
         let prefix = format!("world-{}", WORLDS.fetch_add(1, Ordering::Relaxed));
         let config = RedisStoreConfig { url: server().url().parse().unwrap(), prefix: prefix.parse().unwrap(), wait: Wait::default() };
         let now = Arc::new(AtomicI64::new(0));
-        let told = Arc::clone(&now);
-        let clock: RedisClock = Box::new(move || DateTime::from_timestamp_millis(told.load(Ordering::SeqCst)).unwrap());
-        // Opened where its connection will live.
+        let time = Arc::clone(&now);
+        let clock: RedisClock = Box::new(move || DateTime::from_timestamp_millis(time.load(Ordering::SeqCst)).unwrap());
+        // Opened in the runtime in which its connection will run.
         let _guard = runtime().enter();
         Self::Redis(OnRedis { prefix, store: Arc::new(RedisStore::open(config, Retention::default(), clock)), now })
     }
@@ -135,7 +135,7 @@ impl Books {
         }
     }
 
-    /// Puts the store back into an earlier state. What a Redis knew of scripts is lost as well.
+    /// Restores an earlier state of the store. A Redis also loses its scripts.
     pub(crate) fn restore(&self, image: Image) {
         match (self, image) {
             (Self::Memory(store), Image::Memory(image)) => store.restore(image),
@@ -150,13 +150,13 @@ impl Books {
                 }
                 let () = all.query(&mut server().raw()).unwrap();
             }
-            _ => unreachable!("an image goes back to where it was taken"),
+            _ => unreachable!("an image is restored in the kind of store from which it was taken"),
         }
     }
 }
 
 #[async_trait]
-impl Store for Books {
+impl Store for SimulatedStore {
     async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
         match self {
             Self::Memory(store) => store.apply(site, producer, from, to, deltas).await,
@@ -188,11 +188,11 @@ impl Store for Books {
     }
 
     async fn top(&self, _: &SiteId, _: Bucket, _: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        unreachable!("nothing here asks for lists")
+        unreachable!("the simulation requests no lists")
     }
 
     async fn history(&self, _: &SiteId, _: Option<&ArticleId>, _: &[Bucket]) -> Result<Vec<u64>, StoreError> {
-        unreachable!("nothing here asks for lists")
+        unreachable!("the simulation requests no lists")
     }
 
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! What happens to the calls of a journal and a store on a bad day.
+//! Random faults of the calls of a journal and a store.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,15 +9,15 @@ use truycap_test_support::faulty::{JournalCall, JournalFaults, StoreCall, StoreF
 
 use crate::world::{Chances, Copy, Life, World};
 
-/// One process, in whose calls time passes and who may die there.
+/// The faults of one process. Its calls take time, and it can crash in each.
 #[derive(Clone)]
-pub(crate) struct BadDay {
+pub(crate) struct RandomFaults {
     pub(crate) world: Arc<World>,
     pub(crate) life: Arc<Life>,
     pub(crate) instance: usize,
 }
 
-impl BadDay {
+impl RandomFaults {
     async fn step(&self) {
         self.life.step(&self.world, self.instance).await;
     }
@@ -30,17 +30,17 @@ impl BadDay {
 }
 
 #[async_trait]
-impl JournalFaults for BadDay {
+impl JournalFaults for RandomFaults {
     async fn before(&self, call: JournalCall<'_>) -> Result<(), JournalError> {
-        // The start of a recorder waits for these, and `Process::start` for it: here nobody dies.
+        // The start of a recorder waits for these, and `Process::start` for it, so the process does not crash here.
         if let JournalCall::Sites = call {
             return Ok(());
         }
         self.step().await;
         if let JournalCall::Append(_) = call {
-            let turns = self.chance(|chances| chances.full);
+            let toggles = self.chance(|chances| chances.full);
             let full = &mut self.world.lock().instances[self.instance].full;
-            *full ^= turns;
+            *full ^= toggles;
             if *full {
                 return Err(JournalError::Full("simulated".into()));
             }
@@ -63,18 +63,18 @@ impl JournalFaults for BadDay {
 }
 
 #[async_trait]
-impl StoreFaults for BadDay {
+impl StoreFaults for RandomFaults {
     async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
         self.step().await;
         self.world.deliver().await;
-        // The way to the store may be broken, for a while.
-        let turns = self.chance(|chances| chances.away);
-        let away = {
+        // The store can be unreachable for a while.
+        let toggles = self.chance(|chances| chances.unreachable);
+        let unreachable = {
             let mut world = self.world.lock();
-            world.store_away ^= turns;
-            world.store_away && world.faults
+            world.store_unreachable ^= toggles;
+            world.store_unreachable && world.faults
         };
-        if away {
+        if unreachable {
             return Err(StoreError::NotApplied("simulated".into()));
         }
         if let StoreCall::Apply(apply) = call {
