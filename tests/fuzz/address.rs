@@ -1,4 +1,4 @@
-//! Headers in which proxies name their client, with what a client wrote before them.
+//! Headers in which proxies name their client, after bytes that the client wrote.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ const CLIENT: &str = "203.0.113.5";
 const HEADERS: [(ProxyHeader, &str); 3] =
     [(ProxyHeader::XForwardedFor, "x-forwarded-for"), (ProxyHeader::Forwarded, "forwarded"), (ProxyHeader::XRealIp, "x-real-ip")];
 
-/// What trusted proxies append for a client, who chose the `host`.
+/// What trusted proxies can append for a client that chose the `host`.
 fn appended(header: ProxyHeader, host: &str) -> Vec<String> {
     match header {
         ProxyHeader::XRealIp => vec![CLIENT.into()],
@@ -34,17 +34,17 @@ fn appended(header: ProxyHeader, host: &str) -> Vec<String> {
 fn headers(name: &str, lines: &[Vec<u8>]) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for line in lines {
-        // What is no value of a header does not get as far as this.
+        // Invalid header values do not reach the resolver.
         headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(line).ok()?);
     }
     Some(headers)
 }
 
-/// An input is the lines that the client writes, the last of which is also the `Host` that it names.
+/// An input is the lines that the client writes. The last one is also its `Host`.
 #[test]
 fn nothing_that_a_client_writes_changes_its_address() {
     let of = |text: &str| ClientNetwork::of(text.parse::<IpAddr>().unwrap());
-    let stranger: IpAddr = "198.51.100.7".parse().unwrap();
+    let untrusted: IpAddr = "198.51.100.7".parse().unwrap();
     check!(name = "address").with_iterations(2000).for_each(|bytes: &[u8]| {
         let lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
         let last = lines.last().unwrap();
@@ -56,7 +56,7 @@ fn nothing_that_a_client_writes_changes_its_address() {
                 ClientNetwork::of(resolver.resolve(peer, headers.get_all(name).iter().map(HeaderValue::as_bytes)))
             };
             let Some(written) = headers(name, &lines) else { continue };
-            assert!(client(stranger, &written) == ClientNetwork::of(stranger), "{name}: a stranger was believed");
+            assert!(client(untrusted, &written) == ClientNetwork::of(untrusted), "{name}: an untrusted peer was trusted");
             let _ = client(PROXY.parse().unwrap(), &written);
             for entry in appended(header, &host) {
                 let on_its_own = [&lines[..], &[entry.clone().into_bytes()]].concat();

@@ -1,11 +1,11 @@
-//! Ids of articles.
+//! Article ids.
 
 use bolero::check;
 use truycap::domain::article::{ArticleError, ArticleId};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 #[test]
-fn an_id_has_one_spelling_and_is_read_again_as_itself() {
+fn an_id_has_one_spelling_and_parses_to_itself() {
     check!(name = "article").with_iterations(2000).for_each(|bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         let normal: String = text.nfc().collect();

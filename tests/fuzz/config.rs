@@ -1,4 +1,4 @@
-//! Configurations: files, and variables.
+//! Configurations: files and environment variables.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use truycap::config::{Config, Mistakes};
 
 const PASSWORD: &str = "hunter2";
 
-/// What may stand before the rest of a file where somebody writes a URL with a password, rightly or not.
+/// Beginnings of a file that contain a URL with a password, valid or not.
 const BEGINNINGS: [&str; 8] = [
     "[store]\nurl = \"redis://truycap:hunter2@",
     "[store]\nurl = 'redis://truycap:hunter2@",
@@ -20,7 +20,7 @@ const BEGINNINGS: [&str; 8] = [
     "store = \"redis://truycap:hunter2@",
 ];
 
-fn look(loaded: Result<Config, Mistakes>) {
+fn check_loaded(loaded: Result<Config, Mistakes>) {
     match loaded {
         Ok(config) => {
             assert!(!format!("{config:?} {}", config.store).contains(PASSWORD));
@@ -36,9 +36,9 @@ fn look(loaded: Result<Config, Mistakes>) {
     }
 }
 
-/// An input is the rest of a file, and also a whole one.
+/// An input is used as a whole file and as the rest of one.
 #[test]
-fn a_configuration_is_loaded_or_its_mistakes_are_told_without_a_password() {
+fn a_configuration_is_loaded_or_its_mistakes_are_reported_without_a_password() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("truycap.toml");
     let none: [(&str, &str); 0] = [];
@@ -53,11 +53,11 @@ fn a_configuration_is_loaded_or_its_mistakes_are_told_without_a_password() {
         }
         for beginning in BEGINNINGS {
             fs::write(&path, format!("{beginning}{text}")).unwrap();
-            look(Config::load(Some(&path), none));
+            check_loaded(Config::load(Some(&path), none));
         }
         let url = format!("redis://truycap:{PASSWORD}@{text}");
         for variable in [("TRUYCAP_STORE__URL", url.as_str()), ("TRUYCAP_SITES", &text), ("TRUYCAP_BOTS__DENY", &text)] {
-            look(Config::load(None, [variable]));
+            check_loaded(Config::load(None, [variable]));
         }
     });
 }

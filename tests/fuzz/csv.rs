@@ -21,7 +21,7 @@ fn today() -> NaiveDate {
     now().date_naive()
 }
 
-/// What a store holds after an import into it, as CSV.
+/// The counters of an empty store after an import, as CSV.
 async fn counters(checked: &Checked) -> Vec<u8> {
     let store = MemoryStore::new(Retention::default(), now);
     import(&store, checked, |_, _| {}).await.unwrap();
@@ -35,8 +35,8 @@ fn checked(path: &Path, bytes: &[u8]) -> Result<Checked, CheckError> {
     read(path, &sites(), today(), |_, _| {})
 }
 
-/// What is wrong with a line is wrong with it alone, and nothing else. Only sums are made over several of them.
-fn each_line_speaks_for_itself(path: &Path, lines: &[&[u8]], mistakes: &Mistakes) {
+/// A line is wrong in its file exactly if it is wrong alone. Only sums depend on several lines.
+fn check_each_line_alone(path: &Path, lines: &[&[u8]], mistakes: &Mistakes) {
     let Some(header) = lines.iter().position(|line| !matches!(line, [] | [b'\r'])) else { return };
     let is_wrong = |at: usize| mistakes.named.iter().any(|mistake| mistake.line == at as u64 + 1);
     if is_wrong(header) || mistakes.more > 0 || mistakes.named.iter().any(|mistake| mistake.what.contains("sum up")) {
@@ -49,7 +49,7 @@ fn each_line_speaks_for_itself(path: &Path, lines: &[&[u8]], mistakes: &Mistakes
 }
 
 #[test]
-fn a_file_is_imported_as_it_stands_or_its_mistakes_have_their_lines() {
+fn a_file_is_imported_and_exported_unchanged_or_its_mistakes_have_line_numbers() {
     let (dir, runtime) = (TempDir::new().unwrap(), panics::runtime());
     let path = dir.path().join("a.csv");
     check!(name = "csv").with_iterations(1000).for_each(|bytes: &[u8]| {
@@ -60,7 +60,7 @@ fn a_file_is_imported_as_it_stands_or_its_mistakes_have_their_lines() {
                 assert!((1..=100).contains(&mistakes.named.len()));
                 assert!(mistakes.named.is_sorted_by_key(|mistake| mistake.line));
                 assert!(mistakes.named.iter().all(|mistake| (1..=lines.len() as u64).contains(&mistake.line) && !mistake.what.is_empty()));
-                return each_line_speaks_for_itself(&path, &lines, &mistakes);
+                return check_each_line_alone(&path, &lines, &mistakes);
             }
             Err(other) => panic!("{other}"),
         };

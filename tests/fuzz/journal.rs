@@ -1,4 +1,4 @@
-//! Entries of the journal.
+//! Journal entries.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ fn decode(data: &[u8]) -> Result<Body<'_>, DecodeError> {
     Body::decode(PRODUCER, SEQ, AT, data)
 }
 
-/// What stands after the version byte, with that and a checksum that fits.
+/// Adds the version byte and a matching checksum to the content of an entry.
 fn sealed(content: &[u8]) -> Vec<u8> {
     let mut hasher = crc32fast::Hasher::new();
     for part in [&PRODUCER.0.to_le_bytes()[..], &SEQ.to_le_bytes(), &AT.to_le_bytes(), &[1], content] {
@@ -25,11 +25,11 @@ fn sealed(content: &[u8]) -> Vec<u8> {
     [&[1], content, &hasher.finalize().to_le_bytes()].concat()
 }
 
-/// An input is taken for a whole entry, and for what stands in one between version and checksum.
+/// An input is used as a whole entry, and as the content of one, between version and checksum.
 #[test]
-fn an_entry_is_refused_or_is_what_would_be_written_and_a_changed_one_is_refused() {
+fn an_entry_is_refused_or_encodes_to_itself_and_a_changed_one_is_refused() {
     check!(name = "journal").with_iterations(2000).for_each(|bytes: &[u8]| {
-        // A checksum fits by chance once in four thousand million times.
+        // A checksum matches by chance once in four billion times.
         if let Ok(body) = decode(bytes) {
             assert_eq!(decode(&body.encode(PRODUCER, SEQ, AT).unwrap()), Ok(body));
         }
@@ -39,7 +39,7 @@ fn an_entry_is_refused_or_is_what_would_be_written_and_a_changed_one_is_refused(
             Err(error) => return assert_eq!(error, DecodeError::Malformed),
         };
         let written = body.encode(PRODUCER, SEQ, AT).unwrap();
-        // Numbers may be written longer than they need be, never shorter.
+        // The input can encode numbers in more bytes than necessary, never in fewer.
         assert!(written.len() <= data.len());
         assert_eq!(decode(&written), Ok(body.clone()));
         if let Body::Views(groups) = body {

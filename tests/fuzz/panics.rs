@@ -1,4 +1,4 @@
-//! Panics that nobody would hear of.
+//! Finds panics in tasks, which would otherwise go unnoticed.
 
 use std::{cell::Cell, panic, sync::Once};
 
@@ -13,10 +13,10 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Runs a future and fails where a task on this thread panicked: tokio and those who wait keep that to themselves.
+/// Runs a future and fails if a task on this thread panicked, because tokio catches panics and their callers ignore them.
 pub(crate) fn block_on<T>(runtime: &Runtime, future: impl Future<Output = T>) -> T {
     static HOOK: Once = Once::new();
-    // After bolero's own, which it sets before its first input.
+    // After bolero's own hook, which it sets before its first input.
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {

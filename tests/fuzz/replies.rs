@@ -1,4 +1,4 @@
-//! What a Redis answers.
+//! Replies of a Redis.
 
 use std::{
     path::Path,
@@ -33,10 +33,10 @@ use truycap::{
 
 use crate::{clock::now, panics};
 
-/// The longest answer that a question waits for, and some time for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// The longest time that a call waits for a reply, and some time for a busy machine.
+const MAX_WAIT: Duration = Duration::from_secs(4);
 
-/// A command as clients write them: its first word, or nothing at the end.
+/// Reads a command and returns its first word, or `None` at the end of the stream.
 async fn command(stream: &mut BufReader<UnixStream>) -> Option<String> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;
@@ -53,8 +53,8 @@ async fn command(stream: &mut BufReader<UnixStream>) -> Option<String> {
     first
 }
 
-/// A Redis that lets everybody in, answers the first question, or transaction, with `reply`, and closes. So nothing is
-/// ever waited for.
+/// A Redis that accepts every client, answers the first query or transaction with `reply`, and closes. So no client ever
+/// waits.
 async fn serve(listener: &UnixListener, reply: &[u8]) -> ! {
     loop {
         let mut stream = BufReader::new(listener.accept().await.unwrap().0);
@@ -92,19 +92,19 @@ fn are_counts(figures: &Figures) -> bool {
     Figure::ALL.iter().all(|figure| is_count(&figures[*figure]))
 }
 
-/// A question changes nothing, so it is never in doubt.
-fn of_question(error: &StoreError) -> bool {
+/// A query changes nothing, so its error is never `PerhapsApplied`.
+fn is_query_error(error: &StoreError) -> bool {
     matches!(error, StoreError::NotApplied(_) | StoreError::Corrupt(_))
 }
 
-fn holds<T>(answer: Result<T, StoreError>, promise: impl FnOnce(&T) -> bool) -> bool {
+fn is_valid<T>(answer: Result<T, StoreError>, promise: impl FnOnce(&T) -> bool) -> bool {
     match answer {
         Ok(answer) => promise(&answer),
-        Err(error) => of_question(&error),
+        Err(error) => is_query_error(&error),
     }
 }
 
-/// Asks what the letter stands for. Whether the answer is what it may be.
+/// Makes the call that the letter selects. Returns whether the answer is valid.
 async fn ask(store: &Redis, letter: u8) -> bool {
     let (site, producer, today) = (SiteId::parse("portal").unwrap(), ProducerId(1), now().date_naive());
     let articles = ["/a", "/b"].map(|id| ArticleId::parse(id).unwrap());
@@ -119,11 +119,11 @@ async fn ask(store: &Redis, letter: u8) -> bool {
                 Err(_) => true,
             }
         }
-        b't' => holds(store.top(&site, Bucket::Total, 3).await, |top| {
+        b't' => is_valid(store.top(&site, Bucket::Total, 3).await, |top| {
             top.len() <= 3 && top.is_sorted_by_key(|(_, views)| std::cmp::Reverse(*views)) && top.iter().all(|(_, views)| is_count(views))
         }),
-        b'h' => holds(store.history(&site, None, &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
-        b'i' => holds(store.history(&site, Some(&articles[0]), &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
+        b'h' => is_valid(store.history(&site, None, &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
+        b'i' => is_valid(store.history(&site, Some(&articles[0]), &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
         b'e' => {
             let (sender, mut rows) = mpsc::channel(16);
             let counts = async {
@@ -133,21 +133,21 @@ async fn ask(store: &Redis, letter: u8) -> bool {
                 }
                 counts
             };
-            let (told, counts) = tokio::join!(store.export(&site, sender), counts);
-            counts && holds(told, |()| true)
+            let (exported, counts) = tokio::join!(store.export(&site, sender), counts);
+            counts && is_valid(exported, |()| true)
         }
-        b'k' => holds(store.key(&site, today, [1; 16]).await, |_| true),
-        b'r' => holds(store.count(&site, today, 29_923_380, &[[2; 16]]).await, |_| true),
-        b's' => holds(store.advice().await, |advice| advice.iter().all(|line| !line.is_empty())),
-        _ => holds(store.figures(&site, producer, today, &articles).await, |snapshot| {
+        b'k' => is_valid(store.key(&site, today, [1; 16]).await, |_| true),
+        b'r' => is_valid(store.count(&site, today, 29_923_380, &[[2; 16]]).await, |_| true),
+        b's' => is_valid(store.advice().await, |advice| advice.iter().all(|line| !line.is_empty())),
+        _ => is_valid(store.figures(&site, producer, today, &articles).await, |snapshot| {
             are_counts(&snapshot.site) && snapshot.articles.len() == 2 && snapshot.articles.iter().all(are_counts)
         }),
     }
 }
 
-/// An input is a letter that stands for a question, the rest of a line for people, and the reply.
+/// An input is a letter that selects a call, the rest of the line as a comment, and the reply.
 #[test]
-fn whatever_redis_answers_is_an_answer_or_an_error_in_time() {
+fn every_reply_of_redis_leads_to_an_answer_or_an_error_in_time() {
     let (dir, runtime) = (TempDir::new().unwrap(), panics::runtime());
     let socket = dir.path().join("redis");
     let listener = {
@@ -156,16 +156,16 @@ fn whatever_redis_answers_is_an_answer_or_an_error_in_time() {
     };
     check!(name = "replies").with_iterations(300).for_each(|bytes: &[u8]| {
         let line = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1);
-        let (question, reply) = bytes.split_at(line);
+        let (call, reply) = bytes.split_at(line);
         let begun = Instant::now();
-        let held = panics::block_on(&runtime, async {
+        let valid = panics::block_on(&runtime, async {
             let store = open(&socket);
             tokio::select! {
-                held = ask(&store, question.first().copied().unwrap_or_default()) => held,
+                valid = ask(&store, call.first().copied().unwrap_or_default()) => valid,
                 never = serve(&listener, reply) => never,
             }
         });
-        assert!(held, "an answer that may not be");
-        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+        assert!(valid, "an answer that is not valid");
+        assert!(begun.elapsed() < MAX_WAIT, "{:?}", begun.elapsed());
     });
 }
