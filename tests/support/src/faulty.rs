@@ -1,4 +1,4 @@
-//! Decorators by which the calls of a store and a journal fail, wait, get lost or are recorded, as a test decides.
+//! Decorators for a store and a journal. A test decides which calls fail, wait, get lost or are recorded.
 
 use std::sync::Arc;
 
@@ -156,7 +156,7 @@ pub trait JournalFaults: Send + Sync + 'static {
         Ok(())
     }
 
-    /// After a call that the journal has carried out.
+    /// After a call that the journal has completed.
     async fn after(&self, _: JournalCall<'_>) {}
 
     /// Whether a trim reports room for more entries.

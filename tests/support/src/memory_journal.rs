@@ -1,4 +1,4 @@
-//! The model of a journal: a map of entries under one lock, that does everything the plain way.
+//! The model of a journal: a map of entries under one lock, in the simplest code.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use truycap::{
     journal::{Entry, Journal, JournalError, Replay, Usage},
 };
 
-/// A read ends before the entry after so many articles, as a real one does.
+/// A read ends before the next entry once it has this many articles, as in a real journal.
 const READ_ARTICLES: usize = 400;
 
 /// Everything a journal holds at one moment.
@@ -27,7 +27,7 @@ pub struct Image {
     pub deleted: Seq,
     /// Entries up to this one are included in all of `offsets`.
     pub upto: Seq,
-    /// What the store has confirmed of each site.
+    /// The last entry of each site that the store has confirmed.
     pub offsets: BTreeMap<SiteId, Seq>,
 }
 
@@ -39,7 +39,7 @@ struct State {
     missing: Vec<(Seq, Seq)>,
 }
 
-/// A journal in memory. [`MemoryJournal::reopen`] plays a restart, [`MemoryJournal::restore`] an older copy of the file.
+/// A journal in memory. [`MemoryJournal::reopen`] simulates a restart, [`MemoryJournal::restore`] an older copy of the file.
 #[derive(Debug)]
 pub struct MemoryJournal {
     producer: ProducerId,
@@ -48,7 +48,7 @@ pub struct MemoryJournal {
 }
 
 impl MemoryJournal {
-    /// A journal whose last entry is `head`, and that reads up to `read_entries` at once.
+    /// A journal whose last entry is `head`. One read covers up to `read_entries` entries.
     pub fn new(producer: ProducerId, head: Seq, read_entries: usize) -> Self {
         let image = Image { head, ..Image::default() };
         let state = State { image, head_at_open: head, capacity: None, missing: Vec::new() };
@@ -59,7 +59,7 @@ impl MemoryJournal {
         self.state.lock().unwrap()
     }
 
-    /// A new process opens the journal.
+    /// Opens the journal as a new process does.
     pub fn reopen(&self) {
         let mut state = self.lock();
         state.head_at_open = state.image.head;
@@ -70,7 +70,7 @@ impl MemoryJournal {
         self.lock().image.clone()
     }
 
-    /// Puts the journal back into an earlier state, in which it is then opened.
+    /// Restores an earlier state of the journal and opens it.
     pub fn restore(&self, image: Image) {
         let mut state = self.lock();
         state.head_at_open = image.head;
@@ -91,7 +91,7 @@ impl MemoryJournal {
         self.lock().capacity = entries;
     }
 
-    /// What reads have found missing since the last call.
+    /// The ranges of entries that reads found missing since the last call.
     pub fn take_missing(&self) -> Vec<(Seq, Seq)> {
         std::mem::take(&mut self.lock().missing)
     }
