@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -132,6 +133,8 @@ pub(crate) struct Ways {
     pub(crate) asked: usize,
     /// Whether it applies, and answers no question.
     pub(crate) mute: bool,
+    /// The sites whose figures cannot be read.
+    pub(crate) corrupt: BTreeSet<SiteId>,
 }
 
 pub(crate) struct FakeStore {
@@ -145,7 +148,7 @@ impl StoreFaults for Switches<Ways> {
         let mut delay = self.lock().delay;
         match call {
             StoreCall::Apply(_) => delay += self.lock().apply_delay,
-            StoreCall::Figures => self.lock().asked += 1,
+            StoreCall::Figures(_) => self.lock().asked += 1,
             StoreCall::Export => return Ok(()),
             _ => {}
         }
@@ -159,7 +162,8 @@ impl StoreFaults for Switches<Ways> {
                 let articles = apply.deltas.0.get(&Bucket::Total).map_or(0, |increment| increment.articles.len());
                 ways.largest = ways.largest.max(articles);
             }
-            StoreCall::Figures if ways.mute => return Err(StoreError::NotApplied("as told".into())),
+            StoreCall::Figures(site) if ways.corrupt.contains(site) => return Err(StoreError::Corrupt("as told".into())),
+            StoreCall::Figures(_) if ways.mute => return Err(StoreError::NotApplied("as told".into())),
             _ => {}
         }
         Ok(())
