@@ -72,7 +72,8 @@ async fn sites_with_a_permanent_fault_do_not_keep_others_from_being_asked() {
     let (stage, names) = idle().await;
     let (corrupt, sound) = names.split_at(150);
     stage.store.ways().corrupt.extend(corrupt.iter().map(|name| id(name)));
-    sleep(Duration::from_secs(30)).await;
+    // By now, all calls for them have failed.
+    sleep(Duration::from_secs(90)).await;
     stage.store.memory.restore(Image::default());
     sleep(Duration::from_secs(30)).await;
     for name in sound {
