@@ -5,7 +5,7 @@
 //! them sends the visitors it has seen and reads how many there are in all. No response waits for either.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -186,18 +186,19 @@ impl Visitors {
             let named = self.set_key(&job.site, job.day, key.into());
             job.seen.extend(named.into_iter().map(|visitor| (visitor, job.minute)));
         }
-        let first_online = job.minute - ONLINE_MINUTES;
-        let hashes =
-            |online| job.seen.iter().filter(move |(_, seen)| (*seen >= first_online) == online).map(|(visitor, _)| visitor.bytes());
-        // Visitors that could not be sent for long count for the day only.
-        let earlier: Vec<_> = hashes(false).collect();
-        if !earlier.is_empty() {
-            shared.count(&job.site, job.day, first_online - 1, &earlier).await?;
+        // Each visitor counts as online from the minute in which it was seen. One that could not be sent for so long that it is
+        // not online any more counts for the day only.
+        let mut minutes = BTreeMap::from([(job.minute, Vec::new())]);
+        for (visitor, seen) in &job.seen {
+            let minute = (*seen).clamp(job.minute - ONLINE_MINUTES - 1, job.minute);
+            minutes.entry(minute).or_default().push(visitor.bytes());
         }
-        let online: Vec<_> = hashes(true).collect();
-        let VisitorCounts { online, today } = shared.count(&job.site, job.day, job.minute, &online).await?;
-        let estimate = Estimate { online, visitors_today: today };
-        self.update(&job.site, job.day, |site| site.known = Some((now.timestamp(), estimate)));
+        // The present minute is the last, so the last answer is the present one.
+        for (minute, visitors) in minutes {
+            let VisitorCounts { online, today } = shared.count(&job.site, job.day, minute, &visitors).await?;
+            let estimate = Estimate { online, visitors_today: today };
+            self.update(&job.site, job.day, |site| site.known = Some((now.timestamp(), estimate)));
+        }
         Ok(())
     }
 

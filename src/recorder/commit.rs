@@ -1,11 +1,7 @@
 //! Group commit: all views that arrive while one entry is being written make up the next one. So the busier the service
 //! is, the less each view costs. This task is the only one that moves the journal's head.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::NaiveDate;
 use tokio::{
@@ -173,25 +169,31 @@ async fn apply_skip(shared: &Shared, Skip { seq, done }: Skip) {
     let _ = done.send(result);
 }
 
+/// The views of a batch of one site and day.
+struct Group {
+    counter: Arc<SiteCounter>,
+    size: usize,
+    sum: DayViews,
+}
+
 /// The views of a batch by site and day, and the counters of these sites.
-///
-/// Each sum has room for all of its articles from the beginning, because growing a map costs as much as counting does.
 fn sum(batch: &mut [View]) -> (Vec<Arc<SiteCounter>>, EntryViews) {
     // Counters live as long as the process, so their addresses identify them and are cheap to compare.
     let key = |view: &View| (Arc::as_ptr(&view.counter).addr(), view.day);
-    let mut sizes = BTreeMap::new();
+    let mut groups = BTreeMap::new();
     for view in &*batch {
-        sizes.entry(key(view)).or_insert_with(|| (Arc::clone(&view.counter), 0)).1 += 1;
+        let empty = || Group { counter: Arc::clone(&view.counter), size: 0, sum: DayViews::default() };
+        groups.entry(key(view)).or_insert_with(empty).size += 1;
     }
-    let empty = |size| DayViews { views: 0, articles: HashMap::with_capacity(size) };
-    let mut sums: BTreeMap<_, _> = sizes.into_iter().map(|(key, (counter, size))| (key, (counter, empty(size)))).collect();
+    // A sum has room for all of its articles from the beginning, because growing a map costs as much as counting does.
+    groups.values_mut().for_each(|group| group.sum.articles.reserve(group.size));
     for view in batch {
-        if let Some((_, sum)) = sums.get_mut(&key(view)) {
-            sum.count(view.article.take());
+        if let Some(group) = groups.get_mut(&key(view)) {
+            group.sum.count(view.article.take());
         }
     }
-    let mut counters: Vec<_> = sums.values().map(|(counter, _)| Arc::clone(counter)).collect();
+    let mut counters: Vec<_> = groups.values().map(|group| Arc::clone(&group.counter)).collect();
     counters.dedup_by(|a, b| Arc::ptr_eq(a, b));
-    let views = sums.into_iter().map(|((_, day), (counter, sum))| ((counter.id().clone(), day), sum));
+    let views = groups.into_iter().map(|((_, day), group)| ((group.counter.id().clone(), day), group.sum));
     (counters, views.collect())
 }

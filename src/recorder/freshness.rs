@@ -49,6 +49,8 @@ pub struct Freshness {
     applies_confirm: bool,
     /// When articles were last read again.
     reread: Instant,
+    /// When the last call began.
+    last_called: Option<Instant>,
     /// When the call under way began.
     call_began: Option<Instant>,
     /// When the last call that was answered began.
@@ -59,7 +61,16 @@ impl Freshness {
     /// Nothing is known of the store yet.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { requested: false, current: None, day: None, applies_confirm: false, reread: now, call_began: None, last_answered: None }
+        Self {
+            requested: false,
+            current: None,
+            day: None,
+            applies_confirm: false,
+            reread: now,
+            last_called: None,
+            call_began: None,
+            last_answered: None,
+        }
     }
 
     /// Figures are requested.
@@ -119,7 +130,7 @@ impl Freshness {
 
     /// A call of the store begins.
     pub fn call_began(&mut self, now: Instant) {
-        self.call_began = Some(now);
+        (self.last_called, self.call_began) = (Some(now), Some(now));
     }
 
     /// The call has ended, with an answer or without.
@@ -134,6 +145,12 @@ impl Freshness {
     #[must_use]
     pub fn is_stuck(&self, now: Instant) -> bool {
         self.call_began.is_some_and(|began| now.duration_since(began) >= STORE_WAIT)
+    }
+
+    /// When the last call began, whether it was answered or not.
+    #[must_use]
+    pub fn last_called(&self) -> Option<Instant> {
+        self.last_called
     }
 
     /// When the last call that was answered began: the store has confirmed its offset since then.

@@ -85,6 +85,8 @@ pub(super) struct HealthMonitor {
     unreachable: AtomicUsize,
     /// For how many sites the store needs an operator.
     permanent: AtomicUsize,
+    /// Whether the store has become reachable again for some site since the last [`HealthMonitor::take_recovered`].
+    recovered: AtomicBool,
     /// The error that ends the process.
     failure: watch::Sender<Option<JournalError>>,
 }
@@ -96,6 +98,7 @@ impl HealthMonitor {
             deleted_early: AtomicBool::new(false),
             unreachable: AtomicUsize::new(0),
             permanent: AtomicUsize::new(0),
+            recovered: AtomicBool::new(false),
             failure: watch::Sender::new(None),
         }
     }
@@ -149,15 +152,14 @@ impl HealthMonitor {
 
     /// Logs that the store has begun or ceased to fail for a site. An outage is logged with its first and its last site, a
     /// permanent fault with each site. `lag` returns the views in memory and the unread entries that wait for the store.
-    /// Returns whether the store has become reachable again.
     pub(super) fn store_changed(
         &self,
         site: &SiteId,
         transition: Option<Transition>,
         error: Option<&StoreError>,
         lag: impl FnOnce() -> (u64, u64),
-    ) -> bool {
-        let Some(Transition { from, to }) = transition else { return false };
+    ) {
+        let Some(Transition { from, to }) = transition else { return };
         let error = error.map(ToString::to_string).unwrap_or_default();
         match to {
             StoreFault::None => {}
@@ -186,6 +188,13 @@ impl HealthMonitor {
                 }
             }
         }
-        from == StoreFault::Unreachable && to == StoreFault::None
+        if from == StoreFault::Unreachable && to == StoreFault::None {
+            self.recovered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the store has become reachable again for some site since the last call. It probably has for the others.
+    pub(super) fn take_recovered(&self) -> bool {
+        self.recovered.swap(false, Ordering::Relaxed)
     }
 }

@@ -1,13 +1,16 @@
 //! The recorder's metrics that are read from its state at each scrape. The store is not asked for them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use prometheus::proto::MetricFamily;
 
 use super::{shared::Shared, site::SiteCounter};
 use crate::{
-    domain::figures::{Figure, Figures},
+    domain::{
+        figures::{Figure, Figures},
+        site::SiteId,
+    },
     telemetry::metrics::{Kind, family},
 };
 
@@ -39,15 +42,13 @@ fn lag(shared: &Shared) -> (f64, f64) {
 }
 
 /// A site that was taken out of the configuration has no metrics: it would look as if it were not read any more.
-fn configured(counter: &&std::sync::Arc<SiteCounter>) -> bool {
-    counter.is_configured()
+fn configured(sites: &BTreeMap<SiteId, Arc<SiteCounter>>) -> impl Iterator<Item = (&SiteId, &SiteCounter)> {
+    sites.iter().map(|(id, counter)| (id, &**counter)).filter(|(_, counter)| counter.is_configured())
 }
 
 fn outcomes(shared: &Shared) -> MetricFamily {
     let sites = shared.sites.all();
-    let values = sites
-        .iter()
-        .filter(|(_, counter)| configured(counter))
+    let values = configured(&sites)
         .flat_map(|(id, counter)| counter.outcomes().each().map(move |(outcome, views)| ([outcome.name(), id.as_str()], views as f64)));
     family(Kind::Counter, "truycap_views_total", "Views since the start, by outcome.", ["outcome", "site"], values)
 }
@@ -56,7 +57,7 @@ fn outcomes(shared: &Shared) -> MetricFamily {
 fn figures(shared: &Shared, now: DateTime<Utc>) -> MetricFamily {
     let named = |figures: Figures| Figure::ALL.map(|figure| (figure, figures[figure]));
     let sites = shared.sites.all();
-    let values = sites.iter().filter(|(_, counter)| configured(counter)).flat_map(|(id, counter)| {
+    let values = configured(&sites).flat_map(|(id, counter)| {
         let today = counter.day(now);
         let figures = counter.lock().state.site(today);
         figures.map(named).into_iter().flatten().map(move |(figure, views)| ([figure.name(), id.as_str()], views as f64))

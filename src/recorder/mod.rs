@@ -14,6 +14,7 @@
 //! - [`freshness`]: when the store must be asked again, a state machine without I/O
 //! - `health`: whether the journal takes views and the store answers
 //! - `commit`, `flush`, `trim`: the tasks
+//! - `recheck`: for which sites the store is asked although they are not requested
 //! - `shared`: what they share
 //! - `metrics`: what is read from all that at each scrape
 //!
@@ -47,6 +48,7 @@ mod flush;
 pub mod freshness;
 mod health;
 mod metrics;
+mod recheck;
 mod shared;
 mod site;
 mod snapshot;
@@ -68,9 +70,6 @@ const MAX_QUEUED_VIEWS: usize = 1 << 16;
 
 /// The most skips that can wait; each site has one at most, and waits for its turn.
 const MAX_QUEUED_SKIPS: usize = 64;
-
-/// The most lists and histories that are read from the store at once. More wait for their turn.
-const MAX_LISTS: usize = 64;
 
 /// How long a list or a history may take, the wait for its turn included.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -137,7 +136,7 @@ pub async fn spawn(
     let (skips, queued_skips) = mpsc::channel(MAX_QUEUED_SKIPS);
     let (stage, now) = watch::channel(Stage::Running);
     let (all_written, written) = oneshot::channel();
-    let shared = Arc::new(Shared::new(config, sites, journal, store, clock.into(), skips, MAX_LISTS));
+    let shared = Arc::new(Shared::new(config, sites, journal, store, clock.into(), skips));
     let mut tasks = JoinSet::new();
     let queues = Queues { views: queued_views, skips: queued_skips, stage: now.clone(), written: all_written };
     tasks.spawn(commit::run(Arc::clone(&shared), queues));
@@ -191,7 +190,7 @@ impl Handle {
     /// The most-read articles of a bucket, as the store has them.
     ///
     /// # Errors
-    /// If the store does not answer within 5 s.
+    /// If the store does not answer within 5 s, or too many lists are being read.
     pub async fn top(&self, counter: &SiteCounter, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
         self.read_list(self.shared.store.top(counter.id(), bucket, limit)).await
     }
@@ -199,17 +198,13 @@ impl Handle {
     /// The views of a site or of one article in buckets, as the store has them.
     ///
     /// # Errors
-    /// If the store does not answer within 5 s.
+    /// If the store does not answer within 5 s, or too many lists are being read.
     pub async fn history(&self, counter: &SiteCounter, article: Option<ArticleId>, buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
         self.read_list(self.shared.store.history(counter.id(), article.as_ref(), &buckets)).await
     }
 
     async fn read_list<T>(&self, list: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let read = async {
-            // The semaphore is never closed.
-            let _permit = self.shared.lists.acquire().await;
-            list.await
-        };
+        let read = self.shared.lists.read(list);
         timeout(LIST_TIMEOUT, read).await.unwrap_or_else(|_| Err(StoreError::NotApplied("no answer in time".into())))
     }
 

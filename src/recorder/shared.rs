@@ -25,13 +25,9 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// How old the store's confirmation of a site's offset may become before the store is asked again although the site is not
-/// requested. So a store that went back is repaired even if the site is never requested.
-const RECHECK: Duration = Duration::from_secs(5);
-
-/// The most sites that are asked for in one second for that reason. With more sites in the journal, a round over all of
-/// them takes longer than [`RECHECK`].
-pub(super) const MAX_RECHECKS: usize = 100;
+/// The most lists and histories that are read from the store at once, and that can wait for that.
+const MAX_LISTS: usize = 64;
+const MAX_WAITING_LISTS: usize = 256;
 
 /// The usual [`Config::apply_sums`]. Each sum is five increments of less than a microsecond, so one apply keeps Redis busy
 /// for up to about 5 ms. Most views of a busy site are of fewer articles than that: one apply then takes all that came
@@ -69,13 +65,13 @@ pub(super) struct Watermark {
     head: AtomicU64,
     /// The lowest entry that a store went back to since the trimmer last looked. The store may have caught up by then.
     went_back: AtomicU64,
-    /// Whether all sites must be rechecked at once: the store went back, or is reachable again.
-    recheck_all: AtomicBool,
+    /// Whether the store went back since the last [`Watermark::take_rewound`].
+    rewound: AtomicBool,
 }
 
 impl Watermark {
     fn new(head: Seq) -> Self {
-        Self { head: AtomicU64::new(head), went_back: AtomicU64::new(Seq::MAX), recheck_all: AtomicBool::new(false) }
+        Self { head: AtomicU64::new(head), went_back: AtomicU64::new(Seq::MAX), rewound: AtomicBool::new(false) }
     }
 
     pub(super) fn head(&self) -> Seq {
@@ -90,7 +86,7 @@ impl Watermark {
     /// The store went back to `seq` for one site. It may have done so for others.
     pub(super) fn went_back(&self, seq: Seq) {
         self.went_back.fetch_min(seq, Ordering::AcqRel);
-        self.recheck_all();
+        self.rewound.store(true, Ordering::Release);
     }
 
     /// The lowest entry that a store went back to since the last call.
@@ -98,8 +94,36 @@ impl Watermark {
         self.went_back.swap(Seq::MAX, Ordering::AcqRel)
     }
 
-    fn recheck_all(&self) {
-        self.recheck_all.store(true, Ordering::Release);
+    /// Whether a store went back since the last call that returned true.
+    pub(super) fn take_rewound(&self) -> bool {
+        self.rewound.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// Limits how many lists are read from the store.
+#[derive(Debug)]
+pub(super) struct ListLimit {
+    /// A permit for each list that is read or waits.
+    accepted: Semaphore,
+    /// A permit for each list that is read.
+    reading: Semaphore,
+}
+
+impl ListLimit {
+    fn new() -> Self {
+        Self { accepted: Semaphore::new(MAX_LISTS + MAX_WAITING_LISTS), reading: Semaphore::new(MAX_LISTS) }
+    }
+
+    /// Reads a list when it is its turn.
+    ///
+    /// # Errors
+    /// If too many lists wait already, or the list cannot be read.
+    pub(super) async fn read<T>(&self, list: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let too_many = |_| StoreError::NotApplied("too many lists are being read".into());
+        let _accepted = self.accepted.try_acquire().map_err(too_many)?;
+        // The semaphore is never closed.
+        let _reading = self.reading.acquire().await;
+        list.await
     }
 }
 
@@ -132,8 +156,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     /// Asks the commit task to skip numbers of the journal.
     pub(super) skips: mpsc::Sender<Skip>,
-    /// A permit for each most-read list or history that is being read.
-    pub(super) lists: Semaphore,
+    /// Limits how many most-read lists and histories are read at once, and how many wait for that.
+    pub(super) lists: ListLimit,
 }
 
 impl fmt::Debug for Shared {
@@ -150,7 +174,6 @@ impl Shared {
         store: Arc<dyn Store>,
         clock: Clock,
         skips: mpsc::Sender<Skip>,
-        max_lists: usize,
     ) -> Self {
         let watermark = Watermark::new(journal.head_at_open());
         Self {
@@ -163,35 +186,13 @@ impl Shared {
             store,
             clock,
             skips,
-            lists: Semaphore::new(max_lists),
+            lists: ListLimit::new(),
         }
     }
 
     /// Takes in that the store has begun or ceased to fail for a site.
     pub(super) fn store_changed(&self, site: &SiteId, transition: Option<Transition>, error: Option<&StoreError>) {
-        if self.health.store_changed(site, transition, error, || self.sites.lag()) {
-            // Otherwise sites that are not requested would seem unreachable until their turn comes.
-            self.watermark.recheck_all();
-        }
-    }
-
-    /// Asks the store again for sites that are not requested: those with entries after `deleted`, and those for which the
-    /// last call failed. Asks for those first whose confirmation is oldest.
-    pub(super) fn recheck(&self, deleted: Seq) {
-        let all = self.watermark.recheck_all.swap(false, Ordering::AcqRel);
-        let sites = self.sites.all();
-        let due = sites.values().filter_map(|counter| {
-            let inner = counter.lock();
-            let at = inner.last_answered()?;
-            let matters = inner.is_store_down() || inner.state.offset().is_some_and(|offset| offset > deleted);
-            (matters && (all || at.elapsed() >= RECHECK)).then_some((at, counter))
-        });
-        let mut due: Vec<_> = due.collect();
-        due.sort_unstable_by_key(|(at, _)| *at);
-        let most = if all { due.len() } else { MAX_RECHECKS };
-        for (_, counter) in due.into_iter().take(most) {
-            counter.recheck();
-        }
+        self.health.store_changed(site, transition, error, || self.sites.lag());
     }
 
     /// How far the store is. Sites without entries after `deleted` need no confirmation.

@@ -134,7 +134,7 @@ impl SiteCounter {
     }
 
     pub(super) fn is_configured(&self) -> bool {
-        self.configured.load(Ordering::Relaxed)
+        self.configured.load(Ordering::Acquire)
     }
 
     /// Counts one view with an outcome other than `counted`.
@@ -255,9 +255,14 @@ impl Inner {
         self.freshness.last_answered()
     }
 
-    /// Whether the last call of the store failed.
-    pub(super) fn is_store_down(&self) -> bool {
-        self.health.fault() != StoreFault::None
+    /// When the store was last called.
+    pub(super) fn last_called(&self) -> Option<Instant> {
+        self.freshness.last_called()
+    }
+
+    /// What was wrong with the store when it was last called.
+    pub(super) fn store_fault(&self) -> StoreFault {
+        self.health.fault()
     }
 
     /// A call of the store begins.
@@ -365,15 +370,16 @@ impl Sites {
     pub(super) fn configure(&self, sites: Vec<Site>, head: Seq) -> Vec<Arc<SiteCounter>> {
         let known = self.all();
         let listed: HashSet<_> = sites.iter().map(|site| site.id.clone()).collect();
-        for (id, counter) in &*known {
-            counter.configured.store(listed.contains(id), Ordering::Relaxed);
-        }
         let mut new = Vec::new();
         for site in sites {
             match known.get(&site.id) {
                 Some(counter) => counter.site.store(Arc::new(site)),
                 None => new.push((site, true)),
             }
+        }
+        // After the configurations, so that a site that comes back is not found with its old one.
+        for (id, counter) in &*known {
+            counter.configured.store(listed.contains(id), Ordering::Release);
         }
         self.add(new, head)
     }

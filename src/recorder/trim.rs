@@ -11,7 +11,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::shared::{Confirmed, Shared, Stage};
+use super::{
+    recheck::Rechecker,
+    shared::{Confirmed, Shared, Stage},
+};
 use crate::{
     domain::producer::Seq,
     journal::{JournalError, Usage},
@@ -27,6 +30,7 @@ struct Trimmer {
     applied: VecDeque<(Instant, Seq)>,
     /// The last entry that was deleted.
     deleted: Seq,
+    rechecker: Rechecker,
 }
 
 impl Trimmer {
@@ -56,7 +60,7 @@ impl Trimmer {
     }
 
     async fn trim(&mut self, shared: &Shared) -> Result<Usage, JournalError> {
-        shared.recheck(self.deleted);
+        self.rechecker.run(shared, self.deleted);
         let confirmed = shared.confirmed(self.deleted);
         let delete = self.follow(&confirmed, shared.watermark.take_went_back());
         let usage = shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await?;
@@ -68,7 +72,7 @@ impl Trimmer {
 
 /// Deletes entries until the recorder stops; then once more, so that the next start knows how far the store is.
 pub(super) async fn run(shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
-    let mut trimmer = Trimmer { retain: shared.config.retain, applied: VecDeque::new(), deleted: 0 };
+    let mut trimmer = Trimmer { retain: shared.config.retain, applied: VecDeque::new(), deleted: 0, rechecker: Rechecker::default() };
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

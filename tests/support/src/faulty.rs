@@ -37,7 +37,7 @@ impl Apply {
 #[derive(Clone, Copy, Debug)]
 pub enum StoreCall<'a> {
     Apply(&'a Apply),
-    Figures,
+    Figures(&'a SiteId),
     Offset,
     Top,
     History,
@@ -98,7 +98,7 @@ impl<F: StoreFaults> Store for FaultyStore<F> {
     }
 
     async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
-        self.call(StoreCall::Figures, self.inner.figures(site, producer, today, articles)).await
+        self.call(StoreCall::Figures(site), self.inner.figures(site, producer, today, articles)).await
     }
 
     async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {

@@ -284,6 +284,15 @@ async fn visitors_that_could_not_be_sent_are_sent_again_but_addresses_are_not_ke
     record(0, 2, later);
     visitors.sync(&store, later).await;
     assert_eq!(shared.sent(), [sent(minute(later) - 6, 3), sent(minute(later), 2)]);
+    // A visitor that was sent later is online from the minute of the view, not from that of the sending.
+    shared.unreachable.store(true, SeqCst);
+    record(0, 4, later);
+    visitors.sync(&store, later).await;
+    shared.unreachable.store(false, SeqCst);
+    let sending = later + TimeDelta::minutes(4);
+    record(0, 1, sending);
+    visitors.sync(&store, sending).await;
+    assert_eq!(shared.sent(), [sent(minute(later), 3), sent(minute(sending), 1)]);
     // Visitors that were not sent are dropped at the end of their day.
     shared.unreachable.store(true, SeqCst);
     record(0, 5, later);

@@ -6,7 +6,7 @@ use tokio::{
     task::yield_now,
     time::{Instant, sleep},
 };
-use truycap::domain::figures::Figure;
+use truycap::domain::{figures::Figure, period::Bucket};
 
 use super::{
     APPLY_SUMS, RecordError, Stage, apply, article,
@@ -160,4 +160,24 @@ async fn a_thousand_sites_are_counted_like_one() {
     for site in &sites {
         assert_eq!(stage.store.stored(site).await, 1, "{site}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn list_requests_above_the_limit_are_refused_at_once() {
+    let stage = Stage::new().await;
+    stage.store.behaviour().mode = Mode::Hangs;
+    let list = |_| {
+        let handle = stage.handle.clone();
+        tokio::spawn(async move { handle.top(&handle.site("a").unwrap(), Bucket::Total, 10).await })
+    };
+    let lists: Vec<_> = (0..400).map(list).collect();
+    sleep(Duration::from_millis(1)).await;
+    // 64 lists are being read, and 256 requests wait.
+    assert_eq!(lists.iter().filter(|list| list.is_finished()).count(), 80);
+    stage.store.behaviour().mode = Mode::Works;
+    let mut answered = 0;
+    for list in lists {
+        answered += usize::from(list.await.unwrap().is_ok());
+    }
+    assert_eq!(answered, 320);
 }

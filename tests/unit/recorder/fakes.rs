@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -133,6 +134,8 @@ pub(crate) struct StoreBehaviour {
     pub(crate) figures_calls: usize,
     /// Whether applies work, but calls of `figures` fail.
     pub(crate) fails_figures: bool,
+    /// The sites whose figures cannot be read.
+    pub(crate) corrupt: BTreeSet<SiteId>,
 }
 
 pub(crate) struct FakeStore {
@@ -146,7 +149,7 @@ impl StoreFaults for Switches<StoreBehaviour> {
         let mut delay = self.lock().delay;
         match call {
             StoreCall::Apply(_) => delay += self.lock().apply_delay,
-            StoreCall::Figures => self.lock().figures_calls += 1,
+            StoreCall::Figures(_) => self.lock().figures_calls += 1,
             StoreCall::Export => return Ok(()),
             _ => {}
         }
@@ -160,7 +163,8 @@ impl StoreFaults for Switches<StoreBehaviour> {
                 let articles = apply.deltas.0.get(&Bucket::Total).map_or(0, |increment| increment.articles.len());
                 behaviour.largest_apply = behaviour.largest_apply.max(articles);
             }
-            StoreCall::Figures if behaviour.fails_figures => return Err(StoreError::NotApplied("simulated failure".into())),
+            StoreCall::Figures(site) if behaviour.corrupt.contains(site) => return Err(StoreError::Corrupt("simulated failure".into())),
+            StoreCall::Figures(_) if behaviour.fails_figures => return Err(StoreError::NotApplied("simulated failure".into())),
             _ => {}
         }
         Ok(())

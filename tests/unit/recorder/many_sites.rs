@@ -67,6 +67,20 @@ async fn a_rewound_store_is_repaired_for_all_sites_as_soon_as_for_one() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn sites_with_a_permanent_fault_do_not_keep_others_from_being_asked() {
+    let (stage, names) = idle().await;
+    let (corrupt, sound) = names.split_at(150);
+    stage.store.behaviour().corrupt.extend(corrupt.iter().map(|name| id(name)));
+    // Until all calls for the corrupt sites have failed.
+    sleep(Duration::from_secs(90)).await;
+    stage.store.memory.restore(Image::default());
+    sleep(Duration::from_secs(30)).await;
+    for name in sound {
+        assert_eq!(stage.store.stored(name).await, 1, "{name}");
+    }
+}
+
 /// Requests articles twice, 50 at a time. Returns whether the store was asked the second time.
 async fn forgets(stage: &Stage, articles: usize) -> bool {
     let articles: Vec<_> = (0..articles).map(article).collect();
