@@ -46,13 +46,13 @@ impl Rechecker {
         let (mut urgent, mut due) = (Vec::new(), Vec::new());
         for counter in sites.values() {
             let inner = counter.lock();
-            let Some(answered) = inner.last_answered() else { continue };
-            let fault = inner.store_fault();
+            let Some(answered) = inner.freshness.last_answered() else { continue };
+            let fault = inner.health.fault();
             let matters = fault != StoreFault::None || inner.state.offset().is_some_and(|offset| offset > deleted);
             if matters && (round || (recovered && fault == StoreFault::Unreachable)) {
                 urgent.push(counter);
             } else if matters && now - answered >= RECHECK {
-                due.push((inner.last_called(), counter));
+                due.push((inner.freshness.last_called(), counter));
             }
         }
         due.sort_unstable_by_key(|(called, _)| *called);

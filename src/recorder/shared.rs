@@ -211,7 +211,7 @@ impl Shared {
                 confirmed.upto = confirmed.upto.min(inner.state.included());
             }
             if offset > deleted {
-                confirmed.at = confirmed.at.min(inner.last_answered());
+                confirmed.at = confirmed.at.min(inner.freshness.last_answered());
             }
             // If the store went back, the journal still needs the earlier offset to find out what is missing.
             if !inner.state.is_behind() {

@@ -73,8 +73,8 @@ pub struct SiteCounter {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) state: State,
-    freshness: Freshness,
-    health: StoreHealth,
+    pub(super) freshness: Freshness,
+    pub(super) health: StoreHealth,
     /// Articles whose figures are requested and not known.
     wanted: HashSet<ArticleId>,
     /// No view that waits for the store has waited for longer than since then.
@@ -192,7 +192,10 @@ impl SiteCounter {
     /// Takes in the views of an entry that has become durable.
     pub(super) fn committed<'a>(&self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) {
         self.outcomes.add(Outcome::Counted, days.clone().map(|(_, sum)| sum.views).sum());
-        if self.lock().committed(seq, days) {
+        let mut inner = self.lock();
+        if inner.state.committed(seq, days) {
+            inner.waiting_since = Instant::now();
+            drop(inner);
             self.wake.notify_one();
         }
     }
@@ -250,21 +253,6 @@ impl Inner {
         self.freshness.refresh_at(Instant::now(), self.state.unapplied())
     }
 
-    /// When the store last confirmed its offset.
-    pub(super) fn last_answered(&self) -> Option<Instant> {
-        self.freshness.last_answered()
-    }
-
-    /// When the store was last called.
-    pub(super) fn last_called(&self) -> Option<Instant> {
-        self.freshness.last_called()
-    }
-
-    /// What was wrong with the store when it was last called.
-    pub(super) fn store_fault(&self) -> StoreFault {
-        self.health.fault()
-    }
-
     /// A call of the store begins.
     pub(super) fn call_began(&mut self) {
         self.freshness.call_began(Instant::now());
@@ -282,15 +270,6 @@ impl Inner {
     /// A failed apply can turn out to have worked. Returns the transition if that changes what is wrong with the store.
     pub(super) fn settle_apply(&mut self) -> Option<Transition> {
         if self.state.is_applying() { None } else { self.health.record(StoreCall::Apply, StoreFault::None) }
-    }
-
-    /// Takes in views that have become durable in entry `seq`. True if nothing waited to be applied before.
-    fn committed<'a>(&mut self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) -> bool {
-        let first = self.state.committed(seq, days);
-        if first {
-            self.waiting_since = Instant::now();
-        }
-        first
     }
 
     /// Takes in the store's answer to an apply that began at `began`, on the site's day `day`.
