@@ -274,16 +274,20 @@ impl Audience {
         site.rules.visitors.then(|| self.visitors.estimate(site, now()))
     }
 
+    /// Forgets what has expired.
+    pub fn forget(&self, now: DateTime<Utc>) {
+        self.rate_limits.forget();
+        self.repeats.forget(now);
+        self.visitors.forget(now);
+    }
+
     /// Forgets what has expired and sends visitors to a shared store, for ever.
     pub async fn maintain(&self, store: Arc<dyn Store>, clock: impl Into<Clock>) {
         let clock = clock.into();
         let forget = async {
             loop {
                 sleep(MAINTENANCE_INTERVAL).await;
-                let now = clock.now();
-                self.rate_limits.forget();
-                self.repeats.forget(now);
-                self.visitors.forget(now);
+                self.forget(clock.now());
             }
         };
         // Beside it, so that a store that is slow does not keep anything from being forgotten.

@@ -118,6 +118,8 @@ impl Repeats {
 
     /// Forgets all visitors if a new day has begun.
     fn start_day(&self, recent: &mut RecentViews, site: &Site, now: DateTime<Utc>) {
+        // A reload can change it within the day.
+        recent.timezone = site.timezone;
         if recent.day == site.day(now) {
             return;
         }

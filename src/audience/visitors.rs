@@ -257,6 +257,8 @@ impl Visitors {
         let empty = || Arc::new(Mutex::new(self.empty(site, day)));
         let visitors = Arc::clone(self.sites.lock().entry(site.id.clone()).or_insert_with(empty));
         let mut inner = visitors.lock();
+        // A reload can change it within the day.
+        inner.timezone = site.timezone;
         if inner.day != day {
             self.release(inner.seen.len());
             *inner = self.empty(site, day);

@@ -303,3 +303,19 @@ async fn visitors_that_could_not_be_sent_are_sent_again_but_addresses_are_not_ke
     visitors.sync(&store, tomorrow).await;
     assert_eq!(shared.sent(), [sent(minute(tomorrow), 1)]);
 }
+
+#[tokio::test]
+async fn a_time_zone_that_changes_within_the_day_does_not_end_the_day_of_repeats_and_visitors() {
+    let rules = Rules { repeat_window: Duration::from_hours(12), visitors: true, ..Rules::default() };
+    let (audience, before) = (audience(), site("portal", rules));
+    let at = |time: &str| format!("2026-11-28T{time}Z").parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    // 23:58 on the 28th in Kiritimati, and 16:58 on the same day in Hanoi.
+    let kiritimati = Site { timezone: chrono_tz::Pacific::Kiritimati, ..before.clone() };
+    let hanoi = Site { timezone: chrono_tz::Asia::Ho_Chi_Minh, ..before };
+    let outcome = async |site: &Site, time| decide(&audience, &Hit { at: at(time), ..hit(site) }, None).await;
+    assert_eq!(outcome(&kiritimati, "09:58:00").await, "counted");
+    assert_eq!(outcome(&hanoi, "09:59:00").await, "repeat");
+    audience.forget(at("10:01:00"));
+    assert_eq!(outcome(&hanoi, "10:01:00").await, "repeat");
+    assert_eq!(audience.estimate(&hanoi, || at("10:01:00")).flatten().unwrap().visitors_today, 1);
+}
