@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::domain::{article::ArticleId, site::SiteId};
 
-/// The new articles of each site's day, as this process has seen them.
+/// The articles that this process has admitted as new today, for each site.
 #[derive(Debug, Default)]
 pub struct NewArticles {
     sites: Mutex<HashMap<SiteId, Today>>,
@@ -20,12 +20,12 @@ pub struct NewArticles {
 #[derive(Debug)]
 struct Today {
     day: NaiveDate,
-    /// By their hash: up to twice eight bytes each.
+    /// Their hashes: 8 bytes each, up to 16 with the set's spare room.
     articles: HashSet<u64>,
 }
 
 impl NewArticles {
-    /// Whether an article without views can get its first one: at most `max` articles a day can.
+    /// Admits an article without views, unless `max` other articles were admitted today. Returns whether it is admitted.
     #[must_use]
     pub fn admit(&self, site: &SiteId, article: &ArticleId, day: NaiveDate, max: usize) -> bool {
         let hash = self.hasher.hash_one(article);

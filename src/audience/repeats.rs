@@ -19,7 +19,8 @@ use crate::domain::{
     site::{Site, SiteId},
 };
 
-/// The most views of all sites that are remembered: about 80 bytes each. While there are more, every further view counts.
+/// The most views that are remembered, over all sites: about 80 bytes each. Views beyond that count without being
+/// remembered.
 pub const MAX_REMEMBERED: usize = 200_000;
 
 /// The views that this process has counted recently.
@@ -37,7 +38,7 @@ struct RecentViews {
     key: VisitorKey,
     /// The second in which a visitor was counted for an article.
     counted: HashMap<VisitorHash, i64>,
-    /// The same in order of time; views that were released can still be in it.
+    /// The same views, oldest first; released ones can still be among them.
     order: VecDeque<(i64, VisitorHash)>,
 }
 
@@ -48,7 +49,7 @@ pub enum Claim<'a> {
     First(RepeatGuard<'a>),
     /// The same visitor was counted for the same article within the window.
     Repeat,
-    /// It counts, and there is no space to remember it.
+    /// It counts, but cannot be remembered: there is no space or no key.
     Unknown,
 }
 
@@ -91,7 +92,7 @@ impl Repeats {
     pub fn forget(&self, now: DateTime<Utc>) {
         self.sites.lock().retain(|_, site| {
             let inner = site.lock();
-            // One that a request is using is left for the next time.
+            // A day that a request is using is kept until the next call.
             let over = is_over(inner.day, inner.timezone, now) && Arc::strong_count(site) == 1;
             if over {
                 self.remembered.fetch_sub(inner.order.len(), Relaxed);
@@ -116,7 +117,7 @@ impl Repeats {
         Some(recent)
     }
 
-    /// Forgets all visitors if a new day has begun.
+    /// Forgets all views if a new day has begun.
     fn start_day(&self, recent: &mut RecentViews, site: &Site, now: DateTime<Utc>) {
         // A reload can change it within the day.
         recent.timezone = site.timezone;
@@ -169,7 +170,8 @@ impl Drop for RepeatGuard<'_> {
         }
         let mut inner = self.site.lock();
         inner.counted.remove(&self.view);
-        // Usually the last one: views that are released over and over must not fill the memory.
+        // The view is usually the last in the order, and is then removed there too: otherwise views released over and over
+        // would fill the memory.
         if inner.order.back().is_some_and(|(_, view)| *view == self.view) {
             inner.order.pop_back();
             self.repeats.remembered.fetch_sub(1, Relaxed);

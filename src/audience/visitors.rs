@@ -38,10 +38,10 @@ const MAX_NAMELESS: usize = 1000;
 /// The most sites whose visitors are sent at the same time.
 const MAX_JOBS: usize = 16;
 
-/// A visitor is online for so many minutes after the minute in which it was last seen.
+/// For how many minutes after the one in which it was last seen a visitor is online.
 const ONLINE_MINUTES: i64 = 5;
 
-/// After so many seconds without an answer from the shared store there is no estimate.
+/// After how many seconds without an answer from the shared store there is no estimate.
 const STALE_SECONDS: i64 = 30;
 
 /// How many visitors there are.
@@ -67,11 +67,12 @@ pub struct Visitors {
 struct SiteVisitors {
     day: NaiveDate,
     timezone: Tz,
-    /// Hashes the visitors. A shared store has the key, so it is not known at first.
+    /// The key that hashes the visitors. If the store is shared, the key comes from there and is unknown at first.
     key: Option<VisitorKey>,
     /// The minute in which each visitor was last seen; with a shared store, only of those that were not sent yet.
     seen: HashMap<VisitorHash, i64>,
-    /// Visitors that came before the key was known, which is a second at most; never written anywhere.
+    /// Visitors seen before the key was known. They wait only for the next call of the shared store, and are never written
+    /// anywhere.
     nameless: Vec<[Box<[u8]>; 2]>,
     /// The last estimate, and the second it is from.
     known: Option<(i64, Estimate)>,
@@ -146,7 +147,7 @@ impl Visitors {
     pub fn forget(&self, now: DateTime<Utc>) {
         self.sites.lock().retain(|_, site| {
             let inner = site.lock();
-            // One that a request is using is left for the next time.
+            // A day that a request is using is kept until the next call.
             let over = is_over(inner.day, inner.timezone, now) && Arc::strong_count(site) == 1;
             if over {
                 self.release(inner.seen.len());
@@ -155,7 +156,8 @@ impl Visitors {
         });
     }
 
-    /// Sends visitors to the shared store and reads their numbers, of several sites at a time. Does nothing if the store is
+    /// Sends visitors to the shared store and reads how many there are, for several sites at a time. Does nothing if the
+    /// store is
     /// not shared.
     pub async fn sync(self: &Arc<Self>, store: &Arc<dyn Store>, now: DateTime<Utc>) {
         if store.visitors().is_none() {
@@ -186,14 +188,14 @@ impl Visitors {
             let named = self.set_key(&job.site, job.day, key.into());
             job.seen.extend(named.into_iter().map(|visitor| (visitor, job.minute)));
         }
-        // Each visitor counts as online from the minute in which it was seen. One that could not be sent for so long that it is
-        // not online any more counts for the day only.
+        // Each visitor counts as online from the minute in which it was seen. One that is no longer online by the time it
+        // can be sent counts only for the day.
         let mut minutes = BTreeMap::from([(job.minute, Vec::new())]);
         for (visitor, seen) in &job.seen {
             let minute = (*seen).clamp(job.minute - ONLINE_MINUTES - 1, job.minute);
             minutes.entry(minute).or_default().push(visitor.bytes());
         }
-        // The present minute is the last, so the last answer is the present one.
+        // The current minute is sent last, so the last answer holds the current numbers.
         for (minute, visitors) in minutes {
             let VisitorCounts { online, today } = shared.count(&job.site, job.day, minute, &visitors).await?;
             let estimate = Estimate { online, visitors_today: today };
@@ -202,7 +204,7 @@ impl Visitors {
         Ok(())
     }
 
-    /// Takes the visitors that wait, of each site that was active.
+    /// Takes the waiting visitors of each active site.
     fn jobs(&self, now: DateTime<Utc>) -> Vec<SyncJob> {
         let job = |(site, visitors): (&SiteId, &Arc<Mutex<SiteVisitors>>)| {
             let mut visitors = visitors.lock();
@@ -272,7 +274,7 @@ impl Visitors {
         SiteVisitors { day, timezone: site.timezone, key, seen: HashMap::new(), nameless: Vec::new(), known: None, active: false }
     }
 
-    /// Returns the space of visitors that were forgotten.
+    /// Makes the space of forgotten visitors available again.
     fn release(&self, visitors: usize) {
         if !self.shared {
             self.remembered.fetch_sub(visitors, Relaxed);

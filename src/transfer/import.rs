@@ -1,4 +1,4 @@
-//! The second reading of a file, which adds each row to the counters exactly once.
+//! Reads a checked file a second time, and adds each row to the counters exactly once.
 
 use std::{collections::BTreeMap, fmt, io, mem, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     store::{Applied, Store, StoreError},
 };
 
-/// How long a call of the store is retried.
+/// How long a failed call of the store is retried.
 const RETRY_FOR: Duration = Duration::from_secs(60);
 
 /// The first and the longest pause between two attempts.
@@ -25,7 +25,7 @@ const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration
 pub struct ImportSummary {
     /// The rows of the file.
     pub rows: u64,
-    /// The number of chunks: 500 rows of a site each, and the rest.
+    /// The number of chunks: each holds 500 rows of one site; a site's last one can hold fewer.
     pub chunks: u64,
     /// How many of the chunks this run added; the others were added earlier, or by another run at the same time.
     pub applied: u64,
@@ -125,7 +125,7 @@ impl SiteImport {
 }
 
 impl Run<'_> {
-    /// The chunks of a site that the store holds.
+    /// How many of a site's chunks the store holds.
     async fn offset(&self, site: &SiteId) -> Result<Seq, ImportError> {
         let mut retries = Retries::new();
         loop {
@@ -156,7 +156,7 @@ impl Run<'_> {
         if rows.producer() != file.producer {
             return Err(changed());
         }
-        // The rest of each site. If there is none, the store already holds the last chunk.
+        // Each site's last, partial chunk. Without one, this does nothing: the store already holds the last full chunk.
         for site in &sites {
             self.apply(site).await?;
         }
@@ -212,7 +212,7 @@ impl Retries {
     /// Waits before the next attempt.
     ///
     /// # Errors
-    /// If there is to be no other attempt.
+    /// If the error is permanent, or the time for retries is over.
     async fn wait_after(&mut self, error: StoreError) -> Result<(), ImportError> {
         if matches!(error, StoreError::Corrupt(_) | StoreError::TooMany { .. }) {
             return Err(ImportError::Refused(error));

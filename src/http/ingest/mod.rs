@@ -29,7 +29,7 @@ const PIXEL: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\
 /// `POST /v1/sites/{site}/views`: counts a view and responds with the figures that include it.
 pub(super) async fn views<B: RequestBody>(request: SiteRequest<'_>, body: B) -> Result<Response<Body>, Problem> {
     let origin = check_origin(&request)?;
-    // The whole body first: a client that leaves in the middle of it has not sent a view.
+    // Read the whole body first: a client that disconnects halfway has not sent a view.
     let article = read_article(&request.head.headers, body, request.body_read).await?;
     let (view, article) = count(&request, hit(&request, origin, article)).await?;
     let figures = request.handle.figures(request.counter, article.as_slice()).await;
@@ -38,8 +38,8 @@ pub(super) async fn views<B: RequestBody>(request: SiteRequest<'_>, body: B) -> 
 
 /// `GET /v1/sites/{site}/views.gif`: counts a view of a page without JavaScript.
 ///
-/// The page names the article in the picture's URL. Only the origin of the `Referer` is read: browsers cut it to that by
-/// default.
+/// The page names the article in the picture's URL. Only the origin of the `Referer` is read: by default, browsers send no
+/// more than that to other origins.
 pub(super) async fn gif(request: SiteRequest<'_>) -> Result<Response<Body>, Problem> {
     let origin = check_origin(&request)?;
     let article = Query::of(&request.head.uri)?.article()?;
@@ -61,7 +61,7 @@ fn hit<'a>(request: &SiteRequest<'a>, origin: RequestOrigin, article: Option<Art
     let headers = &request.head.headers;
     let mut agents = headers.get_all(USER_AGENT).iter().map(HeaderValue::as_bytes);
     let first = agents.next();
-    // A bot is one even if it also sends a browser's User-Agent.
+    // If there are several `User-Agent` headers, one that names a bot is enough.
     let agent = agents.find(|agent| request.audience.is_bot(agent)).or(first);
     let hints = Hints { prefetch: is_prefetch(headers), do_not_track: tracks_visitors(request.site) && is_do_not_track(headers) };
     Hit { site: request.site, article, client: Some(request.client), agent, origin, hints, at: request.handle.now() }
@@ -85,7 +85,7 @@ fn is_do_not_track(headers: &HeaderMap) -> bool {
     WISHES.iter().flat_map(|name| headers.get_all(name)).any(|value| value.as_bytes().trim_ascii() == b"1")
 }
 
-/// Counts a hit if it is a view. Returns what the response says about it, and the article whose figures belong to it.
+/// Counts a hit if it is a view. Returns the result to report, and the article whose figures go into the response.
 async fn count(request: &SiteRequest<'_>, hit: Hit<'_>) -> Result<(ViewResult, Option<ArticleId>), Problem> {
     let view = match request.audience.decide(&hit, async |article| has_views(request, article).await).await {
         Decision::Counted(view) => view,
@@ -97,7 +97,8 @@ async fn count(request: &SiteRequest<'_>, hit: Hit<'_>) -> Result<(ViewResult, O
     };
     let mut guard = view.guard;
     let durable = request.handle.record(request.counter, view.article.clone());
-    // A client that leaves from here on has been counted; it must not count again each time it leaves.
+    // From here on, the view can count even if the client disconnects. So it stays claimed: otherwise every disconnected
+    // attempt could count.
     guard.keep();
     if let Err(error) = durable.await {
         guard.release();
@@ -110,7 +111,7 @@ async fn count(request: &SiteRequest<'_>, hit: Hit<'_>) -> Result<(ViewResult, O
 async fn has_views(request: &SiteRequest<'_>, article: &ArticleId) -> Option<bool> {
     let figures = request.handle.figures(request.counter, slice::from_ref(article)).await;
     let has_views = figures.articles.first()?.1[Figure::Total] > 0;
-    // Zero views from before the store became unreachable say nothing about now.
+    // A stale zero proves nothing: the article may have got views since then.
     (has_views || !figures.stale).then_some(has_views)
 }
 

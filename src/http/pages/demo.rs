@@ -1,6 +1,6 @@
 //! The demo portal, which shows the figures on a page.
 //!
-//! Its pages are assembled once, from the pieces in `web/demo/`: a piece has `{name}` as a placeholder.
+//! Its pages are assembled once, from the pieces in `web/demo/`: a placeholder looks like `{name}`.
 
 use hyper::{Response, body::Bytes};
 
@@ -9,7 +9,7 @@ use crate::{
     http::response::{Body, html},
 };
 
-/// The values of placeholders. The first one of a name is used.
+/// Names of placeholders and their values. If a name occurs twice, its first value is used.
 type Fields<'a> = Vec<(&'a str, &'a str)>;
 
 macro_rules! piece {

@@ -27,7 +27,7 @@ impl Language {
         self.choose("vi", "en")
     }
 
-    /// One of two texts.
+    /// The text in this language.
     pub(in crate::http) fn choose<'a>(self, vietnamese: &'a str, english: &'a str) -> &'a str {
         match self {
             Self::Vietnamese => vietnamese,
@@ -35,7 +35,7 @@ impl Language {
         }
     }
 
-    /// The period of a figure, as in the middle of a sentence; the total has none.
+    /// A figure's period, in the lower case of mid-sentence; empty for the total.
     pub(in crate::http) fn period(self, figure: Figure) -> &'static str {
         let (vietnamese, english) = match figure {
             Figure::Total => ("", ""),

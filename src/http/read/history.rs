@@ -55,7 +55,7 @@ fn bound(query: &Query<'_>, name: &str, by: Period) -> Result<Bucket, Problem> {
     }
 }
 
-/// The buckets between two of the same period, both included.
+/// All buckets from `from` to `to`, both included. The two must have the same period.
 fn range(from: Bucket, to: Bucket) -> Result<Vec<Bucket>, Problem> {
     if from > to {
         return Err(Problem::bad_request("from is after to"));
