@@ -8,14 +8,15 @@ use tokio::time::Instant;
 use super::{health::StoreFault, shared::Shared};
 use crate::domain::producer::Seq;
 
-/// How often sites are chosen.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest time between two choices. A little less than the second between two calls of the trimmer, which differ by
+/// what the machine needs to wake it.
+const INTERVAL: Duration = Duration::from_millis(900);
 
 /// How old the store's confirmation of a site's offset may become before the store is asked again. It is also the shortest
 /// time between two rounds over all sites.
 const RECHECK: Duration = Duration::from_secs(5);
 
-/// The most sites that are asked for in one interval because of that. With more sites in the journal, a round over all of
+/// The most sites that are asked for at a time because of that. With more sites in the journal, a round over all of
 /// them takes longer than [`RECHECK`].
 const MAX_RECHECKS: usize = 100;
 
