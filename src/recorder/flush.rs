@@ -261,6 +261,7 @@ impl Flusher {
         answer: Result<T, StoreError>,
         take: impl FnOnce(&mut Inner, T) -> U,
     ) -> Result<U, FlushError> {
+        self.shared.health.call_ended(answer.is_ok(), || self.shared.sites.lag());
         let mut inner = self.counter.lock();
         let transition = inner.call_ended(call, &answer);
         let taken = answer.map(|answer| take(&mut inner, answer));

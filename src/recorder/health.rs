@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -85,6 +86,8 @@ pub(super) struct HealthMonitor {
     unreachable: AtomicUsize,
     /// For how many sites the store needs an operator.
     permanent: AtomicUsize,
+    /// What waited at the first answer after the last failed call, while the store is unreachable for some site.
+    waited: Mutex<Option<(u64, u64)>>,
     /// Whether the store has become reachable again for some site since the last [`HealthMonitor::take_recovered`].
     recovered: AtomicBool,
     /// The error that ends the process.
@@ -98,6 +101,7 @@ impl HealthMonitor {
             deleted_early: AtomicBool::new(false),
             unreachable: AtomicUsize::new(0),
             permanent: AtomicUsize::new(0),
+            waited: Mutex::new(None),
             recovered: AtomicBool::new(false),
             failure: watch::Sender::new(None),
         }
@@ -150,6 +154,17 @@ impl HealthMonitor {
         }
     }
 
+    /// A call of the store has ended. The first answer of a store that is reachable again fixes what the log reports as
+    /// waiting: by the time all sites have noticed, some or all of it can be applied. `lag` is as in
+    /// [`HealthMonitor::store_changed`].
+    pub(super) fn call_ended(&self, answered: bool, lag: impl FnOnce() -> (u64, u64)) {
+        if self.unreachable.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut waited = self.waited.lock();
+        *waited = if answered { waited.or_else(|| Some(lag())) } else { None };
+    }
+
     /// Logs that the store has begun or ceased to fail for a site. An outage is logged with its first and its last site, a
     /// permanent fault with each site. `lag` returns the views in memory and the unread entries that wait for the store.
     pub(super) fn store_changed(
@@ -177,7 +192,9 @@ impl HealthMonitor {
             StoreFault::None => {}
             StoreFault::Unreachable => {
                 if self.unreachable.fetch_sub(1, Ordering::Relaxed) == 1 {
-                    let (views, unread_entries) = lag();
+                    // At a start, what waits is known only now.
+                    let (now, first) = (lag(), self.waited.lock().take().unwrap_or_default());
+                    let (views, unread_entries) = (now.0.max(first.0), now.1.max(first.1));
                     info!(views, unread_entries, "the store is reachable again: waiting views are applied");
                 }
             }
