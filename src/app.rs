@@ -13,6 +13,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -26,17 +27,17 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     audience::{Audience, BotsError},
-    config::{Config, Mistakes, StoreUrl},
+    config::{Config, Mistakes, StoreUrl, same_file},
     http::{Admin, Limits, Public},
     journal::{
         Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
     },
-    recorder::{self, Handle, Recorder},
+    recorder::{self, Failure, Handle, Recorder},
     store::{
         Store,
         redis::{self, RedisStore},
@@ -70,7 +71,7 @@ pub enum RunError {
     Start(#[from] StartError),
     /// The recorder failed.
     #[error("{0}")]
-    Recorder(#[from] recorder::Failure),
+    Recorder(#[from] Failure),
 }
 
 /// Why the service could not start.
@@ -90,6 +91,9 @@ pub enum StartError {
     /// The journal cannot be read.
     #[error("{0}")]
     ReadJournal(#[from] JournalError),
+    /// Journal and store would be one file.
+    #[error("journal.path and store.url name the same file, {}: choose another one", .0.display())]
+    SameFile(PathBuf),
     /// The embedded store cannot be opened.
     #[error("{0}")]
     OpenStore(#[from] sqlite::OpenError),
@@ -109,7 +113,7 @@ pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, sqlite::OpenError> 
     Ok(match &config.store {
         StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, config.retention, Utc::now)?),
         StoreUrl::Redis(url) => {
-            let place = redis::RedisStoreConfig { url: url.clone(), prefix: config.prefix.clone(), wait: config.wait };
+            let place = redis::RedisStoreConfig { url: url.clone(), prefix: config.prefix.clone() };
             Arc::new(RedisStore::open(place, config.retention, Utc::now))
         }
     })
@@ -133,6 +137,15 @@ pub async fn run(config: Config, load: impl Fn() -> Result<Config, Mistakes>) ->
     service.run_until(stop, async || hang_up.recv().await.map(|()| load())).await
 }
 
+/// What becomes of the views that the store lacks when the service stops.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remaining {
+    /// They are in the journal, and are applied at the next start.
+    Journaled,
+    /// They are lost with the journal's file.
+    Lost,
+}
+
 /// A running service. It owns all of its tasks, and joins them when it stops.
 struct Service {
     journal: Arc<SqliteJournal>,
@@ -153,6 +166,12 @@ impl Service {
         let shared_visitors = matches!(config.store, StoreUrl::Redis(_));
         let audience = Arc::new(Audience::new(config.clients.clone(), &config.bots, shared_visitors, Instant::now)?);
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
+        // The configuration was compared before there was a file; some names are the same only now.
+        if let StoreUrl::Sqlite(path) = &config.store
+            && same_file(path, &config.journal.path)
+        {
+            return Err(StartError::SameFile(path.clone()));
+        }
         let store = open_store(&config)?;
         let demo = config.sites.first().filter(|_| config.demo).map(|site| DemoSite::new(site.id.clone(), &public));
         demo.iter().for_each(|demo| demo.allow_local_origins(&mut config.sites));
@@ -183,19 +202,30 @@ impl Service {
         mut reloaded: impl AsyncFnMut() -> Option<Result<Config, Mistakes>>,
     ) -> Result<(), RunError> {
         let mut stop = pin!(stop);
-        loop {
+        let failure = loop {
             tokio::select! {
-                () = &mut stop => break,
-                // What is still held must not be written: the next start reads the journal again.
-                failure = self.recorder.failed() => return Err(failure.into()),
+                () = &mut stop => break None,
+                failure = self.recorder.failed() => break Some(failure),
                 Some(loaded) = reloaded() => self.reloader.apply(loaded, &mut self.recorder),
             }
+        };
+        match failure {
+            None => {
+                self.stop(Remaining::Journaled).await;
+                Ok(())
+            }
+            Some(Failure::Gone(reason)) => {
+                error!(reason, "the journal's file is gone: what it held is applied to the store, and the service stops");
+                self.stop(Remaining::Lost).await;
+                Err(Failure::Gone(reason).into())
+            }
+            // What is still held must not be written: the next start reads the journal again.
+            Some(failure) => Err(failure.into()),
         }
-        self.stop().await;
-        Ok(())
     }
 
-    async fn stop(mut self) {
+    /// Stops. `remaining` is what becomes of the views that the store does not get in time.
+    async fn stop(mut self, remaining: Remaining) {
         info!("stopping: finishing requests");
         let late = self.public.stop().await;
         if late > 0 {
@@ -203,11 +233,19 @@ impl Service {
         }
         let drained = self.recorder.shutdown(FINISH_RECORDING).await;
         for site in &drained.waiting {
-            warn!(%site, "the store lacks this site's last views; they are in the journal, and will be applied at the next start");
+            match remaining {
+                Remaining::Journaled => {
+                    warn!(%site, "the store lacks this site's last views; they are in the journal, and will be applied at the next start");
+                }
+                Remaining::Lost => error!(%site, "this site's last views are lost: the store did not get them in time"),
+            }
         }
         let closing = async { tokio::join!(self.background.shutdown(), self.admin.stop(), self.store.close()) };
         if timeout(FINISH_CLOSING, closing).await.is_err() {
             warn!("the store or the admin listener did not close in time; nothing is lost");
+        }
+        if remaining == Remaining::Lost {
+            return;
         }
         let journal = self.journal;
         match timeout(FINISH_CLOSING, tokio::task::spawn_blocking(move || journal.close())).await {

@@ -82,8 +82,8 @@
         'figures?' + new URLSearchParams(missing.splice(0, 50).map(id => ['article', id])))).articles);
 
       for (const list of find('-top').slice(0, 10)) {
-        const { truycapTop: period, limit = 10 } = list.dataset;
-        const { articles } = await ask(`top?period=${period}&limit=${limit}`);
+        const { truycapTop: period, limit = 10, prefix } = list.dataset;
+        const { articles } = await ask('top?' + new URLSearchParams({ period, limit, ...prefix && { prefix } }));
         const titles = {};
         for (const a of document.links) if (a.host == location.host && !a.hash) titles[clean(a.pathname)] ||= a.textContent.trim();
         const rows = articles?.map(({ article: id, views }) => make('li', {},

@@ -22,7 +22,7 @@ use truycap::{
     audience::{ClientNetwork, ClientResolver, ProxyHeader, RateLimits},
     domain::{
         article::ArticleId,
-        counts::{DayViews, Deltas},
+        counts::{Deltas, SiteViews},
         figures::Figures,
         retention::Retention,
         site::{Rules, Site, SiteId},
@@ -44,8 +44,8 @@ fn article(number: usize) -> ArticleId {
 }
 
 /// The views of one commit under load: one for each connection, each of a different article.
-fn batch(size: usize) -> DayViews {
-    let mut views = DayViews::default();
+fn batch(size: usize) -> SiteViews {
+    let mut views = SiteViews::default();
     (0..size).for_each(|number| views.count(Some(article(number))));
     views
 }
@@ -99,7 +99,13 @@ async fn start(place: &tempfile::TempDir) -> (Handle, Recorder) {
     let store = MemoryStore::new(Retention::default(), clock);
     let config =
         recorder::Config { flush_interval: Duration::from_millis(250), retain: Duration::from_secs(60), apply_sums: recorder::APPLY_SUMS };
-    let site = Site { id: SiteId::parse("portal").unwrap(), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
+    let site = Site {
+        id: SiteId::parse("portal").unwrap(),
+        origins: Vec::new(),
+        timezone: Tz::Asia__Ho_Chi_Minh,
+        sections: Vec::new(),
+        rules: Rules::default(),
+    };
     recorder::spawn(config, vec![site], Arc::new(journal), Arc::new(store), clock).await.unwrap()
 }
 

@@ -17,14 +17,17 @@ use truycap::{
     audience::{Audience, BotRules, Bots, ClientRules},
     domain::{
         article::ArticleId,
-        counts::{DayViews, Deltas},
+        counts::{Deltas, SiteViews},
         figures::Figures,
-        producer::ProducerId,
+        producer::{Digest, ProducerId},
         retention::Retention,
         site::{Rules, Site, SiteId},
     },
     http::{Limits, Public, Responder},
-    journal::{Entry, sqlite::entry::Body},
+    journal::{
+        Entry,
+        sqlite::entry::{Body, digest},
+    },
     recorder::{self, Handle, Recorder},
     store::memory::MemoryStore,
 };
@@ -50,7 +53,7 @@ fn article(number: usize) -> ArticleId {
 }
 
 fn entry(views: usize) -> Entry {
-    let mut sum = DayViews::default();
+    let mut sum = SiteViews::default();
     (0..views).for_each(|number| sum.count(Some(article(number))));
     Entry { at: now(), views: BTreeMap::from([((site(), day()), sum)]) }
 }
@@ -71,7 +74,8 @@ impl Service {
             retain: Duration::from_secs(900),
             apply_sums: recorder::APPLY_SUMS,
         };
-        let site = Site { id: site(), origins: Vec::new(), timezone: chrono_tz::Asia::Ho_Chi_Minh, rules: Rules::default() };
+        let site =
+            Site { id: site(), origins: Vec::new(), timezone: chrono_tz::Asia::Ho_Chi_Minh, sections: Vec::new(), rules: Rules::default() };
         let store = MemoryStore::new(Retention::default(), now);
         let spawned = recorder::spawn(config, vec![site], Arc::new(MemoryJournal::new(ProducerId(1), 0, 1000)), Arc::new(store), now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
@@ -183,7 +187,8 @@ fn sum_counts(entries: Vec<Entry>) -> Vec<Entry> {
 #[library_benchmark]
 #[bench::of_64_articles(entry(64))]
 fn encode_an_entry(entry: Entry) -> (Entry, Vec<u8>) {
-    let bytes = Body::of(black_box(&entry)).encode(ProducerId(1), 1, 0).unwrap();
+    let bytes = Body::of(black_box(&entry), [7; 8]).encode().unwrap();
+    black_box(digest(Digest(1), ProducerId(1), 1, 0, &bytes));
     (entry, black_box(bytes))
 }
 

@@ -51,6 +51,7 @@ Examples:
 const AFTER_CHECK: &str = "\
 Examples:
   truycap check --config truycap.toml
+  truycap check --full                    Also compare the counters of the store with each other.
   truycap check --json | jq .store";
 
 const AFTER_HEALTH: &str = "\
@@ -124,9 +125,13 @@ pub(super) enum Command {
     },
     /// Check the configuration, and that journal and store can be used
     ///
-    /// Both are opened, and made if they do not exist. The service can run at the same time.
+    /// Both are opened, and made if they do not exist; the store's file is not made if the journal shows that it is missing.
+    /// The service can run at the same time.
     #[command(after_long_help = AFTER_CHECK)]
     Check {
+        /// Also compare the parts of the built-in store with each other, which takes several times as long
+        #[arg(long)]
+        full: bool,
         /// Print the result, including errors, as a JSON object
         #[arg(long)]
         json: bool,

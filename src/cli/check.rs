@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::output::{Message, print, print_json};
+use super::{
+    missing_store::refuse_missing_store,
+    output::{Message, print, print_json},
+};
 use crate::{
     app,
     config::{Config, StoreUrl},
@@ -41,10 +44,11 @@ struct Store {
     error: Option<Message>,
 }
 
-/// Prints what a service would use, and opens journal and store to verify that they can be used. Missing files are made.
-pub(super) async fn check(config: &Config, json: bool) -> Result<(), Message> {
+/// Prints what a service would use, and opens journal and store to verify that they can be used. Missing files are made, but not
+/// a store's that is missing by the journal. `full` also compares the store's parts with each other.
+pub(super) async fn check(config: &Config, full: bool, json: bool) -> Result<(), Message> {
     let sites = config.sites.iter().map(|site| Site { id: site.id.to_string(), timezone: site.timezone.name() }).collect();
-    let (journal, store) = (check_journal(config), check_store(config).await);
+    let (journal, store) = (check_journal(config), check_store(config, full).await);
     let report = Report { ok: journal.error.is_none() && store.error.is_none(), sites, journal, store };
     if json {
         print_json(&report)?
@@ -84,17 +88,18 @@ fn check_journal(config: &Config) -> Journal {
     Journal { path: config.journal.path.clone(), in_use, error }
 }
 
-async fn check_store(config: &Config) -> Store {
-    let (advice, error) = store_advice(config).await.map_or_else(|error| (Vec::new(), Some(error)), |advice| (advice, None));
+async fn check_store(config: &Config, full: bool) -> Store {
+    let (advice, error) = store_advice(config, full).await.map_or_else(|error| (Vec::new(), Some(error)), |advice| (advice, None));
     Store { url: config.store.to_string(), advice, error }
 }
 
 /// Opens and verifies the store, and returns its advice.
-async fn store_advice(config: &Config) -> Result<Vec<String>, Message> {
+async fn store_advice(config: &Config, full: bool) -> Result<Vec<String>, Message> {
+    refuse_missing_store(config).await?;
     let store = app::open_store(config).map_err(|error| error.to_string())?;
     let advice = async {
         store.ping().await?;
-        store.verify().await?;
+        store.verify(full).await?;
         store.advice().await
     };
     let advice = advice.await;

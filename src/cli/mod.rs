@@ -33,9 +33,11 @@ use crate::{
 mod args;
 mod check;
 mod health;
+mod missing_store;
 mod output;
 
 use args::{Cli, Command};
+use missing_store::{is_missing, refuse_missing_store};
 use output::{Message, print, print_error, print_json};
 
 /// Runs the command that the arguments name.
@@ -89,7 +91,7 @@ fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Confi
             Command::Import { files, json } => exit_code(import(&config, &files, json).await),
             Command::Export { site } => exit_code(export(&config, site.as_deref()).await),
             Command::Figures { site, article, json } => exit_code(figures(&config, &site, article.as_deref(), json).await),
-            Command::Check { json } => exit_code(check::check(&config, json).await),
+            Command::Check { full, json } => exit_code(check::check(&config, full, json).await),
             Command::Health { json } => exit_code(health::health(config.listen.admin, json)),
             // Done before the configuration was loaded.
             Command::Completions { .. } => ExitCode::SUCCESS,
@@ -133,6 +135,7 @@ async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Me
     if !mistakes.is_empty() {
         return Err(mistakes.join("\n"));
     }
+    refuse_missing_store(config).await?;
     let store = open(config)?;
     for (path, file) in files.iter().zip(&checked) {
         bar.set_message(format!("importing {}", path.display()));
@@ -145,7 +148,7 @@ async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Me
 }
 
 fn imported(path: &Path, summary: transfer::ImportSummary) -> impl Serialize {
-    json!({ "file": path, "rows": summary.rows, "chunks": summary.chunks, "applied": summary.applied })
+    json!({ "file": path, "rows": summary.rows, "chunks": summary.chunks, "applied": summary.applied, "warnings": summary.warnings() })
 }
 
 async fn export(config: &Config, site: Option<&str>) -> Result<(), Message> {
@@ -198,7 +201,7 @@ fn open(config: &Config) -> Result<Arc<dyn Store>, Message> {
 /// Opens the store for a command that only reads. Making a new, empty file would hide that the real one is elsewhere.
 fn open_existing(config: &Config) -> Result<Arc<dyn Store>, Message> {
     match &config.store {
-        StoreUrl::Sqlite(path) if matches!(path.try_exists(), Ok(false)) => {
+        StoreUrl::Sqlite(path) if is_missing(path) => {
             Err(format!("there is no store {}; check the directory and the configuration", config.store))
         }
         _ => open(config),

@@ -7,6 +7,7 @@
 //! - `table_reader`: the layers, and a reader that takes values from them and collects mistakes
 //! - `sections`, `audience`, `sites`: the keys and their valid values
 //! - `store_url`: where the counters live
+//! - `same_file`: whether two paths name the same file
 
 use std::{ffi::OsString, fs, path::Path};
 
@@ -14,11 +15,13 @@ use table_reader::TableReader;
 
 mod audience;
 mod env;
+mod same_file;
 mod sections;
 mod sites;
 mod store_url;
 mod table_reader;
 
+pub use same_file::same_file;
 pub use sections::{Config, Listen};
 pub use store_url::{StoreUrl, StoreUrlError};
 

@@ -6,7 +6,9 @@ use bytesize::ByteSize;
 use tracing::Level;
 
 use super::{
-    audience, sites,
+    audience,
+    same_file::same_file,
+    sites,
     store_url::{StoreUrl, database},
     table_reader::TableReader,
 };
@@ -29,8 +31,6 @@ pub struct Config {
     pub store: StoreUrl,
     /// The prefix of all keys, if the store is a Redis.
     pub prefix: redis::Prefix,
-    /// What an apply to a Redis waits for.
-    pub wait: redis::Wait,
     /// The journal's file, which is not the store's, and its maximum size: 1 MiB to 64 GiB.
     pub journal: journal::sqlite::Config,
     /// How often counters are applied, and how long the journal keeps applied entries.
@@ -68,8 +68,6 @@ impl Config {
             ("listen.admin", self.listen.admin == other.listen.admin),
             ("store.url", self.store == other.store),
             ("store.prefix", self.prefix == other.prefix),
-            ("store.wait_replicas", self.wait.replicas == other.wait.replicas),
-            ("store.wait_aof", self.wait.aof == other.wait.aof),
             ("store.flush_interval", self.recorder.flush_interval == other.recorder.flush_interval),
             ("journal.path", self.journal.path == other.journal.path),
             ("journal.retain", self.recorder.retain == other.recorder.retain),
@@ -90,7 +88,6 @@ pub(super) fn config(reader: &mut TableReader<'_>) -> Option<Config> {
     let store = store(reader);
     let expected = "1 to 64 letters, digits, '.', '_', ':' or '-', such as \"truycap\"";
     let prefix = reader.read("store.prefix", expected, |setting| setting.text()?.parse().ok());
-    let wait = wait(reader);
     let journal = journal(reader, store.as_ref());
     let recorder = recorder(reader);
     let retention = retention(reader);
@@ -103,7 +100,6 @@ pub(super) fn config(reader: &mut TableReader<'_>) -> Option<Config> {
         listen: listen?,
         store: store?,
         prefix: prefix?,
-        wait: wait?,
         journal: journal?,
         recorder: recorder?,
         retention: retention?,
@@ -134,18 +130,15 @@ fn store(reader: &mut TableReader<'_>) -> Option<StoreUrl> {
     })
 }
 
-fn wait(reader: &mut TableReader<'_>) -> Option<redis::Wait> {
-    let replicas = reader.number("store.wait_replicas", 0..=16, 1);
-    let aof = reader.boolean("store.wait_aof");
-    Some(redis::Wait { replicas: u8::try_from(replicas?).ok()?, aof: aof? })
-}
-
 fn journal(reader: &mut TableReader<'_>, store: Option<&StoreUrl>) -> Option<journal::sqlite::Config> {
     let path = reader.read("journal.path", "the path of a file, such as \"data/journal.db\"", |setting| database(setting.text()?));
     let max_bytes = reader.size("journal.max_bytes", ByteSize::mib(1)..=ByteSize::gib(64), "from 1MiB to 64GiB, such as \"256MiB\"");
     let journal = journal::sqlite::Config { path: path?, max_bytes: max_bytes? };
-    if matches!(store, Some(StoreUrl::Sqlite(file)) if *file == journal.path) {
-        reader.mistake("journal.path", format!("found {:?}, which is also the file of store.url; expected another one", journal.path));
+    if let Some(StoreUrl::Sqlite(file)) = store
+        && same_file(file, &journal.path)
+    {
+        let what = format!("found {:?}, which is also the file of store.url, {file:?}; expected another one", journal.path);
+        reader.mistake("journal.path", what);
     }
     Some(journal)
 }

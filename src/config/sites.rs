@@ -9,7 +9,13 @@ use super::{
     audience,
     table_reader::{TableReader, shown},
 };
-use crate::domain::site::{Origin, Site, SiteId};
+use crate::{
+    domain::{
+        article::Section,
+        site::{Origin, Site, SiteId},
+    },
+    store::MAX_SECTIONS,
+};
 
 const MAX_SITES: usize = 10_000;
 const DEFAULT_TIMEZONE: Tz = Tz::Asia__Ho_Chi_Minh;
@@ -47,8 +53,9 @@ fn site(table: &mut TableReader<'_>, id: Option<SiteId>) -> Option<Site> {
     let origins = origins(table);
     let expected = "the name of a time zone, such as \"Asia/Ho_Chi_Minh\"";
     let timezone = table.or("timezone", DEFAULT_TIMEZONE, |table, key| table.read(key, expected, |setting| setting.text()?.parse().ok()));
+    let sections = table.or("sections", Vec::new(), sections);
     let rules = audience::rules(table);
-    Some(Site { id: id?, origins: origins?, timezone: timezone?, rules: rules? })
+    Some(Site { id: id?, origins: origins?, timezone: timezone?, sections: sections?, rules: rules? })
 }
 
 /// A site's origins without duplicates.
@@ -66,4 +73,22 @@ fn origins(table: &mut TableReader<'_>) -> Option<Vec<Origin>> {
         }
     }
     Some(origins)
+}
+
+/// A site's sections. None is there twice.
+fn sections(table: &mut TableReader<'_>, key: &str) -> Option<Vec<Section>> {
+    const EXPECTED: &str = "how the ids of a section's articles begin: 1 to 256 bytes without control characters, such as \"/tin-tuc/\"";
+    let array = format!("an array of up to {MAX_SECTIONS} texts, such as [\"/tin-tuc/\", \"/van-ban/\"]");
+    let texts = table.read(key, &array, |setting| setting.value.as_array().filter(|texts| texts.len() <= MAX_SECTIONS).cloned())?;
+    let mut sections = Vec::with_capacity(texts.len());
+    for text in texts.iter().map(Spanned::get_ref) {
+        match text.as_str().and_then(|text| Section::parse(text).ok()) {
+            Some(section) if sections.contains(&section) => {
+                table.mistake(key, format!("found \"{section}\" twice; expected each section once"));
+            }
+            Some(section) => sections.push(section),
+            None => table.mistake(key, format!("found {}; expected {EXPECTED}", shown(text))),
+        }
+    }
+    Some(sections)
 }

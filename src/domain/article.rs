@@ -66,3 +66,35 @@ impl fmt::Display for ArticleId {
         f.write_str(&self.0)
     }
 }
+
+/// A section of a site: the articles whose ids begin with this text. It has the same form as an [`ArticleId`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Section(ArticleId);
+
+impl Section {
+    /// Parses and normalises a section.
+    ///
+    /// # Errors
+    /// If the text does not have the form of an article id.
+    pub fn parse(text: &str) -> Result<Self, ArticleError> {
+        ArticleId::parse(text).map(Self)
+    }
+
+    /// The text with which the ids of its articles begin.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether an article belongs to it.
+    #[must_use]
+    pub fn contains(&self, article: &ArticleId) -> bool {
+        article.as_str().starts_with(self.as_str())
+    }
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,23 +1,26 @@
 //! Sums of views on their way from a journal into a store.
 //!
-//! A journal keeps views by day ([`DayViews`]); a store keeps them by bucket ([`Deltas`], collected from days).
+//! A journal keeps views by day; a store keeps them by bucket ([`Deltas`], collected from days).
 
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
-use super::{article::ArticleId, period::Bucket};
+use super::{
+    article::ArticleId,
+    period::{Bucket, BucketSet},
+};
 
-/// Views of one site on one day.
+/// Views of a site and of its articles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DayViews {
-    /// Views of the site, including those of its articles.
+pub struct SiteViews {
+    /// Views of the site. In a journal they include those of its articles.
     pub views: u64,
     /// Views of each article.
     pub articles: HashMap<ArticleId, u64>,
 }
 
-impl DayViews {
+impl SiteViews {
     /// Counts one view of the site, and of the article if there is one.
     pub fn count(&mut self, article: Option<ArticleId>) {
         self.views += 1;
@@ -40,43 +43,41 @@ impl DayViews {
     }
 }
 
-/// What one `apply` adds to one bucket of a site.
+/// What one `apply` adds to the counters of a site: for each set of buckets, the views that each of its buckets takes.
+///
+/// An article, or the site, can be in several sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Increment {
-    /// Views added to the site's bucket.
-    pub views: u64,
-    /// Views added to the bucket of each article.
-    pub articles: BTreeMap<ArticleId, u64>,
-}
-
-/// What one `apply` adds to the counters of a site, by bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Deltas(pub BTreeMap<Bucket, Increment>);
+pub struct Deltas(pub BTreeMap<BucketSet, SiteViews>);
 
 impl Deltas {
-    /// Adds views to one bucket of an article, or of the site if `article` is `None`.
-    pub fn add(&mut self, bucket: Bucket, article: Option<ArticleId>, views: u64) {
-        let increment = self.0.entry(bucket).or_default();
-        match article {
-            None => increment.views += views,
-            Some(article) => *increment.articles.entry(article).or_default() += views,
+    /// Adds views to the buckets of an article, or of the site if `article` is `None`. The sum of one article in one set
+    /// stays at 2^64 − 1 if it would exceed that.
+    pub fn add(&mut self, buckets: BucketSet, article: Option<ArticleId>, views: u64) {
+        let sums = self.0.entry(buckets).or_default();
+        let sum = match article {
+            None => &mut sums.views,
+            Some(article) => sums.articles.entry(article).or_default(),
+        };
+        *sum = sum.saturating_add(views);
+    }
+
+    /// The site's own views, by bucket.
+    #[must_use]
+    pub fn of_site(&self) -> BTreeMap<Bucket, u64> {
+        let mut sums = BTreeMap::new();
+        for (set, views) in self.0.iter().filter(|(_, views)| views.views > 0) {
+            for bucket in set.buckets() {
+                let sum: &mut u64 = sums.entry(bucket).or_default();
+                *sum = sum.saturating_add(views.views);
+            }
         }
+        sums
     }
 }
 
 /// Adds the views of each day to the day's five buckets.
-impl<'a> FromIterator<(NaiveDate, &'a DayViews)> for Deltas {
-    fn from_iter<I: IntoIterator<Item = (NaiveDate, &'a DayViews)>>(days: I) -> Self {
-        let mut deltas = Self::default();
-        for (day, sum) in days {
-            for bucket in Bucket::of_day(day) {
-                let increment = deltas.0.entry(bucket).or_default();
-                increment.views += sum.views;
-                for (article, views) in &sum.articles {
-                    *increment.articles.entry(article.clone()).or_default() += views;
-                }
-            }
-        }
-        deltas
+impl<'a> FromIterator<(NaiveDate, &'a SiteViews)> for Deltas {
+    fn from_iter<I: IntoIterator<Item = (NaiveDate, &'a SiteViews)>>(days: I) -> Self {
+        Self(days.into_iter().map(|(day, views)| (BucketSet::of_day(day), views.clone())).collect())
     }
 }

@@ -7,7 +7,8 @@
 //! - [`counts`]: sums of views on their way from a journal into a store
 //! - [`outcome`]: what happened to a view
 //! - [`retention`]: how long buckets of articles are kept
-//! - [`producer`]: journals and imports, and the numbers of their batches
+//! - [`record`]: the counters of an article as text
+//! - [`producer`]: runs of journals, imports, and the positions in their entries
 //! - [`backoff`]: how long to wait between attempts
 //! - [`clock`]: the clock as a value
 
@@ -19,6 +20,7 @@ pub mod figures;
 pub mod outcome;
 pub mod period;
 pub mod producer;
+pub mod record;
 pub mod retention;
 pub mod site;
 

@@ -45,6 +45,9 @@ pub enum Period {
 }
 
 impl Period {
+    /// All four, from the shortest to the longest.
+    pub const ALL: [Self; 4] = [Self::Day, Self::Week, Self::Month, Self::Year];
+
     /// The period's name: `day`, `week`, `month` or `year`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -59,7 +62,7 @@ impl Period {
     /// The period with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Day, Self::Week, Self::Month, Self::Year].into_iter().find(|period| period.name() == name)
+        Self::ALL.into_iter().find(|period| period.name() == name)
     }
 
     /// The bucket of this kind that contains a day.
@@ -74,7 +77,51 @@ impl Period {
     }
 }
 
+/// 1970-01-01 in days of the common era, and the Monday before it.
+const EPOCH: i32 = 719_163;
+const EPOCH_MONDAY: i32 = EPOCH - 3;
+
+impl Period {
+    /// The bucket of this kind with a number; see [`Bucket::number`]. `None` outside the years 1 to 9999.
+    #[must_use]
+    pub fn numbered(self, number: i32) -> Option<Bucket> {
+        let first = match self {
+            Self::Day => NaiveDate::from_num_days_from_ce_opt(number.checked_add(EPOCH)?),
+            Self::Week => NaiveDate::from_num_days_from_ce_opt(number.checked_mul(7)?.checked_add(EPOCH_MONDAY)?),
+            Self::Month => {
+                let year = number.div_euclid(12).checked_add(1970)?;
+                NaiveDate::from_ymd_opt(year, u32::try_from(number.rem_euclid(12)).ok()? + 1, 1)
+            }
+            Self::Year => NaiveDate::from_ymd_opt(number.checked_add(1970)?, 1, 1),
+        }?;
+        let bucket = self.bucket(first);
+        (1..=9999).contains(&bucket.year()?).then_some(bucket)
+    }
+}
+
 impl Bucket {
+    /// The number of its period, counted from the one that contains 1970-01-01, which is 0: days, ISO weeks, months or years.
+    /// Earlier ones are negative. `total` is 0.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Day(day) => day.num_days_from_ce() - EPOCH,
+            Self::Week { .. } => self.first_day().map_or(0, |day| (day.num_days_from_ce() - EPOCH_MONDAY).div_euclid(7)),
+            Self::Month { year, month } => (year - 1970) * 12 + month.cast_signed() - 1,
+            Self::Year(year) => year - 1970,
+            Self::Total => 0,
+        }
+    }
+
+    /// Its year, for a week the ISO year; `None` for `total`.
+    fn year(self) -> Option<i32> {
+        match self {
+            Self::Day(day) => Some(day.year()),
+            Self::Week { year, .. } | Self::Month { year, .. } | Self::Year(year) => Some(year),
+            Self::Total => None,
+        }
+    }
+
     /// The five buckets that a view on this day adds to.
     #[must_use]
     pub fn of_day(day: NaiveDate) -> [Self; 5] {
@@ -146,6 +193,44 @@ impl Bucket {
             Period::Year => first.checked_add_months(Months::new(count.checked_mul(12)?)),
         }?;
         Some(period.bucket(day))
+    }
+}
+
+/// Buckets that take the same views: at most one of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BucketSet {
+    /// The numbers of the periods, in the order of [`Period::ALL`]; see [`Bucket::number`].
+    pub periods: [Option<i32>; 4],
+    /// Whether `total` is one of them.
+    pub total: bool,
+}
+
+impl BucketSet {
+    /// The five buckets that a view on this day adds to.
+    #[must_use]
+    pub fn of_day(day: NaiveDate) -> Self {
+        Self { periods: Period::ALL.map(|period| Some(period.bucket(day).number())), total: true }
+    }
+
+    /// The buckets, the shortest period first.
+    pub fn buckets(self) -> impl Iterator<Item = Bucket> {
+        let periods = Period::ALL.into_iter().zip(self.periods);
+        let periods = periods.filter_map(|(period, number)| period.numbered(number?));
+        periods.chain(self.total.then_some(Bucket::Total))
+    }
+}
+
+/// A later bucket replaces an earlier one of the same kind.
+impl FromIterator<Bucket> for BucketSet {
+    fn from_iter<I: IntoIterator<Item = Bucket>>(buckets: I) -> Self {
+        let mut set = Self::default();
+        for bucket in buckets {
+            match bucket.period() {
+                Some(period) => set.periods[period as usize] = Some(bucket.number()),
+                None => set.total = true,
+            }
+        }
+        set
     }
 }
 

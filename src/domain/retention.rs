@@ -1,6 +1,9 @@
 //! How long the buckets of articles are kept. Buckets of sites, and every `total`, are kept for ever.
+//!
+//! Nothing is dropped for a date that may be wrong. A store keeps with each site the latest time that it trusts
+//! ([`TrustedTime`]); a clock that is more than a day past it drops nothing until it has held for six hours.
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use super::period::{Bucket, Period};
 
@@ -24,40 +27,82 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// The day (UTC) at whose start a bucket of articles expires; `None` if it is kept for ever.
-    ///
-    /// Includes one extra day, so that the retention holds in every time zone.
-    #[must_use]
-    pub fn expiry(&self, bucket: Bucket) -> Option<NaiveDate> {
-        let keep = match bucket.period()? {
+    fn periods(&self, period: Period) -> u32 {
+        match period {
             Period::Day => self.days,
             Period::Week => self.weeks,
             Period::Month => self.months,
             Period::Year => self.years,
-        };
-        bucket.forward(keep.checked_add(1)?)?.first_day()?.checked_add_days(Days::new(1))
+        }
+    }
+
+    /// The number of the oldest bucket of a kind that is kept on a day (UTC); see [`Bucket::number`].
+    ///
+    /// Includes one extra day, so that the retention holds in every time zone.
+    #[must_use]
+    pub fn oldest(&self, period: Period, today: NaiveDate) -> i32 {
+        let current = period.bucket(today.checked_sub_days(Days::new(1)).unwrap_or(today)).number();
+        current.saturating_sub_unsigned(self.periods(period))
     }
 
     /// Whether a bucket of articles has expired on a day (UTC).
     #[must_use]
     pub fn expired(&self, bucket: Bucket, today: NaiveDate) -> bool {
-        self.expiry(bucket).is_some_and(|expiry| expiry <= today)
+        bucket.period().is_some_and(|period| bucket.number() < self.oldest(period, today))
     }
 }
 
-/// Decides which buckets of articles have expired at one moment.
-#[derive(Clone, Copy, Debug)]
-pub struct Expiry {
-    /// How long buckets are kept.
-    pub retention: Retention,
-    /// The moment's day, in UTC.
-    pub today: NaiveDate,
+/// How far the clock may be past the latest time that a store trusts, before it must hold for [`HOLD`].
+pub const MAX_STEP: TimeDelta = TimeDelta::days(1);
+
+/// How long a clock that has jumped must hold before it is trusted.
+pub const HOLD: TimeDelta = TimeDelta::hours(6);
+
+/// By how much the clock must advance before a store takes the new time in, so that most applies need not write it.
+pub const STEP: TimeDelta = TimeDelta::hours(1);
+
+/// The latest time that a store trusts for a site, and a clock that is ahead of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedTime {
+    /// The latest time, to within [`STEP`].
+    pub latest: DateTime<Utc>,
+    /// When a clock that is more than [`MAX_STEP`] ahead was first seen, and last, by that clock.
+    pub ahead: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
-impl Expiry {
-    /// Whether a bucket of articles has expired.
+/// What a clock's time means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// What the store trusts from now on.
+    pub time: TrustedTime,
+    /// Whether expired buckets can be dropped.
+    pub trusted: bool,
+    /// Whether the clock is seen to be ahead for the first time.
+    pub jumped: bool,
+}
+
+impl TrustedTime {
+    /// Takes in a clock's time. The store has seen no time before if `known` is `None`.
     #[must_use]
-    pub fn is_expired(self, bucket: Bucket) -> bool {
-        self.retention.expired(bucket, self.today)
+    pub fn observe(known: Option<Self>, now: DateTime<Utc>) -> Observed {
+        let at = |latest| Self { latest, ahead: None };
+        let Some(known) = known else { return Observed { time: at(now), trusted: true, jumped: false } };
+        if now - known.latest <= MAX_STEP {
+            let latest = if now - known.latest >= STEP { now } else { known.latest };
+            return Observed { time: at(latest), trusted: true, jumped: false };
+        }
+        // A second jump, or a long silence, begins the wait anew.
+        match known.ahead.filter(|(since, last)| now >= *since && now - *last <= MAX_STEP) {
+            Some((since, _)) if now - since >= HOLD => Observed { time: at(now), trusted: true, jumped: false },
+            Some((since, _)) => Observed { time: Self { ahead: Some((since, now)), ..known }, trusted: false, jumped: false },
+            None => Observed { time: Self { ahead: Some((now, now)), ..known }, trusted: false, jumped: true },
+        }
+    }
+
+    /// The day (UTC) by which buckets expire for a reader whose clock shows `now`.
+    #[must_use]
+    pub fn day(known: Option<Self>, now: DateTime<Utc>) -> NaiveDate {
+        let observed = Self::observe(known, now);
+        if observed.trusted { now.date_naive() } else { observed.time.latest.date_naive() }
     }
 }

@@ -6,6 +6,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use regex::Regex;
 
+use super::article::Section;
+
 /// A site's id: 1 to 64 of `a-z A-Z 0-9 . _ -`, the first a letter or digit.
 ///
 /// The character set is narrow because ids are used in URLs and in keys of the store. Cloning is cheap: the text is shared.
@@ -116,6 +118,8 @@ pub struct Site {
     pub origins: Vec<Origin>,
     /// The time zone that determines the calendar day of its views.
     pub timezone: Tz,
+    /// Its sections, each with most-read lists of its own.
+    pub sections: Vec<Section>,
     /// Further conditions that its views must meet.
     pub rules: Rules,
 }

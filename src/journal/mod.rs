@@ -2,22 +2,26 @@
 //!
 //! [`Journal`] is the interface that the recorder uses; [`sqlite`] is its one implementation.
 //!
-//! **Constraints.** One process has one journal, and a journal belongs to one process. Its random [`ProducerId`] is made
-//! with the file: to the store, a new journal is a new producer. Entries are numbered from 1 without gaps, except after a
-//! skip. Its size is bounded by configuration.
+//! **Constraints.** One process has one journal, and a journal belongs to one process. Its size is bounded by configuration.
 //!
-//! **Layout.** An [`Entry`] is one committed batch: the sums of views by site and day. Beside the entries the journal keeps
-//! the offset of each site that the store has confirmed, the last entry that is included in all of these offsets, and the
-//! last deleted entry.
+//! **Layout.** An [`Entry`] is one committed batch: the sums of views by site and day. Entries are numbered from 1 without gaps.
+//! Each has a [`Digest`]: over the digest of the entry before it, the producer of its run, its number and time, its own content,
+//! and a random number that makes it unlike every other entry. Beside the entries the journal keeps what the store has confirmed for each site, the last entry that is
+//! included in all of that, and the last deleted entry.
 //!
-//! **Writing.** [`Journal::append`] returns the entry's number after the fsync. If the store is ahead of the journal (an
-//! older journal was restored), [`Journal::skip`] moves the head past the store's offset, so that no number is used twice.
+//! **Runs.** The entries that one process writes between opening and closing the journal are a [`Run`]. Each run has a random
+//! [`ProducerId`]: to the store, it is a producer of its own. So a journal that is copied, or restored from an older copy, goes
+//! on safely: the copies share the entries of earlier runs, which the store takes from either of them and only once, and each
+//! writes new entries as another producer. Only a process that is cloned while it runs (with its memory, as a snapshot of a
+//! virtual machine does) continues a run that another one continues too. The digests show that; see [`Journal::part`].
 //!
-//! **Reading.** [`Journal::read`] sums one site's views over a bounded number of entries. It verifies each entry's
-//! checksum and that no entry is missing between two others.
+//! **Writing.** [`Journal::append`] returns the entry's position after the fsync.
 //!
-//! **Deleting.** [`Journal::trim`] stores the confirmed offsets and deletes the oldest entries, a bounded number at a time.
-//! Applied entries are kept for a while, because a store that loses writes needs them again.
+//! **Reading.** [`Journal::read`] sums one site's views over a bounded number of entries. It verifies each entry's digest, and
+//! so that no entry is missing between two others.
+//!
+//! **Deleting.** [`Journal::trim`] stores what the store has confirmed and deletes the oldest entries, a bounded number at a
+//! time. Applied entries are kept for a while, because a store that loses writes needs them again.
 //!
 //! **After an error.** [`JournalError`] says what the caller must do: retry later, ask the operator, or end the process.
 
@@ -27,15 +31,15 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::domain::{
-    counts::DayViews,
-    producer::{ProducerId, Seq},
+    counts::SiteViews,
+    producer::{Digest, Position, ProducerId, Seq},
     site::SiteId,
 };
 
 pub mod sqlite;
 
 /// Views by site, and by the site's day on which they were received.
-pub type EntryViews = BTreeMap<(SiteId, NaiveDate), DayViews>;
+pub type EntryViews = BTreeMap<(SiteId, NaiveDate), SiteViews>;
 
 /// One committed batch: views by site and by the site's day on which they were received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,19 +52,50 @@ pub struct Entry {
 
 impl Entry {
     /// The views of one site, by day.
-    pub fn days_of(&self, site: &SiteId) -> impl Iterator<Item = (NaiveDate, &DayViews)> + Clone {
+    pub fn days_of(&self, site: &SiteId) -> impl Iterator<Item = (NaiveDate, &SiteViews)> + Clone {
         let days = (site.clone(), NaiveDate::MIN)..=(site.clone(), NaiveDate::MAX);
         self.views.range(days).map(|((_, day), views)| (*day, views))
     }
 }
 
+/// The entries that one process wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its id in the store.
+    pub producer: ProducerId,
+    /// The last entry before it. It ends where the next run begins; the last run grows.
+    pub after: Seq,
+}
+
+/// A site that the journal knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournaledSite {
+    /// The site.
+    pub id: SiteId,
+    /// The last entry that can hold views of it.
+    pub last: Seq,
+    /// What the store had confirmed at the last trim, if it had.
+    pub confirmed: Option<Confirmed>,
+}
+
+/// What the store has confirmed for a site: it includes the site's views in the entries up to `seq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The run of that entry, or the producer that took over from it; see [`Journal::part`].
+    pub producer: ProducerId,
+    /// The entry.
+    pub seq: Seq,
+}
+
 /// The views of one site in a range of entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replay {
-    /// The last entry that was read; equal to `upto` if the whole range was read.
-    pub to: Seq,
+    /// The last entry that was read; its number is `upto`, or that of the last entry if `upto` is after it, if the whole range
+    /// was read. If it was deleted and is not the last deleted one, its digest is not known, and is that of
+    /// [`Position::START`].
+    pub to: Position,
     /// The sums of the site's views.
-    pub days: BTreeMap<NaiveDate, DayViews>,
+    pub days: BTreeMap<NaiveDate, SiteViews>,
     /// The first and last entry of the requested range that held views of the site, but are deleted.
     pub missing: Option<(Seq, Seq)>,
 }
@@ -85,6 +120,9 @@ pub enum JournalError {
     /// The file does not hold what was written to it. Needs an operator.
     #[error("the journal is damaged: {0}")]
     Damaged(String),
+    /// The file was deleted or replaced while it was open. What it holds can still be read, until the process ends.
+    #[error("the journal is gone: {0}")]
+    Gone(String),
     /// It is unknown what reached the disk. The process must end; the next start reads the journal again.
     #[error("the journal failed: {0}")]
     Failed(String),
@@ -93,29 +131,48 @@ pub enum JournalError {
 /// A log of entries. Calls are executed one after the other, in the order in which their futures are first polled.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
-    /// The id that was made with the journal.
-    fn producer(&self) -> ProducerId;
+    /// The runs that have entries here, oldest first, and as the last one the run of this process.
+    fn runs(&self) -> Arc<[Run]>;
 
-    /// The last entry when the journal was opened, or 0.
-    fn head_at_open(&self) -> Seq;
+    /// The last entry when the journal was opened; [`Position::START`] if there was none.
+    fn head_at_open(&self) -> Position;
 
-    /// Writes an entry and returns its number after it is durable.
-    async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError>;
+    /// Writes an entry and returns its position after it is durable.
+    ///
+    /// # Errors
+    /// [`JournalError::Gone`] if the file is gone.
+    async fn append(&self, entry: Arc<Entry>) -> Result<Position, JournalError>;
 
     /// Sums a site's views in the entries after `after` and up to `upto`, over a bounded number of entries.
     async fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError>;
 
+    /// The digest of an entry; `None` if it was deleted (the last deleted one is known) or does not exist. That of entry 0 is
+    /// the one of [`Position::START`].
+    async fn digest(&self, seq: Seq) -> Result<Option<Digest>, JournalError>;
+
     /// Stores the progress of the store, and deletes the oldest entries up to `delete`, a bounded number of them.
     ///
-    /// `offsets` are what the store has confirmed for each site; a later [`Journal::read`] uses them to report what is
-    /// missing. Entries up to `upto` are included in all of them, and `delete` is not after it. Both are kept with the
-    /// journal.
-    async fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError>;
+    /// `confirmed` is what the store has confirmed for each site; a later [`Journal::read`] uses it to report what is missing.
+    /// Entries up to `upto` are included in all of it, and `delete` is not after it. All are kept with the journal. Runs
+    /// without entries are forgotten.
+    ///
+    /// # Errors
+    /// [`JournalError::Gone`] if the file is gone.
+    async fn trim(&self, confirmed: Vec<(SiteId, Confirmed)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError>;
 
-    /// Gives the next entry a number after `seq`, unless it already has one: the store was ahead of the journal.
-    async fn skip(&self, seq: Seq) -> Result<(), JournalError>;
+    /// Records that another process has written entries of this run: the store has entries of `producer` that differ from those
+    /// here. `after` is the last entry of the site that is known to be included. If it is the run of this process, the run ends
+    /// here and another begins.
+    ///
+    /// Returns the producer for the site's entries of the run after `after`, and this `after`: those of the first call for this
+    /// site and run. Both are durable.
+    async fn part(&self, site: &SiteId, producer: ProducerId, after: Seq) -> Result<Confirmed, JournalError>;
 
-    /// The sites that have views after the last trim's `upto`, and those whose confirmed offset is after the last deleted
-    /// entry: a store that goes back can need them again. They are not necessarily configured any more.
-    async fn sites(&self) -> Result<Vec<SiteId>, JournalError>;
+    /// Whether [`Journal::part`] was called for some site and this run. Then an offset after the end of the run, or one whose
+    /// digest is not known any more, belongs to the other process.
+    async fn is_parted(&self, producer: ProducerId) -> Result<bool, JournalError>;
+
+    /// The sites that have views after the last trim's `upto`, and those with a confirmed entry. They are not necessarily
+    /// configured any more.
+    async fn sites(&self) -> Result<Vec<JournaledSite>, JournalError>;
 }

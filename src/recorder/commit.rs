@@ -11,12 +11,12 @@ use tokio::{
 };
 
 use super::{
-    shared::{Shared, Skip, Stage},
+    shared::{Shared, Stage},
     site::SiteCounter,
 };
 use crate::{
-    domain::{article::ArticleId, counts::DayViews, outcome::Outcome, producer::Seq},
-    journal::{Entry, EntryViews, JournalError},
+    domain::{article::ArticleId, counts::SiteViews, outcome::Outcome, producer::Position},
+    journal::{Entry, EntryViews, JournalError, Run},
 };
 
 /// The most views of one entry, and so of what one entry adds to an apply.
@@ -52,30 +52,23 @@ pub(super) struct View {
 /// The task's inputs.
 pub(super) struct Queues {
     pub(super) views: mpsc::Receiver<View>,
-    pub(super) skips: mpsc::Receiver<Skip>,
     pub(super) stage: watch::Receiver<Stage>,
     /// Resolves when all queued views are written, on the way to a stop.
     pub(super) written: oneshot::Sender<()>,
 }
 
-/// Writes views to the journal until the recorder stops, and then those that are still queued. Skips numbers until the
-/// flushers have ended too.
+/// Writes views to the journal until the recorder stops, and then those that are still queued.
 pub(super) async fn run(shared: Arc<Shared>, queues: Queues) {
-    let Queues { mut views, mut skips, mut stage, written } = queues;
+    let Queues { mut views, mut stage, written } = queues;
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
-        let skip = tokio::select! {
+        tokio::select! {
             biased;
-            count = views.recv_many(&mut batch, MAX_BATCH) => if count == 0 { break } else { None },
-            Some(skip) = skips.recv() => Some(skip),
+            count = views.recv_many(&mut batch, MAX_BATCH) => if count == 0 { break },
             _ = stage.wait_for(|stage| *stage >= Stage::Writing), if !views.is_closed() => {
                 views.close();
                 continue;
             }
-        };
-        if let Some(skip) = skip {
-            apply_skip(&shared, skip).await;
-            continue;
         }
         gather(&mut views, &mut batch).await;
         let result = commit(&shared, &mut batch).await;
@@ -86,23 +79,11 @@ pub(super) async fn run(shared: Arc<Shared>, queues: Queues) {
             // A client that has left does not hear it. The view is counted all the same.
             let _ = view.done.send(result);
         }
-        if shared.health.has_failed() {
+        if shared.health.failure().borrow().is_some() {
             return;
-        }
-        // Views can arrive without a pause.
-        while let Ok(skip) = skips.try_recv() {
-            apply_skip(&shared, skip).await;
         }
     }
     let _ = written.send(());
-    loop {
-        let skip = tokio::select! {
-            biased;
-            Some(skip) = skips.recv() => skip,
-            _ = stage.wait_for(|stage| *stage >= Stage::Trimming) => return,
-        };
-        apply_skip(&shared, skip).await;
-    }
 }
 
 /// Adds views of requests that have already arrived, until none comes any more. On a quiet service that is at once.
@@ -127,8 +108,8 @@ async fn commit(shared: &Shared, batch: &mut [View]) -> Result<(), RecordError> 
     let (counters, views) = sum(batch);
     let entry = Arc::new(Entry { at: shared.clock.now(), views });
     let begun = Instant::now();
-    let seq = match append(shared, Arc::clone(&entry)).await {
-        Ok(seq) => seq,
+    let (run, to) = match append(shared, Arc::clone(&entry)).await {
+        Ok(written) => written,
         Err(JournalError::Full(reason)) => {
             shared.health.journal_full(&reason);
             return Err(RecordError::Full);
@@ -143,37 +124,31 @@ async fn commit(shared: &Shared, batch: &mut [View]) -> Result<(), RecordError> 
     shared.health.journal_ready();
     for counter in counters {
         // All days of an entry at once: a segment that ended between them would count the entry as applied with half of it.
-        counter.committed(seq, entry.days_of(counter.id()));
+        counter.committed(run, to, entry.days_of(counter.id()));
     }
-    shared.watermark.set_head(seq);
+    shared.watermark.set_head(to.seq);
     Ok(())
 }
 
-/// Appends an entry. If the journal is full, applied entries are deleted before their time.
-async fn append(shared: &Shared, entry: Arc<Entry>) -> Result<Seq, JournalError> {
-    match shared.journal.append(Arc::clone(&entry)).await {
+/// Appends an entry, and returns its run and position. If the journal is full, applied entries are deleted before their time.
+async fn append(shared: &Shared, entry: Arc<Entry>) -> Result<(Run, Position), JournalError> {
+    let to = match shared.journal.append(Arc::clone(&entry)).await {
         Err(JournalError::Full(_)) => {
             shared.delete_early().await?;
-            shared.journal.append(entry).await
+            shared.journal.append(entry).await?
         }
-        result => result,
-    }
-}
-
-/// Between two entries, so that all entries before the skipped numbers are in the sites' states.
-async fn apply_skip(shared: &Shared, Skip { seq, done }: Skip) {
-    let result = shared.journal.skip(seq).await;
-    if result.is_ok() {
-        shared.watermark.set_head(seq.max(shared.watermark.head()));
-    }
-    let _ = done.send(result);
+        result => result?,
+    };
+    // Another run can have begun since the entry was written, but not before it.
+    let run = shared.journal.runs().iter().rev().find(|run| run.after < to.seq).copied();
+    run.map(|run| (run, to)).ok_or_else(|| JournalError::Damaged(format!("entry {} belongs to no run", to.seq)))
 }
 
 /// The views of a batch of one site and day.
 struct Group {
     counter: Arc<SiteCounter>,
     size: usize,
-    sum: DayViews,
+    sum: SiteViews,
 }
 
 /// The views of a batch by site and day, and the counters of these sites.
@@ -182,7 +157,7 @@ fn sum(batch: &mut [View]) -> (Vec<Arc<SiteCounter>>, EntryViews) {
     let key = |view: &View| (Arc::as_ptr(&view.counter).addr(), view.day);
     let mut groups = BTreeMap::new();
     for view in &*batch {
-        let empty = || Group { counter: Arc::clone(&view.counter), size: 0, sum: DayViews::default() };
+        let empty = || Group { counter: Arc::clone(&view.counter), size: 0, sum: SiteViews::default() };
         groups.entry(key(view)).or_insert_with(empty).size += 1;
     }
     // A sum has room for all of its articles from the beginning, because growing a map costs as much as counting does.

@@ -3,25 +3,25 @@
 //! The one rule makes a site's applies a chain: each begins at the offset where the one before ended. So one task for each
 //! site is enough, and a site in trouble does not hold up the others.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::{
-    sync::{oneshot, watch},
-    time::Instant,
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
+
+use tokio::{sync::watch, time::Instant};
 use tracing::{debug, error, warn};
 
 use super::{
     freshness::Moment,
     health::StoreCall,
-    shared::{Shared, Skip, Stage},
+    locate::{LocateError, Locator, report_lost},
+    shared::{Shared, Stage},
     site::{Inner, SiteCounter},
-    state::OffsetChange,
 };
 use crate::{
-    domain::{backoff::Backoff, producer::Seq},
+    domain::backoff::Backoff,
     journal::JournalError,
-    store::{Applied, StoreError},
+    store::{Applied, Done, StoreError},
 };
 
 /// The first and the longest pause after a failure.
@@ -33,7 +33,7 @@ enum FlushError {
     Store(StoreError),
     /// The journal has no room.
     JournalFull(String),
-    /// The journal failed, or the recorder stops: the task ends.
+    /// The journal failed: the task ends.
     Ending,
 }
 
@@ -46,20 +46,18 @@ pub(super) struct Flusher {
     /// Until when the store is not called.
     pause: Option<Instant>,
     backoff: Backoff,
-    /// The number that the journal must skip to, because the store is ahead of it.
-    skip: Option<Seq>,
 }
 
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, counter: Arc<SiteCounter>) -> Self {
-        Self { shared, counter, flush_at: Instant::now(), pause: None, backoff: Backoff::new(PAUSES.0, PAUSES.1), skip: None }
+        Self { shared, counter, flush_at: Instant::now(), pause: None, backoff: Backoff::new(PAUSES.0, PAUSES.1) }
     }
 
     /// Works until the recorder stops, and then until the store has everything. The caller sets the deadline for that.
     pub(super) async fn run(mut self, mut stage: watch::Receiver<Stage>) {
         let mut stopping = false;
         while !self.shared.health.has_failed() {
-            if stopping && !self.counter.lock().state.unapplied() {
+            if stopping && !self.counter.lock().lacks_views() {
                 return;
             }
             if stopping {
@@ -99,7 +97,7 @@ impl Flusher {
             return self.pause;
         }
         let inner = self.counter.lock();
-        if inner.state.offset().is_none() {
+        if inner.state.place().is_none() {
             return Some(Instant::now());
         }
         let flush = inner.state.unapplied().then_some(self.flush_at);
@@ -108,11 +106,11 @@ impl Flusher {
 
     /// Asks, reads and applies what is due. Returns whether anything was.
     async fn step(&mut self) -> Result<bool, FlushError> {
-        self.skip_ahead().await?;
+        let located = self.locate().await?;
         let asked = self.ask().await?;
         let read = self.read_journal().await?;
         let applied = Instant::now() >= self.flush_at && self.flush().await?;
-        Ok(asked || read || applied)
+        Ok(located || asked || read || applied)
     }
 
     /// Applies what is in memory now, one segment after the other.
@@ -131,33 +129,62 @@ impl Flusher {
         Ok(any)
     }
 
+    /// Finds out how far the store is, if that is not known.
+    async fn locate(&self) -> Result<bool, FlushError> {
+        let begun = self.begin_call(|inner| inner.state.place().is_none().then(|| inner.state.last_confirmed()));
+        let Some(confirmed) = begun else { return Ok(false) };
+        let locator = Locator { shared: &self.shared, counter: &self.counter, confirmed };
+        let place = match locator.locate().await {
+            Ok(place) => Ok(place),
+            Err(LocateError::Store(error)) => Err(error),
+            Err(LocateError::Journal(JournalError::Full(reason))) => return Err(FlushError::JournalFull(reason)),
+            Err(LocateError::Journal(error)) => return Err(self.fail(error)),
+        };
+        debug!(site = %self.counter.id(), ?place, "the store was asked for its offset");
+        // Taken in before "reachable again" is logged: that line counts what waits, for which the offset must be known.
+        self.end_call(StoreCall::Figures, place, |inner, place| inner.begin(place))?;
+        self.settle_apply();
+        Ok(true)
+    }
+
     /// Asks the store for figures, and so for its offset.
     async fn ask(&mut self) -> Result<bool, FlushError> {
-        let Some(articles) = self.begin_call(|inner| inner.next_question()) else { return Ok(false) };
+        let question = self.begin_call(|inner| Some((inner.state.asked_producers()?, inner.next_question()?)));
+        let Some((producers, articles)) = question else { return Ok(false) };
         let asked = self.now();
         let today = self.counter.day(asked.utc);
-        let answer = self.shared.store.figures(self.counter.id(), self.shared.journal.producer(), today, &articles).await;
-        // Taken in before "reachable again" is logged: that line counts what waits, for which the offset must be known.
-        let change = self.end_call(StoreCall::Figures, answer, |inner, snapshot| inner.answered(asked, today, &articles, &snapshot))?;
-        let settled = self.counter.lock().settle_apply();
-        self.shared.store_changed(self.counter.id(), settled, None);
-        self.follow(change).await?;
+        let answer = self.shared.store.figures(self.counter.id(), &producers, today, &articles).await;
+        self.end_call(StoreCall::Figures, answer, |inner, snapshot| inner.answered(asked, &producers, today, &articles, &snapshot))?;
+        self.settle_apply();
         self.counter.notify_waiters();
         Ok(true)
     }
 
+    /// A failed apply can turn out to have worked.
+    fn settle_apply(&self) {
+        let settled = self.counter.lock().settle_apply();
+        self.shared.store_changed(self.counter.id(), settled, None);
+    }
+
     /// Applies the next segment, if there is one.
     async fn apply(&mut self) -> Result<bool, FlushError> {
-        let Some(segment) = self.begin_call(|inner| inner.state.start_apply()) else { return Ok(false) };
+        let next = self.begin_call(|inner| {
+            let segment = inner.state.start_apply()?;
+            let earlier = inner.state.earlier(&segment);
+            Some((segment, earlier))
+        });
+        let Some((segment, earlier)) = next else { return Ok(false) };
         let began = self.now();
-        let (producer, deltas) = (self.shared.journal.producer(), Arc::new(segment.deltas()));
-        let answer = self.shared.store.apply(self.counter.id(), producer, segment.from, segment.to, deltas).await;
+        let (store, deltas) = (&self.shared.store, Arc::new(segment.deltas()));
+        let answer = store.apply_after(self.counter.id(), earlier, segment.producer, segment.from, segment.to, deltas).await;
         self.measure(began.instant, &answer);
         // Taken in after the call has ended, because the views have waited until now.
         let applied = self.end_call(StoreCall::Apply, answer, |_, applied| applied)?;
         let day = self.counter.day(began.utc);
-        let change = self.counter.lock().applied(began, day, self.shared.config.flush_interval, applied);
-        self.follow(change).await?;
+        self.counter.lock().applied(began, day, self.shared.config.flush_interval, applied);
+        if let Applied::Done(done) = applied {
+            self.report_done(done);
+        }
         self.counter.notify_waiters();
         Ok(true)
     }
@@ -175,7 +202,7 @@ impl Flusher {
     }
 
     /// Reads what is neither applied nor in memory.
-    async fn read_journal(&self) -> Result<bool, FlushError> {
+    async fn read_journal(&mut self) -> Result<bool, FlushError> {
         let mut any = false;
         loop {
             let Some((after, upto)) = self.counter.lock().state.start_reading() else { return Ok(any) };
@@ -185,56 +212,25 @@ impl Flusher {
                 Err(error) => return Err(self.fail(error)),
             };
             if let Some((first, last)) = replay.missing {
-                self.shared.metrics.store.lost_entries.inc_by(last - first + 1);
-                error!(
-                    site = %self.counter.id(), first, last,
-                    "the store went back further than the journal reaches: it has lost this site's views in these entries"
-                );
+                report_lost(&self.shared, &self.counter, first, last);
             }
             self.counter.lock().state.read(after, &replay);
+            // Requests for figures need not wait until all is read.
+            self.ask().await?;
         }
     }
 
-    /// Reports that the store is at another offset than expected, and skips the numbers that it has of another journal.
-    async fn follow(&mut self, change: Option<OffsetChange>) -> Result<(), FlushError> {
-        let Some(OffsetChange { from, to }) = change else { return Ok(()) };
-        // Before the store first answers, this process may have used numbers that the store has from another copy of the
-        // journal.
-        let known = from.map_or(self.shared.journal.head_at_open(), |_| self.shared.watermark.head());
-        if to > known {
-            self.shared.metrics.store.foreign_entries.inc_by(to - known);
-            error!(
-                site = %self.counter.id(), first = known + 1, last = to,
-                "the store includes entries that this journal does not have: the journal is older than the store; new entries follow them"
+    /// Reports what an operator should know of an apply that worked.
+    fn report_done(&self, done: Done) {
+        if done.jumped && !self.shared.jump_reported.swap(true, Ordering::Relaxed) {
+            warn!(
+                site = %self.counter.id(),
+                "the clock is more than a day past the last apply to the site, or is wrong: nothing expires for six hours"
             );
-            // One more than the store has: an apply of what was counted meanwhile must end after the store's offset.
-            self.skip = Some(to.saturating_add(1));
-            self.skip_ahead().await?;
-        } else if let Some(from) = from.filter(|from| to < *from) {
-            self.shared.watermark.went_back(to);
-            self.shared.metrics.store.rewinds.inc();
-            warn!(site = %self.counter.id(), from, to, "the store went back: the journal is applied again from there");
-        } else {
-            debug!(site = %self.counter.id(), ?from, to, "the store's offset is known");
         }
-        Ok(())
-    }
-
-    /// Makes the journal number its entries after the store's, if that is due.
-    async fn skip_ahead(&mut self) -> Result<(), FlushError> {
-        let Some(seq) = self.skip else { return Ok(()) };
-        let (done, skipped) = oneshot::channel();
-        // The commit task lives longer than this one, except after a failure.
-        self.shared.skips.send(Skip { seq, done }).await.map_err(|_| FlushError::Ending)?;
-        match skipped.await.map_err(|_| FlushError::Ending)? {
-            Ok(()) => {}
-            // The journal takes no views either, so no entry gets a wrong number meanwhile.
-            Err(JournalError::Full(reason)) => return Err(FlushError::JournalFull(reason)),
-            Err(error) => return Err(self.fail(error)),
+        if done.saturated && !std::mem::replace(&mut self.counter.lock().saturated, true) {
+            error!(site = %self.counter.id(), "a counter has reached 2^53 - 1 and stays there");
         }
-        self.skip = None;
-        self.counter.lock().state.skipped(self.shared.watermark.head());
-        Ok(())
     }
 
     fn now(&self) -> Moment {

@@ -33,7 +33,7 @@ impl StoreFault {
     pub(super) fn of<T>(answer: &Result<T, StoreError>) -> Self {
         match answer {
             Ok(_) => Self::None,
-            Err(StoreError::Corrupt(_) | StoreError::TooMany { .. }) => Self::Permanent,
+            Err(StoreError::Corrupt(_) | StoreError::Version { .. }) => Self::Permanent,
             Err(StoreError::NotApplied(_) | StoreError::PerhapsApplied(_)) => Self::Unreachable,
         }
     }
@@ -107,7 +107,7 @@ impl HealthMonitor {
         }
     }
 
-    /// The journal cannot be used any more: nothing is acknowledged from now on. The first error is kept.
+    /// The journal takes no views any more: nothing is acknowledged from now on. The first error is kept.
     pub(super) fn fail(&self, error: JournalError) {
         self.failure.send_if_modified(|failure| {
             let first = failure.is_none();
@@ -116,8 +116,9 @@ impl HealthMonitor {
         });
     }
 
+    /// Whether the journal cannot even be read any more.
     pub(super) fn has_failed(&self) -> bool {
-        self.failure.borrow().is_some()
+        self.failure.borrow().as_ref().is_some_and(|error| !matches!(error, JournalError::Gone(_)))
     }
 
     pub(super) fn failure(&self) -> watch::Receiver<Option<JournalError>> {
@@ -125,7 +126,7 @@ impl HealthMonitor {
     }
 
     pub(super) fn journal_ok(&self) -> bool {
-        self.journal_has_room.load(Ordering::Relaxed) && !self.has_failed()
+        self.journal_has_room.load(Ordering::Relaxed) && self.failure.borrow().is_none()
     }
 
     pub(super) fn store_ok(&self) -> bool {

@@ -13,7 +13,9 @@
 //! - `state`, `snapshot`: what is known of a site, a state machine without I/O; what the store answered, as a part of it
 //! - [`freshness`]: when the store must be asked again, a state machine without I/O
 //! - `health`: whether the journal takes views and the store answers
-//! - `commit`, `flush`, `trim`: the tasks
+//! - `commit`, `flush`, `trim`, `upkeep`: the tasks
+//! - `locate`: how far the store is with a site, when that is not known
+//! - `lists`: the most-read lists in memory
 //! - `recheck`: for which sites the store is asked although they are not requested
 //! - `shared`: what they share
 //! - `metrics`: what is read from all that at each scrape
@@ -31,7 +33,7 @@ use tokio::{
 
 use crate::{
     domain::{
-        article::ArticleId,
+        article::{ArticleId, Section},
         clock::Clock,
         outcome::Outcome,
         period::Bucket,
@@ -47,6 +49,8 @@ mod commit;
 mod flush;
 pub mod freshness;
 mod health;
+mod lists;
+mod locate;
 mod metrics;
 mod recheck;
 mod shared;
@@ -54,6 +58,7 @@ mod site;
 mod snapshot;
 mod state;
 mod trim;
+mod upkeep;
 
 use commit::{Queues, View};
 use flush::Flusher;
@@ -62,17 +67,12 @@ use site::Sites;
 
 pub use commit::RecordError;
 pub use freshness::STORE_WAIT;
+pub use lists::MostRead;
 pub use shared::{APPLY_SUMS, Config};
 pub use site::{Answer, SiteCounter};
 
 /// The most views that can wait to be written.
 const MAX_QUEUED_VIEWS: usize = 1 << 16;
-
-/// The most skips that can wait; each site has one at most, and waits for its turn.
-const MAX_QUEUED_SKIPS: usize = 64;
-
-/// How long a list or a history may take, the wait for its turn included.
-const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the recorder is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,10 @@ pub struct Health {
 pub enum Failure {
     /// Its journal cannot be used.
     #[error("{0}")]
-    Journal(#[from] JournalError),
+    Journal(JournalError),
+    /// The journal's file was deleted or replaced. The store can still get what was acknowledged.
+    #[error("the journal is gone: {0}")]
+    Gone(String),
     /// One of its tasks ended too early, because of a bug.
     #[error("a task of the recorder ended: {0}")]
     Task(String),
@@ -131,15 +134,15 @@ pub async fn spawn(
     store: Arc<dyn Store>,
     clock: impl Into<Clock>,
 ) -> Result<(Handle, Recorder), JournalError> {
-    let sites = Sites::new(sites, journal.sites().await?, journal.head_at_open(), config.apply_sums);
+    let sites = Sites::new(sites, &journal.sites().await?, config.apply_sums);
     let (views, queued_views) = mpsc::channel(MAX_QUEUED_VIEWS);
-    let (skips, queued_skips) = mpsc::channel(MAX_QUEUED_SKIPS);
     let (stage, now) = watch::channel(Stage::Running);
     let (all_written, written) = oneshot::channel();
-    let shared = Arc::new(Shared::new(config, sites, journal, store, clock.into(), skips));
+    let shared = Arc::new(Shared::new(config, sites, journal, store, clock.into()));
     let mut tasks = JoinSet::new();
-    let queues = Queues { views: queued_views, skips: queued_skips, stage: now.clone(), written: all_written };
+    let queues = Queues { views: queued_views, stage: now.clone(), written: all_written };
     tasks.spawn(commit::run(Arc::clone(&shared), queues));
+    tasks.spawn(upkeep::run(Arc::clone(&shared), now.clone()));
     tasks.spawn(trim::run(Arc::clone(&shared), now));
     let mut recorder = Recorder { shared: Arc::clone(&shared), tasks, stage, written };
     for counter in shared.sites.all().values() {
@@ -187,12 +190,12 @@ impl Handle {
         counter.figures(&self.shared.clock, articles).await
     }
 
-    /// The most-read articles of a bucket, as the store has them.
+    /// The most-read articles of a bucket, of the whole site or of one of its sections, as the store has them.
     ///
     /// # Errors
-    /// If the store does not answer within 5 s, or too many lists are being read.
-    pub async fn top(&self, counter: &SiteCounter, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        self.read_list(self.shared.store.top(counter.id(), bucket, limit)).await
+    /// If the store does not answer within 5 s and the list is not in memory, or too many lists are being read.
+    pub async fn top(&self, counter: &SiteCounter, section: Option<&Section>, bucket: Bucket) -> Result<MostRead, StoreError> {
+        self.shared.lists.top(&*self.shared.store, counter, section, bucket).await
     }
 
     /// The views of a site or of one article in buckets, as the store has them.
@@ -200,12 +203,7 @@ impl Handle {
     /// # Errors
     /// If the store does not answer within 5 s, or too many lists are being read.
     pub async fn history(&self, counter: &SiteCounter, article: Option<ArticleId>, buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
-        self.read_list(self.shared.store.history(counter.id(), article.as_ref(), &buckets)).await
-    }
-
-    async fn read_list<T>(&self, list: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let read = self.shared.lists.read(list);
-        timeout(LIST_TIMEOUT, read).await.unwrap_or_else(|_| Err(StoreError::NotApplied("no answer in time".into())))
+        self.shared.lists.read(self.shared.store.history(counter.id(), article.as_ref(), &buckets)).await
     }
 
     /// How the recorder is doing.
@@ -244,7 +242,11 @@ impl Recorder {
             biased;
             error = failure.wait_for(Option::is_some) => {
                 // The sender is in `shared`, which is held here, so there is an error.
-                error.ok().and_then(|error| error.clone()).map_or_else(|| Failure::Task("the last one".into()), Failure::Journal)
+                match error.ok().and_then(|error| error.clone()) {
+                    Some(JournalError::Gone(reason)) => Failure::Gone(reason),
+                    Some(error) => Failure::Journal(error),
+                    None => Failure::Task("the last one".into()),
+                }
             }
             task = self.tasks.join_next() => Failure::Task(format!("{task:?}")),
         }
@@ -253,9 +255,10 @@ impl Recorder {
     /// Counts these sites from now on, configured as given here. What was acknowledged for other sites is applied as
     /// before. A site that was counted before goes on where it was.
     pub fn configure(&mut self, sites: Vec<Site>) {
-        for counter in self.shared.sites.configure(sites, self.shared.watermark.head()) {
+        for counter in self.shared.sites.configure(sites) {
             self.start_flusher(counter);
         }
+        self.shared.configured.notify_one();
     }
 
     fn start_flusher(&mut self, counter: Arc<SiteCounter>) {
@@ -271,8 +274,8 @@ impl Recorder {
             self.stage.send_replace(Stage::Writing);
             // An error means that the commit task has ended.
             let _ = self.written.await;
-            // The commit task and the trimmer end after the flushers.
-            for (stage, ending) in [(Stage::Applying, flushers), (Stage::Trimming, 2)] {
+            // The commit task and the upkeep have ended too, and the trimmer ends last.
+            for (stage, ending) in [(Stage::Applying, flushers + 2), (Stage::Trimming, 1)] {
                 self.stage.send_replace(stage);
                 for _ in 0..ending {
                     self.tasks.join_next().await;

@@ -49,7 +49,7 @@ impl Rechecker {
             let inner = counter.lock();
             let Some(answered) = inner.freshness.last_answered() else { continue };
             let fault = inner.health.fault();
-            let matters = fault != StoreFault::None || inner.state.offset().is_some_and(|offset| offset > deleted);
+            let matters = fault != StoreFault::None || inner.state.place().is_some_and(|place| place.included > deleted);
             if matters && (round || (recovered && fault == StoreFault::Unreachable)) {
                 urgent.push(counter);
             } else if matters && now - answered >= RECHECK {

@@ -9,25 +9,19 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     health::{HealthMonitor, Transition},
+    lists::Lists,
     site::Sites,
 };
 use crate::{
     domain::{clock::Clock, producer::Seq, site::SiteId},
-    journal::{Journal, JournalError, Usage},
+    journal::{Confirmed, Journal, JournalError, Usage},
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
 };
-
-/// The most lists and histories that are read from the store at once, and that can wait for that.
-const MAX_LISTS: usize = 64;
-const MAX_WAITING_LISTS: usize = 256;
 
 /// The usual [`Config::apply_sums`]. Each sum is five increments of less than a microsecond, so one apply keeps Redis busy
 /// for up to about 5 ms. Most views of a busy site are of fewer articles than that: one apply then takes all that came
@@ -42,7 +36,7 @@ pub struct Config {
     /// How long applied entries stay in the journal, so that a store that went back can be repaired.
     pub retain: Duration,
     /// The most sums (of an article on a day) of one apply; [`APPLY_SUMS`] except in tests. An apply has more only if a
-    /// single entry has more, or if the store is ahead of its journal at the start.
+    /// single entry has more.
     pub apply_sums: usize,
 }
 
@@ -100,48 +94,14 @@ impl Watermark {
     }
 }
 
-/// Limits how many lists are read from the store.
-#[derive(Debug)]
-pub(super) struct ListLimit {
-    /// A permit for each list that is read or waits.
-    accepted: Semaphore,
-    /// A permit for each list that is read.
-    reading: Semaphore,
-}
-
-impl ListLimit {
-    fn new() -> Self {
-        Self { accepted: Semaphore::new(MAX_LISTS + MAX_WAITING_LISTS), reading: Semaphore::new(MAX_LISTS) }
-    }
-
-    /// Reads a list when it is its turn.
-    ///
-    /// # Errors
-    /// If too many lists wait already, or the list cannot be read.
-    pub(super) async fn read<T>(&self, list: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let too_many = |_| StoreError::NotApplied("too many lists are being read".into());
-        let _accepted = self.accepted.try_acquire().map_err(too_many)?;
-        // The semaphore is never closed.
-        let _reading = self.reading.acquire().await;
-        list.await
-    }
-}
-
 /// How far the store is, by its own answers.
-pub(super) struct Confirmed {
-    /// Its offset for each site.
-    pub(super) offsets: Vec<(SiteId, Seq)>,
+pub(super) struct Progress {
+    /// What it has confirmed for each site.
+    pub(super) confirmed: Vec<(SiteId, Confirmed)>,
     /// The entry up to which all sites are applied.
     pub(super) upto: Seq,
     /// When it last confirmed that, for the site of those with entries in the journal that waits longest.
     pub(super) at: Option<Instant>,
-}
-
-/// A request that the next entry gets a number after `seq`, because a store is ahead of the journal.
-#[derive(Debug)]
-pub(super) struct Skip {
-    pub(super) seq: Seq,
-    pub(super) done: oneshot::Sender<Result<(), JournalError>>,
 }
 
 /// What all tasks and handles work with.
@@ -154,10 +114,12 @@ pub(super) struct Shared {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Clock,
-    /// Asks the commit task to skip numbers of the journal.
-    pub(super) skips: mpsc::Sender<Skip>,
-    /// Limits how many most-read lists and histories are read at once, and how many wait for that.
-    pub(super) lists: ListLimit,
+    /// The most-read lists that were requested lately.
+    pub(super) lists: Lists,
+    /// Wakes the upkeep task, because the configuration has changed.
+    pub(super) configured: Notify,
+    /// Whether a clock that is ahead was logged. It is ahead for all sites, so once is enough.
+    pub(super) jump_reported: AtomicBool,
 }
 
 impl fmt::Debug for Shared {
@@ -167,15 +129,8 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        config: Config,
-        sites: Sites,
-        journal: Arc<dyn Journal>,
-        store: Arc<dyn Store>,
-        clock: Clock,
-        skips: mpsc::Sender<Skip>,
-    ) -> Self {
-        let watermark = Watermark::new(journal.head_at_open());
+    pub(super) fn new(config: Config, sites: Sites, journal: Arc<dyn Journal>, store: Arc<dyn Store>, clock: Clock) -> Self {
+        let watermark = Watermark::new(journal.head_at_open().seq);
         Self {
             config,
             sites,
@@ -185,8 +140,9 @@ impl Shared {
             journal,
             store,
             clock,
-            skips,
-            lists: ListLimit::new(),
+            lists: Lists::default(),
+            configured: Notify::new(),
+            jump_reported: AtomicBool::new(false),
         }
     }
 
@@ -196,37 +152,37 @@ impl Shared {
     }
 
     /// How far the store is. Sites without entries after `deleted` need no confirmation.
-    pub(super) fn confirmed(&self, deleted: Seq) -> Confirmed {
+    pub(super) fn progress(&self, deleted: Seq) -> Progress {
         // Read before the sites: what is committed from here on, also of new sites, is after it.
         let upto = self.watermark.head();
         let sites = self.sites.all();
-        let mut confirmed = Confirmed { offsets: Vec::with_capacity(sites.len()), upto, at: Some(Instant::now()) };
+        let mut progress = Progress { confirmed: Vec::with_capacity(sites.len()), upto, at: Some(Instant::now()) };
         for (id, counter) in &*sites {
             let inner = counter.lock();
-            let Some(offset) = inner.state.offset() else {
-                confirmed.upto = 0;
+            let Some(place) = inner.state.place() else {
+                progress.upto = 0;
                 continue;
             };
             if inner.state.unapplied() {
-                confirmed.upto = confirmed.upto.min(inner.state.included());
+                progress.upto = progress.upto.min(place.included);
             }
-            if offset > deleted {
-                confirmed.at = confirmed.at.min(inner.freshness.last_answered());
+            if place.included > deleted {
+                progress.at = progress.at.min(inner.freshness.last_answered());
             }
-            // If the store went back, the journal still needs the earlier offset to find out what is missing.
+            // If the store went back, the journal still needs the earlier confirmation to find out what is missing.
             if !inner.state.is_behind() {
-                confirmed.offsets.push((id.clone(), offset));
+                progress.confirmed.push((id.clone(), place.confirmed()));
             }
         }
-        confirmed
+        progress
     }
 
     /// Deletes the oldest applied entries before their time, to make room.
     pub(super) async fn delete_early(&self) -> Result<Usage, JournalError> {
-        let Confirmed { offsets, upto, .. } = self.confirmed(Seq::MAX);
+        let Progress { confirmed, upto, .. } = self.progress(Seq::MAX);
         if upto > 0 {
             self.health.deletes_early();
         }
-        self.journal.trim(offsets, upto, upto).await
+        self.journal.trim(confirmed, upto, upto).await
     }
 }

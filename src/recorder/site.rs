@@ -4,7 +4,7 @@
 //! acknowledged, and goes on where it was if it comes back.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -21,19 +21,20 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     freshness::{Freshness, Moment, STORE_WAIT},
     health::{StoreCall, StoreFault, StoreHealth, Transition},
-    state::{MemoryBudget, OffsetChange, State},
+    state::{MemoryBudget, Place, State},
 };
 use crate::{
     domain::{
         article::ArticleId,
         clock::Clock,
-        counts::DayViews,
+        counts::SiteViews,
         figures::Figures,
         outcome::{Outcome, OutcomeCounts},
-        producer::Seq,
+        producer::{Position, ProducerId},
         site::{Rules, Site, SiteId},
     },
-    store::{Applied, MAX_ARTICLES, Snapshot, StoreError},
+    journal::{JournaledSite, Run},
+    store::{Applied, MAX_ARTICLES, Revision, Snapshot, StoreError},
 };
 
 /// The most articles that can wait to be read from the store.
@@ -79,6 +80,10 @@ pub(super) struct Inner {
     wanted: HashSet<ArticleId>,
     /// No view that waits for the store has waited for longer than since then.
     waiting_since: Instant,
+    /// How many entries the store has of a run that the journal does not have, when that was last reported.
+    foreign: Option<(ProducerId, u64)>,
+    /// Whether it was reported that a counter has reached its maximum.
+    pub(super) saturated: bool,
 }
 
 /// What waits for the store.
@@ -99,13 +104,16 @@ enum LookUp {
 }
 
 impl SiteCounter {
-    fn new(site: Arc<Site>, configured: bool, head: Seq, budget: MemoryBudget) -> Self {
+    fn new(site: Arc<Site>, configured: bool, journaled: Option<&JournaledSite>, budget: MemoryBudget) -> Self {
+        let (head, confirmed) = journaled.map_or((0, None), |site| (site.last, site.confirmed));
         let inner = Inner {
-            state: State::new(head, budget),
+            state: State::new(head, confirmed, budget),
             freshness: Freshness::new(Instant::now()),
             health: StoreHealth::default(),
             wanted: HashSet::new(),
             waiting_since: Instant::now(),
+            foreign: None,
+            saturated: false,
         };
         Self {
             id: site.id.clone(),
@@ -184,16 +192,25 @@ impl SiteCounter {
         self.wake.notify_one();
     }
 
+    /// The revision of the site, if it is fresh. The store is asked for it before it is not.
+    pub(super) fn fresh_revision(&self) -> Option<Revision> {
+        let (revision, is_old) = self.lock().fresh_revision();
+        if is_old {
+            self.wake.notify_one();
+        }
+        revision
+    }
+
     /// Lets all waiting requests look again.
     pub(super) fn notify_waiters(&self) {
         self.answered.notify_waiters();
     }
 
-    /// Takes in the views of an entry that has become durable.
-    pub(super) fn committed<'a>(&self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) {
+    /// Takes in the views of an entry of a run that has become durable.
+    pub(super) fn committed<'a>(&self, run: Run, to: Position, days: impl Iterator<Item = (NaiveDate, &'a SiteViews)> + Clone) {
         self.outcomes.add(Outcome::Counted, days.clone().map(|(_, sum)| sum.views).sum());
         let mut inner = self.lock();
-        if inner.state.committed(seq, days) {
+        if inner.state.committed(run, to, days) {
             inner.waiting_since = Instant::now();
             drop(inner);
             self.wake.notify_one();
@@ -215,7 +232,7 @@ impl Inner {
         self.freshness.request();
         let instant = Instant::now();
         let answers = self.health.answers();
-        let fresh = answers && !self.state.is_behind() && self.freshness.is_fresh(instant);
+        let fresh = answers && self.state.place().is_some() && !self.state.is_behind() && self.freshness.is_fresh(instant);
         if fresh && site.is_some() && missing.is_empty() {
             return LookUp::Done(Answer { site, articles: known, as_of: now, stale: false });
         }
@@ -232,8 +249,8 @@ impl Inner {
     pub(super) fn next_question(&mut self) -> Option<Vec<ArticleId>> {
         let now = Instant::now();
         let reread = self.freshness.must_reread(now);
-        let old = reread || !self.state.is_known() || self.freshness.is_old(now, self.state.unapplied());
-        if self.wanted.is_empty() && self.state.offset().is_some() && !(self.freshness.is_requested() && old) {
+        let old = reread || self.state.revision().is_none() || self.freshness.is_old(now, self.state.unapplied());
+        if self.wanted.is_empty() && self.state.revision().is_some() && !(self.freshness.is_requested() && old) {
             return None;
         }
         if reread {
@@ -272,37 +289,67 @@ impl Inner {
         if self.state.is_applying() { None } else { self.health.record(StoreCall::Apply, StoreFault::None) }
     }
 
-    /// Takes in the store's answer to an apply that began at `began`, on the site's day `day`.
-    pub(super) fn applied(&mut self, began: Moment, day: NaiveDate, flush_interval: Duration, answer: Applied) -> Option<OffsetChange> {
-        let change = self.follow(|state| state.applied(answer));
-        let alone = self.health.answers() && matches!(answer, Applied::Done(others) if self.state.is_alone(others));
-        self.freshness.applied(began, Instant::now(), day, alone, flush_interval);
-        change
+    /// Whether the store lacks views, or may lack some because it has not answered.
+    pub(super) fn lacks_views(&self) -> bool {
+        let confirmed = self.state.last_confirmed().map_or(0, |confirmed| confirmed.seq);
+        self.state.unapplied() || (self.state.place().is_none() && self.state.head() > confirmed)
     }
 
-    /// Takes in figures for which the store was asked at `asked`, on the site's day `today`.
+    /// Takes in how far the store is.
+    pub(super) fn begin(&mut self, place: Place) {
+        self.state.begin(place);
+        self.waiting_since = Instant::now();
+    }
+
+    /// Takes in that the store has `entries` of a run that the journal does not have. Returns how many of them are new.
+    pub(super) fn follow_foreign(&mut self, run: ProducerId, entries: u64) -> u64 {
+        let known = self.foreign.filter(|(known, _)| *known == run).map_or(0, |(_, entries)| entries);
+        self.foreign = Some((run, entries.max(known)));
+        entries.saturating_sub(known)
+    }
+
+    /// The revision of the site, if it is fresh, and whether it is old enough to be renewed.
+    fn fresh_revision(&mut self) -> (Option<Revision>, bool) {
+        let now = Instant::now();
+        self.freshness.request();
+        let fresh = self.health.answers() && self.freshness.is_fresh(now);
+        (self.state.revision().filter(|_| fresh), self.freshness.is_old(now, self.state.unapplied()))
+    }
+
+    /// Takes in the store's answer to an apply that began at `began`, on the site's day `day`.
+    pub(super) fn applied(&mut self, began: Moment, day: NaiveDate, flush_interval: Duration, answer: Applied) {
+        let known = self.state.revision();
+        let alone = self.health.answers() && matches!(answer, Applied::Done(done) if known == Some(done.before));
+        self.follow(|state| state.applied(answer));
+        self.freshness.applied(began, Instant::now(), day, alone, flush_interval);
+    }
+
+    /// Takes in figures for which the store was asked at `asked`, on the site's day `today`, and the offsets of `producers`.
     pub(super) fn answered(
         &mut self,
         asked: Moment,
+        producers: &[ProducerId],
         today: NaiveDate,
         articles: &[ArticleId],
         snapshot: &Snapshot,
-    ) -> Option<OffsetChange> {
-        self.freshness.answered(asked, today);
-        self.follow(|state| state.answered(today, articles, snapshot))
+    ) {
+        if self.follow(|state| state.answered(producers, today, articles, snapshot)) {
+            self.freshness.answered(asked, today);
+        }
     }
 
-    /// Takes in an answer of the store, and since when the views that are left have waited.
-    fn follow(&mut self, change: impl FnOnce(&mut State) -> Option<OffsetChange>) -> Option<OffsetChange> {
+    /// Takes in an answer of the store, and since when the views that are left have waited. Returns what `take` returns:
+    /// whether the store is where it was expected.
+    fn follow(&mut self, take: impl FnOnce(&mut State) -> bool) -> bool {
         let was_applying = self.state.is_applying();
-        let change = change(&mut self.state);
-        if change.is_some() {
+        let expected = take(&mut self.state);
+        if !expected {
             self.waiting_since = Instant::now();
         } else if was_applying && !self.state.is_backlogged() {
             // What is left came after the call that has just ended began.
             self.waiting_since = self.freshness.last_answered().unwrap_or_else(Instant::now);
         }
-        change
+        expected
     }
 
     /// What waits for the store now.
@@ -322,16 +369,17 @@ pub(super) struct Sites {
 }
 
 impl Sites {
-    /// The sites at the start: those configured, and those that the journal still holds views of. Its last entry is `head`.
-    pub(super) fn new(configured: Vec<Site>, journaled: Vec<SiteId>, head: Seq, apply_sums: usize) -> Self {
+    /// The sites at the start: those configured, and those that the journal knows.
+    pub(super) fn new(configured: Vec<Site>, journaled: &[JournaledSite], apply_sums: usize) -> Self {
         let sites = Self { counters: ArcSwap::default(), apply_sums };
         let configured: Vec<_> = configured.into_iter().map(|site| (site, true)).collect();
         let known: HashSet<_> = configured.iter().map(|(site, _)| site.id.clone()).collect();
         // The days of a site that is no longer configured are in the journal already, so its time zone does not matter.
-        let left = journaled.into_iter().filter(|id| !known.contains(id));
-        let left = left.map(|id| (Site { id, origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() }, false));
+        let left = journaled.iter().map(|site| site.id.clone()).filter(|id| !known.contains(id));
+        let left =
+            left.map(|id| (Site { id, origins: Vec::new(), timezone: Tz::UTC, sections: Vec::new(), rules: Rules::default() }, false));
         let left: Vec<_> = left.collect();
-        sites.add(configured.into_iter().chain(left).collect(), head);
+        sites.add(configured.into_iter().chain(left).collect(), journaled);
         sites
     }
 
@@ -345,8 +393,8 @@ impl Sites {
         self.counters.load().get(id).filter(|counter| counter.is_configured()).cloned()
     }
 
-    /// Counts these sites from now on, and no others. Returns those that are new; the journal's last entry is `head`.
-    pub(super) fn configure(&self, sites: Vec<Site>, head: Seq) -> Vec<Arc<SiteCounter>> {
+    /// Counts these sites from now on, and no others. Returns those that are new.
+    pub(super) fn configure(&self, sites: Vec<Site>) -> Vec<Arc<SiteCounter>> {
         let known = self.all();
         let listed: HashSet<_> = sites.iter().map(|site| site.id.clone()).collect();
         let mut new = Vec::new();
@@ -360,11 +408,12 @@ impl Sites {
         for (id, counter) in &*known {
             counter.configured.store(listed.contains(id), Ordering::Release);
         }
-        self.add(new, head)
+        self.add(new, &[])
     }
 
     /// Adds sites, and shares the memory among all of them.
-    fn add(&self, new: Vec<(Site, bool)>, head: Seq) -> Vec<Arc<SiteCounter>> {
+    fn add(&self, new: Vec<(Site, bool)>, journaled: &[JournaledSite]) -> Vec<Arc<SiteCounter>> {
+        let journaled: HashMap<_, _> = journaled.iter().map(|site| (&site.id, site)).collect();
         let mut counters = BTreeMap::clone(&self.all());
         let known = counters.values().filter(|counter| counter.is_configured()).count();
         let configured = known + new.iter().filter(|(_, configured)| *configured).count();
@@ -374,7 +423,10 @@ impl Sites {
         for counter in counters.values() {
             counter.lock().state.set_budget(budget(counter.is_configured()));
         }
-        let new = new.into_iter().map(|(site, configured)| SiteCounter::new(Arc::new(site), configured, head, budget(configured)));
+        let new = new.into_iter().map(|(site, configured)| {
+            let journaled = journaled.get(&site.id).copied();
+            SiteCounter::new(Arc::new(site), configured, journaled, budget(configured))
+        });
         let new = new.map(Arc::new);
         let new: Vec<_> = new.collect();
         counters.extend(new.iter().map(|counter| (counter.id.clone(), Arc::clone(counter))));
@@ -392,10 +444,6 @@ impl Sites {
 
     /// The sites whose last views the store lacks.
     pub(super) fn waiting(&self) -> Vec<SiteId> {
-        let waits = |counter: &SiteCounter| {
-            let inner = counter.lock();
-            inner.state.offset().is_none() || inner.state.unapplied()
-        };
-        self.all().iter().filter(|(_, counter)| waits(counter)).map(|(id, _)| id.clone()).collect()
+        self.all().iter().filter(|(_, counter)| counter.lock().lacks_views()).map(|(id, _)| id.clone()).collect()
     }
 }

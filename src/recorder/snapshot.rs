@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 
 use crate::{
-    domain::{article::ArticleId, counts::DayViews, figures::Figures},
-    store::Snapshot,
+    domain::{article::ArticleId, counts::SiteViews, figures::Figures},
+    store::{Revision, Snapshot},
 };
 
 /// Figures as they were on a day.
@@ -37,8 +37,8 @@ pub(super) struct SnapshotCache {
     /// The most articles of one generation. There are two generations, so memory is bounded by twice as many.
     capacity: usize,
     site: Option<DatedFigures>,
-    /// The sum of the other producers' offsets that all of it includes.
-    others: u64,
+    /// The revision that all of it includes.
+    revision: Revision,
     /// An article that is requested moves to `recent`. When `recent` is full it becomes `older`, and the articles that
     /// were in `older` are dropped.
     recent: HashMap<ArticleId, DatedFigures>,
@@ -47,7 +47,7 @@ pub(super) struct SnapshotCache {
 
 impl SnapshotCache {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, site: None, others: 0, recent: HashMap::new(), older: HashMap::new() }
+        Self { capacity, site: None, revision: Revision::default(), recent: HashMap::new(), older: HashMap::new() }
     }
 
     /// Changes the capacity. A cache that is too large for the new one forgets its articles.
@@ -58,11 +58,11 @@ impl SnapshotCache {
         }
     }
 
-    /// Takes in an answer of the store. If another producer has counted, the figures of all other articles are forgotten.
+    /// Takes in an answer of the store. If another process has counted, the figures of all other articles are forgotten.
     pub(super) fn install(&mut self, day: NaiveDate, articles: &[ArticleId], snapshot: &Snapshot) {
-        if self.others != snapshot.others {
+        if self.revision != snapshot.revision {
             self.forget_articles();
-            self.others = snapshot.others;
+            self.revision = snapshot.revision;
         }
         self.site = Some(DatedFigures { day, figures: snapshot.site });
         for (article, figures) in articles.iter().zip(&snapshot.articles) {
@@ -77,14 +77,16 @@ impl SnapshotCache {
         self.recent.insert(article, figures);
     }
 
-    /// True if no other producer has applied since the last snapshot, because the sum of their offsets is still `others`.
-    pub(super) fn is_current(&self, others: u64) -> bool {
-        self.is_known() && self.others == others
+    /// Takes in the revision after an apply of this process, unless another process has counted before it.
+    pub(super) fn follow(&mut self, before: Revision, after: Revision) {
+        if self.revision == before {
+            self.revision = after;
+        }
     }
 
-    /// Whether the store has answered with figures.
-    pub(super) fn is_known(&self) -> bool {
-        self.site.is_some()
+    /// The revision, if the store has answered with figures.
+    pub(super) fn revision(&self) -> Option<Revision> {
+        self.site.map(|_| self.revision)
     }
 
     pub(super) fn forget_articles(&mut self) {
@@ -93,7 +95,7 @@ impl SnapshotCache {
     }
 
     /// Adds views that this process has applied.
-    pub(super) fn add(&mut self, day: NaiveDate, sum: &DayViews) {
+    pub(super) fn add(&mut self, day: NaiveDate, sum: &SiteViews) {
         if let Some(site) = &mut self.site {
             site.add(day, sum.views);
         }

@@ -3,14 +3,14 @@
 //! ```text
 //! journal   ──────────────────┬────────────────┬────────┬────────┬──────────────► head
 //!            in the store     │ applying       │ sealed │ sealed │ pending
-//!                           offset         applying.to
+//!                          included       applying.to
 //! ```
 //!
-//! Figures = the store's snapshot up to the offset + applying + sealed + pending. Each of the last three is a
-//! [`Segment`]: the sum of the site's views in a run of journal entries. A pending segment that the next entry would make
-//! too large for one apply is sealed, and that entry begins a new one. An apply that worked moves `applying` into the
-//! snapshot, so the total never jumps. If the store is at another offset than expected, everything is dropped and read
-//! again: the snapshot from the store, the rest from the journal.
+//! Figures = the store's snapshot up to there + applying + sealed + pending. Each of the last three is a [`Segment`]: the sum
+//! of the site's views in a part of one run of the journal. A pending segment is sealed if the next entry would make it too
+//! large for one apply, or belongs to the next run; that entry begins a new one. An apply that worked moves `applying` into
+//! the snapshot, so the total never jumps. If the store is at another offset than expected, everything is dropped and begins
+//! again: the flusher finds out how far the store is, and reads the rest from the journal.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -23,31 +23,44 @@ use super::snapshot::SnapshotCache;
 use crate::{
     domain::{
         article::ArticleId,
-        counts::{DayViews, Deltas},
+        counts::{Deltas, SiteViews},
         figures::Figures,
-        producer::Seq,
+        producer::{Position, ProducerId, Seq},
     },
-    journal::Replay,
-    store::{Applied, Snapshot},
+    journal::{Confirmed, Replay, Run},
+    store::{Applied, Revision, Snapshot},
 };
 
-/// The sum of a site's views in the entries after `from` up to `to`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The sum of a site's views in the entries after `after` up to `to`, which belong to one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
-    pub(super) from: Seq,
-    pub(super) to: Seq,
-    days: BTreeMap<NaiveDate, DayViews>,
+    /// The producer of these entries.
+    pub(super) producer: ProducerId,
+    /// What the store has of this producer before them.
+    pub(super) from: Position,
+    /// The last entry before them.
+    after: Seq,
+    /// The last of them. Its digest is not known while there is none.
+    pub(super) to: Position,
+    days: BTreeMap<NaiveDate, SiteViews>,
 }
 
 impl Segment {
-    fn at(seq: Seq) -> Self {
-        Self { from: seq, to: seq, days: BTreeMap::new() }
+    /// A segment without entries. It follows the offset `from` of its producer, and entry `after` of the journal.
+    fn new(producer: ProducerId, from: Position, after: Seq) -> Self {
+        Self { producer, from, after, to: Position { seq: after, ..from }, days: BTreeMap::new() }
     }
 
-    fn add<'a>(&mut self, days: impl Iterator<Item = (NaiveDate, &'a DayViews)>) {
+    /// The segment that follows this one in the same run.
+    fn next(&self) -> Self {
+        Self::new(self.producer, if self.has_entries() { self.to } else { self.from }, self.to.seq)
+    }
+
+    fn add<'a>(&mut self, days: impl Iterator<Item = (NaiveDate, &'a SiteViews)>, to: Position) {
         for (day, views) in days {
             self.days.entry(day).or_default().add(views);
         }
+        self.to = to;
     }
 
     /// How many sums (of an article on a day) it holds.
@@ -56,7 +69,7 @@ impl Segment {
     }
 
     /// Whether it holds some sums, and would hold more than `most` with these views.
-    fn would_pass<'a>(&self, most: usize, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) -> bool {
+    fn would_pass<'a>(&self, most: usize, days: impl Iterator<Item = (NaiveDate, &'a SiteViews)> + Clone) -> bool {
         let sums = self.sums();
         // Most articles of a busy site are in it already. They are looked up only if that can matter.
         let at_most = sums + days.clone().map(|(_, views)| views.articles.len()).sum::<usize>();
@@ -75,8 +88,8 @@ impl Segment {
     }
 
     /// Whether an apply of it moves the offset. One that does not could be repeated without being noticed.
-    fn moves_offset(&self) -> bool {
-        self.to > self.from
+    fn has_entries(&self) -> bool {
+        self.to.seq > self.after
     }
 
     /// What it adds to the counters.
@@ -95,13 +108,29 @@ impl Segment {
     }
 }
 
-/// The store is at an offset that was not expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OffsetChange {
-    /// The offset that was expected; `None` if the store has not answered before.
-    pub(super) from: Option<Seq>,
-    /// The store's offset.
-    pub(super) to: Seq,
+/// How far the store is with this site's entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The producer of the last entry that the store has, and its offset. [`Position::START`] if it has none.
+    pub(super) producer: ProducerId,
+    pub(super) offset: Position,
+    /// The last entry of this journal that the store has. The offset can be past it if a copy of the journal has longer runs.
+    pub(super) included: Seq,
+    /// The run of that entry and those after it. The last one is this process's own.
+    pub(super) runs: Vec<Run>,
+}
+
+impl Place {
+    /// What the store has confirmed: nothing, if it has no entry of the producer.
+    pub(super) fn confirmed(&self) -> Confirmed {
+        Confirmed { producer: self.producer, seq: self.included.min(self.offset.seq) }
+    }
+
+    /// Whether the store has all entries of this run that the journal has, and the run does not grow here.
+    fn has_run(&self) -> bool {
+        self.runs.first().is_some_and(|run| run.producer == self.producer)
+            && self.runs.get(1).is_some_and(|next| self.included >= next.after)
+    }
 }
 
 /// How much memory one site may use: its share of what all sites may.
@@ -131,14 +160,13 @@ impl MemoryBudget {
 /// What is known of one site.
 #[derive(Debug)]
 pub(super) struct State {
-    /// The store's offset; `None` until the store has answered for the first time.
-    offset: Option<Seq>,
-    /// The store has this journal's views up to this entry. That is before the offset if the store was ahead of the journal
-    /// when it first answered, until the first apply after that.
-    included: Seq,
+    /// How far the store is; `None` if that is not known.
+    place: Option<Place>,
+    /// How far the store was when that was last known.
+    last_confirmed: Option<Confirmed>,
     /// The segment whose apply is under way or in doubt. It does not change until its answer is known.
     applying: Option<Arc<Segment>>,
-    /// The segments after it, each nearly as large as one apply may be.
+    /// The segments after it, each nearly as large as one apply may be, or the last of its run.
     sealed: VecDeque<Arc<Segment>>,
     /// The segment after them, which grows.
     pending: Segment,
@@ -146,27 +174,23 @@ pub(super) struct State {
     tail: Option<Segment>,
     /// The last entry that may hold views of the site.
     head: Seq,
-    /// The journal's last entry when it was opened. The store can know entries after it only through this process.
-    head_at_open: Seq,
     snapshot: SnapshotCache,
     budget: MemoryBudget,
 }
 
 impl State {
-    /// The state of a site whose journal ends at `head`, before the store has answered.
-    pub(super) fn new(head: Seq, budget: MemoryBudget) -> Self {
-        let snapshot = SnapshotCache::new(budget.articles);
-        let pending = Segment::default();
+    /// The state of a site whose last entry in the journal is `head` or earlier, before the store has answered. `confirmed` is
+    /// what the journal knows of the store.
+    pub(super) fn new(head: Seq, confirmed: Option<Confirmed>, budget: MemoryBudget) -> Self {
         Self {
-            offset: None,
-            included: 0,
+            place: None,
+            last_confirmed: confirmed,
             applying: None,
             sealed: VecDeque::new(),
-            pending,
+            pending: Segment::new(ProducerId(0), Position::START, 0),
             tail: None,
             head,
-            head_at_open: head,
-            snapshot,
+            snapshot: SnapshotCache::new(budget.articles),
             budget,
         }
     }
@@ -177,29 +201,35 @@ impl State {
         self.snapshot.set_capacity(budget.articles);
     }
 
-    /// Takes in views that have become durable in entry `seq`. True if nothing waited to be applied before.
-    pub(super) fn committed<'a>(&mut self, seq: Seq, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) -> bool {
+    /// Takes in views that have become durable in the entry at `to`, of the run `run`. True if nothing waited to be applied
+    /// before.
+    pub(super) fn committed<'a>(&mut self, run: Run, to: Position, days: impl Iterator<Item = (NaiveDate, &'a SiteViews)> + Clone) -> bool {
         let waiting = self.unapplied();
-        let complete = self.offset.is_some() && !self.is_behind();
-        self.head = seq;
+        let complete = self.place.is_some() && !self.is_behind();
+        self.head = to.seq;
+        self.learn(run);
         let full = self.is_full();
-        let segment = match &mut self.tail {
-            // A tail must have no hole, so one that cannot take the entry is dropped. The journal has its entries.
-            Some(tail) if tail.would_pass(self.budget.apply_sums, days.clone()) => {
-                self.tail = None;
-                return !waiting;
-            }
-            Some(tail) => tail,
+        match &mut self.tail {
+            // A tail must have no hole and be of one run, so one that cannot take the entry is dropped. The journal has it.
+            Some(tail) if tail.producer != run.producer || tail.would_pass(self.budget.apply_sums, days.clone()) => self.tail = None,
+            Some(tail) => tail.add(days, to),
             None if complete && !full => {
-                self.seal_pending(days.clone());
-                &mut self.pending
+                self.begin_run(run.producer, run.after);
+                self.seal_if_large(days.clone());
+                self.pending.add(days, to);
             }
-            None => return !waiting,
-        };
-        segment.add(days);
-        // Not simply `seq`: if the store is ahead of the journal, the segment already ends after `seq`.
-        segment.to = segment.to.max(seq);
+            None => {}
+        }
         !waiting
+    }
+
+    /// Takes in a run that has begun since the place was found; it is a later one.
+    fn learn(&mut self, run: Run) {
+        if let Some(place) = &mut self.place
+            && place.runs.last().is_none_or(|last| last.producer != run.producer && last.after <= run.after)
+        {
+            place.runs.push(run);
+        }
     }
 
     /// Whether memory is full. Entries that do not fit stay in the journal, so memory is bounded while the store is down.
@@ -208,21 +238,30 @@ impl State {
     }
 
     /// Seals the pending segment if these views would make it too large for one apply.
-    fn seal_pending<'a>(&mut self, days: impl Iterator<Item = (NaiveDate, &'a DayViews)> + Clone) {
-        if self.pending.moves_offset() && self.pending.would_pass(self.budget.apply_sums, days) {
-            let next = Segment::at(self.pending.to);
-            self.sealed.push_back(Arc::new(std::mem::replace(&mut self.pending, next)));
+    fn seal_if_large<'a>(&mut self, days: impl Iterator<Item = (NaiveDate, &'a SiteViews)> + Clone) {
+        if self.pending.has_entries() && self.pending.would_pass(self.budget.apply_sums, days) {
+            self.seal(self.pending.next());
         }
     }
 
-    /// The store was ahead of the journal, and the journal has skipped to entry `seq`.
-    pub(super) fn skipped(&mut self, seq: Seq) {
-        self.head = self.head.max(seq);
+    fn seal(&mut self, next: Segment) {
+        let sealed = std::mem::replace(&mut self.pending, next);
+        if sealed.views() > 0 {
+            self.sealed.push_back(Arc::new(sealed));
+        }
+    }
+
+    /// Begins a segment of another run, unless the pending one is of that run. The store has none of its entries: their first
+    /// apply comes after all of the run before.
+    fn begin_run(&mut self, producer: ProducerId, after: Seq) {
+        if self.pending.producer != producer {
+            self.seal(Segment::new(producer, Position::START, after.max(self.pending.to.seq)));
+        }
     }
 
     /// Whether some entries that are not applied are not in memory either, and must be read from the journal.
     pub(super) fn is_behind(&self) -> bool {
-        self.offset.is_some() && self.pending.to < self.head
+        self.place.is_some() && self.pending.to.seq < self.head
     }
 
     /// Whether the store lacks views of this site, as far as is known.
@@ -247,7 +286,7 @@ impl State {
 
     /// How many entries of the journal must still be read.
     pub(super) fn unread(&self) -> u64 {
-        if self.is_behind() { self.head - self.pending.to } else { 0 }
+        if self.is_behind() { self.head - self.pending.to.seq } else { 0 }
     }
 
     /// What is in memory and not in the snapshot, in the order of the journal.
@@ -260,105 +299,196 @@ impl State {
         self.segments().count()
     }
 
-    /// The store's offset, if it is known.
-    pub(super) fn offset(&self) -> Option<Seq> {
-        self.offset
+    /// How far the store is, if that is known.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
     }
 
-    /// The entry up to which the store has this journal's views.
-    pub(super) fn included(&self) -> Seq {
-        self.included
+    /// What the store confirmed last: for this process, or for the journal before.
+    pub(super) fn last_confirmed(&self) -> Option<Confirmed> {
+        self.last_confirmed
     }
 
-    /// The entries to read from the journal next: those after the first seq, up to the second one.
-    pub(super) fn start_reading(&mut self) -> Option<(Seq, Seq)> {
-        // If memory is full, some of it is applied before more is read. A segment that does not move the offset cannot be
-        // applied, so it is read on regardless: a store was ahead of the journal, and its entries are read at once.
-        let full = self.is_full() && self.pending.moves_offset();
-        if !self.is_behind() || full {
+    /// The last entry that may hold views of the site.
+    pub(super) fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// Whether the store can have entries of later runs that are not read yet, because a copy of the journal can apply them
+    /// too. If views of an earlier run wait in memory, it cannot: it has entries of a run only if it has all earlier ones.
+    fn may_meet_later_runs(&self) -> bool {
+        self.is_behind() && self.next_run().is_some() && self.lag_views() == 0
+    }
+
+    /// The producers whose offsets show whether the store is where it was, and has nothing of what is or will be in memory: a
+    /// copy of the journal can apply the same entries. They are up to three, because the apply in doubt can have worked.
+    /// `None` if the journal must be read first.
+    pub(super) fn asked_producers(&self) -> Option<Vec<ProducerId>> {
+        let mut producers = vec![self.place.as_ref()?.producer];
+        if self.may_meet_later_runs() {
             return None;
         }
-        let tail = self.tail.get_or_insert_with(|| Segment::at(self.head));
-        Some((self.pending.to, tail.from))
+        producers.extend(self.segments().map(|segment| segment.producer));
+        producers.dedup();
+        producers.truncate(3);
+        Some(producers)
     }
 
-    /// Takes in what was read from the journal after entry `after`. Ignored if the offset has changed in the meantime.
+    /// Takes in how far the store is. Everything after that is read from the journal.
+    pub(super) fn begin(&mut self, place: Place) {
+        let Some(&run) = place.runs.first() else { return };
+        let from = if run.producer == place.producer { place.offset } else { Position::START };
+        self.pending = Segment::new(run.producer, from, place.included);
+        self.last_confirmed = Some(place.confirmed());
+        self.place = Some(place);
+        self.enter_next_runs();
+    }
+
+    /// Moves on from each run that the pending segment has reached the end of.
+    fn enter_next_runs(&mut self) {
+        while let Some(next) = self.next_run().filter(|next| self.pending.to.seq >= next.after) {
+            self.begin_run(next.producer, next.after);
+        }
+    }
+
+    /// The run after that of the pending segment.
+    fn next_run(&self) -> Option<Run> {
+        let runs = &self.place.as_ref()?.runs;
+        let current = runs.iter().position(|run| run.producer == self.pending.producer)?;
+        runs.get(current + 1).copied()
+    }
+
+    /// The entries to read from the journal next: those after the first seq, up to the second one. They are of one run.
+    pub(super) fn start_reading(&mut self) -> Option<(Seq, Seq)> {
+        // If memory is full, some of it is applied before more is read.
+        if !self.is_behind() || (self.is_full() && self.pending.has_entries()) {
+            return None;
+        }
+        let current = self.place.as_ref()?.runs.last().copied()?;
+        let head = self.head;
+        let tail = self.tail.get_or_insert_with(|| Segment::new(current.producer, Position::START, head));
+        let upto = tail.after;
+        let upto = self.next_run().map_or(upto, |next| upto.min(next.after));
+        Some((self.pending.to.seq, upto))
+    }
+
+    /// Takes in what was read from the journal after entry `after`. Ignored if the place has changed in the meantime.
     pub(super) fn read(&mut self, after: Seq, replay: &Replay) {
-        if self.offset.is_none() || self.pending.to != after {
+        if self.place.is_none() || self.pending.to.seq != after {
             return;
         }
-        self.append(&replay.days, replay.to);
-        if let Some(tail) = self.tail.take_if(|tail| self.pending.to >= tail.from) {
-            self.append(&tail.days, self.pending.to.max(tail.to));
+        let days = replay.days.iter().map(|(day, views)| (*day, views));
+        self.seal_if_large(days.clone());
+        self.pending.add(days, replay.to);
+        self.enter_next_runs();
+        if let Some(tail) = self.tail.take_if(|tail| self.pending.to.seq >= tail.after)
+            && tail.has_entries()
+        {
+            self.begin_run(tail.producer, tail.after);
+            let days = tail.days.iter().map(|(day, views)| (*day, views));
+            self.seal_if_large(days.clone());
+            self.pending.add(days, tail.to);
         }
-    }
-
-    /// Appends views of entries up to `to`.
-    fn append(&mut self, days: &BTreeMap<NaiveDate, DayViews>, to: Seq) {
-        let days = days.iter().map(|(day, views)| (*day, views));
-        self.seal_pending(days.clone());
-        self.pending.add(days);
-        self.pending.to = to;
     }
 
     /// The segment to apply next: the one whose answer is not known yet, otherwise the first sealed one, otherwise the
     /// pending one.
     pub(super) fn start_apply(&mut self) -> Option<Arc<Segment>> {
+        self.place.as_ref()?;
         if self.applying.is_none() {
             self.applying = self.sealed.pop_front();
         }
-        if self.applying.is_none() && self.offset.is_some() && self.pending.moves_offset() && self.pending.views() > 0 {
-            let next = Segment::at(self.pending.to);
+        if self.applying.is_none() && self.pending.has_entries() && self.pending.views() > 0 {
+            let next = self.pending.next();
             self.applying = Some(Arc::new(std::mem::replace(&mut self.pending, next)));
         }
         self.applying.clone()
     }
 
-    /// Takes in the store's answer to the apply under way.
-    pub(super) fn applied(&mut self, answer: Applied) -> Option<OffsetChange> {
-        let applying = self.applying.as_ref()?;
+    /// What the store must include before it can take a segment that begins a run.
+    pub(super) fn earlier(&self, segment: &Segment) -> Option<(ProducerId, Seq)> {
+        let place = self.place.as_ref()?;
+        let begins = segment.from == Position::START && place.producer != segment.producer && place.offset != Position::START;
+        begins.then_some((place.producer, place.included.min(place.offset.seq)))
+    }
+
+    /// Takes in the store's answer to the apply under way. Returns whether the store is where it was expected.
+    pub(super) fn applied(&mut self, answer: Applied) -> bool {
+        let Some(to) = self.applying.as_ref().map(|applying| applying.to) else { return true };
         match answer {
-            Applied::Done(_) => self.reconcile(applying.to),
-            Applied::Refused(offset) => self.reconcile(offset),
-        }
-    }
-
-    /// Takes in what the store was asked on `day`: figures of the site and of `articles`.
-    pub(super) fn answered(&mut self, day: NaiveDate, articles: &[ArticleId], snapshot: &Snapshot) -> Option<OffsetChange> {
-        let change = self.reconcile(snapshot.offset);
-        self.snapshot.install(day, articles, snapshot);
-        change
-    }
-
-    /// Takes in the store's offset. If it is neither the known one nor the one that the apply under way leads to, memory and
-    /// store have parted: everything is dropped, and the site begins again from that offset.
-    fn reconcile(&mut self, offset: Seq) -> Option<OffsetChange> {
-        if self.offset == Some(offset) {
-            return None;
-        }
-        if let Some(applying) = self.applying.take_if(|applying| applying.to == offset) {
-            for (day, views) in &applying.days {
-                self.snapshot.add(*day, views);
+            Applied::Done(done) => {
+                self.settle();
+                self.snapshot.follow(done.before, done.after);
             }
-            (self.offset, self.included) = (Some(offset), offset);
-            return None;
+            Applied::Refused(offset) if offset == to => self.settle(),
+            Applied::Refused(_) => {
+                self.lose_place();
+                return false;
+            }
         }
-        let change = OffsetChange { from: self.offset, to: offset };
-        // A store that is ahead of the journal when it first answers does not have what this process wrote before that.
-        let read = if self.offset.is_none() { offset.min(self.head_at_open) } else { offset };
-        let pending = Segment { from: offset, to: read, days: BTreeMap::new() };
-        *self = Self { offset: Some(offset), included: read, pending, head: self.head, ..Self::new(self.head_at_open, self.budget) };
-        Some(change)
+        true
     }
 
-    /// True if no other producer has applied since the last snapshot, because the sum of their offsets is still `others`.
-    pub(super) fn is_alone(&self, others: u64) -> bool {
-        self.snapshot.is_current(others)
+    /// The apply under way has worked.
+    fn settle(&mut self) {
+        let Some(applying) = self.applying.take() else { return };
+        for (day, views) in &applying.days {
+            self.snapshot.add(*day, views);
+        }
+        if let Some(place) = &mut self.place {
+            (place.producer, place.offset, place.included) = (applying.producer, applying.to, applying.to.seq);
+            while place.runs.len() > 1 && place.runs.first().is_some_and(|run| run.producer != applying.producer) {
+                place.runs.remove(0);
+            }
+            self.last_confirmed = Some(place.confirmed());
+        }
     }
 
-    /// Whether the store has answered with figures at its present offset.
-    pub(super) fn is_known(&self) -> bool {
-        self.snapshot.is_known()
+    /// Takes in what the store was asked on `day`: the offsets of `producers`, and figures of the site and of `articles`.
+    /// Returns whether these are the figures from now on: if the store is where it was expected.
+    pub(super) fn answered(&mut self, producers: &[ProducerId], day: NaiveDate, articles: &[ArticleId], snapshot: &Snapshot) -> bool {
+        let before = self.place.as_ref().map(|place| place.producer);
+        let applying = self.applying.as_ref().map(|applying| (applying.producer, applying.to));
+        let asked = || producers.iter().copied().zip(snapshot.offsets.iter().copied());
+        if asked().any(|answer| Some(answer) == applying) {
+            self.settle();
+        }
+        // A run that is not applied yet has no offset.
+        let is_expected = |state: &mut Self, producer, offset| match &state.place {
+            Some(place) if place.producer == producer => state.is_at(offset),
+            _ => offset == Position::START || before == Some(producer),
+        };
+        for (producer, offset) in asked() {
+            if !is_expected(self, producer, offset) {
+                self.lose_place();
+                return false;
+            }
+        }
+        // The apply in doubt has worked, and nothing else was in memory.
+        if self.may_meet_later_runs() {
+            return false;
+        }
+        self.snapshot.install(day, articles, snapshot);
+        true
+    }
+
+    /// Whether the store is where it was. A copy of the journal may go on with a run that has ended here.
+    fn is_at(&mut self, offset: Position) -> bool {
+        let Some(place) = self.place.as_mut() else { return false };
+        if place.has_run() && offset.seq > place.offset.seq {
+            place.offset = offset;
+        }
+        place.offset == offset
+    }
+
+    /// Memory and store have parted: everything is dropped, and the flusher finds out how far the store is.
+    fn lose_place(&mut self) {
+        *self = Self::new(self.head, self.last_confirmed, self.budget);
+    }
+
+    /// The revision of the snapshot, if the store has answered with figures at its present place.
+    pub(super) fn revision(&self) -> Option<Revision> {
+        self.snapshot.revision()
     }
 
     /// Drops the figures of articles, so that the store is asked for them again.

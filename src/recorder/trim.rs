@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     recheck::Rechecker,
-    shared::{Confirmed, Shared, Stage},
+    shared::{Progress, Shared, Stage},
 };
 use crate::{
     domain::producer::Seq,
@@ -38,17 +38,17 @@ impl Trimmer {
     const MOMENTS: u32 = 64;
 
     /// Takes in how far the store is. Returns the entry up to which it has been confirmed for `retain`.
-    fn follow(&mut self, confirmed: &Confirmed, went_back: Seq) -> Seq {
+    fn follow(&mut self, progress: &Progress, went_back: Seq) -> Seq {
         // A rewound store invalidates its earlier confirmations.
         for (_, applied) in &mut self.applied {
-            *applied = confirmed.upto.min(went_back).min(*applied);
+            *applied = progress.upto.min(went_back).min(*applied);
         }
-        let Some(at) = confirmed.at else { return 0 };
+        let Some(at) = progress.at else { return 0 };
         let now = Instant::now();
         // While a store is silent nothing is taken out, so the number of moments needs a bound.
         let room = self.applied.len() < 2 * Self::MOMENTS as usize;
         if room && self.applied.back().is_none_or(|(then, _)| now - *then >= self.retain / Self::MOMENTS) {
-            self.applied.push_back((now, confirmed.upto));
+            self.applied.push_back((now, progress.upto));
         }
         let old = self.applied.partition_point(|(then, _)| at.saturating_duration_since(*then) >= self.retain);
         if old == 0 {
@@ -61,9 +61,9 @@ impl Trimmer {
 
     async fn trim(&mut self, shared: &Shared) -> Result<Usage, JournalError> {
         self.rechecker.run(shared, self.deleted);
-        let confirmed = shared.confirmed(self.deleted);
-        let delete = self.follow(&confirmed, shared.watermark.take_went_back());
-        let usage = shared.journal.trim(confirmed.offsets, confirmed.upto, delete).await?;
+        let progress = shared.progress(self.deleted);
+        let delete = self.follow(&progress, shared.watermark.take_went_back());
+        let usage = shared.journal.trim(progress.confirmed, progress.upto, delete).await?;
         shared.metrics.journal.bytes.set(i64::try_from(usage.bytes).unwrap_or(i64::MAX));
         // Free space early, so that appends never wait and /readyz does not report a full journal.
         if usage.room { Ok(usage) } else { shared.delete_early().await }

@@ -1,25 +1,30 @@
 //! The reference model: a map of counters and a map of offsets under one lock.
 //!
-//! Tests compare the other stores with it, so it does everything in the simplest way. The simulation uses
-//! [`MemoryStore::image`] and [`MemoryStore::restore`] to play fail-overs.
+//! Tests compare the other stores with it, so it does everything in the simplest way: it keeps no records and no lists. The
+//! simulation uses [`MemoryStore::image`] and [`MemoryStore::restore`] to play fail-overs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::{Applied, Row, Snapshot, Store, StoreError};
+use super::{Applied, Done, Revision, Row, Snapshot, Store, StoreError, TopList};
 use crate::domain::{
     MAX_COUNT,
-    article::ArticleId,
+    article::{ArticleId, Section},
     clock::Clock,
     counts::Deltas,
     figures::{Figure, Figures},
     period::Bucket,
-    producer::{ProducerId, Seq},
-    retention::Retention,
+    producer::{Digest, Position, ProducerId, Seq},
+    record::saturating_count,
+    retention::{Retention, TrustedTime},
     site::SiteId,
 };
 
@@ -29,15 +34,12 @@ pub struct Image(BTreeMap<SiteId, SiteState>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct SiteState {
-    offsets: BTreeMap<ProducerId, Seq>,
+    revision: Revision,
+    time: Option<TrustedTime>,
+    offsets: BTreeMap<ProducerId, Position>,
     /// The site's own counters have the key `None`. Only counters above 0 are kept.
     views: BTreeMap<(Bucket, Option<ArticleId>), u64>,
-}
-
-impl SiteState {
-    fn others(&self, producer: ProducerId) -> u64 {
-        self.offsets.iter().filter(|(id, _)| **id != producer).map(|(_, offset)| offset).sum()
-    }
+    sections: BTreeSet<Section>,
 }
 
 /// A store in memory.
@@ -68,79 +70,115 @@ impl MemoryStore {
         self.state.lock().0.get(site).cloned().unwrap_or_default()
     }
 
-    fn is_expired(&self, bucket: Bucket, article: Option<&ArticleId>) -> bool {
-        article.is_some() && self.retention.expired(bucket, self.clock.now().date_naive())
+    /// Whether a reader does not see a counter any more.
+    fn is_expired(&self, state: &SiteState, bucket: Bucket, article: Option<&ArticleId>) -> bool {
+        article.is_some() && self.retention.expired(bucket, TrustedTime::day(state.time, self.clock.now()))
     }
 
     /// A counter as reads return it.
     fn count(&self, state: &SiteState, bucket: Bucket, article: Option<&ArticleId>) -> u64 {
-        if self.is_expired(bucket, article) {
+        if self.is_expired(state, bucket, article) {
             return 0;
         }
         state.views.get(&(bucket, article.cloned())).copied().unwrap_or_default()
     }
 
-    /// All increments that are not dropped, as one flat list.
-    fn increments(&self, deltas: &Deltas) -> Vec<((Bucket, Option<ArticleId>), u64)> {
+    /// All increments as one flat list.
+    fn increments(deltas: &Deltas) -> Vec<((Bucket, Option<ArticleId>), u64)> {
         let mut list = Vec::new();
-        for (&bucket, increment) in &deltas.0 {
-            list.push(((bucket, None), increment.views));
-            list.extend(increment.articles.iter().map(|(article, &views)| ((bucket, Some(article.clone())), views)));
+        for (set, views) in &deltas.0 {
+            for bucket in set.buckets() {
+                list.push(((bucket, None), views.views));
+                list.extend(views.articles.iter().map(|(article, &views)| ((bucket, Some(article.clone())), views)));
+            }
         }
-        list.retain(|((bucket, article), views)| *views > 0 && !self.is_expired(*bucket, article.as_ref()));
+        list.retain(|(_, views)| *views > 0);
         list
     }
 
-    fn apply_now(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: &Deltas) -> Result<Applied, StoreError> {
+    fn apply_now(
+        &self,
+        site: &SiteId,
+        earlier: Option<(ProducerId, Seq)>,
+        producer: ProducerId,
+        from: Position,
+        to: Position,
+        deltas: &Deltas,
+    ) -> Applied {
         let mut image = self.state.lock();
-        let mut state = image.0.get(site).cloned().unwrap_or_default();
-        let offset = state.offsets.get(&producer).copied().unwrap_or_default();
-        if offset != from {
-            return Ok(Applied::Refused(offset));
+        let state = image.0.entry(site.clone()).or_default();
+        let offset = |producer: &ProducerId| state.offsets.get(producer).copied().unwrap_or_default();
+        if offset(&producer) != from || earlier.is_some_and(|(earlier, seq)| offset(&earlier).seq < seq) {
+            return Applied::Refused(offset(&producer));
         }
-        for (key, views) in self.increments(deltas) {
-            let bucket = key.0;
-            let count = state.views.entry(key).or_default();
-            *count = count.saturating_add(views);
-            if *count > MAX_COUNT {
-                return Err(StoreError::TooMany { site: site.clone(), bucket });
+        let observed = TrustedTime::observe(state.time, self.clock.now());
+        state.time = Some(observed.time);
+        let today = self.clock.now().date_naive();
+        let expired = |bucket, article: &Option<ArticleId>| article.is_some() && observed.trusted && self.retention.expired(bucket, today);
+        let mut saturated = false;
+        for ((bucket, article), views) in Self::increments(deltas) {
+            if !expired(bucket, &article) {
+                let count = state.views.entry((bucket, article)).or_default();
+                saturated |= count.saturating_add(views) > MAX_COUNT;
+                *count = saturating_count(*count, views);
             }
         }
         state.offsets.insert(producer, to);
-        let others = state.others(producer);
-        image.0.insert(site.clone(), state);
-        Ok(Applied::Done(others))
+        let before = state.revision;
+        let mut hasher = DefaultHasher::new();
+        (before, producer, to).hash(&mut hasher);
+        state.revision = Revision { number: before.number + 1, digest: Digest(hasher.finish()) };
+        Applied::Done(Done { before, after: state.revision, saturated, jumped: observed.jumped })
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
-        self.apply_now(site, producer, from, to, &deltas)
+    async fn apply_after(
+        &self,
+        site: &SiteId,
+        earlier: Option<(ProducerId, Seq)>,
+        producer: ProducerId,
+        from: Position,
+        to: Position,
+        deltas: Arc<Deltas>,
+    ) -> Result<Applied, StoreError> {
+        Ok(self.apply_now(site, earlier, producer, from, to, &deltas))
     }
 
-    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
+    async fn figures(
+        &self,
+        site: &SiteId,
+        producers: &[ProducerId],
+        today: NaiveDate,
+        articles: &[ArticleId],
+    ) -> Result<Snapshot, StoreError> {
         let state = self.site(site);
         let figures = |article| Figures::new(Figure::buckets(today).map(|bucket| self.count(&state, bucket, article)));
         Ok(Snapshot {
-            offset: state.offsets.get(&producer).copied().unwrap_or_default(),
-            others: state.others(producer),
+            offsets: producers.iter().map(|producer| state.offsets.get(producer).copied().unwrap_or_default()).collect(),
+            revision: state.revision,
             site: figures(None),
             articles: articles.iter().map(|article| figures(Some(article))).collect(),
         })
     }
 
-    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Position, StoreError> {
         Ok(self.site(site).offsets.get(&producer).copied().unwrap_or_default())
     }
 
-    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+    async fn top(&self, site: &SiteId, section: Option<&Section>, bucket: Bucket, limit: usize) -> Result<TopList, StoreError> {
         let state = self.site(site);
-        let of_bucket = state.views.into_iter().filter(|((b, article), _)| *b == bucket && !self.is_expired(*b, article.as_ref()));
-        let mut top: Vec<_> = of_bucket.filter_map(|((_, article), views)| Some((article?, views))).collect();
-        top.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
-        top.truncate(limit);
-        Ok(top)
+        if section.is_some_and(|section| !state.sections.contains(section)) {
+            return Ok(TopList { articles: Vec::new(), revision: state.revision, whole: false });
+        }
+        let visible = |article: &ArticleId| section.is_none_or(|section| section.contains(article));
+        let of_bucket = state.views.iter().filter(|((b, article), _)| *b == bucket && !self.is_expired(&state, *b, article.as_ref()));
+        let top = of_bucket.filter_map(|((_, article), &views)| Some((article.clone().filter(visible)?, views)));
+        let mut articles: Vec<_> = top.collect();
+        articles.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
+        articles.truncate(limit);
+        Ok(TopList { articles, revision: state.revision, whole: true })
     }
 
     async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
@@ -151,15 +189,21 @@ impl Store for MemoryStore {
     /// The rows are those of one moment.
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
         let state = self.site(site);
-        let mut list: Vec<Row> = state.views.into_iter().map(|((bucket, article), views)| (bucket, article, views)).collect();
-        list.retain(|(bucket, article, _)| !self.is_expired(*bucket, article.as_ref()));
-        list.sort_by_cached_key(|(bucket, article, _)| (bucket.to_string(), article.clone()));
+        let list = state.views.iter().map(|((bucket, article), &views)| (*bucket, article.clone(), views));
+        let mut list: Vec<Row> = list.filter(|(bucket, article, _)| !self.is_expired(&state, *bucket, article.as_ref())).collect();
+        list.sort_by_cached_key(|(bucket, article, _)| (article.clone(), bucket.to_string()));
         for row in list {
             if rows.send(row).await.is_err() {
                 break;
             }
         }
         Ok(())
+    }
+
+    async fn maintain(&self, site: &SiteId, sections: &[Section]) -> Result<bool, StoreError> {
+        let mut image = self.state.lock();
+        image.0.entry(site.clone()).or_default().sections = sections.iter().cloned().collect();
+        Ok(false)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

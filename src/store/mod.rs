@@ -1,28 +1,27 @@
 //! Where the counters are kept: the [`Store`] trait and its implementations.
 //!
-//! **The one rule.** [`Store::apply`] changes counters and offset in one atomic step, and only if the stored offset
-//! equals `from`. Otherwise it changes nothing and returns the stored offset.
+//! **The one rule.** [`Store::apply`] changes counters, offset and revision in one atomic step, and only if the stored offset
+//! equals `from`, its digest included. Otherwise it changes nothing and returns the stored offset.
 //!
-//! So for every producer, the counters are the sum of its journal up to the offset, even if calls or replies were lost,
-//! repeated or delayed.
+//! So for every producer, the counters are the sum of its entries up to the offset, even if calls or replies were lost,
+//! repeated or delayed, and even if two processes have different entries of the same number.
 //!
 //! - [`memory`]: the reference model, for tests
 //! - [`sqlite`]: the embedded store
 //! - [`redis`]: the store in Redis, which several instances can share
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use tokio::sync::mpsc;
 
 use crate::domain::{
-    MAX_COUNT,
-    article::ArticleId,
+    article::{ArticleId, Section},
     counts::Deltas,
     figures::Figures,
     period::Bucket,
-    producer::{ProducerId, Seq},
+    producer::{Digest, Position, ProducerId, Seq},
     site::SiteId,
 };
 
@@ -30,29 +29,81 @@ pub mod memory;
 pub mod redis;
 pub mod sqlite;
 
+/// The version of what stores keep.
+pub const VERSION: u32 = 2;
+
 /// The most articles that callers pass to one call of [`Store::figures`].
 pub const MAX_ARTICLES: usize = 1000;
+
+/// The most sections of a site.
+pub const MAX_SECTIONS: usize = 20;
+
+/// How many articles a most-read list has at least, if the bucket has as many: more than callers ask for.
+pub const LIST_LEAST: usize = 100;
+
+/// How many articles a most-read list has at most. One that grows past it is cut to [`LIST_LEAST`].
+pub const LIST_MOST: usize = 128;
+
+/// The state of a site's counters. Every apply changes it, and no two states have the same one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision {
+    /// How many applies there were.
+    pub number: u64,
+    /// A digest over all of them. A store that lost applies and took others has the same number, but another digest.
+    pub digest: Digest,
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.number, self.digest)
+    }
+}
 
 /// The result of an `apply`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// Counters and offset moved together. Holds the sum of all other producers' offsets, as in [`Snapshot::others`].
-    Done(u64),
-    /// Nothing changed. Holds the stored offset, which differs from `from`.
-    Refused(Seq),
+    /// Counters and offset moved together.
+    Done(Done),
+    /// Nothing changed. Holds the stored offset. It differs from `from`, or the store lacks the earlier entries.
+    Refused(Position),
+}
+
+/// What an apply has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The revision before. If the caller knows it, nobody else has counted in the meantime.
+    pub before: Revision,
+    /// The revision now.
+    pub after: Revision,
+    /// Whether a counter has reached [`MAX_COUNT`](crate::domain::MAX_COUNT) and stays there.
+    pub saturated: bool,
+    /// Whether the clock has jumped: it is more than a day past the latest time that the store trusts. Nothing is dropped
+    /// until it has held for six hours. True once for each jump.
+    pub jumped: bool,
 }
 
 /// The state of a site at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The calling producer's offset: the seq up to which the figures include its journal; 0 if it never applied.
-    pub offset: Seq,
-    /// The sum of all other producers' offsets. While it does not change, no other producer has counted.
-    pub others: u64,
+    /// The offset of each producer, in the order of the call: the position up to which the figures include its entries.
+    pub offsets: Vec<Position>,
+    /// The revision. While it does not change, nobody has counted.
+    pub revision: Revision,
     /// The site's figures.
     pub site: Figures,
     /// The articles' figures, in the order of the call; zeros for an article without views.
     pub articles: Vec<Figures>,
+}
+
+/// A most-read list at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopList {
+    /// The articles and their views: most views first, then by id. None has no views.
+    pub articles: Vec<(ArticleId, u64)>,
+    /// The revision of the site at that moment.
+    pub revision: Revision,
+    /// Whether the list is complete. A list that is being built lacks articles.
+    pub whole: bool,
 }
 
 /// One row of an export: `(bucket, article, views)`; the site itself if `article` is `None`.
@@ -64,58 +115,107 @@ pub enum StoreError {
     /// Nothing was changed. A later call can succeed. This is also the error of a read.
     #[error("the store is unavailable: {0}")]
     NotApplied(String),
-    /// A counter would exceed [`MAX_COUNT`]. Nothing was changed, and another attempt fails too.
-    #[error("a count of site {site} in bucket {bucket} would exceed {MAX_COUNT}")]
-    TooMany {
-        /// The site.
-        site: SiteId,
-        /// The bucket.
-        bucket: Bucket,
-    },
     /// The reply to an apply was lost. Only the stored offset shows whether it was applied.
     #[error("the store may or may not have applied the views: {0}")]
     PerhapsApplied(String),
     /// The store holds something that truycap did not write.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+    /// The store has another version than [`VERSION`].
+    #[error("{}", refusal("the store", *found))]
+    Version {
+        /// The version that it has.
+        found: u32,
+    },
+}
+
+/// Why a store, or a file of one, of another version cannot be used.
+pub(crate) fn refusal(what: &str, found: u32) -> String {
+    if found > VERSION {
+        return format!("{what} has version {found}, and this program has version {VERSION}: use the newer program that wrote it");
+    }
+    format!(
+        "{what} has version {found}, and this program has version {VERSION}: export it with the program that wrote it, and import the file"
+    )
 }
 
 /// Counters and offsets. Every implementation passes the same contract tests.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Adds `deltas` to the counters of a site and moves the producer's offset from `from` to `to`: both, if the stored
-    /// offset equals `from`; otherwise neither.
+    /// offset equals `from`; otherwise neither. Keeps the site's most-read lists, also those of its sections.
     ///
     /// Drops the increments of article buckets that are past their
-    /// [`Retention`](crate::domain::retention::Retention). Does not apply anything if a counter would exceed [`MAX_COUNT`].
-    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError>;
+    /// [`Retention`](crate::domain::retention::Retention), by a [trusted](crate::domain::retention::TrustedTime) time. A
+    /// counter that would exceed [`MAX_COUNT`](crate::domain::MAX_COUNT) stays there.
+    async fn apply(
+        &self,
+        site: &SiteId,
+        producer: ProducerId,
+        from: Position,
+        to: Position,
+        deltas: Arc<Deltas>,
+    ) -> Result<Applied, StoreError> {
+        self.apply_after(site, None, producer, from, to, deltas).await
+    }
 
-    /// The figures of a site and of up to [`MAX_ARTICLES`] articles on a day, with the offset that they include.
-    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError>;
+    /// The same on a condition: the store includes the entries of another producer up to a number. An apply that begins a run of
+    /// a journal names the run before it. So if the store has entries of a run, it has had all earlier ones.
+    async fn apply_after(
+        &self,
+        site: &SiteId,
+        earlier: Option<(ProducerId, Seq)>,
+        producer: ProducerId,
+        from: Position,
+        to: Position,
+        deltas: Arc<Deltas>,
+    ) -> Result<Applied, StoreError>;
 
-    /// The producer's offset: the seq up to which the counters of the site include its journal; 0 if it never applied.
-    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError>;
+    /// The figures of a site and of up to [`MAX_ARTICLES`] articles on a day, with the offsets of a few producers that they
+    /// include.
+    async fn figures(
+        &self,
+        site: &SiteId,
+        producers: &[ProducerId],
+        today: NaiveDate,
+        articles: &[ArticleId],
+    ) -> Result<Snapshot, StoreError>;
 
-    /// The most-read articles of a bucket: most views first, then by id. Articles without views are left out.
-    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError>;
+    /// The producer's offset: the position up to which the counters of the site include its entries;
+    /// [`Position::START`] if it never applied. Offsets are kept for ever.
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Position, StoreError>;
+
+    /// The most-read articles of a bucket, of the whole site or of one section: up to `limit`, which is at most
+    /// [`LIST_LEAST`]. A section that the site does not have in the store is empty and not whole.
+    async fn top(&self, site: &SiteId, section: Option<&Section>, bucket: Bucket, limit: usize) -> Result<TopList, StoreError>;
 
     /// The views of a site, or of one of its articles, in each of the buckets; 0 if there are none.
     async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError>;
 
-    /// Sends every counter of a site that is above 0 and not past its retention. Rows are ordered by the bucket's text,
-    /// then the site before its articles, then the article's bytes. Ends when all are sent or the receiver is dropped.
+    /// Sends every counter of a site that is above 0 and not past its retention: the site's own, then those of each article
+    /// in the order of its bytes; each ordered by the bucket's text. Ends when all are sent or the receiver is dropped.
     ///
     /// Each store documents whether the rows are those of one moment while others write.
+    ///
+    /// # Errors
+    /// If it cannot read everything: also if it finds fewer articles than the site has.
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError>;
+
+    /// One step of the upkeep of a site's lists. Makes `sections` those of the site: the lists of one that is new are built, in
+    /// bounded steps that a crash can interrupt, and those of one that is gone are deleted, as are lists past their retention.
+    ///
+    /// Returns whether there is more to do.
+    async fn maintain(&self, site: &SiteId, sections: &[Section]) -> Result<bool, StoreError>;
 
     /// Checks that the store can be reached and used.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Reads the whole store and looks for damage, if it is a local file.
+    /// Reads the whole store and looks for damage, if it is a local file. `full` also compares its parts with each other,
+    /// which takes several times as long.
     ///
     /// # Errors
     /// If it is damaged or cannot be read.
-    async fn verify(&self) -> Result<(), StoreError> {
+    async fn verify(&self, _full: bool) -> Result<(), StoreError> {
         Ok(())
     }
 

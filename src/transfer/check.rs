@@ -144,14 +144,15 @@ impl Found {
     fn add(&mut self, line: u64, row: Row) {
         *self.rows.entry(row.site.clone()).or_default() += 1;
         // Only a period adds to larger buckets as well; the buckets of an export are imported as they are.
-        if let [period, _, ..] = row.buckets.as_slice()
+        let mut buckets = row.buckets.buckets();
+        if let (Some(period), Some(_)) = (buckets.next(), buckets.next())
             && period.first_day() > Some(self.latest)
         {
             self.mistakes.add(line, vec![format!("period \"{period}\" is in the future")]);
         }
         // No counter exceeds the sum over its kind of bucket, for the site or for all its articles. So these sums bound all
         // counters.
-        let kind = row.buckets.last().and_then(|bucket| bucket.period());
+        let kind = row.buckets.buckets().last().and_then(|bucket| bucket.period());
         let sum = self.sums.entry((row.site, kind, row.article.is_some())).or_default();
         let before = *sum;
         *sum = before.saturating_add(row.views);

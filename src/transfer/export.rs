@@ -16,11 +16,20 @@ const QUEUED_ROWS: usize = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The rows could not be written.
-    #[error("the export is not complete: {0}")]
+    #[error("the export is not complete, so do not import it: {0}")]
     Write(io::Error),
     /// The store did not return all rows.
-    #[error("the export is not complete: {0}")]
+    #[error("the export is not complete, so do not import it: {0}{advice}", advice = advice(.0))]
     Store(#[from] StoreError),
+}
+
+/// What an operator can do about an error of the store.
+fn advice(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Corrupt(_) => "; truycap check --full shows what is damaged",
+        StoreError::NotApplied(_) | StoreError::PerhapsApplied(_) => "; export again when the store can be used",
+        StoreError::Version { .. } => "",
+    }
 }
 
 impl From<csv::Error> for ExportError {

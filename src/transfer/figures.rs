@@ -19,8 +19,8 @@ use crate::{
 /// # Errors
 /// If the store does not answer.
 pub async fn figures(store: &dyn Store, site: &SiteId, article: Option<&ArticleId>, today: NaiveDate) -> Result<Figures, StoreError> {
-    // A snapshot also has the offset of one producer. It is not used here, so any id does.
-    let snapshot = store.figures(site, ProducerId(0), today, article.map_or(&[], std::slice::from_ref)).await?;
+    // A snapshot also has the offset of a producer. It is not used here, so any id does.
+    let snapshot = store.figures(site, &[ProducerId(0)], today, article.map_or(&[], std::slice::from_ref)).await?;
     Ok(snapshot.articles.first().filter(|_| article.is_some()).copied().unwrap_or(snapshot.site))
 }
 

@@ -6,11 +6,17 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     check::Checked,
-    producer::CHUNK_ROWS,
+    producer::{CHUNK_ROWS, position},
     rows::{OpenError, Row, Rows},
 };
 use crate::{
-    domain::{backoff::Backoff, counts::Deltas, producer::Seq, site::SiteId},
+    domain::{
+        MAX_COUNT,
+        backoff::Backoff,
+        counts::Deltas,
+        producer::{Position, ProducerId, Seq},
+        site::SiteId,
+    },
     store::{Applied, Store, StoreError},
 };
 
@@ -21,14 +27,18 @@ const RETRY_FOR: Duration = Duration::from_secs(60);
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// What an import did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportSummary {
     /// The rows of the file.
     pub rows: u64,
-    /// The number of chunks: each holds 500 rows of one site; a site's last one can hold fewer.
+    /// The number of chunks: each holds 1000 rows of one site; a site's last one can hold fewer.
     pub chunks: u64,
     /// How many of the chunks this run added; the others were added earlier, or by another run at the same time.
     pub applied: u64,
+    /// Whether a counter has reached [`MAX_COUNT`] and stays there, so that views are missing from it.
+    pub saturated: bool,
+    /// Whether the store found this machine's clock to be far ahead; see [`Done::jumped`](crate::store::Done::jumped).
+    pub clock_ahead: bool,
 }
 
 /// Why an import stopped.
@@ -72,32 +82,30 @@ pub enum ImportError {
 /// # Errors
 /// If it stopped early. Another call for the same file continues from there.
 pub async fn import(store: &dyn Store, file: &Checked, mut progress: impl FnMut(u64, u64)) -> Result<ImportSummary, ImportError> {
-    let mut run = Run { store, file, sites: BTreeMap::new(), applied: 0 };
+    let mut run = Run { store, file, sites: BTreeMap::new(), summary: ImportSummary::default() };
     for (site, rows) in &file.rows {
-        run.sites.insert(
-            site.clone(),
-            SiteImport { chunks: rows.div_ceil(CHUNK_ROWS), offset: run.offset(site).await?, ..SiteImport::default() },
-        );
+        run.sites.insert(site.clone(), SiteImport { all_rows: *rows, offset: run.offset(site).await?, ..SiteImport::default() });
+        run.summary.rows += rows;
+        run.summary.chunks += rows.div_ceil(CHUNK_ROWS);
     }
-    if run.sites.values().any(|import| import.offset < import.chunks) {
+    if run.sites.values().any(|import| import.offset < import.all_rows.div_ceil(CHUNK_ROWS)) {
         run.read(|bytes| progress(bytes, file.length())).await?;
     }
-    let chunks = run.sites.values().map(|import| import.chunks).sum();
-    Ok(ImportSummary { rows: file.rows.values().sum(), chunks, applied: run.applied })
+    Ok(run.summary)
 }
 
 struct Run<'a> {
     store: &'a dyn Store,
     file: &'a Checked,
     sites: BTreeMap<SiteId, SiteImport>,
-    applied: u64,
+    summary: ImportSummary,
 }
 
 /// The progress of one site's import.
 #[derive(Default)]
 struct SiteImport {
-    /// All chunks of the site.
-    chunks: u64,
+    /// All rows of the site.
+    all_rows: u64,
     /// The chunks that the store holds.
     offset: Seq,
     /// The rows that were read.
@@ -112,15 +120,13 @@ impl SiteImport {
         self.rows.div_ceil(CHUNK_ROWS)
     }
 
-    /// Adds a row to its chunk, and returns whether the chunk is full.
+    /// Adds a row to its chunk, and returns whether the chunk is complete.
     fn add(&mut self, row: Row) -> bool {
         self.rows += 1;
         if self.chunk() > self.offset && row.views > 0 {
-            for bucket in row.buckets {
-                self.deltas.add(bucket, row.article.clone(), row.views);
-            }
+            self.deltas.add(row.buckets, row.article, row.views);
         }
-        self.rows.is_multiple_of(CHUNK_ROWS)
+        self.rows.is_multiple_of(CHUNK_ROWS) || self.rows == self.all_rows
     }
 }
 
@@ -130,7 +136,7 @@ impl Run<'_> {
         let mut retries = Retries::new();
         loop {
             match self.store.offset(site, self.file.producer).await {
-                Ok(offset) => return Ok(offset),
+                Ok(offset) => return chunks_up_to(offset, self.file.producer, site),
                 Err(error) => retries.wait_after(error).await?,
             }
         }
@@ -145,22 +151,28 @@ impl Run<'_> {
             OpenError::Unreadable(source) => unreadable(source),
             OpenError::Header(..) => changed(),
         })?;
+        let mut last = None;
+        let mut left = self.summary.rows;
         while let Some((_, row)) = rows.next().map_err(unreadable)? {
             let row = row.map_err(|_| changed())?;
             let site = row.site.clone();
+            left = left.saturating_sub(1);
             if self.sites.get_mut(&site).is_some_and(|import| import.add(row)) {
-                self.apply(&site).await?;
+                match left {
+                    // The file's last chunk waits until the whole file is known to be unchanged.
+                    0 => last = Some(site),
+                    _ => self.apply(&site).await?,
+                }
             }
             progress(rows.bytes());
         }
         if rows.producer() != file.producer {
             return Err(changed());
         }
-        // Each site's last, partial chunk. Without one, this does nothing: the store already holds the last full chunk.
-        for site in &sites {
-            self.apply(site).await?;
+        match last {
+            Some(site) => self.apply(&site).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Applies a site's current chunk, unless the store holds it.
@@ -173,29 +185,46 @@ impl Run<'_> {
         if !self.file.unchanged() {
             return Err(ImportError::Changed(self.file.path.clone()));
         }
+        let producer = self.file.producer;
+        let [from, upto] = [to - 1, to].map(|chunks| position(producer, chunks));
         let mut retries = Retries::new();
         let mut perhaps = false;
-        loop {
-            match self.store.apply(site, self.file.producer, to - 1, to, Arc::clone(&deltas)).await {
-                Ok(Applied::Done(_)) => {
-                    import.offset = to;
-                    self.applied += 1;
-                }
-                // A reply was lost, or another run of the same import applied the chunk.
-                Ok(Applied::Refused(offset)) if offset >= to => {
-                    import.offset = offset;
-                    self.applied += u64::from(perhaps);
-                }
-                Ok(Applied::Refused(found)) => return Err(ImportError::Rewound { site: site.clone(), found, known: to - 1 }),
+        let applied = loop {
+            match self.store.apply(site, producer, from, upto, Arc::clone(&deltas)).await {
+                Ok(applied) => break applied,
                 Err(error) => {
                     perhaps |= matches!(error, StoreError::PerhapsApplied(_));
                     retries.wait_after(error).await?;
-                    continue;
                 }
             }
-            return Ok(());
-        }
+        };
+        import.offset = match applied {
+            Applied::Done(done) => {
+                self.summary.applied += 1;
+                self.summary.saturated |= done.saturated;
+                self.summary.clock_ahead |= done.jumped;
+                to
+            }
+            Applied::Refused(found) => match chunks_up_to(found, producer, site)? {
+                // A reply was lost, or another run of the same import applied the chunk.
+                chunks if chunks >= to => {
+                    self.summary.applied += u64::from(perhaps);
+                    chunks
+                }
+                found => return Err(ImportError::Rewound { site: site.clone(), found, known: to - 1 }),
+            },
+        };
+        Ok(())
     }
+}
+
+/// The number of a file's chunks up to a position that the store returned.
+fn chunks_up_to(found: Position, producer: ProducerId, site: &SiteId) -> Result<Seq, ImportError> {
+    if found == position(producer, found.seq) {
+        return Ok(found.seq);
+    }
+    let what = format!("the offset of import {producer} for site {site} is {found}, which is no position in the imported file");
+    Err(ImportError::Refused(StoreError::Corrupt(what)))
 }
 
 /// Retries of one call of the store, for [`RETRY_FOR`].
@@ -214,7 +243,7 @@ impl Retries {
     /// # Errors
     /// If the error is permanent, or the time for retries is over.
     async fn wait_after(&mut self, error: StoreError) -> Result<(), ImportError> {
-        if matches!(error, StoreError::Corrupt(_) | StoreError::TooMany { .. }) {
+        if matches!(error, StoreError::Corrupt(_) | StoreError::Version { .. }) {
             return Err(ImportError::Refused(error));
         }
         if Instant::now() >= self.deadline {
@@ -222,6 +251,16 @@ impl Retries {
         }
         sleep(self.backoff.next_pause()).await;
         Ok(())
+    }
+}
+
+impl ImportSummary {
+    /// What the operator should know of an import that worked, one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let saturated = || format!("a counter has reached {MAX_COUNT} and stays there; some views are missing from it");
+        let clock_ahead = || "this machine's clock is more than a day past the latest time of the store; check it".to_owned();
+        self.saturated.then(saturated).into_iter().chain(self.clock_ahead.then(clock_ahead)).collect()
     }
 }
 
@@ -233,6 +272,7 @@ impl fmt::Display for ImportSummary {
             0 => f.write_str("was already imported, nothing was added"),
             applied if applied == self.chunks => write!(f, "imported {rows}"),
             applied => write!(f, "imported {rows}: {applied} of {} chunks now, the others before", self.chunks),
-        }
+        }?;
+        self.warnings().iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
     }
 }

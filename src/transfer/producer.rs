@@ -1,15 +1,23 @@
-//! The producer id of a file: the store counts an import's chunks as it counts a journal's entries.
+//! The producer id of a file, and the positions in it: the store counts an import's chunks as it counts a journal's entries.
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
-use crate::domain::producer::ProducerId;
+use crate::domain::producer::{Digest, Position, ProducerId, Seq};
 
-/// How many rows of a site are applied together: up to five increments each, which occupy Redis for about five
-/// milliseconds.
+/// How many rows of a site are applied together. An apply of so many rows occupies Redis for some ten milliseconds.
 ///
 /// The file's producer id depends on it, because the store's offset counts chunks. With another size, every file is another
 /// producer: a file that was imported with the old size would be added again.
-pub(super) const CHUNK_ROWS: u64 = 500;
+pub(super) const CHUNK_ROWS: u64 = 1000;
+
+/// The position after a number of a file's chunks. All chunks have the same digest: the file's own, because the producer id
+/// already identifies the file's whole content.
+pub(super) fn position(file: ProducerId, chunks: Seq) -> Position {
+    if chunks == 0 {
+        return Position::START;
+    }
+    Position { seq: chunks, digest: Digest((file.0 >> 64) as u64) }
+}
 
 /// The digest of a file and of the way it is cut into chunks.
 pub(super) struct FileDigest(Sha256);

@@ -3,7 +3,13 @@
 use std::{collections::BTreeSet, fs::File, io};
 
 use super::lines::Lines;
-use crate::domain::{MAX_COUNT, article::ArticleId, period::Bucket, producer::ProducerId, site::SiteId};
+use crate::domain::{
+    MAX_COUNT,
+    article::ArticleId,
+    period::{Bucket, BucketSet},
+    producer::ProducerId,
+    site::SiteId,
+};
 
 /// What a row adds to the counters.
 #[derive(Debug)]
@@ -12,7 +18,7 @@ pub(super) struct Row {
     /// `None` for the site itself.
     pub(super) article: Option<ArticleId>,
     /// Each grows by `views`; the last one contains the others.
-    pub(super) buckets: Vec<Bucket>,
+    pub(super) buckets: BucketSet,
     pub(super) views: u64,
 }
 
@@ -139,20 +145,22 @@ fn read_site(text: &str, sites: &BTreeSet<SiteId>) -> Result<SiteId, String> {
     sites.get(text).cloned().ok_or_else(|| format!("site {text:?} is not one of the configured sites"))
 }
 
-fn read_period(text: &str) -> Result<Vec<Bucket>, String> {
+fn read_period(text: &str) -> Result<BucketSet, String> {
     if text.is_empty() {
-        return Ok(vec![Bucket::Total]);
+        return Ok(BucketSet::from_iter([Bucket::Total]));
     }
     let no_period = |_| format!("period {text:?} is not a day (2026-11-22), month (2026-11), year (2026) or empty");
     let bucket: Bucket = text.parse().map_err(no_period)?;
     if bucket == Bucket::Total {
         return Err("period \"total\": leave it empty for views older than any day, month or year".into());
     }
-    bucket.and_larger().ok_or_else(|| format!("period {text:?}: a week can belong to two months or years; give its days instead"))
+    let larger = bucket.and_larger();
+    let larger = larger.ok_or_else(|| format!("period {text:?}: a week can belong to two months or years; give its days instead"))?;
+    Ok(larger.into_iter().collect())
 }
 
-fn read_bucket(text: &str) -> Result<Vec<Bucket>, String> {
-    text.parse().map(|bucket| vec![bucket]).map_err(|_| {
+fn read_bucket(text: &str) -> Result<BucketSet, String> {
+    text.parse().map(|bucket: Bucket| BucketSet::from_iter([bucket])).map_err(|_| {
         let instead = if text.is_empty() { "; for views that are older, write total" } else { "" };
         format!("bucket {text:?} is not a day (2026-11-22), week (2026-W47), month (2026-11), year (2026) or total{instead}")
     })

@@ -17,17 +17,17 @@ use tokio::{
 use truycap::{
     domain::{
         MAX_COUNT,
-        article::ArticleId,
+        article::{ArticleId, Section},
         counts::Deltas,
         figures::{Figure, Figures},
         period::Bucket,
-        producer::ProducerId,
+        producer::{Digest, Position, ProducerId},
         retention::Retention,
         site::SiteId,
     },
     store::{
         Applied, SharedVisitors, Store, StoreError,
-        redis::{RedisStore, RedisStoreConfig, Wait},
+        redis::{RedisStore, RedisStoreConfig},
     },
 };
 
@@ -81,7 +81,7 @@ type Redis = RedisStore;
 
 fn open(socket: &Path) -> Redis {
     let url = format!("redis+unix://{}", socket.display()).parse().unwrap();
-    RedisStore::open(RedisStoreConfig { url, prefix: "truycap".parse().unwrap(), wait: Wait::default() }, Retention::default(), now)
+    RedisStore::open(RedisStoreConfig { url, prefix: "truycap".parse().unwrap() }, Retention::default(), now)
 }
 
 fn is_count(views: &u64) -> bool {
@@ -94,7 +94,7 @@ fn are_counts(figures: &Figures) -> bool {
 
 /// A query changes nothing, so its error is never `PerhapsApplied`.
 fn is_query_error(error: &StoreError) -> bool {
-    matches!(error, StoreError::NotApplied(_) | StoreError::Corrupt(_))
+    matches!(error, StoreError::NotApplied(_) | StoreError::Corrupt(_) | StoreError::Version { .. })
 }
 
 fn is_valid<T>(answer: Result<T, StoreError>, promise: impl FnOnce(&T) -> bool) -> bool {
@@ -112,14 +112,13 @@ async fn ask(store: &Redis, letter: u8) -> bool {
     match letter {
         b'a' => {
             let mut deltas = Deltas::default();
-            deltas.add(Bucket::Total, None, 1);
-            match store.apply(&site, producer, 4, 5, Arc::new(deltas)).await {
-                Ok(Applied::Done(_) | Applied::Refused(_)) => true,
-                Err(StoreError::TooMany { site: of, .. }) => of == site,
-                Err(_) => true,
-            }
+            deltas.add([Bucket::Total].into_iter().collect(), None, 1);
+            let [from, to] = [4, 5].map(|seq| Position { seq, digest: Digest(seq) });
+            matches!(store.apply(&site, producer, from, to, Arc::new(deltas)).await, Ok(Applied::Done(_) | Applied::Refused(_)) | Err(_))
         }
-        b't' => is_valid(store.top(&site, Bucket::Total, 3).await, |top| {
+        b'm' => is_valid(store.maintain(&site, &[Section::parse("/tin/").unwrap()]).await, |_| true),
+        b't' => is_valid(store.top(&site, None, Bucket::Total, 3).await, |list| {
+            let top = &list.articles;
             top.len() <= 3 && top.is_sorted_by_key(|(_, views)| std::cmp::Reverse(*views)) && top.iter().all(|(_, views)| is_count(views))
         }),
         b'h' => is_valid(store.history(&site, None, &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
@@ -139,7 +138,7 @@ async fn ask(store: &Redis, letter: u8) -> bool {
         b'k' => is_valid(store.key(&site, today, [1; 16]).await, |_| true),
         b'r' => is_valid(store.count(&site, today, 29_923_380, &[[2; 16]]).await, |_| true),
         b's' => is_valid(store.advice().await, |advice| advice.iter().all(|line| !line.is_empty())),
-        _ => is_valid(store.figures(&site, producer, today, &articles).await, |snapshot| {
+        _ => is_valid(store.figures(&site, &[producer], today, &articles).await, |snapshot| {
             are_counts(&snapshot.site) && snapshot.articles.len() == 2 && snapshot.articles.iter().all(are_counts)
         }),
     }

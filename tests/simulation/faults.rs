@@ -19,7 +19,7 @@ pub(crate) struct RandomFaults {
 
 impl RandomFaults {
     async fn step(&self) {
-        self.life.step(&self.world, self.instance).await;
+        self.life.step(&self.world).await;
     }
 
     fn chance(&self, percent: impl Fn(&Chances) -> u32) -> bool {

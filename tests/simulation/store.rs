@@ -14,17 +14,17 @@ use redis::Commands;
 use tokio::{runtime::Runtime, sync::mpsc};
 use truycap::{
     domain::{
-        article::ArticleId,
+        article::{ArticleId, Section},
         counts::Deltas,
         period::Bucket,
-        producer::{ProducerId, Seq},
+        producer::{Position, ProducerId, Seq},
         retention::Retention,
         site::SiteId,
     },
     store::{
-        Applied, Row, Snapshot, Store, StoreError,
+        Applied, Row, Snapshot, Store, StoreError, TopList,
         memory::{self, MemoryStore},
-        redis::{RedisStore, RedisStoreConfig, Wait},
+        redis::{RedisStore, RedisStoreConfig},
     },
 };
 use truycap_test_support::redis_server::Server;
@@ -101,7 +101,7 @@ impl SimulatedStore {
     pub(crate) fn on_redis() -> Self {
         static WORLDS: AtomicU64 = AtomicU64::new(0);
         let prefix = format!("world-{}", WORLDS.fetch_add(1, Ordering::Relaxed));
-        let config = RedisStoreConfig { url: server().url().parse().unwrap(), prefix: prefix.parse().unwrap(), wait: Wait::default() };
+        let config = RedisStoreConfig { url: server().url().parse().unwrap(), prefix: prefix.parse().unwrap() };
         let now = Arc::new(AtomicI64::new(0));
         let time = Arc::clone(&now);
         let clock: RedisClock = Box::new(move || DateTime::from_timestamp_millis(time.load(Ordering::SeqCst)).unwrap());
@@ -157,27 +157,41 @@ impl SimulatedStore {
 
 #[async_trait]
 impl Store for SimulatedStore {
-    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
+    async fn apply_after(
+        &self,
+        site: &SiteId,
+        earlier: Option<(ProducerId, Seq)>,
+        producer: ProducerId,
+        from: Position,
+        to: Position,
+        deltas: Arc<Deltas>,
+    ) -> Result<Applied, StoreError> {
         match self {
-            Self::Memory(store) => store.apply(site, producer, from, to, deltas).await,
+            Self::Memory(store) => store.apply_after(site, earlier, producer, from, to, deltas).await,
             Self::Redis(redis) => {
                 let site = site.clone();
-                redis.call(move |store| async move { store.apply(&site, producer, from, to, deltas).await })
+                redis.call(move |store| async move { store.apply_after(&site, earlier, producer, from, to, deltas).await })
             }
         }
     }
 
-    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
+    async fn figures(
+        &self,
+        site: &SiteId,
+        producers: &[ProducerId],
+        today: NaiveDate,
+        articles: &[ArticleId],
+    ) -> Result<Snapshot, StoreError> {
         match self {
-            Self::Memory(store) => store.figures(site, producer, today, articles).await,
+            Self::Memory(store) => store.figures(site, producers, today, articles).await,
             Self::Redis(redis) => {
-                let (site, articles) = (site.clone(), articles.to_vec());
-                redis.call(move |store| async move { store.figures(&site, producer, today, &articles).await })
+                let (site, producers, articles) = (site.clone(), producers.to_vec(), articles.to_vec());
+                redis.call(move |store| async move { store.figures(&site, &producers, today, &articles).await })
             }
         }
     }
 
-    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Position, StoreError> {
         match self {
             Self::Memory(store) => store.offset(site, producer).await,
             Self::Redis(redis) => {
@@ -187,7 +201,7 @@ impl Store for SimulatedStore {
         }
     }
 
-    async fn top(&self, _: &SiteId, _: Bucket, _: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+    async fn top(&self, _: &SiteId, _: Option<&Section>, _: Bucket, _: usize) -> Result<TopList, StoreError> {
         unreachable!("the simulation requests no lists")
     }
 
@@ -203,6 +217,10 @@ impl Store for SimulatedStore {
                 redis.call(move |store| async move { store.export(&site, rows).await })
             }
         }
+    }
+
+    async fn maintain(&self, _: &SiteId, _: &[Section]) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

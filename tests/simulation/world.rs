@@ -15,11 +15,11 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{sync::Notify, time::Instant};
 use truycap::{
     domain::{
-        counts::DayViews,
-        producer::{ProducerId, Seq},
+        counts::SiteViews,
+        producer::{Digest, ProducerId, Seq},
         site::SiteId,
     },
-    journal::{Entry, Journal},
+    journal::{Entry, Journal, Run},
     store::Store,
 };
 use truycap_test_support::{
@@ -38,8 +38,11 @@ const READ_ENTRIES: usize = 3;
 /// How many copies of a journal are kept.
 const COPIES: usize = 8;
 
+/// The most instances, those with a copied journal included.
+const INSTANCES: usize = 4;
+
 /// Views by site and day.
-pub(crate) type Tally = BTreeMap<(SiteId, NaiveDate), DayViews>;
+pub(crate) type Tally = BTreeMap<(SiteId, NaiveDate), SiteViews>;
 
 thread_local! {
     /// The instant at which a simulation begins, by both clocks.
@@ -63,11 +66,16 @@ pub(crate) struct Instance {
     pub(crate) full: bool,
     /// Copies of the journal, as an operator makes them.
     copies: VecDeque<memory_journal::Image>,
-    /// The sites of a journal that was rolled back, each with the store's offset at that time. While the store is still at
-    /// that offset, it can have other views under the numbers of entries that it does not have.
-    unsettled: BTreeMap<SiteId, Seq>,
     /// Views that were acknowledged, and not lost with a journal.
     pub(crate) acknowledged: Tally,
+    /// Views that were acknowledged before the journal was rolled back, and that another copy of it has.
+    elsewhere: Tally,
+}
+
+impl Instance {
+    fn new(journal: MemoryJournal) -> Self {
+        Self { journal: Arc::new(journal), full: false, copies: VecDeque::new(), acknowledged: Tally::new(), elsewhere: Tally::new() }
+    }
 }
 
 /// An apply that is still in the network.
@@ -86,6 +94,8 @@ pub(crate) struct Chances {
     pub(crate) roll_back: u32,
     /// That a process that crashed starts again with an older copy of its journal.
     pub(crate) old_copy: u32,
+    /// That another instance starts with a copy of a journal that is in use.
+    pub(crate) second_copy: u32,
 }
 
 pub(crate) struct Inner {
@@ -131,14 +141,9 @@ impl World {
             full: if seed.is_multiple_of(2) { rng.random_range(0..5) } else { 0 },
             roll_back: if seed.is_multiple_of(2) { 0 } else { rng.random_range(0..6) },
             old_copy: if seed % 5 < 2 { rng.random_range(10..60) } else { 0 },
+            second_copy: if seed.is_multiple_of(3) { rng.random_range(1..8) } else { 0 },
         };
-        let instance = |number: usize| Instance {
-            journal: Arc::new(MemoryJournal::new(ProducerId(number as u128 + 1), 0, READ_ENTRIES)),
-            full: false,
-            copies: VecDeque::new(),
-            unsettled: BTreeMap::new(),
-            acknowledged: Tally::new(),
-        };
+        let instance = |number: usize| Instance::new(MemoryJournal::new(ProducerId(number as u128 + 1), 0, READ_ENTRIES));
         let inner = Inner {
             rng,
             chances,
@@ -176,9 +181,8 @@ impl World {
 
     /// Keeps an image of the store, and drops those older than `reach`.
     pub(crate) fn keep_image(&self, reach: Duration) {
-        // If the store is never rolled back, no image is needed. While the numbers of a journal that was rolled back are in
-        // use twice, the store must not be rolled back.
-        if self.lock().chances.roll_back == 0 || self.is_unsettled() {
+        // If the store is never rolled back, no image is needed.
+        if self.lock().chances.roll_back == 0 {
             return;
         }
         let image = self.store.image();
@@ -207,7 +211,8 @@ impl World {
     pub(crate) fn promised(&self) -> (Tally, Tally) {
         let inner = self.lock();
         let mut acknowledged = Tally::new();
-        for (key, views) in inner.instances.iter().flat_map(|instance| &instance.acknowledged) {
+        let of_instances = inner.instances.iter().flat_map(|instance| instance.acknowledged.iter().chain(&instance.elsewhere));
+        for (key, views) in of_instances {
             acknowledged.entry(key.clone()).or_default().add(views);
         }
         (inner.started.clone(), acknowledged)
@@ -247,50 +252,64 @@ impl World {
             instance.copies.truncate(choice + 1);
             (Arc::clone(&instance.journal), instance.copies[choice].clone())
         };
-        let producer = journal.producer();
-        self.lock().copies.retain(|copy| copy.apply.producer != producer);
-        let (image, head) = (journal.image(), copy.head);
-        if image.head == head {
-            return;
-        }
-        let mut offsets = BTreeMap::new();
-        for site in SITES.map(|site| SiteId::parse(site).unwrap()) {
-            let offset = self.store.offset(&site, producer).await.unwrap();
-            offsets.insert(site, offset);
-        }
-        journal.restore(copy);
-        let mut inner = self.lock();
-        inner.images.clear();
-        for (seq, entry) in image.entries.range(head + 1..) {
-            for (key, views) in entry.views.iter().filter(|((site, _), _)| offsets[site] < *seq) {
-                subtract(&mut inner.durable, key, views);
-                // Some may not have been acknowledged before the process died. Then slightly fewer views are expected than
-                // could be.
-                subtract(&mut inner.instances[instance].acknowledged, key, views);
-            }
-        }
-        inner.instances[instance].unsettled = offsets.into_iter().filter(|(_, offset)| *offset > head).collect();
-    }
-
-    /// Removes the sites from `unsettled` whose offset has changed since their journal was rolled back.
-    pub(crate) async fn settle(&self) {
-        let unsettled = |instance: &Instance| (instance.journal.producer(), instance.unsettled.clone());
-        let all: Vec<_> = self.lock().instances.iter().map(unsettled).collect();
-        for (instance, (producer, sites)) in all.into_iter().enumerate() {
-            for (site, before) in sites {
-                if self.store.offset(&site, producer).await.unwrap() != before {
-                    self.lock().instances[instance].unsettled.remove(&site);
+        let producers: Vec<_> = journal.runs().iter().map(|run| run.producer).collect();
+        self.lock().copies.retain(|copy| !producers.contains(&copy.apply.producer));
+        let image = journal.image();
+        let mut lost = Vec::new();
+        for (seq, (entry, digest)) in image.entries.range(copy.head.seq + 1..) {
+            let elsewhere = self.has_entry(instance, *seq, *digest);
+            for (key, views) in &entry.views {
+                let offset = self.store.offset(&key.0, producer_of(&image.runs, *seq)).await.unwrap();
+                if offset.seq < *seq {
+                    lost.push((key.clone(), views.clone(), elsewhere));
                 }
             }
         }
+        journal.restore(copy);
+        let mut inner = self.lock();
+        // An older image of the store could lack entries that it alone has now.
+        inner.images.clear();
+        for (key, views, elsewhere) in lost {
+            if elsewhere {
+                inner.instances[instance].elsewhere.entry(key.clone()).or_default().add(&views);
+            } else {
+                subtract(&mut inner.durable, &key, &views);
+            }
+            // Some may not have been acknowledged before the process died. Then slightly fewer views are expected than
+            // could be.
+            subtract(&mut inner.instances[instance].acknowledged, &key, &views);
+        }
     }
 
-    pub(crate) fn is_unsettled(&self) -> bool {
-        self.lock().instances.iter().any(|instance| !instance.unsettled.is_empty())
+    /// Whether another instance has this entry in its journal.
+    fn has_entry(&self, instance: usize, seq: Seq, digest: Digest) -> bool {
+        let inner = self.lock();
+        let others = inner.instances.iter().enumerate().filter(|(other, _)| *other != instance);
+        others.into_iter().any(|(_, other)| other.journal.image().entries.get(&seq).is_some_and(|(_, known)| *known == digest))
+    }
+
+    /// Sometimes adds an instance that has a copy of another one's journal. Returns its number.
+    pub(crate) fn copy_instance(&self) -> Option<usize> {
+        let mut inner = self.lock();
+        let chance = inner.chances.second_copy;
+        if inner.instances.len() >= INSTANCES || !inner.chance(chance) {
+            return None;
+        }
+        let instances = inner.instances.len();
+        let original = inner.rng.random_range(0..instances);
+        let image = inner.instances[original].journal.image();
+        let producer = ProducerId(inner.rng.random());
+        inner.instances.push(Instance::new(MemoryJournal::from_image(producer, image, READ_ENTRIES)));
+        Some(instances)
     }
 }
 
-fn subtract(tally: &mut Tally, key: &(SiteId, NaiveDate), lost: &DayViews) {
+/// The producer of an entry.
+fn producer_of(runs: &[Run], seq: Seq) -> ProducerId {
+    runs.iter().rev().find(|run| run.after < seq).expect("each entry belongs to a run").producer
+}
+
+fn subtract(tally: &mut Tally, key: &(SiteId, NaiveDate), lost: &SiteViews) {
     let Some(sum) = tally.get_mut(key) else { return };
     sum.views = sum.views.saturating_sub(lost.views);
     for (article, views) in &lost.articles {
@@ -328,17 +347,14 @@ impl Life {
     }
 
     /// A point at which time passes and the process can crash. A dead process never returns from here.
-    pub(crate) async fn step(&self, world: &World, instance: usize) {
+    pub(crate) async fn step(&self, world: &World) {
         let millis = world.random(0..20).saturating_sub(10);
         if millis > 0 {
             tokio::time::sleep(Duration::from_millis(millis)).await;
         } else {
             tokio::task::yield_now().await;
         }
-        // After a journal was rolled back, the process must not crash until the store has the entries since then; see
-        // `roll_back_journal`.
-        let mortal = world.lock().instances[instance].unsettled.is_empty();
-        if mortal && self.steps.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if self.steps.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.dead.store(true, Ordering::Relaxed);
             self.died.notify_one();
         }

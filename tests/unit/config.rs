@@ -1,13 +1,18 @@
 //! The promises of the configuration.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tempfile::TempDir;
 use truycap::{
     audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
     config::{Config, DEFAULT, StoreUrl},
-    domain::retention::Retention,
-    store::redis::Wait,
+    domain::{article::Section, retention::Retention},
     telemetry::logging,
 };
 
@@ -51,15 +56,13 @@ fn origins(config: &Config, site: usize) -> Vec<&str> {
 const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
 
 /// Every key except those of sites, each with a value that differs from the built-in one.
-const KEYS: [(&str, &str); 25] = [
+const KEYS: [(&str, &str); 23] = [
     ("demo", "false"),
     ("listen.public", "[::1]:80"),
     ("listen.admin", "0.0.0.0:81"),
     ("listen.max_connections", "7"),
     ("store.url", "sqlite:/var/lib/x.db"),
     ("store.prefix", "other:1"),
-    ("store.wait_replicas", "2"),
-    ("store.wait_aof", "true"),
     ("store.flush_interval", "1s"),
     ("journal.path", "/var/lib/j.db"),
     ("journal.retain", "6h"),
@@ -86,7 +89,6 @@ fn assert_all_changed(config: &Config) {
     assert_eq!(config.listen.max_connections, 7);
     assert_eq!(config.store, StoreUrl::Sqlite("/var/lib/x.db".into()));
     assert_eq!(config.prefix.to_string(), "other:1");
-    assert_eq!(config.wait, Wait { replicas: 2, aof: true });
     assert_eq!(config.recorder.flush_interval, Duration::from_secs(1));
     assert_eq!(config.journal.path, PathBuf::from("/var/lib/j.db"));
     assert_eq!(config.recorder.retain, Duration::from_secs(6 * 3600));
@@ -109,8 +111,7 @@ fn toml_value(key: &str, value: &str) -> String {
         || key == "bots.headless"
         || key.contains(".max_connections")
         || key == "clients.max_requests_per_second"
-        || key.starts_with("retention.")
-        || key.starts_with("store.wait_");
+        || key.starts_with("retention.");
     if plain { value.into() } else { format!("{value:?}") }
 }
 
@@ -127,7 +128,6 @@ fn the_built_in_values_are_as_documented() {
     assert_eq!(config.listen.max_connections, 4096);
     assert_eq!(config.store.to_string(), "sqlite:data/truycap.db");
     assert_eq!(config.prefix.to_string(), "truycap");
-    assert_eq!(config.wait, Wait::default());
     assert_eq!(config.recorder.flush_interval, Duration::from_millis(250));
     assert_eq!(config.recorder.retain, Duration::from_secs(15 * 60));
     assert_eq!(config.journal.path, PathBuf::from("data/journal.db"));
@@ -188,6 +188,7 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
             "id",
             "origins",
             "timezone",
+            "sections",
             "require_origin",
             "repeat_window",
             "max_new_articles_per_day",
@@ -233,7 +234,7 @@ fn the_documented_tables_match_the_built_in_file_key_by_key() {
     let of_the_file: Vec<_> = of_the_file.into_iter().map(|(key, value)| (key.clone(), format!("{value}, {}", variable(&key)))).collect();
     assert_eq!(of_the_tables, of_the_file);
     let sites = text.split_once("### sites").unwrap().1;
-    for key in ["id", "origins", "timezone"] {
+    for key in ["id", "origins", "timezone", "sections"] {
         assert!(sites.contains(&format!("\n| `{key}` | ")), "sites.{key}");
     }
 }
@@ -378,7 +379,6 @@ fn the_bounds_of_every_range_are_inclusive() {
         ("listen.max_connections", ["1", "1000000"], ["0", "1000001"]),
         ("clients.max_requests_per_second", ["0", "100000"], ["-1", "100001"]),
         ("clients.max_connections", ["0", "1000000"], ["-1", "1000001"]),
-        ("store.wait_replicas", ["0", "16"], ["-1", "17"]),
         ("retention.days", ["2", "1000"], ["1", "1001"]),
         ("retention.weeks", ["2", "1000"], ["1", "1001"]),
         ("retention.months", ["2", "1000"], ["1", "1001"]),
@@ -429,13 +429,47 @@ fn the_listeners_differ_unless_their_ports_are_0() {
 #[test]
 fn the_journal_is_a_separate_file() {
     let same = mistake("[journal]\npath = \"data/truycap.db\"");
-    assert!(same.starts_with("FILE:2: journal.path: found \"data/truycap.db\", which is also the file of store.url"), "{same}");
+    let expected = "found \"data/truycap.db\", which is also the file of store.url, \"data/truycap.db\"; expected another one";
+    assert_eq!(same, format!("FILE:2: journal.path: {expected}"));
     for path in ["", ":memory:", "file:x.db"] {
         assert!(
             mistake(&format!("[journal]\npath = {path:?}"))
                 .starts_with(&format!("FILE:2: journal.path: found {path:?}; expected the path of a file"))
         );
     }
+}
+
+/// Whether a journal at one path is refused beside a store at another.
+fn is_refused(journal: &Path, store: &Path) -> bool {
+    let loaded = load(&format!("journal.path = {journal:?}\nstore.url = \"sqlite:{}\"", store.display()), &[]);
+    loaded.is_err_and(|mistakes| only(mistakes).contains("which is also the file of store.url"))
+}
+
+#[test]
+fn the_journal_is_not_the_file_of_the_store_by_another_name() {
+    let dir = TempDir::new().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    fs::create_dir(at("data")).unwrap();
+    symlink(at("data"), at("linked")).unwrap();
+    symlink("data/store.db", at("link.db")).unwrap();
+    symlink("link.db", at("second.db")).unwrap();
+    let same = ["data/../data/store.db", "data/./store.db", "new/../data/store.db", "linked/store.db", "link.db", "second.db"];
+    let other = ["data/journal.db", "store.db", "linked/../store.db", "new/store.db"];
+    // Before the files exist, and after.
+    for _ in 0..2 {
+        for path in same {
+            assert!(is_refused(&at(path), &at("data/store.db")) && is_refused(&at("data/store.db"), &at(path)), "{path}");
+        }
+        for path in other {
+            assert!(!is_refused(&at(path), &at("data/store.db")), "{path}");
+        }
+        fs::write(at("data/store.db"), "").unwrap();
+        fs::write(at("data/journal.db"), "").unwrap();
+    }
+    fs::hard_link(at("data/store.db"), at("hard.db")).unwrap();
+    assert!(is_refused(&at("hard.db"), &at("data/store.db")));
+    symlink("circle.db", at("circle.db")).unwrap();
+    assert!(!is_refused(&at("circle.db"), &at("data/store.db")), "opening it fails with a clear error");
 }
 
 #[test]
@@ -594,6 +628,30 @@ fn the_rules_of_a_site_are_read_and_are_optional() {
     ] {
         let mistake = mistake(&format!("{SITE}{key} = {value}\n"));
         assert!(mistake.starts_with(&format!("FILE:4: site no. 1: {key}: {expected}")), "{mistake}");
+    }
+}
+
+#[test]
+fn a_site_has_up_to_20_sections_each_once() {
+    let sections = |texts: &[&str]| load(&format!("{SITE}sections = [\"{}\"]\n", texts.join("\", \"")), &[]);
+    let read = sections(&["/tin-tuc/", "/tie\u{302}\u{301}ng"]).unwrap().sites.remove(0).sections;
+    assert_eq!(read.iter().map(Section::as_str).collect::<Vec<_>>(), ["/tin-tuc/", "/ti\u{1ebf}ng"]);
+    assert!(load(SITE, &[]).unwrap().sites.remove(0).sections.is_empty());
+    let texts: Vec<_> = (0..21).map(|n| format!("/{n}/")).collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    assert_eq!(sections(&texts[..20]).unwrap().sites.remove(0).sections.len(), 20);
+    let begins = "expected how the ids of a section's articles begin: 1 to 256 bytes without control characters, such as \"/tin-tuc/\"";
+    let array = "expected an array of up to 20 texts, such as [\"/tin-tuc/\", \"/van-ban/\"]";
+    for (value, expected) in [
+        (format!("{texts:?}"), format!("found an array; {array}")),
+        ("\"/tin-tuc/\"".into(), format!("found \"/tin-tuc/\"; {array}")),
+        ("[\"\"]".into(), format!("found \"\"; {begins}")),
+        ("[5]".into(), format!("found 5; {begins}")),
+        ("[\"a\\nb\"]".into(), format!("found \"a\\nb\"; {begins}")),
+        (format!("[{:?}]", "x".repeat(257)), format!("found {:?}; {begins}", "x".repeat(257))),
+        ("[\"/tin/\", \"/\", \"/tin/\"]".into(), "found \"/tin/\" twice; expected each section once".into()),
+    ] {
+        assert_eq!(mistake(&format!("{SITE}sections = {value}\n")), format!("FILE:4: site no. 1: sections: {expected}"));
     }
 }
 

@@ -1,10 +1,10 @@
-//! `GET /v1/sites/{site}/top`: the most-read articles of a period.
+//! `GET /v1/sites/{site}/top`: the most-read articles of a period, of a site or of one of its sections.
 
 use hyper::Response;
 use serde::Serialize;
 
 use crate::{
-    domain::figures::Figure,
+    domain::{article::Section, figures::Figure, site::Site},
     http::{
         request::{Query, SiteRequest},
         response::{Body, Caching, Problem, json},
@@ -18,6 +18,8 @@ const DEFAULT_LIMIT: usize = 10;
 struct TopBody<'a> {
     period: &'static str,
     articles: Vec<Row<'a>>,
+    /// Whether articles can be missing.
+    stale: bool,
 }
 
 #[derive(Serialize)]
@@ -32,10 +34,25 @@ pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Respons
     let period = query.required("period", &names())?;
     let figure = Figure::from_name(period).ok_or_else(|| Problem::bad_request(format!("period is not {}", names())))?;
     let limit = query.once("limit")?.map_or(Ok(DEFAULT_LIMIT), read_limit)?;
+    let section = query.once("prefix")?.map(|prefix| find_section(request.site, prefix)).transpose()?;
     let bucket = figure.bucket(request.site.day(request.handle.now()));
-    let top = request.handle.top(request.counter, bucket, limit).await.map_err(|error| Problem::store_unreachable(&error))?;
-    let articles = top.iter().map(|(article, views)| Row { article: article.as_str(), views: *views }).collect();
-    Ok(json(Caching::TenSeconds, &TopBody { period: figure.name(), articles }))
+    let top = request.handle.top(request.counter, section, bucket).await.map_err(|error| Problem::store_unreachable(&error))?;
+    let articles = top.articles.iter().take(limit).map(|(article, views)| Row { article: article.as_str(), views: *views }).collect();
+    let caching = if top.stale { Caching::Never } else { Caching::TenSeconds };
+    Ok(json(caching, &TopBody { period: figure.name(), articles, stale: top.stale }))
+}
+
+/// The site's section with that prefix. Only sections have lists of their own.
+fn find_section<'a>(site: &'a Site, prefix: &str) -> Result<&'a Section, Problem> {
+    let normalised = Section::parse(prefix).ok();
+    let section = site.sections.iter().find(|section| normalised.as_ref() == Some(section));
+    section.ok_or_else(|| {
+        let names: Vec<_> = site.sections.iter().map(|section| format!("{:?}", section.as_str())).collect();
+        Problem::bad_request(match names[..] {
+            [] => "this site has no sections; leave prefix out".into(),
+            _ => format!("prefix is not one of the site's sections, which are {}", names.join(", ")),
+        })
+    })
 }
 
 fn read_limit(text: &str) -> Result<usize, Problem> {

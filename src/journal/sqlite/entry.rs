@@ -1,35 +1,38 @@
-//! The bytes of an entry: one version byte, a [`Body`] in postcard, and a CRC-32 (little endian).
+//! The bytes of an entry, one version byte and a [`Body`] in postcard; and the [`digest`] over it.
 //!
-//! The checksum also covers the journal's producer id and the entry's number and time. So it detects an entry that was
-//! damaged, moved to another number or copied into another journal. Decoding accepts any bytes: it does not panic, and its
-//! allocations are bounded by their length, not by the lengths they claim.
+//! The digest also covers the digest of the entry before, the producer of the run, and the entry's number and time. So it
+//! detects an entry that was damaged, moved, exchanged or copied from another journal, and it proves that none before it is
+//! missing. Decoding accepts any bytes: it does not panic, and its allocations are bounded by their length, not by the lengths
+//! they claim.
 
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     domain::{
         article::ArticleId,
-        counts::DayViews,
-        producer::{ProducerId, Seq},
+        counts::SiteViews,
+        producer::{Digest, ProducerId, Seq},
         site::SiteId,
     },
     journal::Entry,
 };
 
-const VERSION: u8 = 1;
-const CHECKSUM_BYTES: usize = 4;
+const VERSION: u8 = 2;
+/// The kind of a site's sum of views.
+const VIEWS: u8 = 0;
 
 /// The content of an entry. A change here or in [`Group`] needs a new version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Body<'a> {
+pub struct Body<'a> {
+    /// A random number, which makes the entry unlike every other one.
+    pub nonce: [u8; 8],
     /// The views of one batch.
     #[serde(borrow)]
-    Views(Vec<Group<'a>>),
-    /// No views: the numbers between the previous entry and this one were never used.
-    Skip,
+    pub groups: Vec<Group<'a>>,
 }
 
 /// The views of one site on one day.
@@ -39,8 +42,8 @@ pub struct Group<'a> {
     pub site: &'a str,
     /// The day; 0001-01-01 is 1.
     pub day: i32,
-    /// Views of the site, including those of its articles.
-    pub views: u64,
+    /// Sums of the site by kind. Kind 0 is the views, including those of its articles; there is no other kind yet.
+    pub sums: Vec<(u8, u64)>,
     /// Views of each article; each article occurs once.
     #[serde(borrow)]
     pub articles: Vec<(&'a str, u64)>,
@@ -50,58 +53,65 @@ pub struct Group<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// An unknown version byte.
-    #[error("has encoding {0}: it was written by a newer truycap, or it is damaged")]
+    #[error("has encoding {0}: it was written by a newer truycap")]
     Version(u8),
-    /// The checksum does not match the producer, number, time and bytes.
-    #[error("does not match its checksum")]
-    Checksum,
-    /// The checksum matches, but the content is invalid: it was written wrongly.
+    /// A sum of an unknown kind.
+    #[error("has a sum of kind {0}: it was written by a newer truycap")]
+    Kind(u8),
+    /// The digest does not match the entry before, the producer, number, time and bytes.
+    #[error("does not match its digest")]
+    Digest,
+    /// The digest matches, but the content is invalid: it was written wrongly.
     #[error("does not hold valid views")]
     Malformed,
+}
+
+/// The digest of an entry: the first 8 bytes of SHA-256. `at` is in milliseconds since 1970.
+#[must_use]
+pub fn digest(before: Digest, producer: ProducerId, seq: Seq, at: i64, data: &[u8]) -> Digest {
+    let mut hasher = Sha256::new();
+    hasher.update(before.0.to_be_bytes());
+    hasher.update(producer.0.to_be_bytes());
+    hasher.update(seq.to_be_bytes());
+    hasher.update(at.to_be_bytes());
+    hasher.update(data);
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hasher.finalize());
+    Digest(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
 }
 
 impl<'a> Body<'a> {
     /// The body for an entry's views.
     #[must_use]
-    pub fn of(entry: &'a Entry) -> Self {
-        let group = |((site, day), sum): (&'a (SiteId, NaiveDate), &'a DayViews)| Group {
+    pub fn of(entry: &'a Entry, nonce: [u8; 8]) -> Self {
+        let group = |((site, day), sum): (&'a (SiteId, NaiveDate), &'a SiteViews)| Group {
             site: site.as_str(),
             day: day.num_days_from_ce(),
-            views: sum.views,
+            sums: vec![(VIEWS, sum.views)],
             articles: sum.articles.iter().map(|(article, &views)| (article.as_str(), views)).collect(),
         };
-        Self::Views(entry.views.iter().map(group).collect())
+        Self { nonce, groups: entry.views.iter().map(group).collect() }
     }
 
-    /// Encodes the body as entry `seq` of a journal; `at` is in milliseconds since 1970.
+    /// Encodes the body.
     ///
     /// # Errors
     /// None in practice: postcard fails only for types that are not used here.
-    pub fn encode(&self, producer: ProducerId, seq: Seq, at: i64) -> Result<Vec<u8>, postcard::Error> {
-        let mut data = postcard::to_extend(self, vec![VERSION])?;
-        let checksum = checksum(producer, seq, at, &data);
-        data.extend_from_slice(&checksum.to_le_bytes());
-        Ok(data)
+    pub fn encode(&self) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_extend(self, vec![VERSION])
     }
 
-    /// Decodes what [`Self::encode`] wrote with the same producer, number and time.
+    /// Decodes what [`Self::encode`] wrote. Compare the digest first: it shows whether the bytes are those that were written.
     ///
     /// # Errors
     /// If it did not write these bytes.
-    pub fn decode(producer: ProducerId, seq: Seq, at: i64, data: &'a [u8]) -> Result<Self, DecodeError> {
-        match data.first() {
-            Some(&VERSION) => {}
-            Some(&version) => return Err(DecodeError::Version(version)),
-            None => return Err(DecodeError::Checksum),
-        }
-        let (content, stored) = data.split_last_chunk::<CHECKSUM_BYTES>().ok_or(DecodeError::Checksum)?;
-        if checksum(producer, seq, at, content) != u32::from_le_bytes(*stored) {
-            return Err(DecodeError::Checksum);
-        }
-        let body = content.get(1..).ok_or(DecodeError::Checksum)?;
-        match postcard::take_from_bytes(body) {
-            Ok((body, [])) => Ok(body),
-            _ => Err(DecodeError::Malformed),
+    pub fn decode(data: &'a [u8]) -> Result<Self, DecodeError> {
+        match data.split_first() {
+            Some((&VERSION, body)) => match postcard::take_from_bytes(body) {
+                Ok((body, [])) => Ok(body),
+                _ => Err(DecodeError::Malformed),
+            },
+            Some((&version, _)) => Err(DecodeError::Version(version)),
+            None => Err(DecodeError::Malformed),
         }
     }
 }
@@ -110,11 +120,16 @@ impl Group<'_> {
     /// Adds the views to sums by day.
     ///
     /// # Errors
-    /// If the day or an article's id is invalid, or a sum does not fit 64 bits.
-    pub fn add_to(&self, days: &mut BTreeMap<NaiveDate, DayViews>) -> Result<(), DecodeError> {
+    /// If the day or an article's id is invalid, a sum is of an unknown kind, or does not fit 64 bits.
+    pub fn add_to(&self, days: &mut BTreeMap<NaiveDate, SiteViews>) -> Result<(), DecodeError> {
         let day = NaiveDate::from_num_days_from_ce_opt(self.day).ok_or(DecodeError::Malformed)?;
         let sums = days.entry(day).or_default();
-        add(&mut sums.views, self.views)?;
+        for &(kind, views) in &self.sums {
+            match kind {
+                VIEWS => add(&mut sums.views, views)?,
+                unknown => return Err(DecodeError::Kind(unknown)),
+            }
+        }
         for &(article, views) in &self.articles {
             if let Some(sum) = sums.articles.get_mut(article) {
                 add(sum, views)?;
@@ -131,13 +146,4 @@ impl Group<'_> {
 fn add(sum: &mut u64, views: u64) -> Result<(), DecodeError> {
     *sum = sum.checked_add(views).ok_or(DecodeError::Malformed)?;
     Ok(())
-}
-
-fn checksum(producer: ProducerId, seq: Seq, at: i64, content: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&producer.0.to_le_bytes());
-    hasher.update(&seq.to_le_bytes());
-    hasher.update(&at.to_le_bytes());
-    hasher.update(content);
-    hasher.finalize()
 }

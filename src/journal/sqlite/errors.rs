@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Error, ErrorCode};
 
+use super::schema::FORMAT;
 use crate::journal::JournalError;
 
 /// Why a journal could not be opened. The file is unchanged.
@@ -15,13 +16,13 @@ pub enum OpenError {
     /// Another program's database.
     #[error("{} is not a truycap journal but another program's database; it was not changed", .0.display())]
     Foreign(PathBuf),
-    /// Written by a later version of this program.
-    #[error("the journal {} has format {version}: it was written by a newer truycap, and only that version can read it", .path.display())]
-    Newer {
+    /// Of another format, older or newer.
+    #[error("{}", refusal(.path, *.found))]
+    Format {
         /// The journal.
         path: PathBuf,
         /// Its format.
-        version: i64,
+        found: i64,
     },
     /// It does not hold what was written to it.
     #[error("{0}")]
@@ -47,9 +48,19 @@ impl OpenError {
         }
         match journal_error(path, error) {
             JournalError::Damaged(message) => Self::Damaged(message),
-            JournalError::Full(_) | JournalError::Failed(_) => Self::io(path, describe(error)),
+            JournalError::Full(_) | JournalError::Gone(_) | JournalError::Failed(_) => Self::io(path, describe(error)),
         }
     }
+}
+
+/// Why a journal of another format cannot be used.
+fn refusal(path: &Path, found: i64) -> String {
+    let instead = if found > FORMAT {
+        "use the newer program that wrote it".into()
+    } else {
+        format!("a journal of format {found} must be drained by the program that wrote it, and then be moved aside")
+    };
+    format!("the journal {} has format {found}, and this program has format {FORMAT}: {instead}", path.display())
 }
 
 /// What an error of a read, write, commit or checkpoint means.
@@ -75,6 +86,15 @@ pub(super) fn damaged(path: &Path, what: impl std::fmt::Display) -> JournalError
         "{}: {what}. Stop truycap, keep a copy of this file and of its -wal, and move both aside to start with a new journal. \
          They hold the only copy of the views that the store has not applied yet",
         path.display()
+    ))
+}
+
+/// The message for a file that is no longer where it was.
+pub(super) fn gone(missing: &Path) -> JournalError {
+    JournalError::Gone(format!(
+        "{} was deleted, renamed or replaced while truycap had it open. If you moved the journal and its -wal, move both back \
+         before you start truycap again",
+        missing.display()
     ))
 }
 

@@ -9,24 +9,23 @@ use std::{
     },
 };
 
-use rusqlite::{Connection, TransactionBehavior, hooks::Wal, params, wal::CheckpointMode};
+use parking_lot::RwLock;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, hooks::Wal, params, wal::CheckpointMode};
 
 use super::{
-    columns::{read_seq, seq_value},
-    entry::Body,
-    errors::{damaged, journal_error},
+    entry::{self, Body},
+    errors::{gone, journal_error},
+    handles::Handles,
+    schema::{PAGE_BYTES, digest_value, read_confirmed, read_position, seq_value},
 };
 use crate::{
     domain::{
-        MAX_COUNT,
-        producer::{ProducerId, Seq},
+        producer::{Position, ProducerId, Seq},
         site::SiteId,
     },
-    journal::{Entry, JournalError, Usage},
+    journal::{Confirmed, Entry, JournalError, Run, Usage},
 };
 
-/// The size of a page of the file.
-pub(super) const PAGE_BYTES: u32 = 4096;
 /// The pages in the write-ahead log after which it is copied into the file: 4 MiB.
 const WAL_PAGES: u32 = 1024;
 /// The most entries that one call deletes.
@@ -38,47 +37,86 @@ const SPARE_PAGES: u32 = 64;
 
 type Result<T> = std::result::Result<T, JournalError>;
 
+/// The runs that have entries, oldest first, and as the last one the run of this process. Others read them.
+pub(super) type Runs = Arc<RwLock<Arc<[Run]>>>;
+
 /// The journal's position; a copy of what the file holds.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) producer: ProducerId,
     /// The last entry, even if it is deleted.
-    pub(super) head: Seq,
+    pub(super) head: Position,
     /// The last `upto` of a trim.
     pub(super) upto: Seq,
     /// The last deleted entry; all entries after it are here.
-    pub(super) trimmed: Seq,
-    /// The last offset that a trim was given for each site.
-    pub(super) offsets: HashMap<SiteId, Seq>,
+    pub(super) trimmed: Position,
+    /// What the last trims were given for each site.
+    pub(super) confirmed: HashMap<SiteId, Confirmed>,
 }
 
 #[derive(Debug)]
 pub(super) struct File {
+    // Before the handles, because fields are dropped in this order.
     conn: Connection,
+    handles: Handles,
     path: PathBuf,
     max_pages: u32,
     state: State,
+    runs: Runs,
+    /// The last one of `runs`, which is that of this process.
+    run: Run,
+    /// Whether the file has this run. It gets it with the first entry.
+    recorded: bool,
     /// The pages in the write-ahead log after the last commit.
     wal_pages: Arc<AtomicU32>,
     /// Whether the last entry was refused because the disk or the file was full.
     refused: bool,
+    /// Set when the file is found to be gone. It stays so, even if the file comes back.
+    gone: Option<JournalError>,
+}
+
+/// A random id, for a run or an heir of one.
+pub(super) fn random_producer() -> std::result::Result<ProducerId, getrandom::Error> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)?;
+    Ok(ProducerId(u128::from_le_bytes(id)))
+}
+
+/// The runs that have entries after `trimmed`; `end` is the last entry of the last run.
+pub(super) fn with_entries(runs: &[Run], end: Seq, trimmed: Seq) -> Vec<Run> {
+    let ends = runs.iter().skip(1).map(|next| next.after).chain([end]);
+    runs.iter().zip(ends).filter(|(run, end)| run.after.max(trimmed) < *end).map(|(run, _)| *run).collect()
 }
 
 impl File {
-    pub(super) fn new(mut conn: Connection, path: PathBuf, max_pages: u32, state: State) -> rusqlite::Result<Self> {
+    /// Begins a run after `earlier`, which are those with entries.
+    pub(super) fn new(
+        mut conn: Connection,
+        handles: Handles,
+        path: PathBuf,
+        max_pages: u32,
+        state: State,
+        earlier: Vec<Run>,
+        run: Run,
+    ) -> rusqlite::Result<Self> {
         let wal_pages = Arc::new(AtomicU32::new(0));
         let pages = Arc::clone(&wal_pages);
         conn.wal_hook(Some(move |_: &mut Wal, now| {
             pages.store(u32::try_from(now).unwrap_or(u32::MAX), Ordering::Relaxed);
             Ok(())
         }))?;
-        let file = Self { conn, path, max_pages, state, wal_pages, refused: false };
+        let runs = Arc::new(RwLock::new(earlier.into_iter().chain([run]).collect()));
+        let (recorded, refused, gone) = (false, false, None);
+        let file = Self { conn, handles, path, max_pages, state, runs, run, recorded, wal_pages, refused, gone };
         file.limit(max_pages)?;
         Ok(file)
     }
 
     pub(super) fn state(&self) -> &State {
         &self.state
+    }
+
+    pub(super) fn runs(&self) -> &Runs {
+        &self.runs
     }
 
     pub(super) fn conn(&self) -> &Connection {
@@ -89,42 +127,53 @@ impl File {
         &self.path
     }
 
-    pub(super) fn append(&mut self, entry: &Entry) -> Result<Seq> {
-        let seq = self.state.head + 1;
+    pub(super) fn append(&mut self, entry: &Entry) -> Result<Position> {
+        if let Some(gone) = &self.gone {
+            return Err(gone.clone());
+        }
         // If the log cannot be copied into the file, it must not grow either: the disk is full for the entry too.
-        let result = self.checkpoint_if_due().and_then(|()| self.insert(seq, entry.at.timestamp_millis(), &Body::of(entry)));
+        let result = self.checkpoint_if_due().and_then(|()| self.insert(entry));
         self.refused = matches!(result, Err(JournalError::Full(_)));
-        result.map(|()| seq)
+        result?;
+        // An entry in a file that the next process will not find is not durable.
+        self.check_present()?;
+        Ok(self.state.head)
     }
 
-    pub(super) fn skip(&mut self, seq: Seq) -> Result<()> {
-        if seq <= self.state.head {
-            return Ok(());
-        }
-        if seq > MAX_COUNT {
-            return Err(damaged(&self.path, format!("the store reports entry {seq}, which is more than a journal can have")));
-        }
-        // Older than any view, because a skip marker need not be kept for its own sake.
-        self.insert(seq, 0, &Body::Skip)
-    }
-
-    fn insert(&mut self, seq: Seq, at: i64, body: &Body<'_>) -> Result<()> {
-        let data =
-            body.encode(self.state.producer, seq, at).map_err(|error| JournalError::Failed(format!("{}: {error}", self.path.display())))?;
-        self.conn
-            .prepare_cached("INSERT INTO entries(seq, at, data) VALUES (?1, ?2, ?3)")
-            .and_then(|mut insert| insert.execute(params![seq_value(seq), at, data]))
-            .map_err(|error| journal_error(&self.path, &error))?;
-        self.state.head = seq;
+    fn insert(&mut self, entry: &Entry) -> Result<()> {
+        let failed = |error: &dyn std::fmt::Display| JournalError::Failed(format!("{}: {error}", self.path.display()));
+        let mut nonce = [0; 8];
+        getrandom::fill(&mut nonce).map_err(|error| failed(&error))?;
+        let data = Body::of(entry, nonce).encode().map_err(|error| failed(&error))?;
+        let (seq, at) = (self.state.head.seq + 1, entry.at.timestamp_millis());
+        let digest = entry::digest(self.state.head.digest, self.run.producer, seq, at, &data);
+        let insert = |conn: &Connection| {
+            let mut insert = conn.prepare_cached("INSERT INTO entries(seq, at, digest, data) VALUES (?1, ?2, ?3, ?4)")?;
+            insert.execute(params![seq_value(seq), at, digest_value(digest), data]).map(drop)
+        };
+        let result = if self.recorded {
+            insert(&self.conn)
+        } else {
+            self.conn.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
+                let run = params![seq_value(self.run.after), self.run.producer.to_string()];
+                tx.execute("INSERT INTO runs(after, producer) VALUES (?1, ?2)", run)?;
+                insert(&tx)?;
+                tx.commit()
+            })
+        };
+        result.map_err(|error| journal_error(&self.path, &error))?;
+        self.recorded = true;
+        self.state.head = Position { seq, digest };
         Ok(())
     }
 
-    pub(super) fn trim(&mut self, offsets: &[(SiteId, Seq)], upto: Seq, delete: Seq) -> Result<Usage> {
+    pub(super) fn trim(&mut self, confirmed: &[(SiteId, Confirmed)], upto: Seq, delete: Seq) -> Result<Usage> {
+        self.check_present()?;
         self.checkpoint_if_due()?;
-        let upto = upto.min(self.state.head);
+        let upto = upto.min(self.state.head.seq);
         let (last, more) = self.deletable(delete.min(upto)).map_err(|error| journal_error(&self.path, &error))?;
         let trim = Trim {
-            offsets: offsets.iter().filter(|(site, offset)| self.state.offsets.get(site) != Some(offset)).collect(),
+            confirmed: confirmed.iter().filter(|(site, confirmed)| self.state.confirmed.get(site) != Some(confirmed)).collect(),
             upto: (upto != self.state.upto).then_some(upto),
             trimmed: last,
         };
@@ -132,13 +181,25 @@ impl File {
         if wrote {
             self.write(|conn| trim.write(conn))?;
             trim.remember(&mut self.state);
+            if last.is_some() {
+                self.begin_or_continue(self.run);
+            }
         }
         self.usage(more, wrote)
     }
 
+    /// Makes `run` the run of this process, and forgets earlier ones that have no entries.
+    fn begin_or_continue(&mut self, run: Run) {
+        let runs = Arc::clone(&self.runs.read());
+        let earlier: Vec<Run> = runs.iter().filter(|earlier| **earlier != run).copied().collect();
+        let runs = with_entries(&earlier, run.after, self.state.trimmed.seq).into_iter().chain([run]).collect();
+        *self.runs.write() = runs;
+        self.run = run;
+    }
+
     /// The last entry that a trim deletes now, and whether it leaves more to delete.
-    fn deletable(&self, upto: Seq) -> rusqlite::Result<(Option<Seq>, bool)> {
-        let mut statement = self.conn.prepare_cached("SELECT seq FROM entries WHERE seq <= ?1 ORDER BY seq")?;
+    fn deletable(&self, upto: Seq) -> rusqlite::Result<(Option<Position>, bool)> {
+        let mut statement = self.conn.prepare_cached("SELECT seq, digest FROM entries WHERE seq <= ?1 ORDER BY seq")?;
         let mut rows = statement.query([seq_value(upto)])?;
         let mut last = None;
         let mut count = 0;
@@ -147,9 +208,47 @@ impl File {
                 return Ok((last, true));
             }
             count += 1;
-            last = Some(read_seq(row, 0)?);
+            last = Some(read_position(row, 0, 1)?);
         }
         Ok((last, false))
+    }
+
+    pub(super) fn part(&mut self, site: &SiteId, producer: ProducerId, after: Seq) -> Result<Confirmed> {
+        if let Some(recorded) = self.parted(site, producer).map_err(|error| journal_error(&self.path, &error))? {
+            return Ok(recorded);
+        }
+        let random = || random_producer().map_err(|error| JournalError::Failed(format!("{}: {error}", self.path.display())));
+        let (heir, next) = (random()?, random()?);
+        self.write(|conn| {
+            let row = params![site.as_str(), producer.to_string(), seq_value(after), heir.to_string()];
+            conn.execute("INSERT INTO parted(site, producer, after, heir) VALUES (?1, ?2, ?3, ?4)", row).map(drop)
+        })?;
+        if producer == self.run.producer {
+            self.begin_or_continue(Run { producer: next, after: self.state.head.seq });
+            self.recorded = false;
+        }
+        Ok(Confirmed { producer: heir, seq: after })
+    }
+
+    fn parted(&self, site: &SiteId, producer: ProducerId) -> rusqlite::Result<Option<Confirmed>> {
+        let mut statement = self.conn.prepare_cached("SELECT heir, after FROM parted WHERE site = ?1 AND producer = ?2")?;
+        statement.query_row([site.as_str(), &producer.to_string()], |row| read_confirmed(row, 0, 1)).optional()
+    }
+
+    pub(super) fn is_parted(&self, producer: ProducerId) -> Result<bool> {
+        let parted = || {
+            let mut statement = self.conn.prepare_cached("SELECT 1 FROM parted WHERE producer = ?1")?;
+            statement.exists([producer.to_string()])
+        };
+        parted().map_err(|error| journal_error(&self.path, &error))
+    }
+
+    /// Fails once the file or its log is no longer where the next process looks for it.
+    fn check_present(&mut self) -> Result<()> {
+        if self.gone.is_none() {
+            self.gone = self.handles.missing().map(gone);
+        }
+        self.gone.clone().map_or(Ok(()), Err)
     }
 
     /// Runs one transaction that can use a little more room than entries get.
@@ -200,8 +299,11 @@ impl File {
     }
 
     /// Moves everything into the one file, and empties the log.
+    ///
+    /// Also if they are gone: then a renamed file is complete, and a file that took its place does not get the other one's log.
     pub(super) fn close(&mut self) -> Result<()> {
-        self.checkpoint(CheckpointMode::TRUNCATE)
+        self.checkpoint(CheckpointMode::TRUNCATE)?;
+        self.check_present()
     }
 
     fn checkpoint(&mut self, mode: CheckpointMode) -> Result<()> {
@@ -213,28 +315,31 @@ impl File {
 
 /// What a trim changes.
 struct Trim<'a> {
-    offsets: Vec<&'a (SiteId, Seq)>,
+    confirmed: Vec<&'a (SiteId, Confirmed)>,
     upto: Option<Seq>,
-    trimmed: Option<Seq>,
+    trimmed: Option<Position>,
 }
 
 impl Trim<'_> {
     fn changes(&self) -> bool {
-        !self.offsets.is_empty() || self.upto.is_some() || self.trimmed.is_some()
+        !self.confirmed.is_empty() || self.upto.is_some() || self.trimmed.is_some()
     }
 
     fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
         let mut set = conn.prepare_cached("UPDATE meta SET value = ?2 WHERE key = ?1")?;
         if let Some(last) = self.trimmed {
-            conn.prepare_cached("DELETE FROM entries WHERE seq <= ?1")?.execute([seq_value(last)])?;
-            set.execute(params!["trimmed", seq_value(last)])?;
+            let seq = seq_value(last.seq);
+            conn.prepare_cached("DELETE FROM entries WHERE seq <= ?1")?.execute([seq])?;
+            set.execute(params!["trimmed", last.to_string()])?;
+            conn.prepare_cached("DELETE FROM runs WHERE after < (SELECT max(after) FROM runs WHERE after <= ?1)")?.execute([seq])?;
+            conn.prepare_cached("DELETE FROM parted WHERE producer NOT IN (SELECT producer FROM runs)")?.execute([])?;
         }
         if let Some(upto) = self.upto {
             set.execute(params!["upto", seq_value(upto)])?;
         }
-        let mut offset = conn.prepare_cached("INSERT OR REPLACE INTO offsets(site, offset) VALUES (?1, ?2)")?;
-        for (site, seq) in &self.offsets {
-            offset.execute(params![site.as_str(), seq_value(*seq)])?;
+        let mut insert = conn.prepare_cached("INSERT OR REPLACE INTO confirmed(site, producer, seq) VALUES (?1, ?2, ?3)")?;
+        for (site, confirmed) in &self.confirmed {
+            insert.execute(params![site.as_str(), confirmed.producer.to_string(), seq_value(confirmed.seq)])?;
         }
         Ok(())
     }
@@ -242,6 +347,6 @@ impl Trim<'_> {
     fn remember(self, state: &mut State) {
         state.trimmed = self.trimmed.unwrap_or(state.trimmed);
         state.upto = self.upto.unwrap_or(state.upto);
-        state.offsets.extend(self.offsets.into_iter().cloned());
+        state.confirmed.extend(self.confirmed.into_iter().cloned());
     }
 }

@@ -7,8 +7,9 @@
 //! - `open`: finds, checks or makes the file
 //! - `file`: the open file, and what the commands write to it
 //! - `read`: reads entries back
+//! - `handles`: the file and its log through handles of our own, beside SQLite's
 //! - [`entry`]: the bytes of an entry
-//! - `columns`: entry numbers in SQLite's columns
+//! - `schema`: the format of the file, and values in SQLite's columns
 //! - `errors`: what SQLite's errors mean
 //!
 //! **Size on disk.** The file itself grows to [`Config::max_bytes`] plus 256 KiB for a trim's own writes. The write-ahead
@@ -18,6 +19,13 @@
 //! **After an error.** A failed fsync can lose the writes it was to sync, and a second fsync does not report that. So after
 //! an error of the disk nothing is read or written any more, except after a full disk, which leaves nothing behind. For the
 //! same reason the thread makes the checkpoints: SQLite's automatic ones ignore errors.
+//!
+//! **After anything but a clean stop**, both files are written again in place when they are opened, before anything is
+//! acknowledged: a process whose sync failed leaves pages in the kernel's cache that the disk does not have, and that the kernel
+//! takes for clean. A clean stop empties the log, which shows it.
+//!
+//! **A file that is deleted, renamed or replaced** while it is open is noticed by the next append or trim. From then on both
+//! fail, and what the open file holds can still be read.
 
 use std::{sync::Arc, thread::JoinHandle};
 
@@ -25,19 +33,21 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Entry, Journal, JournalError, Replay, Usage};
+use super::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, Usage};
 use crate::domain::{
-    producer::{ProducerId, Seq},
+    producer::{Digest, Position, ProducerId, Seq},
     site::SiteId,
 };
+use file::Runs;
 use thread::{Command, JournalThread, Reply};
 
-mod columns;
 pub mod entry;
 mod errors;
 mod file;
+mod handles;
 mod open;
 mod read;
+mod schema;
 mod thread;
 
 pub use errors::OpenError;
@@ -46,8 +56,8 @@ pub use open::Config;
 /// A journal in an SQLite file that only this process can open.
 #[derive(Debug)]
 pub struct SqliteJournal {
-    producer: ProducerId,
-    head_at_open: Seq,
+    runs: Runs,
+    head_at_open: Position,
     commands: mpsc::UnboundedSender<Command>,
     thread: Mutex<Option<JoinHandle<Result<(), JournalError>>>>,
 }
@@ -56,10 +66,11 @@ impl SqliteJournal {
     /// Opens a journal, or makes it. Blocks while it reads and writes the disk.
     ///
     /// # Errors
-    /// If another process holds the file, it is not a journal, it is damaged, or the disk does not allow it.
+    /// If another process holds the file, it is not a journal, it has another format, it is damaged, or the disk does not allow
+    /// it.
     pub fn open(config: Config) -> Result<Self, OpenError> {
         let file = open::open(&config)?;
-        let (producer, head_at_open) = (file.state().producer, file.state().head);
+        let (runs, head_at_open) = (Arc::clone(file.runs()), file.state().head);
         // Each caller waits for its answer, so there are no more commands than callers. Sending to an unbounded channel
         // never waits, so a command gets its place in the order when it is called.
         let (commands, receiver) = mpsc::unbounded_channel();
@@ -67,7 +78,7 @@ impl SqliteJournal {
             .name("journal".into())
             .spawn(move || JournalThread::new(file).run(receiver))
             .map_err(|error| OpenError::io(&config.path, error))?;
-        Ok(Self { producer, head_at_open, commands, thread: Mutex::new(Some(thread)) })
+        Ok(Self { runs, head_at_open, commands, thread: Mutex::new(Some(thread)) })
     }
 
     /// Executes the commands that are queued, and closes the file. Later calls fail; closing again does nothing.
@@ -76,7 +87,7 @@ impl SqliteJournal {
     ///
     /// # Errors
     /// If the journal had failed, or the write-ahead log could not be copied into the file. Nothing is lost: the next open
-    /// reads the log.
+    /// reads the log. [`JournalError::Gone`] if the file is gone.
     pub fn close(&self) -> Result<(), JournalError> {
         let mut thread = self.thread.lock();
         let Some(thread) = thread.take() else { return Ok(()) };
@@ -101,15 +112,15 @@ impl Drop for SqliteJournal {
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    fn producer(&self) -> ProducerId {
-        self.producer
+    fn runs(&self) -> Arc<[Run]> {
+        Arc::clone(&self.runs.read())
     }
 
-    fn head_at_open(&self) -> Seq {
+    fn head_at_open(&self) -> Position {
         self.head_at_open
     }
 
-    async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
+    async fn append(&self, entry: Arc<Entry>) -> Result<Position, JournalError> {
         self.call(|reply| Command::Append { entry, reply }).await
     }
 
@@ -117,15 +128,23 @@ impl Journal for SqliteJournal {
         self.call(|reply| Command::Read { site: site.clone(), after, upto, reply }).await
     }
 
-    async fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
-        self.call(|reply| Command::Trim { offsets, upto, delete, reply }).await
+    async fn digest(&self, seq: Seq) -> Result<Option<Digest>, JournalError> {
+        self.call(|reply| Command::Digest { seq, reply }).await
     }
 
-    async fn skip(&self, seq: Seq) -> Result<(), JournalError> {
-        self.call(|reply| Command::Skip { seq, reply }).await
+    async fn trim(&self, confirmed: Vec<(SiteId, Confirmed)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
+        self.call(|reply| Command::Trim { confirmed, upto, delete, reply }).await
     }
 
-    async fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
+    async fn part(&self, site: &SiteId, producer: ProducerId, after: Seq) -> Result<Confirmed, JournalError> {
+        self.call(|reply| Command::Part { site: site.clone(), producer, after, reply }).await
+    }
+
+    async fn is_parted(&self, producer: ProducerId) -> Result<bool, JournalError> {
+        self.call(|reply| Command::IsParted { producer, reply }).await
+    }
+
+    async fn sites(&self) -> Result<Vec<JournaledSite>, JournalError> {
         self.call(|reply| Command::Sites { reply }).await
     }
 }

@@ -10,14 +10,14 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig};
 
 use super::{
-    columns::read_seq,
-    entry::Body,
     errors::{OpenError, damaged},
-    file::{File, PAGE_BYTES, State},
+    file::{File, State, random_producer, with_entries},
+    handles::{Handles, log_path},
+    schema::{APPLICATION_ID, FORMAT, PAGE_BYTES, TABLES, read_confirmed, read_position, read_producer, read_seq},
 };
 use crate::{
-    domain::{producer::ProducerId, site::SiteId},
-    journal::JournalError,
+    domain::{producer::Position, site::SiteId},
+    journal::{JournalError, Run},
 };
 
 /// Where a journal is, and how large it can become.
@@ -28,10 +28,6 @@ pub struct Config {
     /// The maximum size of the entries in bytes, rounded down to whole pages of 4 KiB. The write-ahead log comes on top.
     pub max_bytes: u64,
 }
-
-/// "trcj", which distinguishes this file from other SQLite databases.
-const APPLICATION_ID: i32 = i32::from_be_bytes(*b"trcj");
-const FORMAT: i64 = 1;
 
 /// How long to wait for another process to release the lock, such as one that is just ending.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
@@ -47,22 +43,29 @@ pub(super) fn open(config: &Config) -> Result<File, OpenError> {
     lock(&conn).map_err(sqlite)?;
     check_or_make(&mut conn, path)?;
     configure(&conn).map_err(sqlite)?;
-    let state = load(&conn, path)?;
+    let (state, earlier) = load(&conn, path)?;
+    let io = |error: io::Error| OpenError::io(path, error);
+    let handles = Handles::open(path).map_err(io)?;
+    // A file without entries can be one whose making failed, before it had a log.
+    if state.head == Position::START || !handles.closed_cleanly().map_err(io)? {
+        handles.rewrite().map_err(io)?;
+    }
     // SQLite syncs the content of its files, but ignores errors when it syncs their names. Both files exist by now.
-    for directory in new_names {
-        sync_directory(&directory).map_err(|error| OpenError::io(path, error))?;
+    for directory in new_names.iter().map(PathBuf::as_path).chain(log_path(path).parent()) {
+        sync_directory(directory).map_err(io)?;
     }
     let pages = u32::try_from(config.max_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
+    let run = Run { producer: random_producer().map_err(|error| OpenError::io(path, error))?, after: state.head.seq };
     // SQLite takes 0 for no limit, and allows at most 2^32 - 2 pages.
-    File::new(conn, path.clone(), pages.clamp(1, u32::MAX / 2), state).map_err(sqlite)
+    let file = File::new(conn, handles, path.clone(), pages.clamp(1, u32::MAX / 2), state, earlier, run).map_err(sqlite)?;
+    file.digest(file.state().head.seq).map_err(|error| open_error(path, error))?;
+    Ok(file)
 }
 
 /// Refuses a log without its file: SQLite would delete it as a leftover, with the views that are only in it.
 fn refuse_orphaned_log(path: &Path) -> Result<(), OpenError> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
     let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if bytes(path) == 0 && bytes(Path::new(&log)) > 0 {
+    if bytes(path) == 0 && bytes(&log_path(path)) > 0 {
         return Err(open_error(path, damaged(path, "it is empty or missing, but its -wal is not")));
     }
     Ok(())
@@ -107,25 +110,19 @@ fn check_or_make(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let application = number("PRAGMA application_id")?;
     let format = number("PRAGMA user_version")?;
     match (application, format, number("SELECT count(*) FROM sqlite_schema")?) {
-        (0, 0, 0) => {
-            let mut id = [0; 16];
-            getrandom::fill(&mut id).map_err(|error| OpenError::io(path, error))?;
-            make(&tx, ProducerId(u128::from_le_bytes(id))).map_err(sqlite)?;
-        }
+        (0, 0, 0) => make(&tx).map_err(sqlite)?,
         (id, _, _) if id != i64::from(APPLICATION_ID) => return Err(OpenError::Foreign(path.into())),
         (_, FORMAT, _) => {}
-        (_, version, _) if version > FORMAT => return Err(OpenError::Newer { path: path.into(), version }),
+        (_, found, _) if found > 0 => return Err(OpenError::Format { path: path.into(), found }),
         _ => return Err(open_error(path, damaged(path, format!("its format {format} does not exist")))),
     }
     tx.commit().map_err(sqlite)
 }
 
-fn make(conn: &Connection, producer: ProducerId) -> rusqlite::Result<()> {
-    conn.execute_batch(include_str!("schema.sql"))?;
-    conn.execute(
-        "INSERT INTO meta(key, value) VALUES ('producer', ?1), ('upto', 0), ('trimmed', 0), ('probe', 0)",
-        [producer.to_string()],
-    )?;
+fn make(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(TABLES)?;
+    let start = Position::START.to_string();
+    conn.execute("INSERT INTO meta(key, value) VALUES ('upto', 0), ('trimmed', ?1), ('probe', 0)", [start])?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     conn.pragma_update(None, "user_version", FORMAT)
 }
@@ -137,43 +134,42 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "cell_size_check", true)
 }
 
-/// Reads the journal's position, and verifies that the last entries are still there.
-fn load(conn: &Connection, path: &Path) -> Result<State, OpenError> {
+/// Reads the journal's position, and the runs that have entries. Verifies that the last entries are still there.
+fn load(conn: &Connection, path: &Path) -> Result<(State, Vec<Run>), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let broken = |what: String| open_error(path, damaged(path, what));
-    let text = |key| conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, String>(0)).map_err(sqlite);
-    let seq = |key| conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| read_seq(row, 0)).map_err(sqlite);
-    let producer = text("producer")?.parse::<ProducerId>().map_err(|error| broken(error.to_string()))?;
-    let (upto, trimmed) = (seq("upto")?, seq("trimmed")?);
+    let meta = "SELECT value FROM meta WHERE key = ?1";
+    let upto = conn.query_row(meta, ["upto"], |row| read_seq(row, 0)).map_err(sqlite)?;
+    let trimmed = conn.query_row(meta, ["trimmed"], |row| row.get::<_, String>(0)).map_err(sqlite)?;
+    let trimmed = trimmed.parse::<Position>().map_err(|error| broken(error.to_string()))?;
 
-    let mut offsets = HashMap::new();
-    let mut statement = conn.prepare("SELECT site, offset FROM offsets").map_err(sqlite)?;
-    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, read_seq(row, 1)?))).map_err(sqlite)?;
+    let mut confirmed = HashMap::new();
+    let mut statement = conn.prepare("SELECT site, producer, seq FROM confirmed").map_err(sqlite)?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, read_confirmed(row, 1, 2)?))).map_err(sqlite)?;
     for row in rows {
-        let (site, offset) = row.map_err(sqlite)?;
-        offsets.insert(SiteId::parse(&site).map_err(|error| broken(error.to_string()))?, offset);
+        let (site, row) = row.map_err(sqlite)?;
+        confirmed.insert(SiteId::parse(&site).map_err(|error| broken(error.to_string()))?, row);
     }
+    let mut statement = conn.prepare("SELECT after, producer FROM runs ORDER BY after").map_err(sqlite)?;
+    let runs = statement.query_map([], |row| Ok(Run { after: read_seq(row, 0)?, producer: read_producer(row, 1)? }));
+    let runs = runs.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>).map_err(sqlite)?;
 
     let first = conn.query_row("SELECT min(seq) FROM entries", [], |row| row.get::<_, Option<i64>>(0)).map_err(sqlite)?;
-    let last = conn
-        .query_row("SELECT seq, at, data FROM entries ORDER BY seq DESC LIMIT 1", [], |row| {
-            Ok((read_seq(row, 0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
-        })
-        .optional()
-        .map_err(sqlite)?;
-    if let Some((seq, at, data)) = &last {
-        Body::decode(producer, *seq, *at, data).map_err(|error| broken(format!("entry {seq} {error}")))?;
+    let last = "SELECT seq, digest FROM entries ORDER BY seq DESC LIMIT 1";
+    let last = conn.query_row(last, [], |row| read_position(row, 0, 1)).optional().map_err(sqlite)?;
+    let head = last.unwrap_or(trimmed);
+    // A run gets its row with its first entry.
+    let held = runs.last().map_or(0, |run| run.after.saturating_add(1)).max(trimmed.seq).max(upto);
+    if first.is_some_and(|first| u64::try_from(first).is_ok_and(|first| first <= trimmed.seq)) || head.seq < held {
+        return Err(broken(format!("it ends with entry {}, but it held entries up to {held}", head.seq)));
     }
-    let head = last.map_or(trimmed, |(seq, ..)| seq);
-    if first.is_some_and(|first| u64::try_from(first).is_ok_and(|first| first <= trimmed)) || head < trimmed.max(upto) {
-        return Err(broken(format!("it ends with entry {head}, but it held entries up to {}", trimmed.max(upto))));
-    }
-    Ok(State { producer, head, upto, trimmed, offsets })
+    let runs = with_entries(&runs, head.seq, trimmed.seq);
+    Ok((State { head, upto, trimmed, confirmed }, runs))
 }
 
 fn open_error(path: &Path, error: JournalError) -> OpenError {
     match error {
         JournalError::Damaged(message) => OpenError::Damaged(message),
-        JournalError::Full(reason) | JournalError::Failed(reason) => OpenError::io(path, reason),
+        JournalError::Full(reason) | JournalError::Gone(reason) | JournalError::Failed(reason) => OpenError::io(path, reason),
     }
 }

@@ -1,18 +1,21 @@
 //! Reading entries back. Each is verified, and so is that none is missing between them.
 
-use std::{collections::BTreeSet, ops::ControlFlow};
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
-use rusqlite::Row;
+use rusqlite::{OptionalExtension, Row};
 
 use super::{
-    columns::{read_seq, seq_value},
-    entry::{Body, DecodeError, Group},
+    entry::{self, Body, DecodeError, Group},
     errors::{damaged, journal_error},
     file::File,
+    schema::{read_digest, read_position, seq_value},
 };
 use crate::{
-    domain::{producer::Seq, site::SiteId},
-    journal::{JournalError, Replay},
+    domain::{
+        producer::{Digest, Position, Seq},
+        site::SiteId,
+    },
+    journal::{JournalError, JournaledSite, Replay},
 };
 
 /// The most that one call reads, unless a single entry is larger.
@@ -26,17 +29,17 @@ impl File {
     pub(super) fn read(&self, site: &SiteId, after: Seq, upto: Seq) -> Result<Replay, JournalError> {
         let state = self.state();
         let mut replay = Replay::default();
-        let confirmed = state.offsets.get(site).copied().unwrap_or(0);
-        let gone = confirmed.min(state.trimmed);
+        let confirmed = state.confirmed.get(site).map_or(0, |confirmed| confirmed.seq);
+        let gone = confirmed.min(state.trimmed.seq).min(upto);
         replay.missing = (after < gone).then(|| (after + 1, gone));
 
         let (mut entries, mut bytes) = (0, 0);
-        replay.to = self.scan(after, upto, |groups, size| {
-            for group in groups.iter().filter(|group| group.site == site.as_str()) {
+        replay.to = self.scan(after, upto, |entry| {
+            for group in entry.groups.iter().filter(|group| group.site == site.as_str()) {
                 group.add_to(&mut replay.days)?;
             }
             entries += 1;
-            bytes += size;
+            bytes += entry.bytes;
             let sums: usize = replay.days.values().map(|day| day.articles.len()).sum();
             let enough = entries >= READ_ENTRIES || bytes >= READ_BYTES || sums >= READ_SUMS;
             Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -44,60 +47,107 @@ impl File {
         Ok(replay)
     }
 
-    /// The sites that have views after the last `upto`, and those with an offset after the last deleted entry.
-    pub(super) fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
-        let kept = self.state().offsets.iter().filter(|(_, offset)| **offset > self.state().trimmed);
-        let mut sites: BTreeSet<SiteId> = kept.map(|(site, _)| site.clone()).collect();
-        self.scan(self.state().upto, self.state().head, |groups, _| {
-            for group in groups {
-                if !sites.contains(group.site) {
-                    sites.insert(SiteId::parse(group.site).map_err(|_| DecodeError::Malformed)?);
+    /// The digest of an entry that is here, after it is verified, and of the last deleted one.
+    pub(super) fn digest(&self, seq: Seq) -> Result<Option<Digest>, JournalError> {
+        let state = self.state();
+        if seq == 0 || seq == state.trimmed.seq {
+            return self.stored_digest(seq);
+        }
+        if seq < state.trimmed.seq || seq > state.head.seq {
+            return Ok(None);
+        }
+        Ok(Some(self.scan(seq - 1, seq, |_| Ok(ControlFlow::Break(())))?.digest))
+    }
+
+    /// The sites that have views after the last `upto`, and those with a confirmed entry.
+    pub(super) fn sites(&self) -> Result<Vec<JournaledSite>, JournalError> {
+        let state = self.state();
+        let mut last: BTreeMap<SiteId, Seq> = BTreeMap::new();
+        for (site, confirmed) in &state.confirmed {
+            last.insert(site.clone(), confirmed.seq.min(state.upto));
+        }
+        self.scan(state.upto, state.head.seq, |entry| {
+            for group in &entry.groups {
+                match last.get_mut(group.site) {
+                    Some(last) => *last = entry.seq,
+                    None => drop(last.insert(SiteId::parse(group.site).map_err(|_| DecodeError::Malformed)?, entry.seq)),
                 }
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(sites.into_iter().collect())
+        Ok(last.into_iter().map(|(id, last)| JournaledSite { last, confirmed: state.confirmed.get(&id).copied(), id }).collect())
     }
 
-    /// Visits the views of each entry after `after` and up to `upto`, with its size in bytes, and returns the last entry it read.
+    /// Visits each entry after `after` and up to `upto`, and returns the last one that it read.
     fn scan(
         &self,
         after: Seq,
         upto: Seq,
-        mut visit: impl FnMut(&[Group<'_>], usize) -> Result<ControlFlow<()>, DecodeError>,
-    ) -> Result<Seq, JournalError> {
-        let state = self.state();
-        let upto = upto.min(state.head);
+        mut visit: impl FnMut(&Visited<'_>) -> Result<ControlFlow<()>, DecodeError>,
+    ) -> Result<Position, JournalError> {
+        let upto = upto.min(self.state().head.seq);
+        let after = after.max(self.state().trimmed.seq);
         if after >= upto {
-            return Ok(upto);
+            return Ok(Position { seq: upto, digest: self.stored_digest(upto)?.unwrap_or_default() });
         }
         let sqlite = |error: rusqlite::Error| journal_error(self.path(), &error);
         let hole = |from: Seq, to: Seq| damaged(self.path(), format!("entries {from} to {to} are missing"));
-        let mut last = after.max(state.trimmed);
-        let mut statement =
-            self.conn().prepare_cached("SELECT seq, at, data FROM entries WHERE seq > ?1 AND seq <= ?2 ORDER BY seq").map_err(sqlite)?;
-        let mut rows = statement.query([seq_value(last), seq_value(upto)]).map_err(sqlite)?;
+        let mut last = Position { seq: after, digest: self.stored_digest(after)?.ok_or_else(|| hole(after, after))? };
+        let mut statement = self
+            .conn()
+            .prepare_cached("SELECT seq, digest, at, data FROM entries WHERE seq > ?1 AND seq <= ?2 ORDER BY seq")
+            .map_err(sqlite)?;
+        let mut rows = statement.query([seq_value(after), seq_value(upto)]).map_err(sqlite)?;
         while let Some(row) = rows.next().map_err(sqlite)? {
-            let (seq, at, data) = columns(row).map_err(sqlite)?;
-            let wrong = |error: DecodeError| damaged(self.path(), format!("entry {seq} {error}"));
-            if seq <= last {
-                return Err(damaged(self.path(), format!("entry {seq} follows entry {last}")));
+            let (position, at, data) = columns(row).map_err(sqlite)?;
+            let seq = position.seq;
+            if seq <= last.seq {
+                return Err(damaged(self.path(), format!("entry {seq} follows entry {}", last.seq)));
             }
-            let body = Body::decode(state.producer, seq, at, data).map_err(wrong)?;
-            let groups = match body {
-                Body::Skip => Vec::new(),
-                Body::Views(_) if seq != last + 1 => return Err(hole(last + 1, seq - 1)),
-                Body::Views(groups) => groups,
-            };
-            last = seq;
-            if visit(&groups, data.len()).map_err(wrong)?.is_break() {
+            if seq != last.seq + 1 {
+                return Err(hole(last.seq + 1, seq - 1));
+            }
+            let wrong = |error: DecodeError| damaged(self.path(), format!("entry {seq} {error}"));
+            self.verify(last.digest, position, at, data).map_err(wrong)?;
+            last = position;
+            let Body { groups, .. } = Body::decode(data).map_err(wrong)?;
+            if visit(&Visited { seq, groups, bytes: data.len() }).map_err(wrong)?.is_break() {
                 return Ok(last);
             }
         }
-        if last >= upto { Ok(last) } else { Err(hole(last + 1, upto)) }
+        if last.seq >= upto { Ok(last) } else { Err(hole(last.seq + 1, upto)) }
+    }
+
+    fn verify(&self, before: Digest, position: Position, at: i64, data: &[u8]) -> Result<(), DecodeError> {
+        let runs = Arc::clone(&self.runs().read());
+        // An entry without a run is damage too: without its row, no digest matches.
+        let run = runs.iter().rfind(|run| run.after < position.seq).ok_or(DecodeError::Digest)?;
+        let digest = entry::digest(before, run.producer, position.seq, at, data);
+        if digest == position.digest { Ok(()) } else { Err(DecodeError::Digest) }
+    }
+
+    /// A digest as the file has it, without a check; that of the next entry verifies it.
+    fn stored_digest(&self, seq: Seq) -> Result<Option<Digest>, JournalError> {
+        let known = [Position::START, self.state().trimmed].into_iter().find(|known| known.seq == seq);
+        if let Some(known) = known {
+            return Ok(Some(known.digest));
+        }
+        let read = || {
+            let mut statement = self.conn().prepare_cached("SELECT digest FROM entries WHERE seq = ?1")?;
+            statement.query_row([seq_value(seq)], |row| read_digest(row, 0)).optional()
+        };
+        read().map_err(|error| journal_error(self.path(), &error))
     }
 }
 
-fn columns<'a>(row: &'a Row<'_>) -> rusqlite::Result<(Seq, i64, &'a [u8])> {
-    Ok((read_seq(row, 0)?, row.get(1)?, row.get_ref(2)?.as_blob()?))
+/// An entry that was read and verified.
+struct Visited<'a> {
+    seq: Seq,
+    groups: Vec<Group<'a>>,
+    /// Its size.
+    bytes: usize,
+}
+
+fn columns<'a>(row: &'a Row<'_>) -> rusqlite::Result<(Position, i64, &'a [u8])> {
+    Ok((read_position(row, 0, 1)?, row.get(2)?, row.get_ref(3)?.as_blob()?))
 }

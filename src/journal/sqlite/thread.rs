@@ -6,19 +6,24 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::file::File;
 use crate::{
-    domain::{producer::Seq, site::SiteId},
-    journal::{Entry, JournalError, Replay, Usage},
+    domain::{
+        producer::{Digest, Position, ProducerId, Seq},
+        site::SiteId,
+    },
+    journal::{Confirmed, Entry, JournalError, JournaledSite, Replay, Usage},
 };
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
 
 #[derive(Debug)]
 pub(super) enum Command {
-    Append { entry: Arc<Entry>, reply: Reply<Seq> },
+    Append { entry: Arc<Entry>, reply: Reply<Position> },
     Read { site: SiteId, after: Seq, upto: Seq, reply: Reply<Replay> },
-    Trim { offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq, reply: Reply<Usage> },
-    Skip { seq: Seq, reply: Reply<()> },
-    Sites { reply: Reply<Vec<SiteId>> },
+    Digest { seq: Seq, reply: Reply<Option<Digest>> },
+    Trim { confirmed: Vec<(SiteId, Confirmed)>, upto: Seq, delete: Seq, reply: Reply<Usage> },
+    Part { site: SiteId, producer: ProducerId, after: Seq, reply: Reply<Confirmed> },
+    IsParted { producer: ProducerId, reply: Reply<bool> },
+    Sites { reply: Reply<Vec<JournaledSite>> },
     Close,
 }
 
@@ -39,8 +44,10 @@ impl JournalThread {
             match command {
                 Command::Append { entry, reply } => self.answer(reply, |file| file.append(&entry)),
                 Command::Read { site, after, upto, reply } => self.answer(reply, |file| file.read(&site, after, upto)),
-                Command::Trim { offsets, upto, delete, reply } => self.answer(reply, |file| file.trim(&offsets, upto, delete)),
-                Command::Skip { seq, reply } => self.answer(reply, |file| file.skip(seq)),
+                Command::Digest { seq, reply } => self.answer(reply, |file| file.digest(seq)),
+                Command::Trim { confirmed, upto, delete, reply } => self.answer(reply, |file| file.trim(&confirmed, upto, delete)),
+                Command::Part { site, producer, after, reply } => self.answer(reply, |file| file.part(&site, producer, after)),
+                Command::IsParted { producer, reply } => self.answer(reply, |file| file.is_parted(producer)),
                 Command::Sites { reply } => self.answer(reply, |file| file.sites()),
                 Command::Close => break,
             }

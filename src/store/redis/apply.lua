@@ -1,129 +1,298 @@
--- Adds increments to the counters of a site and moves a producer's offset: both, or neither.
+-- Adds views to the counters of a site and moves a producer's offset: both, or neither.
 --
--- KEYS  1 the offsets (hash); 2 the views of the site (hash); 3 the offsets of idle producers (hash);
---       4 and up: the views of articles (one sorted set per bucket)
+-- KEYS as in common.lua
 -- ARGV  1 the producer; 2 the offset that must be stored; 3 the new offset
---       4 the number of the site's buckets; then for each: bucket, views
---       then groups of sorted sets that take the same increments, in the order of KEYS:
---       number of sets; number of articles; for each set its EXPIREAT or 0; for each article: views, article
+--       4 a producer whose entries must be included, or ''; 5 up to which number
+--       6 now (Unix time in seconds); 7 to 10 the oldest day, week, month and year that are kept
+--       11 the number of the site's buckets; then for each: bucket, views
+--       then the number of sets of buckets; for each set: the numbers of its day, week, month and year, or '' for none; '1' if
+--       it has the total, otherwise ''; the names of the lists of these five
+--       then for each article: article, increments: views (in the first set), or set:views,set:views …
 --
--- Returns {1, offsets of all other producers} if it was applied. Otherwise nothing was changed: {0, offset} if the stored
--- offset is a different one, {2, bucket or key} if a count would exceed 2^53-1, {3, key} if a key holds a value that
--- truycap did not write.
---
--- Redis does not roll back, so everything that can fail is checked before the first write.
+-- Returns {1, revision before, revision after, 1 if a counter has reached its maximum, 1 if the clock has jumped} if it was
+-- applied. Otherwise nothing was changed: {0, offset} if another offset is stored, {3, key, article} if a key holds a value
+-- that truycap did not write, {4, version} if the site has another version.
 
-local call, pcall = redis.call, redis.pcall
-local MAX = 9007199254740991
-local CHUNK = 1000
--- Digits of an offset: every number of 19 digits fits into 64 bits.
-local MAX_DIGITS = 19
+-- By how much the clock may advance, how long it must hold after a jump, and how often the latest time is written.
+local MAX_STEP, HOLD, STEP = 86400, 21600, 3600
 
--- What to return if a key could not be read; nil if it could.
-local function failed(reply, key)
-    if type(reply) ~= 'table' or not reply.err then return nil end
-    if string.find(reply.err, 'WRONGTYPE', 1, true) then return {3, key} end
-    return reply
+local failure = check_rights({
+    {'HSET', SITE, '', '', ''}, {'HSET', OFFSETS, '', '', ''}, {'HSET', VIEWS, '', '', ''}, {'HSET', ARTICLES, '', '', ''},
+    {'HSET', PAST, '', '', ''}, {'HSET', LISTS, '', '', ''}, {'HDEL', SITE, ''}, {'HDEL', PAST, ''}, {'ZADD', KEYS[8], '', ''},
+    {'ZREMRANGEBYRANK', KEYS[8], '', ''},
+})
+if failure then return failure end
+
+local site
+site, failure = read_site()
+if failure then return failure end
+local START = '0:0000000000000000'
+local stored = pcall('HMGET', OFFSETS, ARGV[1], ARGV[4])
+failure = failed(stored, OFFSETS)
+if failure then return failure end
+local offset = stored[1] or START
+if offset ~= ARGV[2] then return {0, offset} end
+if ARGV[4] ~= '' then
+    local seq = match(stored[2] or START, '^(%d+):')
+    if not seq then return {3, OFFSETS, ''} end
+    if tonumber(seq) < tonumber(ARGV[5]) then return {0, offset} end
 end
 
--- A user who may not run all of the writes must not run some of them.
-local last = KEYS[#KEYS]
-if redis.acl_check_cmd then
-    local writes = {
-        {'HINCRBY', KEYS[2], '', 1}, {'ZADD', last, 1, ''}, {'EXPIREAT', last, 0},
-        {'HDEL', KEYS[3], ''}, {'HSET', KEYS[1], '', 0},
-    }
-    for _, write in ipairs(writes) do
-        if not redis.acl_check_cmd(unpack(write)) then
-            return redis.error_reply('NOPERM this user may not run ' .. write[1] .. ' on the keys of this site')
-        end
-    end
+-- The time that is trusted from now on. Nothing is dropped for a time that may be wrong.
+local now, latest = tonumber(ARGV[6]), tonumber(site[3] or '')
+local trusted, jumped, ahead = true, 0, false
+if not latest then
+    latest = now
+elseif now - latest <= MAX_STEP then
+    if now - latest >= STEP then latest = now end
 else
-    -- Redis before 7 has no such check, but it checks permissions before arguments: these invalid commands write nothing.
-    local invalid = {
-        {'HINCRBY', KEYS[2], '', ''}, {'ZADD', last, '', ''}, {'EXPIREAT', last, ''},
-        {'HDEL', KEYS[3], ''}, {'HSET', KEYS[1], '', '', ''},
-    }
-    for _, write in ipairs(invalid) do
-        local reply = pcall(unpack(write))
-        local error = type(reply) == 'table' and reply.err or 'ERR'
-        if not (string.find(error, '^ERR') or string.find(error, '^WRONGTYPE')) then return reply end
-    end
-end
-
-local offsets = pcall('HGETALL', KEYS[1])
-local failure = failed(offsets, KEYS[1])
-if failure then return failure end
-local stored, others = false, {}
-for i = 1, #offsets, 2 do
-    if offsets[i] == ARGV[1] then
-        stored = offsets[i + 1]
-    elseif string.find(offsets[i + 1], '^%d+$') and #offsets[i + 1] <= MAX_DIGITS then
-        others[#others + 1] = offsets[i + 1]
+    local since, last = match(site[4] or '', '^(%-?%d+):(%-?%d+)$')
+    since, last = tonumber(since), tonumber(last)
+    if not since or now < since or now - last > MAX_STEP then
+        trusted, jumped, ahead = false, 1, now .. ':' .. now
+    elseif now - since >= HOLD then
+        latest = now
     else
-        return {3, KEYS[1]}
+        trusted, ahead = false, since .. ':' .. now
     end
 end
-local idle = not stored and pcall('HGET', KEYS[3], ARGV[1])
-failure = failed(idle, KEYS[3])
-if failure then return failure end
-stored = stored or idle or '0'
-if stored ~= ARGV[2] then return {0, stored} end
 
-local first_group = 5 + 2 * tonumber(ARGV[4])
-for i = 5, first_group - 1, 2 do
-    local views = pcall('HGET', KEYS[2], ARGV[i])
-    failure = failed(views, KEYS[2])
+local saturated = 0
+local function sum(count, views)
+    local total = count + views
+    if total <= MAX then return total end
+    saturated = 1
+    return MAX
+end
+
+-- The site's own views.
+local at = 12
+local buckets, site_writes = {}, {}
+for i = 1, tonumber(ARGV[11]) do
+    buckets[i] = ARGV[at + 2 * i - 2]
+end
+if #buckets > 0 then
+    local counts = pcall('HMGET', VIEWS, unpack(buckets))
+    failure = failed(counts, VIEWS)
     if failure then return failure end
-    views = views or '0'
-    -- HINCRBY accepts no other text. A longer number exceeds MAX anyway.
-    if views ~= '0' and not string.find(views, '^[1-9]%d*$') then return {3, KEYS[2]} end
-    if tonumber(views) + tonumber(ARGV[i + 1]) > MAX then return {2, ARGV[i]} end
+    for i, bucket in ipairs(buckets) do
+        local count = counts[i] or '0'
+        if not (count == '0' or find(count, '^[1-9]%d*$')) or tonumber(count) > MAX then return {3, VIEWS, ''} end
+        site_writes[2 * i - 1] = bucket
+        site_writes[2 * i] = text(sum(tonumber(count), tonumber(ARGV[at + 2 * i - 1])))
+    end
 end
+at = at + 2 * #buckets
 
--- Computes the new scores for ZADD: one call for many articles costs a third less than one ZINCRBY per article, and its
--- entry in the append-only file is shorter.
-local writes, expiries = {}, {}
-local at, key = first_group, 4
-while at <= #ARGV do
-    local sets, articles = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
-    local first = at + 2 + sets
-    -- In chunks, because Lua's stack limits the arguments of a call.
-    for from = 0, articles - 1, CHUNK do
-        local names, views = {}, {}
-        for i = from, math.min(from + CHUNK, articles) - 1 do
-            views[#views + 1] = tonumber(ARGV[first + 2 * i])
-            names[#names + 1] = ARGV[first + 2 * i + 1]
-        end
-        for k = key, key + sets - 1 do
-            local scores = pcall('ZMSCORE', KEYS[k], unpack(names))
-            failure = failed(scores, KEYS[k])
+-- The sets of buckets.
+local sets = {}
+for i = 1, tonumber(ARGV[at]) do
+    local first = at + 1 + (i - 1) * 10
+    local set = {total = ARGV[first + 4] ~= '', numbers = {}, names = {}}
+    for kind = 1, 4 do
+        local number = ARGV[first + kind - 1]
+        -- What has expired is dropped.
+        if number ~= '' and not (trusted and tonumber(number) < tonumber(ARGV[6 + kind])) then set.numbers[kind] = number end
+    end
+    for kind = 1, 5 do set.names[kind] = ARGV[first + 4 + kind] end
+    sets[i] = set
+end
+at = at + 1 + #sets * 10
+
+local sections = pcall('HKEYS', SECTIONS)
+failure = failed(sections, SECTIONS)
+if failure then return failure end
+
+-- Takes an article's new count into the lists of a bucket; returns what to return if one cannot be read.
+local function count(name, article, views)
+    local list, failure = open_list(name)
+    if failure then return failure end
+    enter(list, article, views)
+    for _, section in ipairs(sections) do
+        if sub(article, 1, #section) == section then
+            list, failure = open_list(name .. ':' .. section)
             if failure then return failure end
-            local write = {}
-            for i, name in ipairs(names) do
-                local sum = (scores[i] or 0) + views[i]
-                if sum > MAX then return {2, KEYS[k]} end
-                write[2 * i - 1], write[2 * i] = sum, name
-            end
-            writes[#writes + 1] = {KEYS[k], write}
+            enter(list, article, views)
         end
     end
-    for s = 0, sets - 1 do
-        local expiry = ARGV[at + 2 + s]
-        if expiry ~= '0' then expiries[KEYS[key + s]] = expiry end
-    end
-    at, key = first + 2 * articles, key + sets
 end
 
-for i = 5, first_group - 1, 2 do
-    call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1])
+-- Adds views to the list of two periods in a record: 'number:views,number:views', newest first. Returns the new list and the
+-- new count, and the period that does not fit any more; or nothing but 'past' if the views belong into the past.
+local function add(list, number, views)
+    local first, count, rest = match(list, '^(%-?%d+):(%d+)(.*)$')
+    if first == number then
+        local total = sum(tonumber(count), views)
+        return number .. ':' .. text(total) .. rest, total
+    end
+    views = sum(0, views)
+    local new = number .. ':' .. text(views)
+    if list == '' then return new, views end
+    local second, second_count = match(rest or 'x', '^,(%-?%d+):(%d+)$')
+    if not first or (rest ~= '' and not second) then return nil end
+    if tonumber(number) > tonumber(first) then
+        return new .. ',' .. first .. ':' .. count, views, rest ~= '' and sub(rest, 2) or nil
+    end
+    local head = first .. ':' .. count .. ','
+    if second == number then
+        local total = sum(tonumber(second_count), views)
+        return head .. number .. ':' .. text(total), total
+    end
+    if not second then return head .. new, views end
+    if tonumber(number) > tonumber(second) then return head .. new, views, sub(rest, 2) end
+    return list, 'past'
 end
-for _, write in ipairs(writes) do
-    call('ZADD', write[1], unpack(write[2]))
+
+-- Adds views to a list of earlier periods, newest first, and returns the list and the new count; nothing if it does not parse.
+local function add_earlier(list, number, views, oldest)
+    local periods, place, total = {}, false, sum(0, views)
+    for period in string.gmatch(list, '[^,]+') do
+        local known, count = match(period, '^(%-?%d+):(%d+)$')
+        if not known then return nil end
+        if known == number then
+            total = sum(tonumber(count), views)
+            periods[#periods + 1] = number .. ':' .. text(total)
+            place = true
+        else
+            if not place and tonumber(known) < tonumber(number) then
+                periods[#periods + 1] = number .. ':' .. text(total)
+                place = true
+            end
+            if not oldest or tonumber(known) >= oldest then periods[#periods + 1] = period end
+        end
+    end
+    if not place then periods[#periods + 1] = number .. ':' .. text(total) end
+    return table.concat(periods, ','), total
 end
-for name, expiry in pairs(expiries) do
-    call('EXPIREAT', name, expiry)
+
+local record_writes = {}
+-- What belongs into the past of articles: {kind, number, views, name of the list or nil}.
+local moved, moved_names = {}, {}
+local function move(article, period)
+    local list = moved[article]
+    if not list then
+        list = {}
+        moved[article] = list
+        moved_names[#moved_names + 1] = article
+    end
+    list[#list + 1] = period
 end
-call('HSET', KEYS[1], ARGV[1], ARGV[3])
-if idle then call('HDEL', KEYS[3], ARGV[1]) end
-return {1, others}
+
+-- Adds one increment to a record's parts: {total, days, weeks, months, years}.
+local function increment(article, record, set, views)
+    if set.total then
+        local total = sum(tonumber(record[1]), views)
+        record[1] = text(total)
+        local failure = count(set.names[5], article, total)
+        if failure then return failure end
+    end
+    for kind = 1, 4 do
+        local number = set.numbers[kind]
+        if number then
+            local list, total, displaced = add(record[1 + kind], number, views)
+            if not list then return {3, ARTICLES, article} end
+            record[1 + kind] = list
+            if total == 'past' then
+                move(article, {kind, number, views, set.names[kind]})
+            else
+                if displaced then
+                    local earlier, count = match(displaced, '^(%-?%d+):(%d+)$')
+                    move(article, {kind, earlier, tonumber(count)})
+                end
+                local failure = count(set.names[kind], article, total)
+                if failure then return failure end
+            end
+        end
+    end
+end
+
+for from = at, #ARGV, 2 * CHUNK do
+    local last = math.min(#ARGV, from + 2 * CHUNK - 1)
+    local names = {}
+    for i = from, last, 2 do names[#names + 1] = ARGV[i] end
+    local records = pcall('HMGET', ARTICLES, unpack(names))
+    failure = failed(records, ARTICLES)
+    if failure then return failure end
+    local writes = {}
+    for i, article in ipairs(names) do
+        local record = {match(records[i] or '0||||', '^(%d+)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')}
+        if #record == 0 or tonumber(record[1]) > MAX then return {3, ARTICLES, article} end
+        local increments = ARGV[from + 2 * i - 1]
+        local views = tonumber(increments)
+        if views then
+            failure = increment(article, record, sets[1], views)
+            if failure then return failure end
+        else
+            for set, views in string.gmatch(increments, '(%d+):(%d+)') do
+                failure = increment(article, record, sets[tonumber(set)], tonumber(views))
+                if failure then return failure end
+            end
+        end
+        writes[2 * i - 1], writes[2 * i] = article, table.concat(record, '|')
+    end
+    record_writes[#record_writes + 1] = writes
+end
+
+local past_writes, past_deletes = {}, {}
+for from = 1, #moved_names, CHUNK do
+    local last = math.min(#moved_names, from + CHUNK - 1)
+    local pasts = pcall('HMGET', PAST, unpack(moved_names, from, last))
+    failure = failed(pasts, PAST)
+    if failure then return failure end
+    for i = from, last do
+        local article = moved_names[i]
+        local past = {match(pasts[i - from + 1] or '|||', '^([^|]*)|([^|]*)|([^|]*)|([^|]*)$')}
+        if #past == 0 then return {3, PAST, article} end
+        for _, period in ipairs(moved[article]) do
+            local kind, number, views, name = period[1], period[2], period[3], period[4]
+            local oldest = trusted and tonumber(ARGV[6 + kind]) or nil
+            if not oldest or tonumber(number) >= oldest then
+                local list, total = add_earlier(past[kind], number, views, oldest)
+                if not list then return {3, PAST, article} end
+                past[kind] = list
+                if name then
+                    failure = count(name, article, total)
+                    if failure then return failure end
+                end
+            end
+        end
+        local whole = table.concat(past, '|')
+        if whole == '|||' then
+            past_deletes[#past_deletes + 1] = article
+        else
+            past_writes[#past_writes + 1] = article
+            past_writes[#past_writes + 1] = whole
+        end
+    end
+end
+
+-- From here on, nothing fails.
+local before = site[2] or '0:0000000000000000'
+local after = next_revision(before, ARGV[1] .. ARGV[3])
+for from = 1, #site_writes, 2 * CHUNK do
+    call('HSET', VIEWS, unpack(site_writes, from, math.min(#site_writes, from + 2 * CHUNK - 1)))
+end
+for _, writes in ipairs(record_writes) do
+    if #writes > 0 then call('HSET', ARTICLES, unpack(writes)) end
+end
+for from = 1, #past_writes, 2 * CHUNK do
+    call('HSET', PAST, unpack(past_writes, from, math.min(#past_writes, from + 2 * CHUNK - 1)))
+end
+for from = 1, #past_deletes, CHUNK do
+    call('HDEL', PAST, unpack(past_deletes, from, math.min(#past_deletes, from + CHUNK - 1)))
+end
+write_lists()
+local fields = {'revision', after}
+if not site[1] then
+    fields[3], fields[4] = 'version', VERSION
+end
+if latest ~= tonumber(site[3] or '') then
+    fields[#fields + 1], fields[#fields + 2] = 'latest', text(latest)
+end
+if ahead then
+    fields[#fields + 1], fields[#fields + 2] = 'ahead', ahead
+end
+call('HSET', SITE, unpack(fields))
+if site[4] and not ahead then call('HDEL', SITE, 'ahead') end
+call('HSET', OFFSETS, ARGV[1], ARGV[3])
+return {1, before, after, saturated, jumped}

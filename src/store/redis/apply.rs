@@ -1,113 +1,148 @@
-//! Encodes increments as the keys and arguments of `apply.lua`, and decodes its reply.
+//! Encodes increments as the arguments of `apply.lua`, and decodes its reply.
 
-use chrono::NaiveTime;
-use redis::{Cmd, FromRedisValue, Value};
+use std::collections::HashMap;
 
-use super::{errors::unexpected_value, keys::Keys, read::sum};
+use chrono::{DateTime, NaiveDate, Utc};
+use redis::{Cmd, Value};
+
+use super::{
+    errors::unexpected_value,
+    keys::{Keys, list_name},
+};
 use crate::{
     domain::{
         MAX_COUNT,
         article::ArticleId,
         counts::Deltas,
-        period::Bucket,
-        producer::{ProducerId, Seq},
-        retention::Expiry,
-        site::SiteId,
+        period::Period,
+        producer::{Position, ProducerId, Seq},
+        retention::Retention,
     },
-    store::{Applied, StoreError},
+    store::{Applied, Done, Revision, StoreError},
 };
 
-/// The increments of one apply.
-pub(super) struct Increments<'a> {
-    site: Vec<(Bucket, u64)>,
-    groups: Vec<Group<'a>>,
+/// The arguments of one call of [`Store::apply_after`](crate::store::Store::apply_after).
+pub(super) struct Apply<'a> {
+    pub(super) earlier: Option<(ProducerId, Seq)>,
+    pub(super) producer: ProducerId,
+    pub(super) from: Position,
+    pub(super) to: Position,
+    pub(super) deltas: &'a Deltas,
+    pub(super) now: DateTime<Utc>,
+    pub(super) retention: Retention,
 }
 
-/// Buckets with the same increments, usually the five of a day. The increments are sent and parsed once for all of them.
-struct Group<'a> {
-    /// Each with the Unix time in seconds at which it expires, or 0.
-    buckets: Vec<(Bucket, i64)>,
-    articles: Vec<(&'a ArticleId, u64)>,
-}
-
-impl<'a> Increments<'a> {
-    pub(super) fn new(deltas: &'a Deltas, expiry: Expiry) -> Self {
-        let mut increments = Self { site: Vec::new(), groups: Vec::new() };
-        let mut before = None;
-        for (&bucket, increment) in &deltas.0 {
-            if increment.views > 0 {
-                increments.site.push((bucket, clamped(increment.views)));
-            }
-            if expiry.is_expired(bucket) {
-                continue;
-            }
-            let at = expire_at(expiry, bucket);
-            match increments.groups.last_mut() {
-                Some(group) if before == Some(&increment.articles) => group.buckets.push((bucket, at)),
-                _ => {
-                    let articles = increment.articles.iter().filter(|(_, views)| **views > 0);
-                    let articles = articles.map(|(article, &views)| (article, clamped(views))).collect();
-                    increments.groups.push(Group { buckets: vec![(bucket, at)], articles });
-                }
-            }
-            before = Some(&increment.articles);
-        }
-        increments.groups.retain(|group| !group.articles.is_empty());
-        increments
-    }
-
+impl Apply<'_> {
     /// Adds keys and arguments to a call, in the order that the head of the script specifies.
-    pub(super) fn fill(&self, cmd: &mut Cmd, keys: &Keys, producer: ProducerId, from: Seq, to: Seq) {
-        let sets: usize = self.groups.iter().map(|group| group.buckets.len()).sum();
-        cmd.arg(3 + sets).arg(keys.offsets()).arg(keys.views()).arg(keys.idle());
-        for (bucket, _) in self.groups.iter().flat_map(|group| &group.buckets) {
-            cmd.arg(keys.articles(*bucket));
+    pub(super) fn fill(&self, cmd: &mut Cmd, keys: &Keys) {
+        let keys = keys.of_scripts();
+        cmd.arg(keys.len()).arg(&keys).arg(self.producer.to_string()).arg(self.from.to_string()).arg(self.to.to_string());
+        match self.earlier {
+            Some((producer, seq)) => cmd.arg(producer.to_string()).arg(seq),
+            None => cmd.arg("").arg(""),
+        };
+        cmd.arg(self.now.timestamp());
+        for oldest in oldest(self.retention, self.now.date_naive()) {
+            cmd.arg(oldest);
         }
-        cmd.arg(producer.to_string()).arg(from).arg(to).arg(self.site.len());
-        for (bucket, views) in &self.site {
-            cmd.arg(bucket.to_string()).arg(views);
+        let site = self.deltas.of_site();
+        cmd.arg(site.len());
+        for (bucket, views) in site {
+            cmd.arg(bucket.to_string()).arg(clamped(views));
         }
-        for group in &self.groups {
-            cmd.arg(group.buckets.len()).arg(group.articles.len());
-            for (_, at) in &group.buckets {
-                cmd.arg(at);
+        self.fill_articles(cmd);
+    }
+
+    fn fill_articles(&self, cmd: &mut Cmd) {
+        let sets = &self.deltas.0;
+        cmd.arg(sets.len());
+        for set in sets.keys() {
+            for number in set.periods {
+                match number {
+                    Some(number) => cmd.arg(number),
+                    None => cmd.arg(""),
+                };
             }
-            for (article, views) in &group.articles {
-                cmd.arg(views).arg(article.as_str());
+            cmd.arg(if set.total { "1" } else { "" });
+            let mut names: [String; 5] = Default::default();
+            for bucket in set.buckets() {
+                names[bucket.period().map_or(4, |period| period as usize)] = list_name(None, bucket);
             }
+            cmd.arg(&names);
+        }
+        // Usually there is one set.
+        if let (1, Some(views)) = (sets.len(), sets.values().next()) {
+            for (article, &views) in views.articles.iter().filter(|(_, views)| **views > 0) {
+                cmd.arg(article.as_str()).arg(clamped(views));
+            }
+            return;
+        }
+        let mut articles: HashMap<&ArticleId, String> = HashMap::new();
+        for (set, views) in sets.values().enumerate() {
+            for (article, &views) in views.articles.iter().filter(|(_, views)| **views > 0) {
+                let increments = articles.entry(article).or_default();
+                increments.push_str(&format!("{}:{},", set + 1, clamped(views)));
+            }
+        }
+        for (article, increments) in articles {
+            cmd.arg(article.as_str()).arg(increments);
         }
     }
 }
 
-/// Limits an increment to one more than [`MAX_COUNT`]. The script refuses it like any larger number, and the numbers of
-/// Lua hold it exactly.
+/// The oldest period of each kind that is kept on a day.
+pub(super) fn oldest(retention: Retention, today: NaiveDate) -> [i32; 4] {
+    Period::ALL.map(|period| retention.oldest(period, today))
+}
+
+/// Limits an increment to one more than [`MAX_COUNT`], which the numbers of Lua hold exactly.
 fn clamped(views: u64) -> u64 {
     views.min(MAX_COUNT + 1)
 }
 
-/// The Unix time in seconds at which a bucket expires; 0 for one that is kept forever.
-fn expire_at(expiry: Expiry, bucket: Bucket) -> i64 {
-    expiry.retention.expiry(bucket).map_or(0, |day| day.and_time(NaiveTime::MIN).and_utc().timestamp())
-}
-
-/// Decodes the reply of the script.
-pub(super) fn decode_reply(value: &Value, keys: &Keys, site: &SiteId) -> Result<Applied, StoreError> {
+/// Decodes the reply of `apply.lua`.
+pub(super) fn decode_reply(value: &Value, keys: &Keys) -> Result<Applied, StoreError> {
     let unexpected = || StoreError::PerhapsApplied(format!("Redis sent an unexpected reply: {value:?}"));
     let Value::Array(parts) = value else { return Err(unexpected()) };
-    let (kind, text) = match &parts[..] {
-        [Value::Int(1), others @ Value::Array(_)] => {
-            return Vec::from_redis_value_ref(others).map(|others| Applied::Done(sum(others))).map_err(|_| unexpected());
+    match &parts[..] {
+        [Value::Int(1), before, after, Value::Int(saturated), Value::Int(jumped)] => {
+            let revision = |part| text(part).and_then(|text| parse_revision(&text)).ok_or_else(unexpected);
+            Ok(Applied::Done(Done { before: revision(before)?, after: revision(after)?, saturated: *saturated == 1, jumped: *jumped == 1 }))
         }
-        [Value::Int(kind), Value::BulkString(text)] => (kind, String::from_utf8_lossy(text)),
-        _ => return Err(unexpected()),
-    };
-    match kind {
-        0 => text.parse().map(Applied::Refused).map_err(|_| unexpected_value(&keys.offsets())),
-        2 => {
-            let bucket = text.parse().ok().or_else(|| keys.bucket(&text)).ok_or_else(unexpected)?;
-            Err(StoreError::TooMany { site: site.clone(), bucket })
+        [Value::Int(0), offset] => {
+            let offset = text(offset).ok_or_else(unexpected)?;
+            offset.parse().map(Applied::Refused).map_err(|_| unexpected_value(&keys.offsets()))
         }
-        3 => Err(unexpected_value(&text)),
-        _ => Err(unexpected()),
+        _ => Err(decode_failure(parts).unwrap_or_else(unexpected)),
     }
+}
+
+/// What a script returns if it changed nothing because of what the store holds.
+pub(super) fn decode_failure(parts: &[Value]) -> Option<StoreError> {
+    match parts {
+        [Value::Int(3), key, rest @ ..] => {
+            let article = rest.first().and_then(text).filter(|article| !article.is_empty());
+            let key = text(key)?;
+            Some(match article {
+                Some(article) => StoreError::Corrupt(format!("article {article:?} of {key} has a record that truycap did not write")),
+                None => unexpected_value(&key),
+            })
+        }
+        [Value::Int(4), version] => Some(StoreError::Version { found: text(version)?.parse().unwrap_or(u32::MAX) }),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    }
+}
+
+/// Parses `number:digest`.
+pub(super) fn parse_revision(text: &str) -> Option<Revision> {
+    // It has the form of a position.
+    let Position { seq, digest } = text.parse().ok()?;
+    Some(Revision { number: seq, digest })
 }

@@ -1,6 +1,6 @@
-//! Exports all counters of a site, bucket by bucket.
+//! Exports all counters of a site: the site's own, then article by article.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use redis::Cmd;
 use tokio::sync::mpsc;
@@ -8,36 +8,36 @@ use tokio::sync::mpsc;
 use super::{
     connection::Connection,
     keys::Keys,
-    read::{article, count, decode},
+    read::{ReadTransaction, SiteState, View, article, count, decode},
 };
 use crate::{
-    domain::{article::ArticleId, period::Bucket, retention::Expiry},
+    domain::{
+        article::ArticleId,
+        period::Bucket,
+        record::{Past, Record},
+    },
     store::{Row, StoreError},
 };
 
-/// How many keys or articles Redis examines in one step, so that other clients do not wait long.
+/// How many articles Redis examines or returns in one step, so that other clients do not wait long.
 const STEP: usize = 1000;
 
 /// See [`Store::export`](crate::store::Store::export).
-pub(super) async fn export(connection: &Connection, keys: &Keys, expiry: Expiry, rows: &mpsc::Sender<Row>) -> Result<(), StoreError> {
-    let views = keys.views();
-    let mut hash = redis::cmd("HGETALL");
-    hash.arg(&views);
-    let of_site: Vec<(String, u64)> = query(connection, &hash, &views).await?;
-    let mut buckets: BTreeMap<String, (Bucket, u64)> = BTreeMap::new();
-    for (name, views) in of_site {
-        let bucket = name.parse().map_err(|_| StoreError::Corrupt(format!("{}: {name:?} is not a bucket", keys.views())))?;
-        buckets.insert(name, (bucket, count(views, &keys.views())?));
+pub(super) async fn export(connection: &Connection, keys: &Keys, view: View, rows: &mpsc::Sender<Row>) -> Result<(), StoreError> {
+    let mut read = ReadTransaction::new();
+    read.add_site(keys);
+    read.add("HGETALL", keys.views(), None::<&str>);
+    let mut replies = read.run(connection).await?;
+    let site = replies.site(keys)?;
+    for (bucket, views) in site_views(replies.next()?, keys)? {
+        if rows.send((bucket, None, views)).await.is_err() {
+            return Ok(());
+        }
     }
-    for bucket in with_articles(connection, keys).await?.into_iter().filter(|bucket| !expiry.is_expired(*bucket)) {
-        buckets.entry(bucket.to_string()).or_insert((bucket, 0));
-    }
-    for (bucket, views) in buckets.into_values() {
-        // Read completely before sending: Redis returns articles unordered, and must not wait for the receiver.
-        let articles = if expiry.is_expired(bucket) { BTreeMap::new() } else { articles(connection, keys, bucket).await? };
-        let site = std::iter::once((None, views));
-        for (article, views) in site.chain(articles.into_iter().map(|(article, views)| (Some(article), views))) {
-            if views > 0 && rows.send((bucket, article, views)).await.is_err() {
+    let names: Vec<ArticleId> = names(connection, keys).await?.into_iter().collect();
+    for names in names.chunks(STEP) {
+        for row in articles(connection, keys, site, view, names).await? {
+            if rows.send(row).await.is_err() {
                 return Ok(());
             }
         }
@@ -45,38 +45,59 @@ pub(super) async fn export(connection: &Connection, keys: &Keys, expiry: Expiry,
     Ok(())
 }
 
-/// The buckets that have articles.
-async fn with_articles(connection: &Connection, keys: &Keys) -> Result<BTreeSet<Bucket>, StoreError> {
-    let (pattern, mut buckets, mut cursor) = (keys.all_articles(), BTreeSet::new(), 0_u64);
-    loop {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(STEP);
-        let (next, found): (u64, Vec<String>) = query(connection, &scan, &pattern).await?;
-        for key in found {
-            buckets.insert(keys.bucket(&key).ok_or_else(|| StoreError::Corrupt(format!("{key} does not end with a bucket")))?);
-        }
-        if next == 0 {
-            return Ok(buckets);
-        }
-        cursor = next;
-    }
+/// The site's own views, ordered by the bucket's text. Other kinds of counts are left out.
+fn site_views(fields: Vec<(String, u64)>, keys: &Keys) -> Result<Vec<(Bucket, u64)>, StoreError> {
+    let mut fields: Vec<_> = fields.into_iter().filter(|(name, views)| *views > 0 && !name.contains(':')).collect();
+    fields.sort();
+    let bucket = |name: &str| name.parse().map_err(|_| StoreError::Corrupt(format!("{}: {name:?} is not a bucket", keys.views())));
+    fields.into_iter().map(|(name, views)| Ok((bucket(&name)?, count(views, &keys.views())?))).collect()
 }
 
-/// The articles of a bucket. `ZSCAN` returns an article that is present throughout at least once; the map holds it once.
-async fn articles(connection: &Connection, keys: &Keys, bucket: Bucket) -> Result<BTreeMap<ArticleId, u64>, StoreError> {
-    let (key, mut articles, mut cursor) = (keys.articles(bucket), BTreeMap::new(), 0_u64);
+/// The names of all articles. `HSCAN` returns each that is present throughout at least once.
+async fn names(connection: &Connection, keys: &Keys) -> Result<BTreeSet<ArticleId>, StoreError> {
+    let key = keys.articles();
+    let at_least: usize = query(connection, redis::cmd("HLEN").arg(&key), &key).await?;
+    let (mut names, mut cursor) = (BTreeSet::new(), 0_u64);
     loop {
-        let mut scan = redis::cmd("ZSCAN");
+        let mut scan = redis::cmd("HSCAN");
         scan.arg(&key).arg(cursor).arg("COUNT").arg(STEP);
-        let (next, found): (u64, Vec<(String, u64)>) = query(connection, &scan, &key).await?;
-        for (id, views) in found {
-            articles.insert(article(&id, &key)?, count(views, &key)?);
+        let (next, found): (u64, Vec<(String, String)>) = query(connection, &scan, &key).await?;
+        for (id, _) in found {
+            names.insert(article(&id, &key)?);
         }
         if next == 0 {
-            return Ok(articles);
+            break;
         }
         cursor = next;
     }
+    // Articles are never deleted.
+    if names.len() < at_least {
+        return Err(StoreError::Corrupt(format!("{key} has {at_least} articles, but {} can be read", names.len())));
+    }
+    Ok(names)
+}
+
+/// The rows of some articles, as of one moment.
+async fn articles(connection: &Connection, keys: &Keys, site: SiteState, view: View, names: &[ArticleId]) -> Result<Vec<Row>, StoreError> {
+    let ids: Vec<&str> = names.iter().map(ArticleId::as_str).collect();
+    let mut read = ReadTransaction::new();
+    read.add("HMGET", keys.articles(), &ids);
+    read.add("HMGET", keys.past(), &ids);
+    let mut replies = read.run(connection).await?;
+    let (records, pasts) = (replies.parsed::<Record>(names)?, replies.parsed::<Past>(names)?);
+    let mut rows = Vec::new();
+    for ((name, record), past) in names.iter().zip(records).zip(pasts) {
+        let gone = || StoreError::Corrupt(format!("article {:?} of {} has no record any more", name.as_str(), keys.articles()));
+        let (record, past) = (record.ok_or_else(gone)?, past.unwrap_or_default());
+        let periods = record.periods().chain(past.periods());
+        let periods = periods.filter_map(|(period, (number, views))| Some((period.numbered(number)?, views)));
+        let total = (record.total > 0).then_some((Bucket::Total, record.total));
+        let buckets = periods.chain(total).filter(|(bucket, _)| !site.is_expired(view, *bucket));
+        let mut buckets: Vec<_> = buckets.map(|(bucket, views)| (bucket.to_string(), bucket, views)).collect();
+        buckets.sort();
+        rows.extend(buckets.into_iter().map(|(_, bucket, views)| (bucket, Some(name.clone()), views)));
+    }
+    Ok(rows)
 }
 
 async fn query<T: redis::FromRedisValue>(connection: &Connection, cmd: &Cmd, key: &str) -> Result<T, StoreError> {

@@ -4,12 +4,16 @@
 //! rules of its users. With the prefix `truycap`, a site `portal` has these keys:
 //!
 //! ```text
-//! truycap:{portal}:offsets                   hash        producer → offset
-//! truycap:{portal}:offsets:idle              hash        the same, for producers that are no longer in use
-//! truycap:{portal}:offsets:seen              sorted set  producer → when it was last seen in use
-//! truycap:{portal}:barrier                   text        empty, for a minute; written if an apply waits for replicas or disks
-//! truycap:{portal}:views                     hash        bucket → views of the site
-//! truycap:{portal}:articles:2026-11-23       sorted set  article → views, one set per bucket; `total` is kept forever
+//! truycap:{portal}:site                      hash        version (2); revision; latest: the time that is trusted (Unix time in
+//!                                                        seconds); ahead: since and last a clock was ahead of it, if one is
+//! truycap:{portal}:offsets                   hash        producer → seq:digest; kept forever
+//! truycap:{portal}:views                     hash        bucket → views of the site; kind:bucket → other counts of it
+//! truycap:{portal}:articles                  hash        article → record: the total and the latest periods
+//! truycap:{portal}:past                      hash        article → the earlier periods, of articles that have some
+//! truycap:{portal}:lists                     hash        what follows top: in the names of the lists → empty
+//! truycap:{portal}:top:2026-11-23            sorted set  article → −views: the most-read list of a bucket
+//! truycap:{portal}:top:2026-11-23:/tin/      sorted set  the same of a section
+//! truycap:{portal}:sections                  hash        section → `whole`, or how far its lists are built
 //! truycap:{portal}:visitors:key:2026-11-23   text        the random key that hashes a day's visitors, for 26 hours
 //! truycap:{portal}:visitors:2026-11-23       text        HyperLogLog of a day's visitors, for 26 hours
 //! truycap:{portal}:visitors:online:29732580  text        the same for a minute (since 1970), for 10 minutes
@@ -22,7 +26,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::NaiveDate;
 
-use crate::domain::{period::Bucket, site::SiteId};
+use crate::domain::{article::Section, period::Bucket, site::SiteId};
 
 /// What all keys begin with: 1 to 64 letters, digits, `.`, `_`, `:` or `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,25 +65,38 @@ impl Keys {
         format!("{}offsets", self.0)
     }
 
-    pub(super) fn idle(&self) -> String {
-        format!("{}offsets:idle", self.0)
-    }
-
-    pub(super) fn seen(&self) -> String {
-        format!("{}offsets:seen", self.0)
-    }
-
-    /// Written if an apply waits for replicas or disks, and expires a minute later.
-    pub(super) fn barrier(&self) -> String {
-        format!("{}barrier", self.0)
-    }
-
     pub(super) fn views(&self) -> String {
         format!("{}views", self.0)
     }
 
-    pub(super) fn articles(&self, bucket: Bucket) -> String {
-        format!("{}articles:{bucket}", self.0)
+    pub(super) fn site(&self) -> String {
+        format!("{}site", self.0)
+    }
+
+    pub(super) fn articles(&self) -> String {
+        format!("{}articles", self.0)
+    }
+
+    pub(super) fn past(&self) -> String {
+        format!("{}past", self.0)
+    }
+
+    pub(super) fn sections(&self) -> String {
+        format!("{}sections", self.0)
+    }
+
+    pub(super) fn lists(&self) -> String {
+        format!("{}lists", self.0)
+    }
+
+    /// A list, by its name; without a name, what the keys of all lists begin with.
+    pub(super) fn top(&self, name: &str) -> String {
+        format!("{}top:{name}", self.0)
+    }
+
+    /// The keys of the scripts, in their order.
+    pub(super) fn of_scripts(&self) -> [String; 8] {
+        [self.site(), self.offsets(), self.views(), self.articles(), self.past(), self.sections(), self.lists(), self.top("")]
     }
 
     pub(super) fn visitors_key(&self, day: NaiveDate) -> String {
@@ -94,14 +111,15 @@ impl Keys {
     pub(super) fn visitors_online(&self, minute: i64) -> String {
         format!("{}visitors:online:{minute}", self.0)
     }
+}
 
-    /// The pattern of all article keys. No character of a prefix or a site id has a meaning in a pattern.
-    pub(super) fn all_articles(&self) -> String {
-        format!("{}articles:*", self.0)
-    }
+/// The name of a list, which follows `top:` in its key.
+pub(super) fn list_name(section: Option<&Section>, bucket: Bucket) -> String {
+    section.map_or_else(|| bucket.to_string(), |section| format!("{bucket}:{section}"))
+}
 
-    /// The bucket of an article key; `None` for any other key.
-    pub(super) fn bucket(&self, key: &str) -> Option<Bucket> {
-        key.strip_prefix(&self.0)?.strip_prefix("articles:")?.parse().ok()
-    }
+/// The bucket and the section of a list's name; `None` if it is not one.
+pub(super) fn parse_list_name(name: &str) -> Option<(Bucket, Option<&str>)> {
+    let (bucket, section) = name.split_once(':').map_or((name, None), |(bucket, section)| (bucket, Some(section)));
+    Some((bucket.parse().ok()?, section))
 }

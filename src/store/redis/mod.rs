@@ -13,18 +13,18 @@
 //!
 //! # Writing
 //!
-//! `apply` passes the increments to `apply.lua`; `script` runs it. If it is configured, `barrier` then waits until
-//! replicas or disks have the result. `idle` (with `idle.lua`) sets aside the offsets of producers that are no longer used.
+//! `apply` passes the increments to `apply.lua`; `script` runs it. `maintain` (with `maintain.lua`) builds lists and deletes old
+//! ones, step by step. Both scripts begin with `common.lua`.
 //!
 //! # Reading
 //!
-//! `read` sends the commands of a read as one transaction, or runs `top.lua`, so that the result is of one moment.
-//! `export` reads step by step, so that other clients do not wait. `visitors` adds and counts visitors, as estimates.
+//! `read` sends the commands of a read as one transaction, so that the result is of one moment. `export` reads step by step,
+//! so that other clients do not wait. `visitors` adds and counts visitors, as estimates. Reads skip expired buckets.
 //!
 //! # Deleting
 //!
-//! Redis deletes article buckets by its own clock, at the time that the last apply to the bucket sets with `EXPIREAT`. Reads
-//! skip expired buckets whether or not Redis has deleted them.
+//! Redis deletes nothing but visitors by its own clock, because a server's clock can be wrong. An apply drops the expired
+//! periods of an article when it moves a period into its past; `maintain` deletes lists.
 //!
 //! `advice` checks the settings of a server.
 
@@ -34,45 +34,41 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use tokio::sync::mpsc;
 
-use self::{apply::Increments, barrier::Barrier, connection::Connection, errors::RequestError, idle::Idle, keys::Keys, script::Script};
-use super::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError, VisitorCounts};
+use self::{apply::Apply, connection::Connection, errors::RequestError, keys::Keys, read::View, script::Script};
+use super::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError, TopList, VisitorCounts};
 use crate::domain::{
-    article::ArticleId,
+    article::{ArticleId, Section},
     clock::Clock,
     counts::Deltas,
     period::Bucket,
-    producer::{ProducerId, Seq},
-    retention::{Expiry, Retention},
+    producer::{Position, ProducerId, Seq},
+    retention::Retention,
     site::SiteId,
 };
 
 mod advice;
 mod apply;
-mod barrier;
 mod connection;
 mod errors;
 mod export;
-mod idle;
 mod keys;
+mod maintain;
 mod read;
 mod script;
 mod url;
 mod visitors;
 
 pub use advice::advice;
-pub use barrier::Wait;
 pub use keys::{Prefix, PrefixError};
 pub use url::{Url, UrlError};
 
-/// Where the store is, and what an apply waits for.
+/// Where the store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisStoreConfig {
     /// The server.
     pub url: Url,
     /// What all keys begin with. Services that share a server but not their counters have different prefixes.
     pub prefix: Prefix,
-    /// What an apply waits for.
-    pub wait: Wait,
 }
 
 /// A store in Redis.
@@ -82,80 +78,73 @@ pub struct RedisStore {
     clock: Clock,
     connection: Connection,
     apply: Script,
-    top: Script,
-    idle: Idle,
-    barrier: Option<Barrier>,
+    maintain: Script,
 }
 
 impl RedisStore {
     /// A store that connects at its first call, so Redis can be unreachable now. Article buckets expire by `clock`.
     pub fn open(config: RedisStoreConfig, retention: Retention, clock: impl Into<Clock>) -> Self {
-        let (connection, barrier) = (Connection::new(&config.url), Barrier::new(config.wait, &config.url));
-        let (apply, top) = (Script::new(include_str!("apply.lua")), Script::new(include_str!("top.lua")));
-        Self { prefix: config.prefix, retention, clock: clock.into(), connection, apply, top, idle: Idle::new(), barrier }
+        let apply = Script::new(concat!(include_str!("common.lua"), include_str!("apply.lua")));
+        let maintain = Script::new(concat!(include_str!("common.lua"), include_str!("maintain.lua")));
+        let connection = Connection::new(&config.url);
+        Self { prefix: config.prefix, retention, clock: clock.into(), connection, apply, maintain }
     }
 
     fn keys(&self, site: &SiteId) -> Keys {
         Keys::new(&self.prefix, site)
     }
 
-    fn expiry(&self) -> Expiry {
-        Expiry { retention: self.retention, today: self.clock.now().date_naive() }
+    fn view(&self) -> View {
+        View { retention: self.retention, now: self.clock.now() }
     }
 }
 
 #[async_trait]
 impl Store for RedisStore {
-    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
+    async fn apply_after(
+        &self,
+        site: &SiteId,
+        earlier: Option<(ProducerId, Seq)>,
+        producer: ProducerId,
+        from: Position,
+        to: Position,
+        deltas: Arc<Deltas>,
+    ) -> Result<Applied, StoreError> {
         let keys = self.keys(site);
-        let increments = Increments::new(&deltas, self.expiry());
-        let reply = self.apply.run(&self.connection, |cmd| increments.fill(cmd, &keys, producer, from, to)).await;
-        let result = reply.map_err(RequestError::into_apply_error).and_then(|value| apply::decode_reply(&value, &keys, site));
-        if let Some(barrier) = &self.barrier {
-            match result {
-                Ok(Applied::Done(_)) => barrier.after_write(&keys).await?,
-                Ok(Applied::Refused(_)) => barrier.before_answer(&keys).await?,
-                Err(StoreError::PerhapsApplied(_)) => barrier.mark_unconfirmed(),
-                Err(_) => {}
-            }
-        }
-        let applied = result?;
-        if matches!(applied, Applied::Done(_)) {
-            self.idle.look(&self.connection, &keys, site, producer, self.clock.now()).await;
-        }
-        Ok(applied)
+        let apply = Apply { earlier, producer, from, to, deltas: &deltas, now: self.clock.now(), retention: self.retention };
+        let reply = self.apply.run(&self.connection, |cmd| apply.fill(cmd, &keys)).await;
+        reply.map_err(RequestError::into_apply_error).and_then(|value| apply::decode_reply(&value, &keys))
     }
 
-    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
-        let keys = self.keys(site);
-        if let Some(barrier) = &self.barrier {
-            barrier.before_answer(&keys).await?;
-        }
-        read::figures(&self.connection, &keys, self.expiry(), producer, today, articles).await
+    async fn figures(
+        &self,
+        site: &SiteId,
+        producers: &[ProducerId],
+        today: NaiveDate,
+        articles: &[ArticleId],
+    ) -> Result<Snapshot, StoreError> {
+        read::figures(&self.connection, &self.keys(site), self.view(), producers, today, articles).await
     }
 
-    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
-        let keys = self.keys(site);
-        if let Some(barrier) = &self.barrier {
-            barrier.before_answer(&keys).await?;
-        }
-        read::offset(&self.connection, &keys, producer).await
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Position, StoreError> {
+        read::offset(&self.connection, &self.keys(site), producer).await
     }
 
-    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        if limit == 0 || self.expiry().is_expired(bucket) {
-            return Ok(Vec::new());
-        }
-        read::top(&self.connection, &self.top, &self.keys(site), bucket, limit).await
+    async fn top(&self, site: &SiteId, section: Option<&Section>, bucket: Bucket, limit: usize) -> Result<TopList, StoreError> {
+        read::top(&self.connection, &self.keys(site), self.view(), section, bucket, limit).await
     }
 
     async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
-        read::history(&self.connection, &self.keys(site), self.expiry(), article, buckets).await
+        read::history(&self.connection, &self.keys(site), self.view(), article, buckets).await
     }
 
-    /// The rows are not those of one moment while others write: each bucket is read when the export reaches it.
+    /// The rows are not those of one moment while others write: each article is read when the export reaches it.
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
-        export::export(&self.connection, &self.keys(site), self.expiry(), &rows).await
+        export::export(&self.connection, &self.keys(site), self.view(), &rows).await
+    }
+
+    async fn maintain(&self, site: &SiteId, sections: &[Section]) -> Result<bool, StoreError> {
+        maintain::step(&self.connection, &self.maintain, &self.keys(site), sections, self.view()).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -173,9 +162,6 @@ impl Store for RedisStore {
 
     async fn close(&self) {
         self.connection.close();
-        if let Some(barrier) = &self.barrier {
-            barrier.close();
-        }
     }
 }
 

@@ -1,121 +1,207 @@
-//! Reads counters and offsets. Several commands are one transaction, so that their replies are of one moment.
+//! Reads counters, offsets and lists. Several commands are one transaction, so that their replies are of one moment.
 
-use std::vec;
+use std::{collections::HashMap, vec};
 
-use chrono::NaiveDate;
-use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs, Value};
+use chrono::{DateTime, NaiveDate, Utc};
+use redis::{FromRedisValue, Pipeline, ToRedisArgs, Value};
 
-use super::{connection::Connection, errors::unexpected_value, keys::Keys, script::Script};
+use super::{
+    apply::parse_revision,
+    connection::Connection,
+    errors::unexpected_value,
+    keys::{Keys, list_name},
+};
 use crate::{
     domain::{
         MAX_COUNT,
-        article::ArticleId,
+        article::{ArticleId, Section},
         figures::{Figure, Figures},
         period::Bucket,
-        producer::{ProducerId, Seq},
-        retention::Expiry,
+        producer::{Position, ProducerId},
+        record::{Past, Record},
+        retention::{Retention, TrustedTime},
     },
-    store::{Snapshot, StoreError},
+    store::{Revision, Snapshot, StoreError, TopList, VERSION},
 };
+
+/// Decides which buckets of articles a reader sees.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) retention: Retention,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// What the hash of a site holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SiteState {
+    pub(super) revision: Revision,
+    time: Option<TrustedTime>,
+}
+
+impl SiteState {
+    /// The day (UTC) by which buckets of articles expire.
+    pub(super) fn day(&self, view: View) -> NaiveDate {
+        TrustedTime::day(self.time, view.now)
+    }
+
+    /// Whether a reader does not see a bucket of articles any more.
+    pub(super) fn is_expired(&self, view: View, bucket: Bucket) -> bool {
+        view.retention.expired(bucket, self.day(view))
+    }
+}
 
 /// See [`Store::figures`](crate::store::Store::figures).
 pub(super) async fn figures(
     connection: &Connection,
     keys: &Keys,
-    expiry: Expiry,
-    producer: ProducerId,
+    view: View,
+    producers: &[ProducerId],
     today: NaiveDate,
     articles: &[ArticleId],
 ) -> Result<Snapshot, StoreError> {
-    let buckets = Figure::buckets(today);
-    let kept = |bucket: &Bucket| !articles.is_empty() && !expiry.is_expired(*bucket);
-    let ids: Vec<&str> = articles.iter().map(ArticleId::as_str).collect();
-    let producer = producer.to_string();
-    let mut read = ReadTransaction::new();
-    read.add("HGETALL", keys.offsets(), None::<&str>);
-    read.add("HGET", keys.idle(), &producer);
-    read.add("HMGET", keys.views(), buckets.map(|bucket| bucket.to_string()).to_vec());
-    for bucket in buckets.iter().filter(|bucket| kept(bucket)) {
-        read.add("ZMSCORE", keys.articles(*bucket), &ids);
-    }
-    let mut replies = read.run(connection).await?;
-
-    let offsets: Vec<(String, Seq)> = replies.next()?;
-    let (own, others): (Vec<_>, Vec<_>) = offsets.into_iter().partition(|(id, _)| *id == producer);
-    let idle = replies.next::<Option<Seq>>()?;
-    let of_site = replies.counts(buckets.len())?;
-    let mut of_articles = vec![[0; 9]; articles.len()];
-    for (place, _) in buckets.iter().enumerate().filter(|(_, bucket)| kept(bucket)) {
-        for (counts, views) in of_articles.iter_mut().zip(replies.counts(ids.len())?) {
-            counts[place] = views;
+    // The past is only asked for if a record alone does not answer, because a clock was ahead.
+    let snapshot = figures_with(connection, keys, view, producers, today, articles, false).await?;
+    match snapshot {
+        Some(snapshot) => Ok(snapshot),
+        None => {
+            let snapshot = figures_with(connection, keys, view, producers, today, articles, true).await?;
+            snapshot.ok_or_else(|| StoreError::NotApplied("the past of an article was not read".into()))
         }
     }
-    Ok(Snapshot {
-        offset: own.first().map(|(_, offset)| *offset).or(idle).unwrap_or_default(),
-        others: sum(others.iter().map(|(_, offset)| *offset)),
-        site: Figures::new(std::array::from_fn(|place| of_site.get(place).copied().unwrap_or_default())),
-        articles: of_articles.into_iter().map(Figures::new).collect(),
-    })
+}
+
+/// `None` if the past is needed and `with_past` is false.
+async fn figures_with(
+    connection: &Connection,
+    keys: &Keys,
+    view: View,
+    producers: &[ProducerId],
+    today: NaiveDate,
+    articles: &[ArticleId],
+    with_past: bool,
+) -> Result<Option<Snapshot>, StoreError> {
+    let buckets = Figure::buckets(today);
+    let ids: Vec<&str> = articles.iter().map(ArticleId::as_str).collect();
+    let mut read = ReadTransaction::new();
+    read.add_site(keys);
+    // A command without fields is an error.
+    if !producers.is_empty() {
+        read.add("HMGET", keys.offsets(), producers.iter().map(ProducerId::to_string).collect::<Vec<_>>());
+    }
+    read.add("HMGET", keys.views(), buckets.map(|bucket| bucket.to_string()).to_vec());
+    if !ids.is_empty() {
+        read.add("HMGET", keys.articles(), &ids);
+        if with_past {
+            read.add("HMGET", keys.past(), &ids);
+        }
+    }
+    let mut replies = read.run(connection).await?;
+    let site = replies.site(keys)?;
+    let offsets = if producers.is_empty() { Vec::new() } else { replies.offsets()? };
+    let of_site = replies.counts(buckets.len())?;
+    let records: Vec<Option<Record>> = if ids.is_empty() { Vec::new() } else { replies.parsed(articles)? };
+    let pasts: Vec<Option<Past>> = if ids.is_empty() || !with_past { vec![None; articles.len()] } else { replies.parsed(articles)? };
+    let mut of_articles = Vec::with_capacity(articles.len());
+    for (record, past) in records.into_iter().zip(pasts) {
+        let record = record.unwrap_or_default();
+        let mut counts = [0; 9];
+        for (count, bucket) in counts.iter_mut().zip(buckets).filter(|(_, bucket)| !site.is_expired(view, *bucket)) {
+            *count = match record.views(bucket) {
+                Some(views) => views,
+                None if with_past => past.as_ref().map_or(0, |past| past.views(bucket)),
+                None => return Ok(None),
+            };
+        }
+        of_articles.push(Figures::new(counts));
+    }
+    let site_figures = Figures::new(std::array::from_fn(|place| of_site.get(place).copied().unwrap_or_default()));
+    Ok(Some(Snapshot { offsets, revision: site.revision, site: site_figures, articles: of_articles }))
 }
 
 /// See [`Store::offset`](crate::store::Store::offset).
-pub(super) async fn offset(connection: &Connection, keys: &Keys, producer: ProducerId) -> Result<Seq, StoreError> {
-    let producer = producer.to_string();
+pub(super) async fn offset(connection: &Connection, keys: &Keys, producer: ProducerId) -> Result<Position, StoreError> {
     let mut read = ReadTransaction::new();
-    read.add("HGET", keys.offsets(), &producer);
-    read.add("HGET", keys.idle(), &producer);
+    read.add_site(keys);
+    read.add("HMGET", keys.offsets(), &[producer.to_string()]);
     let mut replies = read.run(connection).await?;
-    let (own, idle) = (replies.next::<Option<Seq>>()?, replies.next::<Option<Seq>>()?);
-    Ok(own.or(idle).unwrap_or_default())
+    replies.site(keys)?;
+    Ok(replies.offsets()?.first().copied().unwrap_or_default())
 }
 
-/// See [`Store::top`](crate::store::Store::top). `limit` is at least 1.
+/// See [`Store::top`](crate::store::Store::top).
 pub(super) async fn top(
     connection: &Connection,
-    script: &Script,
     keys: &Keys,
+    view: View,
+    section: Option<&Section>,
     bucket: Bucket,
     limit: usize,
-) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-    let key = keys.articles(bucket);
+) -> Result<TopList, StoreError> {
+    let key = keys.top(&list_name(section, bucket));
+    let mut read = ReadTransaction::new();
+    read.add_site(keys);
+    read.add("HMGET", keys.sections(), &[section.map_or("", Section::as_str)]);
     // Redis cannot hold more articles than this.
-    let most = limit.min(u32::MAX as usize);
-    let fill = |cmd: &mut Cmd| {
-        cmd.arg(1).arg(&key).arg(most);
-    };
-    let reply = script.run(connection, fill).await;
-    let value = reply.map_err(|error| error.into_read_error(std::slice::from_ref(&key)))?;
-    let found: Vec<(String, u64)> = decode(value, &key)?;
-    let top = found.into_iter().map(|(id, views)| Ok((article(&id, &key)?, count(views, &key)?)));
-    let mut top = top.collect::<Result<Vec<_>, StoreError>>()?;
-    top.retain(|(_, views)| *views > 0);
-    top.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
-    top.truncate(limit);
-    Ok(top)
+    let last = i64::from(u32::try_from(limit).unwrap_or(u32::MAX)) - 1;
+    read.add("ZRANGE", key.clone(), (0, last, "WITHSCORES"));
+    let mut replies = read.run(connection).await?;
+    let site = replies.site(keys)?;
+    let state: Vec<Option<String>> = replies.next()?;
+    let rows: Vec<(String, f64)> = replies.next()?;
+    let state = state.first().cloned().flatten();
+    let whole = section.is_none() || state.as_deref() == Some("whole");
+    let known = section.is_none() || state.is_some();
+    let rows = if limit == 0 || !known || site.is_expired(view, bucket) { Vec::new() } else { rows };
+    let row = |(id, score): (String, f64)| Ok((article(&id, &key)?, views_of_score(score).ok_or_else(|| unexpected_value(&key))?));
+    let mut articles = rows.into_iter().map(row).collect::<Result<Vec<_>, StoreError>>()?;
+    articles.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
+    articles.truncate(limit);
+    Ok(TopList { articles, revision: site.revision, whole })
+}
+
+/// The views of a list's row. Doubles hold them exactly.
+fn views_of_score(score: f64) -> Option<u64> {
+    format!("{:.0}", -score).parse().ok().filter(|views| (1..=MAX_COUNT).contains(views))
 }
 
 /// See [`Store::history`](crate::store::Store::history).
 pub(super) async fn history(
     connection: &Connection,
     keys: &Keys,
-    expiry: Expiry,
+    view: View,
     article: Option<&ArticleId>,
     buckets: &[Bucket],
 ) -> Result<Vec<u64>, StoreError> {
-    let kept = |bucket: &Bucket| article.is_none() || !expiry.is_expired(*bucket);
-    if !buckets.iter().any(kept) {
-        return Ok(vec![0; buckets.len()]);
+    if buckets.is_empty() {
+        return Ok(Vec::new());
     }
     let mut read = ReadTransaction::new();
+    read.add_site(keys);
     let Some(article) = article else {
         read.add("HMGET", keys.views(), buckets.iter().map(Bucket::to_string).collect::<Vec<_>>());
-        return read.run(connection).await?.counts(buckets.len());
+        let mut replies = read.run(connection).await?;
+        replies.site(keys)?;
+        return replies.counts(buckets.len());
     };
-    for bucket in buckets.iter().filter(|bucket| kept(bucket)) {
-        read.add("ZSCORE", keys.articles(*bucket), article.as_str());
-    }
+    let articles = std::slice::from_ref(article);
+    read.add("HMGET", keys.articles(), &[article.as_str()]);
+    read.add("HMGET", keys.past(), &[article.as_str()]);
     let mut replies = read.run(connection).await?;
-    buckets.iter().map(|bucket| if kept(bucket) { replies.count() } else { Ok(0) }).collect()
+    let site = replies.site(keys)?;
+    let (mut records, mut pasts) = (replies.parsed::<Record>(articles)?, replies.parsed::<Past>(articles)?);
+    let (record, past) = (records.pop().flatten().unwrap_or_default(), pasts.pop().flatten().unwrap_or_default());
+    let views = |bucket: Bucket| record.views(bucket).unwrap_or_else(|| past.views(bucket));
+    Ok(buckets.iter().map(|&bucket| if site.is_expired(view, bucket) { 0 } else { views(bucket) }).collect())
+}
+
+/// The sections of a site with their states, the names of its lists, and its state.
+pub(super) async fn lists(connection: &Connection, keys: &Keys) -> Result<(SiteState, HashMap<String, String>, Vec<String>), StoreError> {
+    let mut read = ReadTransaction::new();
+    read.add_site(keys);
+    read.add("HGETALL", keys.sections(), None::<&str>);
+    read.add("HKEYS", keys.lists(), None::<&str>);
+    let mut replies = read.run(connection).await?;
+    Ok((replies.site(keys)?, replies.next()?, replies.next()?))
 }
 
 /// The commands of one transaction, each on one key.
@@ -134,6 +220,12 @@ impl ReadTransaction {
     pub(super) fn add(&mut self, command: &str, key: String, arguments: impl ToRedisArgs) {
         self.pipeline.cmd(command).arg(&key).arg(arguments);
         self.keys.push(key);
+    }
+
+    /// Asks for the state of the site, which [`Replies::site`] decodes.
+    pub(super) fn add_site(&mut self, keys: &Keys) {
+        self.add("HMGET", keys.site(), &["version", "revision", "latest", "ahead"]);
+        self.add("EXISTS", keys.views(), None::<&str>);
     }
 
     pub(super) async fn run(self, connection: &Connection) -> Result<Replies, StoreError> {
@@ -158,6 +250,59 @@ impl Replies {
         self.0.next().ok_or_else(|| StoreError::NotApplied("Redis sent too few replies".into()))
     }
 
+    /// Decodes the replies to [`ReadTransaction::add_site`].
+    ///
+    /// # Errors
+    /// If the site has another version.
+    pub(super) fn site(&mut self, keys: &Keys) -> Result<SiteState, StoreError> {
+        let unexpected = || unexpected_value(&keys.site());
+        let fields: Vec<Option<String>> = self.next()?;
+        let has_views: bool = self.next()?;
+        let [version, revision, latest, ahead] = <[_; 4]>::try_from(fields).map_err(|_| unexpected())?;
+        let version = match version {
+            Some(version) => version.parse().map_err(|_| unexpected())?,
+            None if has_views => 1,
+            None => VERSION,
+        };
+        if version != VERSION {
+            return Err(StoreError::Version { found: version });
+        }
+        let time = |text: &str| text.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)).ok_or_else(unexpected);
+        let ahead = match ahead.as_deref().map(|ahead| ahead.split_once(':').ok_or_else(unexpected)).transpose()? {
+            Some((since, last)) => Some((time(since)?, time(last)?)),
+            None => None,
+        };
+        let latest = latest.as_deref().map(time).transpose()?;
+        Ok(SiteState {
+            revision: revision.map_or(Ok(Revision::default()), |text| parse_revision(&text).ok_or_else(unexpected))?,
+            time: latest.map(|latest| TrustedTime { latest, ahead }),
+        })
+    }
+
+    /// Decodes the next reply as offsets.
+    fn offsets(&mut self) -> Result<Vec<Position>, StoreError> {
+        let (value, key) = self.take()?;
+        let offsets: Vec<Option<String>> = decode(value, &key)?;
+        let parse = |offset: Option<String>| offset.map_or(Ok(Position::START), |text| text.parse().map_err(|_| unexpected_value(&key)));
+        offsets.into_iter().map(parse).collect()
+    }
+
+    /// Decodes the next reply as the records, or the pasts, of these articles; `None` for one that has none.
+    pub(super) fn parsed<T: std::str::FromStr>(&mut self, articles: &[ArticleId]) -> Result<Vec<Option<T>>, StoreError> {
+        let (value, key) = self.take()?;
+        let texts: Vec<Option<String>> = decode(value, &key)?;
+        if texts.len() != articles.len() {
+            return Err(unexpected_value(&key));
+        }
+        let parse = |(article, text): (&ArticleId, Option<String>)| match text {
+            None => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                StoreError::Corrupt(format!("article {:?} of {key} has the record {text:?}, which truycap did not write", article.as_str()))
+            }),
+        };
+        articles.iter().zip(texts).map(parse).collect()
+    }
+
     /// Decodes the next reply as `expected` counters; 0 for one that does not exist.
     fn counts(&mut self, expected: usize) -> Result<Vec<u64>, StoreError> {
         let (value, key) = self.take()?;
@@ -167,17 +312,6 @@ impl Replies {
         }
         counts.into_iter().map(|views| count(views.unwrap_or_default(), &key)).collect()
     }
-
-    /// Decodes the next reply as one counter; 0 if it does not exist.
-    fn count(&mut self) -> Result<u64, StoreError> {
-        let (value, key) = self.take()?;
-        count(decode::<Option<u64>>(value, &key)?.unwrap_or_default(), &key)
-    }
-}
-
-/// The sum of offsets. It wraps, because callers only compare it with an earlier sum.
-pub(super) fn sum(offsets: impl IntoIterator<Item = Seq>) -> u64 {
-    offsets.into_iter().fold(0, u64::wrapping_add)
 }
 
 /// Decodes the value of a key.

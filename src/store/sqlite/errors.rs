@@ -1,8 +1,30 @@
 //! What an error of SQLite means to the caller of the store.
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, types::FromSqlError};
 
 use crate::store::StoreError;
+
+/// An error of a read, of SQLite or of what was read.
+#[derive(Debug)]
+pub(super) struct ReadError(pub(super) StoreError);
+
+impl From<Error> for ReadError {
+    fn from(error: Error) -> Self {
+        Self(store_error(error))
+    }
+}
+
+impl From<FromSqlError> for ReadError {
+    fn from(error: FromSqlError) -> Self {
+        Self(store_error(error.into()))
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
 
 /// Classifies an error of a single statement, or of a transaction before its commit: in both cases nothing was changed.
 pub(super) fn store_error(e: Error) -> StoreError {

@@ -1,7 +1,8 @@
 //! The file: created if it does not exist, recognised by its marks if it does, and never overwritten if it is not a store.
 
 use std::{
-    fs,
+    fs, io,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -9,11 +10,10 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use crate::store::{StoreError, VERSION, refusal};
+
 /// `TCst`: marks a file as a store of truycap, for `file(1)` and for [`open`].
 const APPLICATION_ID: i32 = 0x5443_7374;
-
-/// The version of the schema.
-const VERSION: i32 = 1;
 
 /// How long to wait for another process that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,11 +75,14 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     let application: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables: u32 = tx.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
-    match (application, version, tables) {
-        (APPLICATION_ID, VERSION, _) => {}
-        (APPLICATION_ID, other, _) => {
-            return Ok(Err(format!("its schema version is {other}, but this program supports version {VERSION}")));
+    match (application, u32::try_from(version).unwrap_or(u32::MAX), tables) {
+        (APPLICATION_ID, VERSION, _) => {
+            // Under the write lock, nothing else writes to the log.
+            if let Err(error) = write_log_again(path) {
+                return Ok(Err(format!("its -wal cannot be written: {error}")));
+            }
         }
+        (APPLICATION_ID, other, _) => return Ok(Err(refusal("it", other))),
         (0, 0, 0) => {
             tx.execute_batch(include_str!("schema.sql"))?;
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -93,5 +96,59 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
         return Ok(Err(format!("its file system does not allow journal mode WAL, only {mode}")));
     }
     conn.pragma_update(None, "synchronous", "full")?;
+    // The first read makes the log of a new file.
+    conn.pragma_query_value(None, "user_version", |_| Ok(()))?;
     Ok(Ok(conn))
+}
+
+/// The path of the log. SQLite keeps it beside the file to which a symbolic link leads.
+fn log_of(path: &Path) -> io::Result<PathBuf> {
+    let mut log = fs::canonicalize(path)?.into_os_string();
+    log.push("-wal");
+    Ok(log.into())
+}
+
+/// Writes the log again, byte for byte, and syncs it. After a failed sync, the kernel takes pages for clean that the disk never
+/// got: SQLite would read them from memory and build on them.
+fn write_log_again(path: &Path) -> io::Result<()> {
+    let log = match fs::File::options().read(true).write(true).open(log_of(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
+    let (mut bytes, mut at) = (vec![0; 1 << 20], 0);
+    loop {
+        let read = log.read_at(&mut bytes, at)?;
+        let Some(bytes) = bytes.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        log.write_all_at(bytes, at)?;
+        at += read as u64;
+    }
+    log.sync_all()
+}
+
+/// The device and inode of the open file and of its log, to notice that one is deleted or replaced.
+#[derive(Clone, Debug)]
+pub(super) struct Identity([(PathBuf, (u64, u64)); 2]);
+
+impl Identity {
+    /// The file must be open: SQLite keeps its log from the first transaction until the last connection closes.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let of = |path: PathBuf| {
+            let metadata = fs::metadata(&path)?;
+            Ok::<_, io::Error>((path, (metadata.dev(), metadata.ino())))
+        };
+        Ok(Self([of(path.into())?, of(log_of(path)?)?]))
+    }
+
+    /// Fails if a path does not lead to the open file any more. What is written to it would be lost.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        for (path, id) in &self.0 {
+            if !fs::metadata(path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == *id) {
+                return Err(StoreError::NotApplied(format!(
+                    "{} was deleted or replaced while it was open; move it back, or restore it and restart",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
 }

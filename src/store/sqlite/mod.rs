@@ -9,22 +9,20 @@
 //!
 //! # Layout
 //!
-//! `schema.sql` has two tables. `views` holds one row per site, bucket and article; `offsets` holds one row per site and
-//! producer. An application id and a schema version mark the file. `file` creates it, and refuses any other file.
+//! `schema.sql` describes the tables: of an article there is one record of text, and one of its past if it has one. An
+//! application id and a version mark the file. `file` creates it, refuses any other file, and notices if it is replaced.
 //!
 //! # Writing
 //!
-//! One `thread` runs `writer`, which commits all waiting applies together. An apply that fails is undone alone. `errors`
+//! One `thread` runs `writer`, which commits all waiting calls together. A call that fails is undone alone. `apply` adds views,
+//! and keeps the most-read `lists`; `maintain` builds lists and deletes old ones; `site` is the row of a site. `errors`
 //! distinguishes what was not applied, what was perhaps applied, and damage.
 //!
 //! # Reading
 //!
-//! A second `thread` runs the functions of `reader`, one call at a time and each as of one moment. An export has its own
-//! connection and blocks a thread of its own, because it lasts as long as its receiver takes. Reads skip expired buckets.
-//!
-//! # Deleting
-//!
-//! With each commit, `pruning` deletes a bounded number of expired rows. It scans each site once per UTC day.
+//! Two more threads run the functions of `reader`, each as of one moment: one for figures, one for lists and histories, so that
+//! neither waits for the other. An export or a check of the whole file has its own connection and blocks a thread of its own,
+//! because it lasts long. Reads skip expired buckets.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -34,44 +32,52 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
-    errors::{closed, store_error},
+    apply::{Apply, Memory},
+    errors::{ReadError, closed},
+    file::Identity,
+    reader::View,
     thread::JobThread,
-    writer::ApplyJob,
+    writer::{Call, Outcome, WriteJob, Writer},
 };
-use super::{Applied, Row, Snapshot, Store, StoreError};
+use super::{Applied, Row, Snapshot, Store, StoreError, TopList};
 use crate::domain::{
-    article::ArticleId,
+    article::{ArticleId, Section},
     clock::Clock,
     counts::Deltas,
     period::Bucket,
-    producer::{ProducerId, Seq},
-    retention::{Expiry, Retention},
+    producer::{Position, ProducerId, Seq},
+    retention::Retention,
     site::SiteId,
 };
 
+mod apply;
 mod errors;
 mod file;
-mod pruning;
+mod lists;
+mod maintain;
 mod reader;
+mod site;
 mod thread;
 mod writer;
 
 pub use file::OpenError;
 
-/// One read for the reader thread; it sends its result itself.
+/// One read for a reader thread; it sends its result itself.
 type ReadJob = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A store in an SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
+    file: Identity,
     retention: Retention,
     clock: Clock,
-    writer: JobThread<ApplyJob>,
-    reader: JobThread<ReadJob>,
+    writer: JobThread<WriteJob>,
+    figures: JobThread<ReadJob>,
+    lists: JobThread<ReadJob>,
 }
 
 impl SqliteStore {
-    /// Opens the file and starts the store's two threads. Creates the file, and the directories above it, if it does not
+    /// Opens the file and starts the store's three threads. Creates the file, and the directories above it, if it does not
     /// exist. Article buckets expire by `clock`.
     ///
     /// Blocks for up to 10 seconds if another process has locked the file.
@@ -80,94 +86,141 @@ impl SqliteStore {
     /// If the file cannot be created or opened, or is not a store of truycap. Such a file is left unchanged.
     pub fn open(path: impl Into<PathBuf>, retention: Retention, clock: impl Into<Clock>) -> Result<Self, OpenError> {
         let path = path.into();
-        let error = |reason: String| OpenError { path: path.clone(), reason };
         let conn = file::open(&path)?;
-        let mut reader_conn = file::open_reader(&path).map_err(|e| error(e.to_string()))?;
-        let writer = JobThread::start("store-writer", |queue| writer::run(conn, queue)).map_err(|e| error(e.to_string()))?;
-        let reader = JobThread::start("store-reader", move |mut queue: mpsc::Receiver<ReadJob>| {
-            while let Some(job) = queue.blocking_recv() {
-                job(&mut reader_conn);
-            }
-        });
-        let reader = reader.map_err(|e| error(e.to_string()))?;
-        Ok(Self { path, retention, clock: clock.into(), writer, reader })
+        let error = |reason: String| OpenError { path: path.clone(), reason };
+        let file = Identity::of(&path).map_err(|e| error(e.to_string()))?;
+        let reader = |name| {
+            let mut conn = file::open_reader(&path).map_err(|e| error(e.to_string()))?;
+            let run = move |mut queue: mpsc::Receiver<ReadJob>| {
+                while let Some(job) = queue.blocking_recv() {
+                    job(&mut conn);
+                }
+            };
+            JobThread::start(name, run).map_err(|e| error(e.to_string()))
+        };
+        let (figures, lists) = (reader("store-figures")?, reader("store-lists")?);
+        let writer = Writer { conn, file: file.clone(), retention, memory: Memory::default() };
+        let writer = JobThread::start("store-writer", |queue| writer.run(queue)).map_err(|e| error(e.to_string()))?;
+        Ok(Self { path, file, retention, clock: clock.into(), writer, figures, lists })
     }
 
-    fn expiry(&self) -> Expiry {
-        Expiry { retention: self.retention, today: self.clock.now().date_naive() }
+    fn view(&self) -> View {
+        View { retention: self.retention, now: self.clock.now() }
     }
 
-    /// Runs `work` on the reader thread, unless the caller has stopped waiting before its turn.
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (sender, result) = oneshot::channel();
-        let job: ReadJob = Box::new(move |conn| {
-            if !sender.is_closed() {
-                let _gone = sender.send(work(conn));
-            }
-        });
-        if !self.reader.send(job).await {
+    async fn write(&self, call: Call) -> Result<Outcome, StoreError> {
+        let (result, answer) = oneshot::channel();
+        if !self.writer.send(WriteJob { call, result }).await {
             return Err(closed());
         }
-        result.await.map_err(|_| closed())?.map_err(store_error)
+        answer.await.unwrap_or_else(|_| Err(unanswered()))
     }
+
+    /// Runs `work` on a reader thread, unless the caller has stopped waiting before its turn.
+    async fn read<T: Send + 'static, E: Into<ReadError>>(
+        &self,
+        thread: &JobThread<ReadJob>,
+        work: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, result) = oneshot::channel();
+        let file = self.file.clone();
+        let job: ReadJob = Box::new(move |conn| {
+            if !sender.is_closed() {
+                let done = file.check().and_then(|()| work(conn).map_err(|error| error.into().0));
+                let _gone = sender.send(done);
+            }
+        });
+        if !thread.send(job).await {
+            return Err(closed());
+        }
+        result.await.map_err(|_| closed())?
+    }
+
+    /// Runs a long read on a connection and a thread of its own.
+    async fn read_long(&self, work: impl FnOnce(&mut Connection) -> Result<(), ReadError> + Send + 'static) -> Result<(), StoreError> {
+        self.file.check()?;
+        let path = self.path.clone();
+        let work = move || work(&mut file::open_reader(&path)?);
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|e| StoreError::NotApplied(e.to_string()))?.map_err(|error| error.0)
+    }
+}
+
+/// The writer has ended, because of a bug.
+fn unanswered() -> StoreError {
+    StoreError::PerhapsApplied("the writer thread ended without an answer".into())
 }
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
-        let (sender, result) = oneshot::channel();
-        let job = ApplyJob { site: site.clone(), producer, from, to, deltas, expiry: self.expiry(), result: sender };
-        if !self.writer.send(job).await {
-            return Err(closed());
+    async fn apply_after(
+        &self,
+        site: &SiteId,
+        earlier: Option<(ProducerId, Seq)>,
+        producer: ProducerId,
+        from: Position,
+        to: Position,
+        deltas: Arc<Deltas>,
+    ) -> Result<Applied, StoreError> {
+        let call = Apply { site: site.clone(), earlier, producer, from, to, deltas, now: self.clock.now() };
+        match self.write(Call::Apply(call)).await? {
+            Outcome::Applied(applied) => Ok(applied),
+            Outcome::Maintained(_) => Err(unanswered()),
         }
-        result.await.unwrap_or_else(|_| Err(StoreError::PerhapsApplied("the writer thread ended without an answer".into())))
     }
 
-    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
-        let (site, articles, expiry) = (site.clone(), articles.to_vec(), self.expiry());
-        self.read(move |conn| reader::figures(conn, &site, producer, today, &articles, expiry)).await
+    async fn figures(
+        &self,
+        site: &SiteId,
+        producers: &[ProducerId],
+        today: NaiveDate,
+        articles: &[ArticleId],
+    ) -> Result<Snapshot, StoreError> {
+        let (site, producers, articles, view) = (site.clone(), producers.to_vec(), articles.to_vec(), self.view());
+        self.read(&self.figures, move |conn| reader::figures(conn, &site, &producers, today, &articles, view)).await
     }
 
-    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
-        let (site, producer) = (site.clone(), producer.to_string());
-        self.read(move |conn| reader::offset(conn, &site, &producer)).await
-    }
-
-    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        if self.expiry().is_expired(bucket) {
-            return Ok(Vec::new());
-        }
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Position, StoreError> {
         let site = site.clone();
-        self.read(move |conn| reader::top(conn, &site, bucket, limit)).await
+        self.read(&self.figures, move |conn| reader::offset_of(conn, &site, producer)).await
+    }
+
+    async fn top(&self, site: &SiteId, section: Option<&Section>, bucket: Bucket, limit: usize) -> Result<TopList, StoreError> {
+        let (site, section, view) = (site.clone(), section.cloned(), self.view());
+        self.read(&self.lists, move |conn| reader::top(conn, &site, section.as_ref(), bucket, limit, view)).await
     }
 
     async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
-        let (site, article, buckets, expiry) = (site.clone(), article.cloned(), buckets.to_vec(), self.expiry());
-        self.read(move |conn| reader::history(conn, &site, article.as_ref(), &buckets, expiry)).await
+        let (site, article, buckets, view) = (site.clone(), article.cloned(), buckets.to_vec(), self.view());
+        self.read(&self.lists, move |conn| reader::history(conn, &site, article.as_ref(), &buckets, view)).await
     }
 
     /// The rows are those of one moment.
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
-        let (site, path, expiry) = (site.clone(), self.path.clone(), self.expiry());
-        let export = move || reader::export(&file::open_reader(&path)?, &site, expiry, &rows);
-        let done = tokio::task::spawn_blocking(export).await;
-        done.map_err(|e| StoreError::NotApplied(e.to_string()))?.map_err(store_error)
+        let (site, view) = (site.clone(), self.view());
+        self.read_long(move |conn| reader::export(conn, &site, view, &rows)).await
+    }
+
+    async fn maintain(&self, site: &SiteId, sections: &[Section]) -> Result<bool, StoreError> {
+        let call = Call::Maintain { site: site.clone(), sections: sections.to_vec(), now: self.clock.now() };
+        match self.write(call).await? {
+            Outcome::Maintained(more) => Ok(more),
+            Outcome::Applied(_) => Err(unanswered()),
+        }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|conn| reader::ping(conn)).await
+        self.read(&self.figures, |conn| reader::ping(conn)).await
     }
 
-    async fn verify(&self) -> Result<(), StoreError> {
-        self.read(|conn| reader::verify(conn)).await?.map_err(StoreError::Corrupt)
+    async fn verify(&self, full: bool) -> Result<(), StoreError> {
+        self.read_long(move |conn| reader::verify(conn, full)).await
     }
 
-    /// Waits for both threads. If the store is dropped instead, they end too, but unwaited for.
+    /// Waits for the threads. If the store is dropped instead, they end too, but unwaited for.
     async fn close(&self) {
         self.writer.close().await;
-        self.reader.close().await;
+        self.figures.close().await;
+        self.lists.close().await;
     }
 }

@@ -1,31 +1,47 @@
-//! Reads counters and offsets. Each function returns the state of one moment.
+//! Reads counters, offsets and lists. Each function returns the state of one moment.
 
 use std::error::Error;
 
-use chrono::NaiveDate;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row as SqlRow, types::Type};
+use chrono::{DateTime, NaiveDate, Utc};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, types::Type};
 use tokio::sync::mpsc;
 
+use super::{
+    errors::{ReadError, store_error},
+    site::{SiteRow, number},
+};
 use crate::{
     domain::{
-        article::ArticleId,
+        article::{ArticleId, Section},
         figures::{Figure, Figures},
         period::Bucket,
-        producer::{ProducerId, Seq},
-        retention::Expiry,
+        producer::{Digest, Position, ProducerId},
+        record::{Past, Record},
+        retention::{Retention, TrustedTime},
         site::SiteId,
     },
-    store::{Row, Snapshot},
+    store::{Row, Snapshot, StoreError, TopList},
 };
 
-/// Reads a number that is never negative.
-fn number(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<u64> {
-    let number: i64 = row.get(column)?;
-    number.try_into().map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+/// Decides which buckets of articles a reader sees.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) retention: Retention,
+    pub(super) now: DateTime<Utc>,
 }
 
-fn article(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<ArticleId> {
-    ArticleId::parse(row.get_ref(column)?.as_str()?).map_err(|e| unreadable(column, e))
+impl View {
+    fn is_expired(self, site: Option<&SiteRow>, bucket: Bucket) -> bool {
+        self.retention.expired(bucket, TrustedTime::day(site.and_then(|site| site.time), self.now))
+    }
+}
+
+/// A section that the store has.
+pub(super) struct StoredSection {
+    pub(super) id: i64,
+    pub(super) name: Section,
+    /// The last article that was merged into its lists; `None` if they are whole.
+    pub(super) built: Option<String>,
 }
 
 /// The error for a text that no version of truycap writes.
@@ -33,78 +49,148 @@ fn unreadable(column: usize, error: impl Error + Send + Sync + 'static) -> rusql
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
-/// A producer's offset; 0 if it never applied.
-pub(super) fn offset(conn: &Connection, site: &SiteId, producer: &str) -> rusqlite::Result<Seq> {
-    let mut query = conn.prepare_cached("SELECT offset FROM offsets WHERE site = ?1 AND producer = ?2")?;
-    Ok(query.query_row((site.as_str(), producer), |row| number(row, 0)).optional()?.unwrap_or_default())
+fn article(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<ArticleId> {
+    ArticleId::parse(row.get_ref(column)?.as_str()?).map_err(|e| unreadable(column, e))
 }
 
-/// The sum of all other producers' offsets.
-pub(super) fn others(conn: &Connection, site: &SiteId, producer: &str) -> rusqlite::Result<u64> {
-    conn.prepare_cached("SELECT coalesce(sum(offset), 0) FROM offsets WHERE site = ?1 AND producer <> ?2")?
-        .query_row((site.as_str(), producer), |row| number(row, 0))
+/// A producer's offset; the start if it never applied.
+pub(super) fn offset(conn: &Connection, site: i64, producer: ProducerId) -> rusqlite::Result<Position> {
+    let mut query = conn.prepare_cached("SELECT seq, digest FROM offsets WHERE site = ?1 AND producer = ?2")?;
+    let position = |row: &SqlRow<'_>| Ok(Position { seq: number(row, 0)?, digest: Digest(row.get::<_, i64>(1)?.cast_unsigned()) });
+    Ok(query.query_row((site, producer.0.to_be_bytes()), position).optional()?.unwrap_or_default())
 }
 
-/// Looks up single counters of a site.
-struct CounterLookup<'a> {
-    query: CachedStatement<'a>,
-    site: &'a SiteId,
-    expiry: Expiry,
+/// The same by the name of the site.
+pub(super) fn offset_of(conn: &mut Connection, site: &SiteId, producer: ProducerId) -> rusqlite::Result<Position> {
+    let tx = conn.transaction()?;
+    SiteRow::read(&tx, site)?.map_or(Ok(Position::START), |row| offset(&tx, row.id, producer))
 }
 
-impl<'a> CounterLookup<'a> {
-    fn new(conn: &'a Connection, site: &'a SiteId, expiry: Expiry) -> rusqlite::Result<Self> {
-        let query = conn.prepare_cached("SELECT views FROM views WHERE site = ?1 AND bucket = ?2 AND article = ?3")?;
-        Ok(Self { query, site, expiry })
-    }
+/// The site's own views in a bucket.
+pub(super) fn site_views(conn: &Connection, site: i64, bucket: &str) -> rusqlite::Result<u64> {
+    conn.prepare_cached("SELECT views FROM site_views WHERE site = ?1 AND kind = '' AND bucket = ?2")?
+        .query_row((site, bucket), |row| number(row, 0))
+        .optional()
+        .map(Option::unwrap_or_default)
+}
 
-    /// Returns one counter. `name` is the text of `bucket`, passed in because many look-ups share it.
-    fn get(&mut self, bucket: Bucket, name: &str, article: Option<&ArticleId>) -> rusqlite::Result<u64> {
-        if article.is_some() && self.expiry.is_expired(bucket) {
-            return Ok(0);
+/// Reads a text that an article has, and parses it.
+fn parsed<T: std::str::FromStr>(conn: &Connection, sql: &str, site: i64, article: &ArticleId) -> Result<Option<T>, StoreError> {
+    let mut query = conn.prepare_cached(sql).map_err(store_error)?;
+    let mut rows = query.query((site, article.as_str())).map_err(store_error)?;
+    let Some(row) = rows.next().map_err(store_error)? else { return Ok(None) };
+    let text = row.get_ref(0).and_then(|text| Ok(text.as_str()?)).map_err(store_error)?;
+    text.parse().map(Some).map_err(|_| damaged(article, text))
+}
+
+/// The error that names the article of a text that does not parse.
+fn damaged(article: &ArticleId, text: &str) -> StoreError {
+    StoreError::Corrupt(format!("article {:?} has the record {text:?}", article.as_str()))
+}
+
+/// An article's record.
+pub(super) fn record(conn: &Connection, site: i64, article: &ArticleId) -> Result<Option<Record>, StoreError> {
+    parsed(conn, "SELECT record FROM articles WHERE site = ?1 AND article = ?2", site, article)
+}
+
+/// An article's earlier periods.
+pub(super) fn past(conn: &Connection, site: i64, article: &ArticleId) -> Result<Option<Past>, StoreError> {
+    parsed(conn, "SELECT past FROM past WHERE site = ?1 AND article = ?2", site, article)
+}
+
+/// The views of an article in buckets; 0 in those that have expired.
+fn article_views(
+    conn: &Connection,
+    site: Option<&SiteRow>,
+    article: &ArticleId,
+    buckets: &[Bucket],
+    view: View,
+) -> Result<Vec<u64>, StoreError> {
+    let record = site.map_or(Ok(None), |site| record(conn, site.id, article))?;
+    let (Some(site), Some(record)) = (site, record) else { return Ok(vec![0; buckets.len()]) };
+    let mut earlier = None;
+    let mut count = |bucket: Bucket| match record.views(bucket) {
+        _ if view.is_expired(Some(site), bucket) => Ok(0),
+        Some(views) => Ok(views),
+        None => {
+            if earlier.is_none() {
+                earlier = Some(past(conn, site.id, article)?.unwrap_or_default());
+            }
+            Ok(earlier.as_ref().map_or(0, |past| past.views(bucket)))
         }
-        let article = article.map_or("", ArticleId::as_str);
-        let views = self.query.query_row((self.site.as_str(), name, article), |row| number(row, 0)).optional()?;
-        Ok(views.unwrap_or_default())
-    }
+    };
+    buckets.iter().map(|&bucket| count(bucket)).collect()
 }
 
 /// See [`Store::figures`](crate::store::Store::figures).
 pub(super) fn figures(
     conn: &mut Connection,
     site: &SiteId,
-    producer: ProducerId,
+    producers: &[ProducerId],
     today: NaiveDate,
     articles: &[ArticleId],
-    expiry: Expiry,
-) -> rusqlite::Result<Snapshot> {
-    let tx = conn.transaction()?;
-    let producer = producer.to_string();
-    let offset = offset(&tx, site, &producer)?;
-    let others = others(&tx, site, &producer)?;
-    let mut counters = CounterLookup::new(&tx, site, expiry)?;
-    let buckets = Figure::buckets(today).map(|bucket| (bucket, bucket.to_string()));
-    let mut figures = |article: Option<&ArticleId>| {
-        let mut counts = [0; 9];
-        for (count, (bucket, name)) in counts.iter_mut().zip(&buckets) {
-            *count = counters.get(*bucket, name, article)?;
+    view: View,
+) -> Result<Snapshot, StoreError> {
+    let tx = conn.transaction().map_err(store_error)?;
+    let row = SiteRow::read(&tx, site).map_err(store_error)?;
+    let buckets = Figure::buckets(today);
+    let offset = |producer: &ProducerId| row.map_or(Ok(Position::START), |row| offset(&tx, row.id, *producer));
+    let mut counts = [0; 9];
+    if let Some(row) = &row {
+        for (count, bucket) in counts.iter_mut().zip(buckets) {
+            *count = site_views(&tx, row.id, &bucket.to_string()).map_err(store_error)?;
         }
-        Ok::<_, rusqlite::Error>(Figures::new(counts))
+    }
+    let figures = |article| {
+        let views = article_views(&tx, row.as_ref(), article, &buckets, view)?;
+        Ok::<_, StoreError>(Figures::new(std::array::from_fn(|place| views.get(place).copied().unwrap_or_default())))
     };
-    let own = figures(None)?;
-    let articles = articles.iter().map(|article| figures(Some(article))).collect::<Result<_, _>>()?;
-    Ok(Snapshot { offset, others, site: own, articles })
+    Ok(Snapshot {
+        offsets: producers.iter().map(offset).collect::<Result<_, _>>().map_err(store_error)?,
+        revision: row.map(|row| row.revision).unwrap_or_default(),
+        site: Figures::new(counts),
+        articles: articles.iter().map(figures).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The sections of a site, in the order of their ids.
+pub(super) fn sections(conn: &Connection, site: i64) -> rusqlite::Result<Vec<StoredSection>> {
+    conn.prepare_cached("SELECT id, name, built FROM sections WHERE site = ?1 ORDER BY id")?
+        .query_map([site], |row| {
+            let name = Section::parse(row.get_ref(1)?.as_str()?).map_err(|e| unreadable(1, e))?;
+            Ok(StoredSection { id: row.get(0)?, name, built: row.get(2)? })
+        })?
+        .collect()
 }
 
 /// See [`Store::top`](crate::store::Store::top).
-pub(super) fn top(conn: &Connection, site: &SiteId, bucket: Bucket, limit: usize) -> rusqlite::Result<Vec<(ArticleId, u64)>> {
+pub(super) fn top(
+    conn: &mut Connection,
+    site: &SiteId,
+    section: Option<&Section>,
+    bucket: Bucket,
+    limit: usize,
+    view: View,
+) -> rusqlite::Result<TopList> {
+    let tx = conn.transaction()?;
+    let empty = |revision, whole| TopList { articles: Vec::new(), revision, whole };
+    let Some(row) = SiteRow::read(&tx, site)? else { return Ok(empty(crate::store::Revision::default(), section.is_none())) };
+    let (id, whole) = match section {
+        None => (0, true),
+        Some(section) => match sections(&tx, row.id)?.into_iter().find(|stored| stored.name == *section) {
+            Some(stored) => (stored.id, stored.built.is_none()),
+            None => return Ok(empty(row.revision, false)),
+        },
+    };
+    if view.is_expired(Some(&row), bucket) {
+        return Ok(empty(row.revision, whole));
+    }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    conn.prepare_cached(
-        "SELECT article, views FROM views WHERE site = ?1 AND bucket = ?2 AND article > '' AND views > 0
-         ORDER BY views DESC, article LIMIT ?3",
-    )?
-    .query_map((site.as_str(), bucket.to_string(), limit), |row| Ok((article(row, 0)?, number(row, 1)?)))?
-    .collect()
+    let mut query = tx.prepare_cached(
+        "SELECT article, -less FROM top WHERE site = ?1 AND section = ?2 AND bucket = ?3 ORDER BY less, article LIMIT ?4",
+    )?;
+    let rows = query.query_map((row.id, id, bucket.to_string(), limit), |row| Ok((article(row, 0)?, number(row, 1)?)))?;
+    Ok(TopList { articles: rows.collect::<Result<_, _>>()?, revision: row.revision, whole })
 }
 
 /// See [`Store::history`](crate::store::Store::history).
@@ -113,28 +199,69 @@ pub(super) fn history(
     site: &SiteId,
     article: Option<&ArticleId>,
     buckets: &[Bucket],
-    expiry: Expiry,
-) -> rusqlite::Result<Vec<u64>> {
-    let tx = conn.transaction()?;
-    let mut counters = CounterLookup::new(&tx, site, expiry)?;
-    buckets.iter().map(|&bucket| counters.get(bucket, &bucket.to_string(), article)).collect()
-}
-
-/// See [`Store::export`](crate::store::Store::export). It is one statement, so the rows are those of one moment.
-pub(super) fn export(conn: &Connection, site: &SiteId, expiry: Expiry, rows: &mpsc::Sender<Row>) -> rusqlite::Result<()> {
-    let mut query = conn.prepare("SELECT bucket, article, views FROM views WHERE site = ?1 AND views > 0 ORDER BY bucket, article")?;
-    let mut found = query.query((site.as_str(),))?;
-    while let Some(row) = found.next()? {
-        let bucket: Bucket = row.get_ref(0)?.as_str()?.parse().map_err(|e| unreadable(0, e))?;
-        let article = if row.get_ref(1)?.as_str()?.is_empty() { None } else { Some(article(row, 1)?) };
-        if article.is_some() && expiry.is_expired(bucket) {
-            continue;
-        }
-        if rows.blocking_send((bucket, article, number(row, 2)?)).is_err() {
-            break;
+    view: View,
+) -> Result<Vec<u64>, StoreError> {
+    let tx = conn.transaction().map_err(store_error)?;
+    let row = SiteRow::read(&tx, site).map_err(store_error)?;
+    match (article, &row) {
+        (Some(article), row) => article_views(&tx, row.as_ref(), article, buckets, view),
+        (None, None) => Ok(vec![0; buckets.len()]),
+        (None, Some(row)) => {
+            let views = buckets.iter().map(|bucket| site_views(&tx, row.id, &bucket.to_string()));
+            views.collect::<Result<_, _>>().map_err(store_error)
         }
     }
+}
+
+/// See [`Store::export`](crate::store::Store::export). It is one transaction, so the rows are those of one moment.
+pub(super) fn export(conn: &mut Connection, site: &SiteId, view: View, rows: &mpsc::Sender<Row>) -> Result<(), ReadError> {
+    let tx = conn.transaction()?;
+    let Some(row) = SiteRow::read(&tx, site)? else { return Ok(()) };
+    let mut query = tx.prepare("SELECT bucket, views FROM site_views WHERE site = ?1 AND kind = '' AND views > 0 ORDER BY bucket")?;
+    let mut found = query.query([row.id])?;
+    while let Some(next) = found.next()? {
+        let bucket: Bucket = next.get_ref(0)?.as_str()?.parse().map_err(|e| unreadable(0, e))?;
+        if rows.blocking_send((bucket, None, number(next, 1)?)).is_err() {
+            return Ok(());
+        }
+    }
+    let mut articles = 0;
+    let mut query = tx.prepare(
+        "SELECT articles.article, record, past FROM articles LEFT JOIN past USING (site, article)
+         WHERE site = ?1 ORDER BY articles.article",
+    )?;
+    let mut found = query.query([row.id])?;
+    while let Some(next) = found.next()? {
+        articles += 1;
+        let article = article(next, 0)?;
+        let mut buckets = read_buckets(&article, next)?;
+        buckets.retain(|(_, bucket, _)| !view.is_expired(Some(&row), *bucket));
+        buckets.sort();
+        for (_, bucket, views) in buckets {
+            if rows.blocking_send((bucket, Some(article.clone()), views)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    if articles != row.articles {
+        let what = format!("site {site} has {} articles, but {articles} can be read", row.articles);
+        return Err(StoreError::Corrupt(what).into());
+    }
     Ok(())
+}
+
+/// The buckets of an article that have views, with their texts, from a row of article, record and past.
+pub(super) fn read_buckets(article: &ArticleId, row: &SqlRow<'_>) -> Result<Vec<(String, Bucket, u64)>, ReadError> {
+    let text = row.get_ref(1)?.as_str()?;
+    let record: Record = text.parse().map_err(|_| damaged(article, text))?;
+    let past = match row.get_ref(2)?.as_str_or_null()? {
+        Some(text) => text.parse().map_err(|_| damaged(article, text))?,
+        None => Past::default(),
+    };
+    let periods = record.periods().chain(past.periods());
+    let periods = periods.filter_map(|(period, (number, views))| Some((period.numbered(number)?, views)));
+    let total = (record.total > 0).then_some((Bucket::Total, record.total));
+    Ok(periods.chain(total).map(|(bucket, views)| (bucket.to_string(), bucket, views)).collect())
 }
 
 /// See [`Store::ping`](crate::store::Store::ping).
@@ -142,8 +269,24 @@ pub(super) fn ping(conn: &Connection) -> rusqlite::Result<()> {
     conn.prepare_cached("SELECT 1 FROM offsets LIMIT 1")?.exists(()).map(drop)
 }
 
-/// The inner error is the first damage that SQLite finds in the file.
-pub(super) fn verify(conn: &Connection) -> rusqlite::Result<Result<(), String>> {
-    let found: String = conn.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
-    Ok(if found == "ok" { Ok(()) } else { Err(found) })
+/// See [`Store::verify`](crate::store::Store::verify).
+pub(super) fn verify(conn: &mut Connection, full: bool) -> Result<(), ReadError> {
+    let check = if full { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
+    let found: String = conn.query_row(check, (), |row| row.get(0))?;
+    if found != "ok" {
+        return Err(StoreError::Corrupt(found).into());
+    }
+    if !full {
+        return Ok(());
+    }
+    let tx = conn.transaction()?;
+    let mut query = tx.prepare("SELECT name, articles, (SELECT count(*) FROM articles WHERE site = id) FROM sites")?;
+    let mut sites = query.query(())?;
+    while let Some(site) = sites.next()? {
+        let (name, articles, found) = (site.get_ref(0)?.as_str()?, number(site, 1)?, number(site, 2)?);
+        if articles != found {
+            return Err(StoreError::Corrupt(format!("site {name} has {articles} articles, but {found} can be read")).into());
+        }
+    }
+    Ok(())
 }

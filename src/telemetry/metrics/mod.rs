@@ -66,8 +66,10 @@ pub struct Store {
     pub rewinds: IntCounter,
     /// Entries that the store lost and the journal no longer held.
     pub lost_entries: IntCounter,
-    /// Entries that the store had and the journal did not.
+    /// Entries of earlier runs that the store had and the journal did not.
     pub foreign_entries: IntCounter,
+    /// How often another process was found to write the same run.
+    pub partings: IntCounter,
 }
 
 /// The listeners' metrics. Resolve children once, not for each request.
@@ -146,8 +148,10 @@ impl Store {
             ),
             foreign_entries: make.counter(
                 "truycap_store_foreign_entries_total",
-                "Entries that the store had and this journal did not: the journal is older than the store.",
+                "Entries of earlier runs that the store had and this journal did not: the journal is a copy.",
             ),
+            partings: make
+                .counter("truycap_store_partings_total", "Times that another process was found to write the same run of the journal."),
         }
     }
 }

@@ -1,13 +1,11 @@
 //! Nodes of a cluster. One node with all slots works; each of several nodes refuses the slots of the others.
 
-use std::sync::Arc;
-
 use truycap::{
-    domain::{article::ArticleId, counts::Deltas, producer::Seq, site::SiteId},
-    store::{Applied, Store, StoreError},
+    domain::{article::ArticleId, counts::Deltas, period::Bucket, producer::Seq, site::SiteId},
+    store::{Store, StoreError},
 };
 
-use super::{MINE, RedisStore, answered, apply, figures, process::wait::eventually, redis_server::Server, steps};
+use super::{MINE, RedisStore, Step, answered, apply, figures, process::wait::eventually, redis_server::Server, step, steps};
 
 /// A server in cluster mode, without slots.
 fn node() -> Server {
@@ -28,12 +26,12 @@ fn has_all_slots(server: &Server) {
 }
 
 /// Applies a view of a site and of an article, in one bucket.
-async fn count(store: &RedisStore, site: &str, from: Seq, bucket: &str) -> Result<Applied, StoreError> {
+async fn count(store: &RedisStore, site: &str, from: Seq, bucket: &str) -> Result<Step, StoreError> {
     let mut deltas = Deltas::default();
     for article in [None, Some(ArticleId::parse("/a").unwrap())] {
-        deltas.add(bucket.parse().unwrap(), article, 1);
+        deltas.add([bucket.parse::<Bucket>().unwrap()].into_iter().collect(), article, 1);
     }
-    store.apply(&SiteId::parse(site).unwrap(), MINE, from, from + 1, Arc::new(deltas)).await
+    step(store, &SiteId::parse(site).unwrap(), from, deltas).await
 }
 
 #[track_caller]
@@ -49,13 +47,13 @@ async fn a_node_counts_once_it_has_all_slots() {
     is_refused(&figures(&store).await, "the cluster of this Redis is down");
     has_all_slots(&server);
     for from in 0..3 {
-        assert_eq!(apply(&store, from).await, Ok(Applied::Done(0)));
+        assert_eq!(apply(&store, from).await, Ok(Step::Done));
     }
     assert_eq!(steps(&store).await, 3);
-    assert_eq!(store.top(&crate::connection::site(), "total".parse().unwrap(), 9).await.unwrap().len(), 2);
+    assert_eq!(store.top(&crate::connection::site(), None, "total".parse().unwrap(), 9).await.unwrap().articles.len(), 2);
     // The braces in the keys put all keys of a site into one slot, and different sites into different slots.
     for site in ["press", "shop", "a.b-c"] {
-        assert_eq!(count(&store, site, 0, "2099").await, Ok(Applied::Done(0)), "{site}");
+        assert_eq!(count(&store, site, 0, "2099").await, Ok(Step::Done), "{site}");
         let history = store.history(&SiteId::parse(site).unwrap(), None, &["2099".parse().unwrap()]).await;
         assert_eq!(history, Ok(vec![1]), "{site}");
     }
@@ -74,7 +72,7 @@ async fn an_apply_to_a_slot_of_another_node_or_a_moving_slot_is_refused() {
     });
     let store = server.store("p");
     for from in 0..2 {
-        assert_eq!(count(&store, "portal", from, "2099").await, Ok(Applied::Done(0)));
+        assert_eq!(count(&store, "portal", from, "2099").await, Ok(Step::Done));
     }
 
     // The slot of a site is moving: a key that is not here can already be on the other node.
@@ -83,7 +81,7 @@ async fn an_apply_to_a_slot_of_another_node_or_a_moving_slot_is_refused() {
     is_refused(&count(&store, "portal", 2, "2098").await, "are being moved to another node");
     is_refused(&count(&server.store("new"), "portal", 0, "2099").await, "is a node of a cluster");
     let () = cli(&server, &format!("CLUSTER SETSLOT {slot} STABLE"));
-    assert_eq!(count(&store, "portal", 2, "2098").await, Ok(Applied::Done(0)));
+    assert_eq!(count(&store, "portal", 2, "2098").await, Ok(Step::Done));
 
     // The slot of another site is on another node.
     let slot: u16 = cli(&server, "CLUSTER KEYSLOT press");
@@ -92,10 +90,10 @@ async fn an_apply_to_a_slot_of_another_node_or_a_moving_slot_is_refused() {
     }
     is_refused(&count(&store, "press", 0, "2099").await, "is a node of a cluster");
     let press = SiteId::parse("press").unwrap();
-    is_refused(&store.figures(&press, MINE, "2099-01-01".parse().unwrap(), &[]).await, "is a node of a cluster");
+    is_refused(&store.figures(&press, &[MINE], "2099-01-01".parse().unwrap(), &[]).await, "is a node of a cluster");
     let there = other.store("p");
-    assert_eq!(answered("the other node accepts it", async || count(&there, "press", 0, "2099").await).await, Applied::Done(0));
-    assert_eq!(count(&store, "portal", 3, "2099").await, Ok(Applied::Done(0)));
+    assert_eq!(answered("the other node accepts it", async || count(&there, "press", 0, "2099").await).await, Step::Done);
+    assert_eq!(count(&store, "portal", 3, "2099").await, Ok(Step::Done));
     let counted = store.history(&crate::connection::site(), None, &["2099".parse().unwrap(), "2098".parse().unwrap()]).await;
     assert_eq!(counted, Ok(vec![3, 1]));
 }

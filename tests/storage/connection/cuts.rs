@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 
 use tokio::task::{JoinSet, LocalSet};
-use truycap::store::{Applied, Store, StoreError};
+use truycap::store::{Store, StoreError};
 
 use super::{
-    RedisStore, answered, apply, figures, is_in_doubt,
+    RedisStore, Step, answered, apply, figures, is_in_doubt,
     proxy::{Fault, Proxy, Way},
     redis_server::Server,
     redis_store::{new_prefix, open},
@@ -26,7 +26,7 @@ impl Line {
         // Prefixes of equal length, so that all requests have equal lengths.
         let (proxy, prefix) = (Proxy::to(server).await, format!("{:0>12}", new_prefix()));
         let (store, straight) = (open(&proxy.url(), &prefix), server.store(&prefix));
-        assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
+        assert_eq!(apply(&store, 0).await, Ok(Step::Done));
         Self { proxy, store, straight }
     }
 
@@ -41,10 +41,10 @@ impl Line {
     async fn retries(&self) {
         let done = steps(&self.straight).await;
         answered("the store connects again", async || self.store.ping().await).await;
-        let expected = if done == 1 { Applied::Done(0) } else { Applied::Refused(2) };
+        let expected = if done == 1 { Step::Done } else { Step::Refused(2) };
         assert_eq!(apply(&self.store, 1).await, Ok(expected));
         assert_eq!(steps(&self.straight).await, 2);
-        assert_eq!(apply(&self.store, 2).await, Ok(Applied::Done(0)));
+        assert_eq!(apply(&self.store, 2).await, Ok(Step::Done));
         assert_eq!(steps(&self.straight).await, 3);
     }
 }
@@ -81,7 +81,7 @@ async fn cut_answer(server: &Server, length: usize, cut: usize, fault: Fault) {
     if cut < length {
         assert!(is_in_doubt(&answer), "{cut}: {answer:?}");
     } else {
-        assert_eq!(answer, Ok(Applied::Done(0)), "{cut}");
+        assert_eq!(answer, Ok(Step::Done), "{cut}");
     }
     assert_eq!(steps(&line.straight).await, 2, "{cut}");
     line.retries().await;
@@ -91,7 +91,7 @@ async fn cut_answer(server: &Server, length: usize, cut: usize, fault: Fault) {
 async fn an_apply_whose_reply_is_truncated_is_in_doubt_and_counted_once() {
     let server = server().await;
     let length = Line::to(server).await.length(Way::FromRedis, async |store| apply(store, 1).await).await;
-    assert_eq!(length, "*2\r\n:1\r\n*0\r\n".len());
+    assert_eq!(length, "*5\r\n:1\r\n$18\r\n1:0123456789abcdef\r\n$18\r\n2:0123456789abcdef\r\n:0\r\n:0\r\n".len());
     each(0..=length, move |cut| cut_answer(server, length, cut, Fault::Lost)).await;
     each(0..=length, move |cut| cut_answer(server, length, cut, Fault::Stalled)).await;
 }
@@ -123,7 +123,7 @@ async fn cut_apply(server: &Server, length: usize, cut: usize, fault: Fault) {
     if cut < length {
         assert!(is_in_doubt(&answer), "{cut}: {answer:?}");
     } else {
-        assert_eq!(answer, Ok(Applied::Done(0)), "{cut}");
+        assert_eq!(answer, Ok(Step::Done), "{cut}");
     }
     assert_eq!(steps(&line.straight).await, 1 + u64::from(cut == length), "{cut}");
     line.retries().await;
@@ -155,11 +155,11 @@ async fn an_apply_truncated_while_the_script_is_sent_is_counted_once() {
             let answer = apply(&line.store, 1).await;
             let done = steps(&line.straight).await;
             match &answer {
-                Ok(Applied::Done(0)) => assert_eq!(done, 2, "{way:?} {cut}"),
+                Ok(Step::Done) => assert_eq!(done, 2, "{way:?} {cut}"),
                 _ => assert!(is_in_doubt(&answer), "{way:?} {cut}: {answer:?}"),
             }
             outcomes[usize::try_from(done).unwrap() - 1] += 1;
-            let expected = if done == 1 { Applied::Done(0) } else { Applied::Refused(2) };
+            let expected = if done == 1 { Step::Done } else { Step::Refused(2) };
             assert_eq!(apply(&line.straight, 1).await, Ok(expected), "{way:?} {cut}");
             assert_eq!(steps(&line.straight).await, 2, "{way:?} {cut}");
             // An export is faster with fewer keys.

@@ -5,7 +5,6 @@
 //! - `refusals`, `cluster`: errors of real servers
 //! - `rights`: users with restricted rights
 //! - `tls`: the binary over TLS
-//! - `waiting`: lost replies when applies wait for replicas
 
 mod cluster;
 mod cuts;
@@ -15,7 +14,6 @@ mod rights;
 mod stale;
 mod storm;
 mod tls;
-mod waiting;
 
 use truycap_test_support::{process, redis_server, redis_store};
 
@@ -26,7 +24,8 @@ use truycap::{
     domain::{
         article::ArticleId,
         counts::Deltas,
-        producer::{ProducerId, Seq},
+        period::Bucket,
+        producer::{Digest, Position, ProducerId, Seq},
         site::SiteId,
     },
     store::{Applied, Row, Snapshot, Store, StoreError, redis::RedisStore},
@@ -36,30 +35,54 @@ const MINE: ProducerId = ProducerId(1);
 
 /// The views that each step adds.
 const STEP: [(&str, &str, u64); 6] =
-    [("2099-01-01", "", 3), ("2099-01-01", "/a", 1), ("2099-01-01", "/b", 2), ("total", "", 3), ("total", "/a", 1), ("total", "/b", 2)];
+    [("2099-01-01", "", 3), ("total", "", 3), ("2099-01-01", "/a", 1), ("total", "/a", 1), ("2099-01-01", "/b", 2), ("total", "/b", 2)];
+
+/// The result of an apply of one step.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Done,
+    /// The stored offset.
+    Refused(Seq),
+}
+
+fn at(seq: Seq) -> Position {
+    Position { seq, digest: Digest(seq) }
+}
+
+/// Applies increments from this offset to the next.
+async fn step(store: &RedisStore, site: &SiteId, from: Seq, deltas: Deltas) -> Result<Step, StoreError> {
+    store.apply(site, MINE, at(from), at(from + 1), Arc::new(deltas)).await.map(|applied| match applied {
+        Applied::Done(_) => Step::Done,
+        Applied::Refused(offset) => {
+            assert_eq!(offset, at(offset.seq));
+            Step::Refused(offset.seq)
+        }
+    })
+}
 
 fn site() -> SiteId {
     SiteId::parse("portal").unwrap()
 }
 
 /// Applies one step, from this offset to the next.
-async fn apply(store: &RedisStore, from: Seq) -> Result<Applied, StoreError> {
+async fn apply(store: &RedisStore, from: Seq) -> Result<Step, StoreError> {
     let mut deltas = Deltas::default();
     for (bucket, id, views) in STEP {
-        deltas.add(bucket.parse().unwrap(), (!id.is_empty()).then(|| ArticleId::parse(id).unwrap()), views);
+        let bucket: Bucket = bucket.parse().unwrap();
+        deltas.add([bucket].into_iter().collect(), (!id.is_empty()).then(|| ArticleId::parse(id).unwrap()), views);
     }
-    store.apply(&site(), MINE, from, from + 1, Arc::new(deltas)).await
+    step(store, &site(), from, deltas).await
 }
 
 /// Reads the figures of the site and of both articles.
 async fn figures(store: &RedisStore) -> Result<Snapshot, StoreError> {
     let articles = ["/a", "/b"].map(|id| ArticleId::parse(id).unwrap());
-    store.figures(&site(), MINE, "2099-01-01".parse().unwrap(), &articles).await
+    store.figures(&site(), &[MINE], "2099-01-01".parse().unwrap(), &articles).await
 }
 
 /// How many steps the store has applied, by its offset. Checks that all counters agree.
 async fn steps(store: &RedisStore) -> Seq {
-    let offset = figures(store).await.unwrap().offset;
+    let offset = figures(store).await.unwrap().offsets[0].seq;
     let counted: Vec<_> = STEP.iter().map(|(bucket, id, views)| ((*bucket).to_owned(), (*id).to_owned(), views * offset)).collect();
     let expected = if offset == 0 { Vec::new() } else { counted };
     let found = export(store).await.into_iter();
@@ -91,6 +114,6 @@ async fn answered<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, StoreEr
     }
 }
 
-fn is_in_doubt(answer: &Result<Applied, StoreError>) -> bool {
+fn is_in_doubt(answer: &Result<Step, StoreError>) -> bool {
     matches!(answer, Err(StoreError::PerhapsApplied(_)))
 }

@@ -8,10 +8,10 @@ use tokio::{
 };
 use truycap::{
     domain::figures::Figure,
-    store::{Applied, Store, StoreError},
+    store::{Store, StoreError},
 };
 
-use super::{RedisStore, answered, apply, figures, process::wait::eventually, redis_server::Server, redis_store::open, steps};
+use super::{RedisStore, Step, answered, apply, figures, process::wait::eventually, redis_server::Server, redis_store::open, steps};
 
 /// A server with a connection of its own, by which the test makes it refuse.
 struct Operator {
@@ -148,10 +148,10 @@ const CAUSES: &[Cause] = &[
     },
     Cause {
         name: "NOPERM: no reads",
-        begin: |operator| operator.cli("ACL SETUSER counter -hget -hgetall"),
+        begin: |operator| operator.cli("ACL SETUSER counter -hmget"),
         says: "the user of store.url may not do this",
         reads: Some(false),
-        end: |operator| operator.cli("ACL SETUSER counter +hget +hgetall"),
+        end: |operator| operator.cli("ACL SETUSER counter +hmget"),
     },
     Cause {
         name: "WRONGPASS: the user is deleted and logged out",
@@ -205,14 +205,14 @@ async fn refuses(Cause { name, begin, says, reads, end }: &Cause) {
     let mut operator = Operator { raw: server.raw(), server, busy: None };
     operator.cli("ACL SETUSER counter on >hunter2 ~* &* +@all");
     let store = open(&operator.server.tcp_url().replace("redis://", "redis://counter:hunter2@"), "p");
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)), "{name}");
+    assert_eq!(apply(&store, 0).await, Ok(Step::Done), "{name}");
 
     begin(&mut operator);
     refused(name, says, async || apply(&store, 1).await.map(drop)).await;
     match reads {
         Some(true) => {
             let figures = answered(name, async || figures(&store).await).await;
-            assert_eq!((figures.offset, figures.site[Figure::Total]), (1, 3), "{name}");
+            assert_eq!((figures.offsets[0].seq, figures.site[Figure::Total]), (1, 3), "{name}");
         }
         Some(false) => refused(name, says, async || figures(&store).await.map(drop)).await,
         None => {}
@@ -221,8 +221,8 @@ async fn refuses(Cause { name, begin, says, reads, end }: &Cause) {
 
     answered(name, async || store.ping().await).await;
     assert_eq!(steps(&store).await, 1, "{name}");
-    assert_eq!(answered(name, async || apply(&store, 1).await).await, Applied::Done(0), "{name}");
-    assert_eq!(apply(&store, 1).await, Ok(Applied::Refused(2)), "{name}");
+    assert_eq!(answered(name, async || apply(&store, 1).await).await, Step::Done, "{name}");
+    assert_eq!(apply(&store, 1).await, Ok(Step::Refused(2)), "{name}");
     assert_eq!(steps(&store).await, 2, "{name}");
 }
 
@@ -231,7 +231,7 @@ async fn refuses(Cause { name, begin, says, reads, end }: &Cause) {
 async fn a_delayed_apply_is_in_doubt_and_counted_once() {
     let server = Server::start(&[]);
     let (store, mut raw): (RedisStore, _) = (server.store("p"), server.raw());
-    assert_eq!(apply(&store, 0).await, Ok(Applied::Done(0)));
+    assert_eq!(apply(&store, 0).await, Ok(Step::Done));
     words("CLIENT PAUSE 60000 WRITE").exec(&mut raw).unwrap();
     let answer = apply(&store, 1).await;
     assert!(crate::connection::is_in_doubt(&answer), "{answer:?}");
@@ -240,7 +240,7 @@ async fn a_delayed_apply_is_in_doubt_and_counted_once() {
     let at = steps(&store).await;
     assert!((1..=2).contains(&at), "{at}");
     let again = apply(&store, 1).await;
-    assert_eq!(again, Ok(if at == 1 { Applied::Done(0) } else { Applied::Refused(2) }));
+    assert_eq!(again, Ok(if at == 1 { Step::Done } else { Step::Refused(2) }));
     assert_eq!(steps(&store).await, 2);
 }
 

@@ -48,8 +48,15 @@ async fn every_acknowledged_view_is_counted_once_despite_resets_and_cuts() {
     let journal = Arc::new(SqliteJournal::open(journal).unwrap());
     let store = Arc::new(open(&proxy.url(), "p"));
     let config = Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900), apply_sums: APPLY_SUMS };
-    let sites =
-        SITES.map(|id| Site { id: SiteId::parse(id).unwrap(), origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() }).to_vec();
+    let sites = SITES
+        .map(|id| Site {
+            id: SiteId::parse(id).unwrap(),
+            origins: Vec::new(),
+            timezone: Tz::UTC,
+            sections: Vec::new(),
+            rules: Rules::default(),
+        })
+        .to_vec();
     let clock = Utc::now;
     let (handle, recorder) = recorder::spawn(config, sites, journal.clone(), store.clone(), clock).await.unwrap();
 

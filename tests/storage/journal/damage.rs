@@ -4,10 +4,16 @@ use std::fs;
 
 use truycap::{
     domain::producer::Seq,
-    journal::{Journal, JournalError, sqlite::OpenError},
+    journal::{
+        Journal, JournalError,
+        sqlite::{
+            OpenError,
+            entry::{Body, Group},
+        },
+    },
 };
 
-use super::support::{Place, copy, fill, flip, numbered, read_all, site, sum_of_a, trim};
+use super::support::{Place, append, copy, fill, flip, read_all, site, sum_of_a, trim};
 
 const PAGE: u64 = 4096;
 
@@ -42,21 +48,30 @@ fn a_file_of_another_kind_is_refused_and_not_changed() {
 }
 
 #[tokio::test]
-async fn a_newer_format_is_refused_and_not_changed() {
+async fn another_format_is_refused_with_both_numbers_and_not_changed() {
     let place = Place::filled(3).await;
+    for (found, instead) in [(3, "use the newer program that wrote it"), (1, "must be drained by the program that wrote it")] {
+        place.sql(&format!("PRAGMA user_version = {found}"));
+        let error = refused(&place);
+        assert_eq!(error, OpenError::Format { path: place.path(), found });
+        let message = error.to_string();
+        assert!(message.contains(&format!("has format {found}, and this program has format 2")) && message.contains(instead), "{message}");
+    }
     place.sql("PRAGMA user_version = 2");
-    let error = refused(&place);
-    assert!(error.to_string().contains("written by a newer truycap"), "{error}");
-    place.sql("PRAGMA user_version = 1");
-    assert_eq!(place.open().head_at_open(), 3);
+    assert_eq!(place.open().head_at_open().seq, 3);
 }
 
 #[tokio::test]
-async fn an_entry_in_a_newer_encoding_is_reported_as_such() {
-    let place = Place::filled(3).await;
-    place.sql("UPDATE entries SET data = unhex('09' || substr(hex(data), 3)) WHERE seq = 2");
-    let error = read_all(&place.open(), "a", 0).await.unwrap_err();
-    assert!(matches!(&error, JournalError::Damaged(m) if m.contains("entry 2") && m.contains("newer truycap")), "{error}");
+async fn an_entry_of_a_newer_truycap_is_reported_as_such() {
+    let kinds = [(0, 5), (1, 2)].to_vec();
+    let group = Group { site: "a", day: 1, sums: kinds, articles: vec![] };
+    let unknown_kind = Body { nonce: [0; 8], groups: vec![group] }.encode().unwrap();
+    for data in [vec![9, 1, 2, 3], unknown_kind] {
+        let place = Place::filled(4).await;
+        place.replace_entry(2, &data);
+        let error = read_all(&place.open(), "a", 0).await.unwrap_err();
+        assert!(matches!(&error, JournalError::Damaged(m) if m.contains("entry 2") && m.contains("newer truycap")), "{error}");
+    }
 }
 
 /// Bytes across a page in the middle of the entries: a read is correct, or it fails.
@@ -93,16 +108,44 @@ async fn a_flipped_bit_is_detected_and_never_counted() {
 async fn an_entry_that_was_changed_or_moved_is_detected() {
     let changes = [
         "UPDATE entries SET at = at + 1 WHERE seq = 5",
+        "UPDATE entries SET digest = digest + 1 WHERE seq = 5",
         "UPDATE entries SET data = (SELECT data FROM entries WHERE seq = 4) WHERE seq = 5",
         "UPDATE entries SET data = x'' WHERE seq = 5",
-        "UPDATE entries SET data = x'01' WHERE seq = 5",
+        "UPDATE entries SET data = x'02' WHERE seq = 5",
         "UPDATE entries SET data = unhex(hex(data) || '00') WHERE seq = 5",
+        // Whole rows: one in the place of another, and two that are exchanged.
+        "UPDATE entries SET (at, digest, data) = (SELECT at, digest, data FROM entries WHERE seq = 4) WHERE seq = 5",
+        "UPDATE entries SET seq = 99 WHERE seq = 5; UPDATE entries SET seq = 5 WHERE seq = 6; UPDATE entries SET seq = 6 WHERE seq = 99",
+        // It belongs to another run.
+        "INSERT INTO runs(after, producer) VALUES (4, '00000000000000000000000000000001')",
     ];
     for change in changes {
         let place = Place::filled(9).await;
         place.sql(change);
-        let error = read_all(&place.open(), "a", 0).await.unwrap_err();
-        assert!(matches!(&error, JournalError::Damaged(message) if message.contains("entry 5")), "{change}: {error}");
+        let error = match place.try_open() {
+            Ok(journal) => read_all(&journal, "a", 0).await.unwrap_err().to_string(),
+            Err(OpenError::Damaged(message)) => message,
+            Err(error) => panic!("{change}: {error}"),
+        };
+        assert!(error.contains("entry 5 does not match") || error.contains("entry 9 does not match"), "{change}: {error}");
+    }
+}
+
+/// The entry before is gone with its digest, so that nothing proves that the next one follows it.
+#[tokio::test]
+async fn an_entry_from_another_history_is_detected() {
+    let (one, two) = (Place::filled(9).await, Place::new());
+    let journal = one.open();
+    trim(&journal, 9, 9, 4).await.unwrap();
+    journal.close().unwrap();
+    copy(&one.path(), &two.path());
+    assert_eq!(read_all(&two.open(), "a", 4).await.unwrap(), sum_of_a(5..=9));
+    two.sql("UPDATE meta SET value = '4:0000000000000001' WHERE key = 'trimmed'");
+    let error = read_all(&two.open(), "a", 4).await.unwrap_err();
+    assert!(error.to_string().contains("entry 5 does not match its digest"), "{error}");
+    for damaged in ["''", "4", "'4:1'", "'5:0000000000000001'"] {
+        two.sql(&format!("UPDATE meta SET value = {damaged} WHERE key = 'trimmed'"));
+        assert!(matches!(refused(&two), OpenError::Damaged(_)), "{damaged}");
     }
 }
 
@@ -114,7 +157,10 @@ async fn a_gap_is_reported_with_its_range() {
     let is_gap = |error: JournalError| assert!(error.to_string().contains("entries 4 to 6 are missing"), "{error}");
     is_gap(journal.read(&site("a"), 0, Seq::MAX).await.unwrap_err());
     is_gap(journal.sites().await.unwrap_err());
-    assert_eq!(read_all(&journal, "a", 6).await.unwrap(), sum_of_a(7..=9));
+    // Without entry 6, nothing shows that entry 7 is the one that was written after it.
+    let error = journal.read(&site("a"), 6, Seq::MAX).await.unwrap_err();
+    assert!(error.to_string().contains("entries 6 to 6 are missing"), "{error}");
+    assert_eq!(read_all(&journal, "a", 7).await.unwrap(), sum_of_a(8..=9));
 
     // A gap at the beginning.
     let place = Place::filled(9).await;
@@ -125,37 +171,39 @@ async fn a_gap_is_reported_with_its_range() {
 
 #[tokio::test]
 async fn a_journal_with_a_damaged_end_is_not_opened() {
-    let place = Place::filled(9).await;
-    place.sql("UPDATE entries SET at = 0 WHERE seq = 9");
-    assert!(matches!(refused(&place), OpenError::Damaged(_)));
-    // The last entry that a trim has recorded is gone.
-    let place = Place::filled(9).await;
-    trim(&place.open(), 9, 9, 2).await.unwrap();
-    place.sql("DELETE FROM entries WHERE seq = 9");
-    assert!(matches!(refused(&place), OpenError::Damaged(_)));
-}
-
-#[tokio::test]
-async fn a_journal_with_another_producer_is_not_opened() {
-    let place = Place::filled(3).await;
-    place.sql("UPDATE meta SET value = '00000000000000000000000000000001' WHERE key = 'producer'");
-    assert!(matches!(refused(&place), OpenError::Damaged(_)));
-    place.sql("DELETE FROM meta WHERE key = 'producer'");
-    assert!(matches!(refused(&place), OpenError::Damaged(_)));
+    let damages = [
+        "UPDATE entries SET at = 0 WHERE seq = 9",
+        "UPDATE runs SET producer = '00000000000000000000000000000001'",
+        "UPDATE runs SET producer = 'x'",
+        "DELETE FROM runs",
+        "DELETE FROM meta WHERE key = 'trimmed'",
+        "UPDATE confirmed SET producer = 'x'",
+        // The last entry that a trim has recorded is gone, and so is every entry of a run.
+        "DELETE FROM entries WHERE seq = 9",
+        "UPDATE meta SET value = 0 WHERE key = 'upto'; DELETE FROM entries",
+    ];
+    for damage in damages {
+        let place = Place::filled(9).await;
+        let journal = place.open();
+        trim(&journal, 9, 9, 0).await.unwrap();
+        journal.close().unwrap();
+        place.sql(damage);
+        assert!(matches!(refused(&place), OpenError::Damaged(_)), "{damage}");
+    }
 }
 
 #[tokio::test]
 async fn a_truncated_file_is_detected() {
     let place = Place::filled(600).await;
     let whole = fs::read(place.path()).unwrap();
-    // At least four bytes are cut: missing bytes are read as zeros, and one in 256 checksums ends with a zero byte.
+    // At least four bytes are cut: missing bytes are read as zeros, and one in 256 last bytes is a zero.
     for length in [100, 4096, 5000, 12_288, whole.len() - 4096, whole.len() - 4] {
         fs::write(place.path(), &whole[..length]).unwrap();
         let Ok(journal) = place.try_open() else { continue };
         assert!(matches!(read_all(&journal, "a", 0).await, Err(JournalError::Damaged(_))), "{length} bytes of {}", whole.len());
     }
     fs::write(place.path(), &whole).unwrap();
-    assert_eq!(place.open().append(numbered(601)).await, Ok(601));
+    assert_eq!(append(&place.open(), 601).await, Ok(601));
 }
 
 #[tokio::test]

@@ -3,28 +3,28 @@
 use std::{collections::BTreeMap, fs, sync::Arc};
 
 use truycap::{
-    domain::producer::{ProducerId, Seq},
+    domain::producer::{Digest, Position, Seq},
     journal::{
-        Journal, JournalError, Replay,
+        Journal, JournalError, JournaledSite, Replay,
         sqlite::{Config, OpenError, SqliteJournal},
     },
 };
 
-use super::support::{MIB, Place, at, copy, day, entry, fill, numbered, read_all, site, sum_of_a, sums, trim};
+use super::support::{MIB, Place, append, at, confirmed, copy, day, entry, fill, numbered, read_all, site, sum_of_a, sums, trim};
 
 #[tokio::test]
 async fn entries_are_numbered_from_one_and_survive_a_restart() {
     let place = Place::new();
     let journal = place.open();
-    assert_eq!(journal.head_at_open(), 0);
+    assert_eq!(journal.head_at_open(), Position::START);
     fill(&journal, 1..=25).await;
     drop(journal);
 
     let journal = place.open();
-    assert_eq!(journal.head_at_open(), 25);
+    assert_eq!(journal.head_at_open().seq, 25);
     assert_eq!(read_all(&journal, "a", 0).await.unwrap(), sum_of_a(1..=25));
     assert_eq!(read_all(&journal, "a", 20).await.unwrap(), sum_of_a(21..=25));
-    assert_eq!(journal.append(numbered(26)).await, Ok(26));
+    assert_eq!(append(&journal, 26).await, Ok(26));
 }
 
 #[tokio::test]
@@ -32,10 +32,10 @@ async fn a_read_sums_one_site_by_day() {
     let place = Place::new();
     let journal = place.open();
     journal.append(entry(at(0), &[("a", 1, 2, &[("/x", 3)]), ("a", 2, 1, &[]), ("b", 1, 9, &[])])).await.unwrap();
-    journal.append(entry(at(0), &[("a", 2, 0, &[("/x", 1), ("/y", 4)])])).await.unwrap();
+    let to = journal.append(entry(at(0), &[("a", 2, 0, &[("/x", 1), ("/y", 4)])])).await.unwrap();
     let days = BTreeMap::from([(day(1), sums(2, &[("/x", 3)])), (day(2), sums(1, &[("/x", 1), ("/y", 4)]))]);
-    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await, Ok(Replay { to: 2, days, missing: None }));
-    assert_eq!(journal.read(&site("c"), 0, Seq::MAX).await, Ok(Replay { to: 2, ..Replay::default() }));
+    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await, Ok(Replay { to, days, missing: None }));
+    assert_eq!(journal.read(&site("c"), 0, Seq::MAX).await, Ok(Replay { to, ..Replay::default() }));
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_read_after_the_last_entry_or_later_finds_nothing() {
     let place = Place::filled(3).await;
     let journal = place.open();
     for after in [3, 4, u64::MAX] {
-        assert_eq!(journal.read(&site("a"), after, Seq::MAX).await, Ok(Replay { to: 3, ..Replay::default() }));
+        assert_eq!(journal.read(&site("a"), after, Seq::MAX).await, Ok(Replay { to: journal.head_at_open(), ..Replay::default() }));
     }
 }
 
@@ -52,7 +52,7 @@ async fn a_read_is_bounded_and_the_next_one_continues_it() {
     let place = Place::filled(1100).await;
     let journal = place.open();
     let first = journal.read(&site("a"), 0, Seq::MAX).await.unwrap();
-    assert_eq!(first.to, 1024);
+    assert_eq!(first.to.seq, 1024);
     assert_eq!(journal.read(&site("a"), 3, 7).await.unwrap().days, sum_of_a(4..=7));
     assert_eq!(first.days, sum_of_a(1..=1024));
     assert_eq!(read_all(&journal, "a", 0).await.unwrap(), sum_of_a(1..=1100));
@@ -65,9 +65,9 @@ async fn a_read_is_bounded_and_the_next_one_continues_it() {
     for _ in 0..3 {
         journal.append(entry(at(0), &[("a", 1, 0, &articles)])).await.unwrap();
     }
-    assert_eq!(journal.read(&site("b"), 0, Seq::MAX).await.unwrap().to, 2);
+    assert_eq!(journal.read(&site("b"), 0, Seq::MAX).await.unwrap().to.seq, 2);
     // Bounded by the articles of the site: each of these entries has more articles than one apply takes.
-    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to, 1);
+    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to.seq, 1);
     assert_eq!(journal.read(&site("a"), 2, Seq::MAX).await.unwrap().days[&day(1)].views, 10_000);
 }
 
@@ -79,9 +79,8 @@ async fn calls_run_in_the_order_in_which_they_are_made() {
     // All calls are polled in this order, before any of them completes.
     let (first, read, second) =
         tokio::join!(biased; journal.append(numbered(1)), journal.read(&a, 0, Seq::MAX), journal.append(numbered(2)));
-    assert_eq!(second, Ok(2));
-    assert_eq!(read.unwrap().to, 1);
-    assert_eq!(first, Ok(1));
+    assert_eq!(second.unwrap().seq, 2);
+    assert_eq!(read.unwrap().to, first.unwrap());
 }
 
 #[tokio::test]
@@ -93,19 +92,10 @@ async fn closing_a_journal_completes_earlier_calls_and_refuses_later_ones() {
     tokio::task::yield_now().await;
     assert_eq!(journal.close(), Ok(()));
     assert_eq!(journal.close(), Ok(()));
-    assert_eq!(called.await.unwrap(), Ok(1));
+    assert_eq!(called.await.unwrap().unwrap().seq, 1);
     assert!(matches!(journal.append(numbered(2)).await, Err(JournalError::Failed(_))));
     assert_eq!(fs::metadata(place.wal()).unwrap().len(), 0, "everything is in the one file");
-    assert_eq!(place.open().head_at_open(), 1);
-}
-
-#[test]
-fn a_journal_keeps_its_producer_and_no_two_share_one() {
-    let (one, two) = (Place::new(), Place::new());
-    let id = one.open().producer();
-    assert_eq!(one.open().producer(), id);
-    assert_ne!(two.open().producer(), id);
-    assert_ne!(id, ProducerId(0));
+    assert_eq!(place.open().head_at_open().seq, 1);
 }
 
 #[test]
@@ -127,7 +117,7 @@ async fn a_journal_can_be_open_only_once_at_a_time() {
     assert_eq!(place.try_open().unwrap_err(), OpenError::InUse(place.path()));
     fill(&journal, 1..=2).await;
     drop(journal);
-    assert_eq!(place.open().head_at_open(), 2);
+    assert_eq!(place.open().head_at_open().seq, 2);
 }
 
 /// A crash leaves the file and a prefix of the log, which contains all entries synced by then.
@@ -148,9 +138,9 @@ async fn a_log_torn_anywhere_holds_every_entry_synced_before() {
         fs::write(torn.wal(), &whole[..length]).unwrap();
         let held = acknowledged.iter().rev().find(|(log, _)| *log <= length as u64).unwrap().1;
         let journal = torn.open();
-        assert_eq!(journal.head_at_open(), held, "log of {length} bytes");
+        assert_eq!(journal.head_at_open().seq, held, "log of {length} bytes");
         assert_eq!(read_all(&journal, "a", 0).await.unwrap(), sum_of_a(1..=held));
-        assert_eq!(journal.append(numbered(held + 1)).await, Ok(held + 1));
+        assert_eq!(append(&journal, held + 1).await, Ok(held + 1));
     }
 }
 
@@ -187,8 +177,8 @@ async fn a_trim_is_bounded_and_reports_whether_more_is_left() {
     drop(journal);
     // The number of the last entry is kept after the entry is deleted.
     let journal = place.open();
-    assert_eq!(journal.head_at_open(), 4200);
-    assert_eq!(journal.append(numbered(4201)).await, Ok(4201));
+    assert_eq!(journal.head_at_open().seq, 4200);
+    assert_eq!(append(&journal, 4201).await, Ok(4201));
 }
 
 #[tokio::test]
@@ -196,7 +186,7 @@ async fn missing_entries_are_reported_exactly() {
     let place = Place::filled(30).await;
     let journal = place.open();
     // The last entry of `b` up to 15 is 10; `c` has none.
-    journal.trim(vec![(site("a"), 25), (site("b"), 10)], 15, Seq::MAX).await.unwrap();
+    journal.trim(vec![(site("a"), confirmed(1, 25)), (site("b"), confirmed(2, 10))], 15, Seq::MAX).await.unwrap();
     let missing = async |journal: &SqliteJournal, id, after| journal.read(&site(id), after, Seq::MAX).await.unwrap().missing;
     drop(journal);
     let journal = place.open();
@@ -225,56 +215,37 @@ async fn a_trim_that_changes_nothing_writes_nothing() {
 }
 
 #[tokio::test]
-async fn the_sites_are_those_with_views_after_the_last_upto() {
+async fn what_is_missing_lies_in_the_requested_range() {
+    let place = Place::filled(30).await;
+    let journal = place.open();
+    trim(&journal, 30, 20, 20).await.unwrap();
+    let read = journal.read(&site("a"), 3, 12).await.unwrap();
+    assert_eq!((read.missing, read.to, read.days), (Some((4, 12)), Position { seq: 12, digest: Digest(0) }, BTreeMap::new()));
+    let read = journal.read(&site("a"), 3, 22).await.unwrap();
+    assert_eq!((read.missing, read.to.seq, read.days), (Some((4, 20)), 22, sum_of_a(21..=22)));
+}
+
+#[tokio::test]
+async fn the_sites_are_those_with_views_after_the_last_upto_and_those_confirmed() {
     let place = Place::new();
     let journal = place.open();
-    for id in ["gone", "b", "a", "b"] {
+    for id in ["gone", "b", "a", "b", "c"] {
         journal.append(entry(at(0), &[(id, 1, 1, &[])])).await.unwrap();
     }
-    assert_eq!(journal.sites().await.unwrap(), [site("a"), site("b"), site("gone")]);
+    let unconfirmed = |id, last| JournaledSite { id: site(id), last, confirmed: None };
+    let all = [unconfirmed("a", 3), unconfirmed("b", 4), unconfirmed("c", 5), unconfirmed("gone", 1)];
+    assert_eq!(journal.sites().await.unwrap(), all);
     journal.trim(vec![], 1, 0).await.unwrap();
     drop(journal);
     let journal = place.open();
-    assert_eq!(journal.sites().await.unwrap(), [site("a"), site("b")]);
-    journal.trim(vec![], 4, Seq::MAX).await.unwrap();
-    assert_eq!(journal.sites().await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn a_site_whose_applied_views_are_kept_is_one_of_the_sites() {
-    let place = Place::new();
-    let journal = place.open();
-    for id in ["a", "b"] {
-        journal.append(entry(at(0), &[(id, 1, 1, &[])])).await.unwrap();
-    }
-    // A store that is rewound lacks them again, even if the site is no longer configured.
-    journal.trim(vec![(site("a"), 1), (site("b"), 2)], 2, 0).await.unwrap();
+    assert_eq!(journal.sites().await.unwrap(), all[..3]);
+    // A store that is rewound lacks applied views again, also those of a site that is no longer configured.
+    journal.trim(vec![(site("a"), confirmed(7, 4)), (site("b"), confirmed(8, 4))], 3, 3).await.unwrap();
     drop(journal);
     let journal = place.open();
-    assert_eq!(journal.sites().await.unwrap(), [site("a"), site("b")]);
-    journal.trim(vec![], 2, 1).await.unwrap();
-    assert_eq!(journal.sites().await.unwrap(), [site("b")]);
-    journal.trim(vec![], 2, 2).await.unwrap();
-    assert_eq!(journal.sites().await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn a_skip_gives_the_next_entry_a_later_number() {
-    let place = Place::filled(3).await;
-    let journal = place.open();
-    journal.skip(2).await.unwrap();
-    journal.skip(3).await.unwrap();
-    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to, 3, "3 is already assigned");
-    journal.skip(100).await.unwrap();
-    assert_eq!(journal.append(numbered(101)).await, Ok(101));
-    let read = journal.read(&site("a"), 2, Seq::MAX).await.unwrap();
-    assert_eq!((read.to, read.missing), (101, None));
-    assert_eq!(read.days, sum_of_a([3, 101]));
-    assert_eq!(journal.read(&site("a"), 50, Seq::MAX).await.unwrap().days, sum_of_a([101]));
-    drop(journal);
-    let journal = place.open();
-    assert_eq!(journal.head_at_open(), 101);
-    trim(&journal, 101, 101, Seq::MAX).await.unwrap();
-    assert_eq!(journal.append(numbered(102)).await, Ok(102));
-    assert!(matches!(journal.skip(u64::MAX).await, Err(JournalError::Damaged(_))));
+    let site_of = |id, last, seq, producer| JournaledSite { id: site(id), last, confirmed: Some(confirmed(producer, seq)) };
+    let (a, b) = (site_of("a", 3, 4, 7), site_of("b", 4, 4, 8));
+    assert_eq!(journal.sites().await.unwrap(), [a.clone(), b.clone(), unconfirmed("c", 5)]);
+    journal.trim(vec![], 5, Seq::MAX).await.unwrap();
+    assert_eq!(journal.sites().await.unwrap(), [site_of("a", 4, 4, 7), b]);
 }

@@ -2,6 +2,11 @@
 
 mod damage;
 mod encoding;
+mod files;
+mod fixture;
 mod keeping;
+mod model;
+mod power_cuts;
 mod room;
+mod runs;
 mod support;

@@ -10,7 +10,7 @@ use truycap::{
     },
 };
 
-use super::support::{MIB, Place, at, day, entry, site, trim};
+use super::support::{MIB, Place, at, confirmed, day, entry, site, trim};
 
 /// About 20 KiB.
 fn large(seq: Seq) -> Arc<Entry> {
@@ -21,10 +21,10 @@ fn large(seq: Seq) -> Arc<Entry> {
 
 /// Appends until an entry is refused; returns the number of the last accepted one.
 async fn append_until_full(journal: &SqliteJournal) -> Seq {
-    let mut head = journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to;
+    let mut head = journal.read(&site("a"), 0, Seq::MAX).await.unwrap().to.seq;
     loop {
         match journal.append(large(head + 1)).await {
-            Ok(seq) => head = seq,
+            Ok(position) => head = position.seq,
             Err(JournalError::Full(_)) => return head,
             Err(error) => panic!("{error}"),
         }
@@ -45,13 +45,13 @@ async fn a_full_journal_refuses_entries_until_a_trim_frees_space() {
     let usage = trim(&journal, head, head, 0).await.unwrap();
     assert!(!usage.room && usage.bytes > 2 * MIB - 64 * 1024 && usage.bytes <= 2 * MIB, "{usage:?}");
     let read = journal.read(&site("a"), 0, Seq::MAX).await.unwrap();
-    assert_eq!((read.to, read.days[&day(1)].views), (head, 80 * head));
+    assert_eq!((read.to.seq, read.days[&day(1)].views), (head, 80 * head));
 
     // The journal does not report room once a little is free, but once half is free.
     assert!(!trim(&journal, head, head, 2).await.unwrap().room);
     let usage = trim(&journal, head, head, head / 2 - 1).await.unwrap();
     assert!(usage.room && usage.bytes < MIB + 128 * 1024, "{usage:?}");
-    assert_eq!(journal.append(large(head + 1)).await, Ok(head + 1));
+    assert_eq!(journal.append(large(head + 1)).await.unwrap().seq, head + 1);
     append_until_full(&journal).await;
     drop(journal);
     let (file, log) = (fs::metadata(place.path()).unwrap().len(), fs::metadata(place.wal()).unwrap().len());
@@ -60,15 +60,19 @@ async fn a_full_journal_refuses_entries_until_a_trim_frees_space() {
 }
 
 #[tokio::test]
-async fn a_full_journal_still_records_confirmed_offsets() {
+async fn a_full_journal_still_records_what_is_confirmed() {
     let place = Place::new();
     let journal = SqliteJournal::open(Config { path: place.path(), max_bytes: MIB }).unwrap();
     let head = append_until_full(&journal).await;
-    // More offsets than fit into the free pages, while no entry is old enough to be deleted.
-    let offsets: Vec<_> = (0..1000).map(|i| (site(&format!("{i:0>64}")), head)).collect();
-    assert!(!journal.trim(offsets, head, 0).await.unwrap().room);
+    // More sites than fit into the free pages, while no entry is old enough to be deleted.
+    let sites: Vec<_> = (0..1000).map(|i| (site(&format!("{i:0>64}")), confirmed(1, head))).collect();
+    assert!(!journal.trim(sites, head, 0).await.unwrap().room);
     assert!(matches!(journal.append(large(head + 1)).await, Err(JournalError::Full(_))));
-    // The offsets were recorded: without them, no entry would be missing.
+    // They were recorded: without them, no entry would be missing.
+    // And so is a run that has parted.
+    let run = journal.runs()[0].producer;
+    let heir = journal.part(&site("a"), run, 3).await.unwrap();
+    assert_eq!(journal.part(&site("a"), run, 4).await, Ok(heir));
     journal.trim(vec![], head, 9).await.unwrap();
     assert_eq!(journal.read(&site(&format!("{:0>64}", 999)), 0, Seq::MAX).await.unwrap().missing, Some((1, 9)));
 }
@@ -83,5 +87,5 @@ async fn a_file_larger_than_max_bytes_can_be_read_and_trimmed() {
     assert!(matches!(journal.append(large(head + 1)).await, Err(JournalError::Full(_))));
     assert!(!trim(&journal, head, head, 0).await.unwrap().room);
     assert!(trim(&journal, head, head, 10_000).await.unwrap().room);
-    assert_eq!(journal.append(large(head + 1)).await, Ok(head + 1));
+    assert_eq!(journal.append(large(head + 1)).await.unwrap().seq, head + 1);
 }

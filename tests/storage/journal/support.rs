@@ -11,10 +11,15 @@ use std::{
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tempfile::TempDir;
 use truycap::{
-    domain::{article::ArticleId, counts::DayViews, producer::Seq, site::SiteId},
+    domain::{
+        article::ArticleId,
+        counts::SiteViews,
+        producer::{Digest, ProducerId, Seq},
+        site::SiteId,
+    },
     journal::{
-        Entry, Journal, JournalError, Usage,
-        sqlite::{Config, OpenError, SqliteJournal},
+        Confirmed, Entry, Journal, JournalError, Usage,
+        sqlite::{Config, OpenError, SqliteJournal, entry::digest},
     },
 };
 
@@ -34,6 +39,11 @@ impl Place {
 
     pub(crate) fn wal(&self) -> PathBuf {
         self.0.path().join("journal.db-wal")
+    }
+
+    /// Another file in the same directory.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
     pub(crate) fn try_open(&self) -> Result<SqliteJournal, OpenError> {
@@ -56,6 +66,18 @@ impl Place {
     /// Runs statements on the closed file, which no journal would run.
     pub(crate) fn sql(&self, statements: &str) {
         rusqlite::Connection::open(self.path()).unwrap().execute_batch(statements).unwrap();
+    }
+
+    /// Replaces the content of an entry of the closed file, and gives it the digest that belongs to it.
+    pub(crate) fn replace_entry(&self, seq: Seq, data: &[u8]) {
+        let conn = rusqlite::Connection::open(self.path()).unwrap();
+        let number = |query: &str| conn.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+        let before = Digest(number(&format!("SELECT digest FROM entries WHERE seq = {}", seq - 1)).cast_unsigned());
+        let at = number(&format!("SELECT at FROM entries WHERE seq = {seq}"));
+        let producer: String = conn.query_row("SELECT producer FROM runs", [], |row| row.get(0)).unwrap();
+        let digest = digest(before, producer.parse().unwrap(), seq, at, data).0.cast_signed();
+        let update = "UPDATE entries SET digest = ?1, data = ?2 WHERE seq = ?3";
+        conn.execute(update, rusqlite::params![digest, data, seq.cast_signed()]).unwrap();
     }
 
     pub(crate) fn number(&self, query: &str) -> i64 {
@@ -98,8 +120,8 @@ pub(crate) fn entry(time: DateTime<Utc>, groups: &[Group<'_>]) -> Arc<Entry> {
     Arc::new(Entry { at: time, views })
 }
 
-pub(crate) fn sums(plain: u64, articles: &[(&str, u64)]) -> DayViews {
-    let mut sum = DayViews { views: plain, ..DayViews::default() };
+pub(crate) fn sums(plain: u64, articles: &[(&str, u64)]) -> SiteViews {
+    let mut sum = SiteViews { views: plain, ..SiteViews::default() };
     for &(article, views) in articles {
         sum.views += views;
         *sum.articles.entry(ArticleId::parse(article).unwrap()).or_default() += views;
@@ -116,8 +138,8 @@ pub(crate) fn numbered(seq: Seq) -> Arc<Entry> {
 }
 
 /// The sum of the views of `a` in the entries with these numbers.
-pub(crate) fn sum_of_a(seqs: impl IntoIterator<Item = Seq>) -> BTreeMap<NaiveDate, DayViews> {
-    let mut days = BTreeMap::<_, DayViews>::new();
+pub(crate) fn sum_of_a(seqs: impl IntoIterator<Item = Seq>) -> BTreeMap<NaiveDate, SiteViews> {
+    let mut days = BTreeMap::<_, SiteViews>::new();
     for seq in seqs {
         days.entry(day(1)).or_default().add(&numbered(seq).views[&(site("a"), day(1))]);
     }
@@ -126,26 +148,41 @@ pub(crate) fn sum_of_a(seqs: impl IntoIterator<Item = Seq>) -> BTreeMap<NaiveDat
 
 pub(crate) async fn fill(journal: &SqliteJournal, seqs: impl IntoIterator<Item = Seq>) {
     for seq in seqs {
-        assert_eq!(journal.append(numbered(seq)).await, Ok(seq));
+        assert_eq!(append(journal, seq).await, Ok(seq));
     }
 }
 
+/// Appends `numbered(seq)`, and returns the number that it got.
+pub(crate) async fn append(journal: &SqliteJournal, seq: Seq) -> Result<Seq, JournalError> {
+    journal.append(numbered(seq)).await.map(|position| position.seq)
+}
+
+/// The run of this process.
+pub(crate) fn producer(journal: &SqliteJournal) -> ProducerId {
+    journal.runs().last().unwrap().producer
+}
+
+/// What a store has confirmed of the run with this number.
+pub(crate) fn confirmed(producer: u128, seq: Seq) -> Confirmed {
+    Confirmed { producer: ProducerId(producer), seq }
+}
+
 /// Reads to the end of the journal.
-pub(crate) async fn read_all(journal: &SqliteJournal, id: &str, mut after: Seq) -> Result<BTreeMap<NaiveDate, DayViews>, JournalError> {
-    let mut days = BTreeMap::<_, DayViews>::new();
+pub(crate) async fn read_all(journal: &SqliteJournal, id: &str, mut after: Seq) -> Result<BTreeMap<NaiveDate, SiteViews>, JournalError> {
+    let mut days = BTreeMap::<_, SiteViews>::new();
     loop {
         let replay = journal.read(&site(id), after, Seq::MAX).await?;
         for (day, sum) in &replay.days {
             days.entry(*day).or_default().add(sum);
         }
-        if replay.to == after {
+        if replay.to.seq == after {
             return Ok(days);
         }
-        after = replay.to;
+        after = replay.to.seq;
     }
 }
 
-/// A trim with one confirmed offset, of `a`.
-pub(crate) async fn trim(journal: &SqliteJournal, offset: Seq, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
-    journal.trim(vec![(site("a"), offset)], upto, delete).await
+/// A trim with one confirmed entry, of `a`.
+pub(crate) async fn trim(journal: &SqliteJournal, seq: Seq, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
+    journal.trim(vec![(site("a"), confirmed(1, seq))], upto, delete).await
 }

@@ -3,46 +3,62 @@
 //! To add a store, write a [`Harness`] and add a module to [`on_every_store`]. Each test has its own harness, but no test
 //! assumes that the store holds only its sites.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use truycap::{
     domain::{
-        article::ArticleId,
+        article::{ArticleId, Section},
+        clock::Clock,
         counts::Deltas,
-        period::Bucket,
-        producer::{ProducerId, Seq},
+        period::{Bucket, BucketSet},
+        producer::{Digest, Position, ProducerId, Seq},
         retention::Retention,
         site::SiteId,
     },
-    store::{Applied, Row, Store, StoreError, memory::MemoryStore, redis::RedisStore, sqlite::SqliteStore},
+    store::{
+        Applied, Done, Row, Store, StoreError,
+        memory::MemoryStore,
+        redis::{RedisStore, RedisStoreConfig},
+        sqlite::SqliteStore,
+    },
 };
 
+mod clocks;
 mod counting;
 mod exporting;
+mod importing;
 mod limits;
+mod lists;
 mod pruning;
 mod random;
 mod reading;
 mod redis;
 mod redis_faults;
-mod redis_idle;
 mod redis_visitors;
-mod redis_waiting;
 mod retaining;
 mod sqlite;
 
 use truycap_test_support::redis_store;
 
-type Clock = fn() -> DateTime<Utc>;
-
-/// Creates an empty store with the default retention and the real clock.
+/// Creates an empty store with the default retention.
 trait Harness: Sized {
     type Store: Store;
 
-    fn start() -> impl Future<Output = Self>;
+    fn start_by(clock: Clock) -> impl Future<Output = Self>;
+
+    /// By the real clock.
+    fn start() -> impl Future<Output = Self> {
+        Self::start_by(Utc::now.into())
+    }
 
     fn store(&self) -> &Self::Store;
 
@@ -50,22 +66,25 @@ trait Harness: Sized {
     fn restart(self) -> impl Future<Output = Self>;
 }
 
-struct Memory(MemoryStore);
+struct Memory {
+    store: MemoryStore,
+    clock: Clock,
+}
 
 impl Harness for Memory {
     type Store = MemoryStore;
 
-    async fn start() -> Self {
-        Self(MemoryStore::new(Retention::default(), Utc::now))
+    async fn start_by(clock: Clock) -> Self {
+        Self { store: MemoryStore::new(Retention::default(), clock.clone()), clock }
     }
 
     fn store(&self) -> &Self::Store {
-        &self.0
+        &self.store
     }
 
     async fn restart(self) -> Self {
-        let next = Self::start().await;
-        next.0.restore(self.0.image());
+        let next = Self::start_by(self.clock).await;
+        next.store.restore(self.store.image());
         next
     }
 }
@@ -73,19 +92,20 @@ impl Harness for Memory {
 struct Sqlite {
     dir: TempDir,
     store: SqliteStore,
+    clock: Clock,
 }
 
 /// Opens the store of a directory with a clock.
-fn sqlite_in(dir: &TempDir, clock: Clock) -> SqliteStore {
+fn sqlite_in(dir: &TempDir, clock: impl Into<Clock>) -> SqliteStore {
     SqliteStore::open(dir.path().join("made/for/it/truycap.db"), Retention::default(), clock).unwrap()
 }
 
 impl Harness for Sqlite {
     type Store = SqliteStore;
 
-    async fn start() -> Self {
+    async fn start_by(clock: Clock) -> Self {
         let dir = TempDir::new().unwrap();
-        Self { store: sqlite_in(&dir, Utc::now), dir }
+        Self { store: sqlite_in(&dir, clock.clone()), dir, clock }
     }
 
     fn store(&self) -> &Self::Store {
@@ -94,7 +114,7 @@ impl Harness for Sqlite {
 
     async fn restart(self) -> Self {
         self.store.close().await;
-        Self { store: sqlite_in(&self.dir, Utc::now), dir: self.dir }
+        Self { store: sqlite_in(&self.dir, self.clock.clone()), ..self }
     }
 }
 
@@ -102,14 +122,20 @@ impl Harness for Sqlite {
 struct Redis {
     prefix: String,
     store: RedisStore,
+    clock: Clock,
+}
+
+fn redis_with(prefix: &str, clock: Clock) -> RedisStore {
+    let config = RedisStoreConfig { url: redis_store::shared().url().parse().unwrap(), prefix: prefix.parse().unwrap() };
+    RedisStore::open(config, Retention::default(), clock)
 }
 
 impl Harness for Redis {
     type Store = RedisStore;
 
-    async fn start() -> Self {
+    async fn start_by(clock: Clock) -> Self {
         let prefix = redis_store::new_prefix();
-        Self { store: redis_store::shared().store(&prefix), prefix }
+        Self { store: redis_with(&prefix, clock.clone()), prefix, clock }
     }
 
     fn store(&self) -> &Self::Store {
@@ -118,7 +144,31 @@ impl Harness for Redis {
 
     async fn restart(self) -> Self {
         self.store.close().await;
-        Self { store: redis_store::shared().store(&self.prefix), prefix: self.prefix }
+        Self { store: redis_with(&self.prefix, self.clock.clone()), ..self }
+    }
+}
+
+/// A clock that a test sets.
+#[derive(Clone)]
+struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    fn at(rfc3339: &str) -> Self {
+        Self(Arc::new(AtomicI64::new(DateTime::parse_from_rfc3339(rfc3339).unwrap().timestamp())))
+    }
+
+    fn clock(&self) -> Clock {
+        let clock = self.clone();
+        Clock::from(move || clock.now())
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.0.load(Ordering::SeqCst), 0).unwrap()
+    }
+
+    /// Moves the clock by hours, also back.
+    fn pass(&self, hours: i64) {
+        self.0.fetch_add(hours * 3600, Ordering::SeqCst);
     }
 }
 
@@ -157,19 +207,44 @@ fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
+fn section(text: &str) -> Section {
+    Section::parse(text).unwrap()
+}
+
+/// A position with this number.
+fn at(seq: Seq) -> Position {
+    Position { seq, digest: Digest(seq.wrapping_mul(0x9e37_79b9_7f4a_7c15)) }
+}
+
 /// Deltas from `(bucket, article, views)`; an empty article means the site itself.
 fn deltas(rows: &[(&str, &str, u64)]) -> Arc<Deltas> {
     let mut deltas = Deltas::default();
     for (name, id, views) in rows {
-        deltas.add(bucket(name), (!id.is_empty()).then(|| article(id)), *views);
+        deltas.add(BucketSet::from_iter([bucket(name)]), (!id.is_empty()).then(|| article(id)), *views);
+    }
+    Arc::new(deltas)
+}
+
+/// Deltas from `(day, article, views)`, for the five buckets of the day.
+fn days(rows: &[(NaiveDate, &str, u64)]) -> Arc<Deltas> {
+    let mut deltas = Deltas::default();
+    for (day, id, views) in rows {
+        deltas.add(BucketSet::of_day(*day), (!id.is_empty()).then(|| article(id)), *views);
     }
     Arc::new(deltas)
 }
 
 /// An apply that must succeed.
-async fn add(store: &impl Store, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, rows: &[(&str, &str, u64)]) {
-    let answer = store.apply(site, producer, from, to, deltas(rows)).await;
-    assert!(matches!(answer, Ok(Applied::Done(_))), "{answer:?}");
+async fn apply(store: &impl Store, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Done {
+    match store.apply(site, producer, at(from), at(to), deltas).await {
+        Ok(Applied::Done(done)) => done,
+        answer => panic!("{answer:?}"),
+    }
+}
+
+/// The same with deltas from `(bucket, article, views)`.
+async fn add(store: &impl Store, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, rows: &[(&str, &str, u64)]) -> Done {
+    apply(store, site, producer, from, to, deltas(rows)).await
 }
 
 /// One counter; an empty article means the site itself.
@@ -178,8 +253,38 @@ async fn count(store: &impl Store, site: &SiteId, name: &str, id: &str) -> u64 {
     store.history(site, article.as_ref(), &[bucket(name)]).await.unwrap()[0]
 }
 
+/// The number of a producer's offset, which must be one that [`at`] makes.
 async fn offset(store: &impl Store, site: &SiteId, producer: ProducerId) -> Seq {
-    store.figures(site, producer, day("2099-01-01"), &[]).await.unwrap().offset
+    let offset = store.offset(site, producer).await.unwrap();
+    assert_eq!(store.figures(site, &[producer], day("2099-01-01"), &[]).await.unwrap().offsets, [offset]);
+    assert_eq!(offset, at(offset.seq));
+    offset.seq
+}
+
+/// The most-read articles of a bucket, of the whole site.
+async fn top(store: &impl Store, site: &SiteId, name: &str, limit: usize) -> Vec<(ArticleId, u64)> {
+    let list = store.top(site, None, bucket(name), limit).await.unwrap();
+    assert!(list.whole);
+    list.articles
+}
+
+/// Maintains a site until nothing is left to do. Returns the number of steps.
+async fn maintain(store: &impl Store, site: &SiteId, sections: &[Section]) -> usize {
+    for steps in 1..1000 {
+        if !store.maintain(site, sections).await.unwrap() {
+            return steps;
+        }
+    }
+    panic!("there is always more to maintain");
+}
+
+/// All rows as increments of single buckets.
+fn as_deltas(rows: &[Row]) -> Arc<Deltas> {
+    let mut deltas = Deltas::default();
+    for (bucket, article, views) in rows {
+        deltas.add(BucketSet::from_iter([*bucket]), article.clone(), *views);
+    }
+    Arc::new(deltas)
 }
 
 /// The rows of an export, received through a channel that is much smaller than the export.

@@ -2,10 +2,10 @@
 
 use truycap::{
     domain::figures::{Figure, Figures},
-    store::{MAX_ARTICLES, Store},
+    store::{LIST_LEAST, MAX_ARTICLES, Revision, Store},
 };
 
-use super::{Harness, MINE, add, article, bucket, day, on_every_store, site};
+use super::{Harness, MINE, add, article, at, bucket, day, on_every_store, site, top};
 
 on_every_store! {
     an_unknown_site_has_zeros
@@ -22,10 +22,10 @@ on_every_store! {
 async fn an_unknown_site_has_zeros<H: Harness>() {
     let (harness, site) = (H::start().await, site("nobody"));
     let store = harness.store();
-    let snapshot = store.figures(&site, MINE, day("2099-01-01"), &[article("/a")]).await.unwrap();
-    assert_eq!((snapshot.offset, snapshot.others, snapshot.site), (0, 0, Figures::default()));
+    let snapshot = store.figures(&site, &[MINE], day("2099-01-01"), &[article("/a")]).await.unwrap();
+    assert_eq!((snapshot.offsets, snapshot.revision, snapshot.site), (vec![at(0)], Revision::default(), Figures::default()));
     assert_eq!(snapshot.articles, [Figures::default()]);
-    assert_eq!(store.top(&site, bucket("total"), 10).await.unwrap(), []);
+    assert_eq!(top(store, &site, "total", 10).await, []);
     assert_eq!(store.history(&site, None, &[bucket("total"), bucket("2099")]).await.unwrap(), [0, 0]);
     assert_eq!(crate::store::export(store, &site).await.unwrap(), []);
 }
@@ -66,7 +66,7 @@ async fn figures_come_from_the_nine_buckets_of_the_day<H: Harness>() {
         ("2100-01-01", [1, 0, 0, 0, 0, 0, 0, 0, 16]),
     ];
     for (today, figures) in days {
-        let snapshot = store.figures(&site, MINE, day(today), &[article("/a")]).await.unwrap();
+        let snapshot = store.figures(&site, &[MINE], day(today), &[article("/a")]).await.unwrap();
         assert_eq!(snapshot.site, Figures::new(figures), "{today}");
         assert_eq!(snapshot.articles, [Figures::new(figures.map(|views| 100 * views))], "{today}");
     }
@@ -77,7 +77,7 @@ async fn figures_of_articles_keep_the_order_of_the_request<H: Harness>() {
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("total", "/a", 1), ("total", "/b", 2), ("total", "/c", 3)]).await;
     let asked = ["/c", "/unknown", "/a", "/b", "/a"].map(article);
-    let snapshot = store.figures(&site, MINE, day("2099-01-01"), &asked).await.unwrap();
+    let snapshot = store.figures(&site, &[MINE], day("2099-01-01"), &asked).await.unwrap();
     let totals: Vec<_> = snapshot.articles.iter().map(|figures| figures[Figure::Total]).collect();
     assert_eq!(totals, [3, 0, 1, 2, 1]);
     assert_eq!(snapshot.site, Figures::default(), "articles do not add to the site");
@@ -89,7 +89,7 @@ async fn figures_of_the_maximum_number_of_articles_are_returned<H: Harness>() {
     let rows: Vec<_> = (1..).zip(&names).map(|(views, name)| ("2099-01-01", name.as_str(), views)).collect();
     add(harness.store(), &site, MINE, 0, 1, &rows).await;
     let asked: Vec<_> = names.iter().rev().map(|name| article(name)).collect();
-    let snapshot = harness.store().figures(&site, MINE, day("2099-01-02"), &asked).await.unwrap();
+    let snapshot = harness.store().figures(&site, &[MINE], day("2099-01-02"), &asked).await.unwrap();
     let yesterdays: Vec<_> = snapshot.articles.iter().map(|figures| figures[Figure::Yesterday]).collect();
     assert_eq!(yesterdays, (1..=MAX_ARTICLES as u64).rev().collect::<Vec<_>>());
 }
@@ -99,10 +99,10 @@ async fn top_is_by_views_and_then_by_the_bytes_of_the_id<H: Harness>() {
     let store = harness.store();
     let rows = [("/b", 5), ("/Z", 5), ("/ă", 5), ("/a", 5), ("/a/", 5), ("/few", 1), ("/most", 10), ("/9", 9)];
     add(store, &site, MINE, 0, 1, &rows.map(|(id, views)| ("2099-W01", id, views))).await;
-    let top = store.top(&site, bucket("2099-W01"), 100).await.unwrap();
-    let ids: Vec<_> = top.iter().map(|(id, _)| id.as_str()).collect();
+    let list = top(store, &site, "2099-W01", 100).await;
+    let ids: Vec<_> = list.iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(ids, ["/most", "/9", "/Z", "/a", "/a/", "/b", "/ă", "/few"]);
-    assert_eq!(top[0].1, 10);
+    assert_eq!(list[0].1, 10);
 }
 
 async fn top_returns_at_most_the_limit<H: Harness>() {
@@ -110,19 +110,18 @@ async fn top_returns_at_most_the_limit<H: Harness>() {
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("total", "/a", 1), ("total", "/b", 2), ("total", "/c", 2)]).await;
     let all = [(article("/b"), 2), (article("/c"), 2), (article("/a"), 1)];
-    for limit in 0..5 {
-        assert_eq!(store.top(&site, bucket("total"), limit).await.unwrap(), all[..limit.min(3)]);
+    for limit in [0, 1, 2, 3, 4, LIST_LEAST] {
+        assert_eq!(top(store, &site, "total", limit).await, all[..limit.min(3)]);
     }
-    assert_eq!(store.top(&site, bucket("total"), usize::MAX).await.unwrap(), all);
 }
 
 async fn top_covers_one_bucket_and_excludes_the_site<H: Harness>() {
     let (harness, site) = (H::start().await, site("portal"));
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("2099-01", "", 50), ("2099-01", "/a", 1), ("2099-01-01", "/b", 2), ("2099", "/c", 0)]).await;
-    assert_eq!(store.top(&site, bucket("2099-01"), 9).await.unwrap(), [(article("/a"), 1)]);
-    assert_eq!(store.top(&site, bucket("2099-01-01"), 9).await.unwrap(), [(article("/b"), 2)]);
-    assert_eq!(store.top(&site, bucket("2099"), 9).await.unwrap(), [], "an article without views is left out");
+    assert_eq!(top(store, &site, "2099-01", 9).await, [(article("/a"), 1)]);
+    assert_eq!(top(store, &site, "2099-01-01", 9).await, [(article("/b"), 2)]);
+    assert_eq!(top(store, &site, "2099", 9).await, [], "an article without views is left out");
 }
 
 async fn history_has_zeros_for_empty_buckets<H: Harness>() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redis::{Connection, FromRedisValue};
 use truycap::{
-    domain::{MAX_COUNT, producer::ProducerId, retention::Retention},
+    domain::{article::Section, producer::ProducerId},
     store::{
         Applied, Store, StoreError,
         redis::{Url, advice},
@@ -12,7 +12,7 @@ use truycap::{
 };
 
 use super::{
-    Harness, MINE, Redis, THEIRS, add, article, bucket, count, day, deltas, export, offset,
+    Harness, MINE, Redis, THEIRS, add, article, at, bucket, count, day, deltas, export, offset,
     redis_store::{Server, new_prefix, open, shared},
     site,
 };
@@ -31,104 +31,158 @@ async fn keys_and_types_are_as_documented() {
     let rows =
         [("2099-01-01", "", 3), ("2099-W01", "", 3), ("total", "", 3), ("2099-01-01", "/a", 2), ("total", "/a", 2), ("total", "/b", 1)];
     add(harness.store(), &site, MINE, 0, 7, &rows).await;
+    add(harness.store(), &site, MINE, 7, 8, &[("2099-01-02", "/a", 1), ("2099-01-03", "/a", 1)]).await;
+    let section = Section::parse("/a").unwrap();
+    while harness.store().maintain(&site, std::slice::from_ref(&section)).await.unwrap() {}
     let base = format!("{}:{{portal}}:", harness.prefix);
     let mut keys: Vec<String> = cli(&mut raw, &format!("KEYS {}:*", harness.prefix));
     keys.sort();
-    let expected = ["articles:2099-01-01", "articles:total", "offsets", "offsets:seen", "views"].map(|name| format!("{base}{name}"));
-    assert_eq!(keys, expected);
-    let types: Vec<String> = expected.iter().map(|key| cli(&mut raw, &format!("TYPE {key}"))).collect();
-    assert_eq!(types, ["zset", "zset", "hash", "zset", "hash"]);
+    let names = [
+        ("articles", "hash"),
+        ("lists", "hash"),
+        ("offsets", "hash"),
+        ("past", "hash"),
+        ("sections", "hash"),
+        ("site", "hash"),
+        ("top:2099-01-01", "zset"),
+        ("top:2099-01-01:/a", "zset"),
+        ("top:2099-01-02", "zset"),
+        ("top:2099-01-02:/a", "zset"),
+        ("top:2099-01-03", "zset"),
+        ("top:2099-01-03:/a", "zset"),
+        ("top:total", "zset"),
+        ("top:total:/a", "zset"),
+        ("views", "hash"),
+    ];
+    assert_eq!(keys, names.map(|(name, _)| format!("{base}{name}")));
+    for (name, kind) in names {
+        assert_eq!(cli::<String>(&mut raw, &format!("TYPE {base}{name}")), kind, "{name}");
+        assert_eq!(cli::<i64>(&mut raw, &format!("TTL {base}{name}")), -1, "{name} does not expire");
+    }
     let of_producers: Vec<(String, String)> = cli(&mut raw, &format!("HGETALL {base}offsets"));
-    assert_eq!(of_producers, [("0".repeat(31) + "1", "7".into())]);
+    assert_eq!(of_producers, [("0".repeat(31) + "1", at(8).to_string())]);
     let mut views: Vec<(String, u64)> = cli(&mut raw, &format!("HGETALL {base}views"));
     views.sort();
     assert_eq!(views, [("2099-01-01".into(), 3), ("2099-W01".into(), 3), ("total".into(), 3)]);
-    let top: Vec<(String, u64)> = cli(&mut raw, &format!("ZREVRANGE {base}articles:total 0 -1 WITHSCORES"));
-    assert_eq!(top, [("/a".into(), 2), ("/b".into(), 1)]);
+    assert_eq!(cli::<String>(&mut raw, &format!("HGET {base}articles /a")), "2|47119:1,47118:1|||");
+    assert_eq!(cli::<String>(&mut raw, &format!("HGET {base}past /a")), "47117:2|||");
+    let top: Vec<(String, i64)> = cli(&mut raw, &format!("ZRANGE {base}top:total 0 -1 WITHSCORES"));
+    assert_eq!(top, [("/a".into(), -2), ("/b".into(), -1)]);
+    assert_eq!(cli::<String>(&mut raw, &format!("HGET {base}site version")), "2");
 }
 
 #[tokio::test]
-async fn only_article_buckets_expire_and_at_a_fixed_instant() {
+async fn counts_of_other_kinds_are_left_alone() {
     let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
-    let names = ["2099-01-01", "2099-W01", "2099-01", "2099"];
-    let rows: Vec<_> = names.iter().chain(&["total"]).flat_map(|name| [(*name, "", 1), (*name, "/a", 1)]).collect();
-    for seq in 0..2 {
-        add(harness.store(), &site, MINE, seq, seq + 1, &rows).await;
-    }
-    let mut expiry = |name: &str| -> i64 { cli(&mut raw, &format!("EXPIRETIME {}:{{portal}}:{name}", harness.prefix)) };
-    assert_eq!(expiry("articles:2099-01-01"), "2099-02-12T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp());
-    for name in names {
-        let gone = Retention::default().expiry(bucket(name)).unwrap().and_hms_opt(0, 0, 0).unwrap().and_utc();
-        assert_eq!(expiry(&format!("articles:{name}")), gone.timestamp(), "{name}");
-    }
-    for name in ["articles:total", "views", "offsets"] {
-        assert_eq!(expiry(name), -1, "{name}");
+    let () = cli(&mut raw, &format!("HSET {}:{{portal}}:site version 2", harness.prefix));
+    let () = cli(&mut raw, &format!("HSET {}:{{portal}}:views visits:2099 4", harness.prefix));
+    add(harness.store(), &site, MINE, 0, 1, &[("2099", "", 3)]).await;
+    assert_eq!(count(harness.store(), &site, "2099", "").await, 3);
+    assert_eq!(export(harness.store(), &site).await.unwrap(), [(bucket("2099"), None, 3)]);
+}
+
+#[tokio::test]
+async fn a_site_of_another_version_is_refused_by_every_call() {
+    for (field, found, other) in [("views", 1, "views"), ("site", 3, "site")] {
+        let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
+        let (store, base) = (harness.store(), format!("{}:{{portal}}:", harness.prefix));
+        let value = if field == "views" { "total 1" } else { "version 3" };
+        let () = cli(&mut raw, &format!("HSET {base}{other} {value}"));
+        let expected = StoreError::Version { found };
+        let text = expected.to_string();
+        assert!(text.contains(&format!("version {found}")) && text.contains("version 2"), "{text}");
+        assert_eq!(store.apply(&site, MINE, at(0), at(1), deltas(&[("2099", "/a", 1)])).await, Err(expected.clone()));
+        assert_eq!(store.figures(&site, &[MINE], day("2099-01-01"), &[article("/a")]).await, Err(expected.clone()));
+        assert_eq!(store.offset(&site, MINE).await, Err(expected.clone()));
+        assert_eq!(store.top(&site, None, bucket("total"), 1).await, Err(expected.clone()));
+        assert_eq!(store.history(&site, None, &[bucket("total")]).await, Err(expected.clone()));
+        assert_eq!(store.history(&site, Some(&article("/a")), &[bucket("total")]).await, Err(expected.clone()));
+        assert_eq!(store.maintain(&site, &[Section::parse("/").unwrap()]).await, Err(expected.clone()));
+        assert_eq!(export(store, &site).await, Err(expected));
+        assert_eq!(cli::<Vec<String>>(&mut raw, &format!("KEYS {}:*", harness.prefix)), [format!("{base}{other}")]);
     }
 }
+
+const ROWS: [(&str, &str, u64); 5] = [("2098", "/a", 1), ("2099", "/a", 1), ("2099", "", 1), ("2099", "/b", 2), ("total", "", 1)];
 
 #[tokio::test]
 async fn a_key_of_another_type_is_reported_and_nothing_is_written() {
-    let rows = [("2098", "/a", 1), ("2099", "/a", 1), ("2099", "", 1), ("2099", "/b", 2), ("total", "", 1)];
-    for name in ["offsets", "views", "articles:2098", "articles:2099"] {
+    for name in ["site", "offsets", "views", "articles", "sections", "lists", "top:2099"] {
         let (harness, other, site, mut raw) = (Redis::start().await, site("other"), site("portal"), shared().raw());
         let (store, key) = (harness.store(), format!("{}:{{portal}}:{name}", harness.prefix));
         let () = cli(&mut raw, &format!("SET {key} text"));
-        let answer = store.apply(&site, MINE, 0, 1, deltas(&rows)).await;
-        assert!(matches!(&answer, Err(StoreError::Corrupt(text)) if text.contains(&key)), "{answer:?}");
+        let answer = store.apply(&site, MINE, at(0), at(1), deltas(&ROWS)).await;
+        // A `views` key alone is a site of version 1.
+        let named = matches!(&answer, Err(StoreError::Corrupt(text)) if text.contains(&key));
+        assert!(named || name == "views" && answer == Err(StoreError::Version { found: 1 }), "{answer:?}");
         let left: Vec<String> = cli(&mut raw, &format!("KEYS {}:*", harness.prefix));
         assert_eq!(left, std::slice::from_ref(&key));
-        let read = store.figures(&site, MINE, day("2099-01-01"), &[article("/a")]).await;
-        assert!(matches!(&read, Err(StoreError::Corrupt(text)) if text.contains(&key)), "{read:?}");
-        add(store, &other, MINE, 0, 1, &rows).await;
+        add(store, &other, MINE, 0, 1, &ROWS).await;
         let () = cli(&mut raw, &format!("DEL {key}"));
-        add(store, &site, MINE, 0, 1, &rows).await;
+        add(store, &site, MINE, 0, 1, &ROWS).await;
         assert_eq!(export(store, &site).await.unwrap(), export(store, &other).await.unwrap());
     }
 }
 
 #[tokio::test]
-async fn an_invalid_count_is_reported_and_nothing_is_written() {
-    for text in ["many", "1.5", "-1", "01", "+1", "", "1e3"] {
-        let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
-        let (store, key) = (harness.store(), format!("{}:{{portal}}:views", harness.prefix));
-        let () = redis::cmd("HSET").arg(&key).arg("total").arg(text).query(&mut raw).unwrap();
-        let answer = store.apply(&site, MINE, 0, 1, deltas(&[("2099", "", 1), ("2099", "/a", 1), ("total", "", 1)])).await;
-        assert!(matches!(&answer, Err(StoreError::Corrupt(why)) if why.contains(&key)), "{text}: {answer:?}");
-        let left: Vec<String> = cli(&mut raw, &format!("KEYS {}:*", harness.prefix));
-        assert_eq!((left, cli::<u64>(&mut raw, &format!("HLEN {key}"))), (vec![key], 1));
-    }
-}
-
-#[tokio::test]
-async fn a_count_over_the_maximum_is_damage_and_never_returned() {
-    for views in ["9007199254740992", "18446744073709551615"] {
+async fn a_value_that_truycap_did_not_write_is_reported_and_nothing_is_written() {
+    let values = [
+        ("views", "total", "many"),
+        ("views", "total", "1.5"),
+        ("views", "total", "-1"),
+        ("views", "total", "01"),
+        ("views", "total", "9007199254740992"),
+        ("site", "revision", "x"),
+        ("site", "latest", "yesterday"),
+        ("site", "ahead", "1"),
+        ("articles", "/a", "many"),
+        ("articles", "/a", "1|x|||"),
+        ("articles", "/a", "1|||"),
+        ("articles", "/a", "9007199254740992||||"),
+        ("offsets", "00000000000000000000000000000001", "x"),
+    ];
+    for (name, field, value) in values {
         let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
         let (store, base) = (harness.store(), format!("{}:{{portal}}:", harness.prefix));
-        let is_damage =
-            |answer: StoreError, name: &str| assert!(matches!(&answer, StoreError::Corrupt(why) if why.contains(name)), "{answer:?}");
-        let () = cli(&mut raw, &format!("HSET {base}views total {views}"));
-        is_damage(store.figures(&site, MINE, day("2099-01-01"), &[]).await.unwrap_err(), "views");
-        is_damage(store.history(&site, None, &[bucket("total")]).await.unwrap_err(), "views");
-        is_damage(export(store, &site).await.unwrap_err(), "views");
-        let () = cli(&mut raw, &format!("DEL {base}views"));
-        let () = cli(&mut raw, &format!("ZADD {base}articles:total {views} /a"));
-        is_damage(store.figures(&site, MINE, day("2099-01-01"), &[article("/a")]).await.unwrap_err(), "articles");
-        is_damage(store.history(&site, Some(&article("/a")), &[bucket("total")]).await.unwrap_err(), "articles");
-        is_damage(store.top(&site, bucket("total"), 1).await.unwrap_err(), "articles");
-        is_damage(export(store, &site).await.unwrap_err(), "articles");
+        add(store, &site, MINE, 0, 1, &[("2099-01-01", "/a", 1), ("2099-01-01", "", 1), ("total", "", 1), ("total", "/a", 1)]).await;
+        let () = redis::cmd("HSET").arg(format!("{base}{name}")).arg(field).arg(value).query(&mut raw).unwrap();
+        let before = dump(&mut raw, &harness.prefix);
+        let rows = [("total", "", 1), ("2099-01-01", "/b", 1), ("2099-01-01", "/a", 1), ("total", "/a", 1)];
+        let from = if name == "offsets" { at(0) } else { at(1) };
+        let answer = store.apply(&site, MINE, from, at(2), deltas(&rows)).await;
+        assert!(matches!(&answer, Err(StoreError::Corrupt(why)) if why.contains(&format!("{base}{name}"))), "{name} {value}: {answer:?}");
+        if name == "articles" {
+            assert!(answer.unwrap_err().to_string().contains("\"/a\""));
+        }
+        assert_eq!(dump(&mut raw, &harness.prefix), before, "{name} {value}");
     }
 }
 
+/// All hashes and sorted sets.
+fn dump(raw: &mut Connection, prefix: &str) -> Vec<(String, Vec<u8>)> {
+    let mut keys: Vec<String> = cli(raw, &format!("KEYS {prefix}:*"));
+    keys.sort();
+    keys.into_iter().map(|key| (key.clone(), cli(raw, &format!("DUMP {key}")))).collect()
+}
+
 #[tokio::test]
-async fn an_invalid_offset_is_damage() {
+async fn damage_is_never_returned() {
     let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
-    for (whose, offset) in [(MINE, "x"), (THEIRS, "x"), (THEIRS, "99999999999999999999")] {
-        let () = cli(&mut raw, &format!("HSET {}:{{portal}}:offsets {whose} {offset}", harness.prefix));
-        let answer = harness.store().apply(&site, MINE, 0, 1, deltas(&[("total", "", 1)])).await;
-        assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}");
-        let () = cli(&mut raw, &format!("HDEL {}:{{portal}}:offsets {whose}", harness.prefix));
-        assert_eq!(count(harness.store(), &site, "total", "").await, 0);
-    }
+    let (store, base) = (harness.store(), format!("{}:{{portal}}:", harness.prefix));
+    let is_damage =
+        |answer: StoreError, name: &str| assert!(matches!(&answer, StoreError::Corrupt(why) if why.contains(name)), "{answer:?}");
+    add(store, &site, MINE, 0, 1, &[("total", "/a", 1)]).await;
+    let () = cli(&mut raw, &format!("HSET {base}views total 9007199254740992"));
+    is_damage(store.figures(&site, &[MINE], day("2099-01-01"), &[]).await.unwrap_err(), "views");
+    is_damage(store.history(&site, None, &[bucket("total")]).await.unwrap_err(), "views");
+    is_damage(export(store, &site).await.unwrap_err(), "views");
+    let () = cli(&mut raw, &format!("HDEL {base}views total"));
+    let () = cli(&mut raw, &format!("HSET {base}articles /a 1|||"));
+    is_damage(store.figures(&site, &[MINE], day("2099-01-01"), &[article("/a")]).await.unwrap_err(), "articles");
+    is_damage(store.history(&site, Some(&article("/a")), &[bucket("total")]).await.unwrap_err(), "articles");
+    is_damage(export(store, &site).await.unwrap_err(), "articles");
+    let () = cli(&mut raw, &format!("ZADD {base}top:total 1 /x"));
+    is_damage(store.top(&site, None, bucket("total"), 2).await.unwrap_err(), "top:total");
 }
 
 #[tokio::test]
@@ -139,7 +193,7 @@ async fn scripts_that_redis_forgot_are_sent_again() {
         let () = cli(&mut raw, "SCRIPT FLUSH");
         add(&store, &site, MINE, seq, seq + 1, &[("total", "/a", 1)]).await;
         let () = cli(&mut raw, "SCRIPT FLUSH");
-        assert_eq!(store.top(&site, bucket("total"), 1).await.unwrap(), [(article("/a"), seq + 1)]);
+        assert_eq!(store.top(&site, None, bucket("total"), 1).await.unwrap().articles, [(article("/a"), seq + 1)]);
     }
     // A script that Redis knows is called by its digest and not sent again.
     add(&store, &site, MINE, 3, 4, &[("total", "/a", 1)]).await;
@@ -154,10 +208,10 @@ async fn scripts_that_redis_forgot_are_sent_again() {
 async fn an_apply_without_all_the_rights_it_needs_changes_nothing() {
     let server = Server::start(&[]);
     let (site, mut raw) = (site("portal"), server.raw());
-    for command in ["hincrby", "zmscore", "zadd", "expireat", "hdel", "hset"] {
+    for command in ["zadd", "zremrangebyrank", "hdel", "hset"] {
         let () = cli(&mut raw, &format!("ACL SETUSER half on >hunter2 ~* +@all -{command}"));
         let store = open(&format!("{}?user=half&pass=hunter2", server.url()), "p");
-        let answer = store.apply(&site, MINE, 0, 1, deltas(&[("2099", "", 1), ("2099", "/a", 1)])).await;
+        let answer = store.apply(&site, MINE, at(0), at(1), deltas(&[("2099", "", 1), ("2099", "/a", 1)])).await;
         assert!(matches!(&answer, Err(StoreError::NotApplied(why)) if why.contains("may not")), "{answer:?}");
         assert_eq!(cli::<u64>(&mut raw, "DBSIZE"), 0, "{command}");
         let () = cli(&mut raw, "ACL DELUSER half");
@@ -182,7 +236,7 @@ async fn top_breaks_ties_at_the_limit_by_id() {
     let mut rows: Vec<_> = names.iter().map(|name| ("total", name.as_str(), 5)).collect();
     rows.extend([("total", "/x", 9), ("total", "/y", 8), ("total", "/0", 1)]);
     add(harness.store(), &site, MINE, 0, 1, &rows).await;
-    let top = harness.store().top(&site, bucket("total"), 5).await.unwrap();
+    let top = harness.store().top(&site, None, bucket("total"), 5).await.unwrap().articles;
     let expected = [("/x", 9), ("/y", 8), ("/10", 5), ("/11", 5), ("/12", 5)];
     assert_eq!(top, expected.map(|(id, views)| (article(id), views)));
 }
@@ -227,11 +281,11 @@ async fn an_apply_of_more_articles_than_one_script_step_is_all_or_nothing() {
     add(harness.store(), &site, MINE, 1, 2, &rows(4)).await;
     let views = async || export(harness.store(), &site).await.unwrap().iter().map(|row| row.2).collect::<Vec<_>>();
     assert_eq!(views().await, vec![7; 2500]);
-    // The article that exceeds the maximum is in the last step.
-    let mut much = rows(1);
-    much[2499].2 = MAX_COUNT;
-    let answer = harness.store().apply(&site, MINE, 2, 3, deltas(&much)).await;
-    assert!(matches!(answer, Err(StoreError::TooMany { .. })), "{answer:?}");
+    // The damaged article is in the last step.
+    let () = cli(&mut shared().raw(), &format!("HSET {}:{{portal}}:articles /2499 x", harness.prefix));
+    let answer = harness.store().apply(&site, MINE, at(2), at(3), deltas(&rows(1))).await;
+    assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}");
+    let () = cli(&mut shared().raw(), &format!("HSET {}:{{portal}}:articles /2499 7||||", harness.prefix));
     assert_eq!(views().await, vec![7; 2500]);
 }
 
@@ -240,9 +294,9 @@ async fn a_closed_store_refuses_applies() {
     let (harness, site) = (Redis::start().await, site("portal"));
     add(harness.store(), &site, MINE, 0, 1, &[("total", "", 1)]).await;
     harness.store().close().await;
-    let answer = harness.store().apply(&site, MINE, 1, 2, deltas(&[("total", "", 1)])).await;
+    let answer = harness.store().apply(&site, MINE, at(1), at(2), deltas(&[("total", "", 1)])).await;
     assert!(matches!(answer, Err(StoreError::NotApplied(_))), "{answer:?}");
-    assert_eq!(shared().store(&harness.prefix).apply(&site, MINE, 0, 1, deltas(&[])).await, Ok(Applied::Refused(1)));
+    assert_eq!(shared().store(&harness.prefix).apply(&site, MINE, at(0), at(1), deltas(&[])).await, Ok(Applied::Refused(at(1))));
 }
 
 #[tokio::test]

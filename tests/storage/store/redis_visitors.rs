@@ -79,7 +79,7 @@ fn now() -> DateTime<Utc> {
 
 fn portal() -> Site {
     let rules = Rules { visitors: true, ..Rules::default() };
-    Site { id: site("portal"), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules }
+    Site { id: site("portal"), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, sections: Vec::new(), rules }
 }
 
 /// Syncs the visitors of an instance with the store, for ever.

@@ -2,7 +2,7 @@
 
 use truycap::{domain::figures::Figure, store::Store};
 
-use super::{Harness, MINE, add, article, bucket, count, day, export, offset, on_every_store, site};
+use super::{Harness, MINE, add, article, bucket, count, day, export, offset, on_every_store, site, top};
 
 on_every_store! {
     expired_article_increments_are_dropped_and_the_rest_is_kept
@@ -20,9 +20,9 @@ async fn expired_article_increments_are_dropped_and_the_rest_is_kept<H: Harness>
     assert_eq!(offset(store, &site, MINE).await, 1);
     for name in old {
         assert_eq!((count(store, &site, name, "").await, count(store, &site, name, "/a").await), (3, 0), "{name}");
-        assert_eq!(store.top(&site, bucket(name), 10).await.unwrap(), []);
+        assert_eq!(top(store, &site, name, 10).await, []);
     }
-    let snapshot = store.figures(&site, MINE, day("2001-01-01"), &[article("/a")]).await.unwrap();
+    let snapshot = store.figures(&site, &[MINE], day("2001-01-01"), &[article("/a")]).await.unwrap();
     assert_eq!((snapshot.site[Figure::Today], snapshot.site[Figure::ThisYear]), (3, 3));
     assert_eq!((snapshot.articles[0][Figure::Today], snapshot.articles[0][Figure::ThisYear]), (0, 0));
     assert_eq!(snapshot.articles[0][Figure::Total], 2);

@@ -7,29 +7,30 @@ use chrono::NaiveDate;
 use tokio::sync::mpsc;
 use truycap::{
     domain::{
-        article::ArticleId,
+        article::{ArticleId, Section},
         counts::Deltas,
         period::Bucket,
-        producer::{ProducerId, Seq},
+        producer::{Digest, Position, ProducerId, Seq},
         site::SiteId,
     },
-    journal::{Entry, Journal, JournalError, Replay, Usage},
-    store::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError},
+    journal::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, Usage},
+    store::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError, TopList},
 };
 
-/// The arguments of [`Store::apply`].
+/// The arguments of [`Store::apply_after`].
 #[derive(Clone, Debug)]
 pub struct Apply {
     pub site: SiteId,
+    pub earlier: Option<(ProducerId, Seq)>,
     pub producer: ProducerId,
-    pub from: Seq,
-    pub to: Seq,
+    pub from: Position,
+    pub to: Position,
     pub deltas: Arc<Deltas>,
 }
 
 impl Apply {
     pub async fn to(&self, store: &dyn Store) -> Result<Applied, StoreError> {
-        store.apply(&self.site, self.producer, self.from, self.to, Arc::clone(&self.deltas)).await
+        store.apply_after(&self.site, self.earlier, self.producer, self.from, self.to, Arc::clone(&self.deltas)).await
     }
 }
 
@@ -42,6 +43,7 @@ pub enum StoreCall<'a> {
     Top,
     History,
     Export,
+    Maintain,
     Ping,
 }
 
@@ -91,22 +93,36 @@ impl<F: StoreFaults> FaultyStore<F> {
 
 #[async_trait]
 impl<F: StoreFaults> Store for FaultyStore<F> {
-    async fn apply(&self, site: &SiteId, producer: ProducerId, from: Seq, to: Seq, deltas: Arc<Deltas>) -> Result<Applied, StoreError> {
-        assert!(from < to, "an apply moves the offset");
-        let apply = Apply { site: site.clone(), producer, from, to, deltas };
+    async fn apply_after(
+        &self,
+        site: &SiteId,
+        earlier: Option<(ProducerId, Seq)>,
+        producer: ProducerId,
+        from: Position,
+        to: Position,
+        deltas: Arc<Deltas>,
+    ) -> Result<Applied, StoreError> {
+        assert!(from.seq < to.seq, "an apply moves the offset");
+        let apply = Apply { site: site.clone(), earlier, producer, from, to, deltas };
         self.call(StoreCall::Apply(&apply), apply.to(&*self.inner)).await
     }
 
-    async fn figures(&self, site: &SiteId, producer: ProducerId, today: NaiveDate, articles: &[ArticleId]) -> Result<Snapshot, StoreError> {
-        self.call(StoreCall::Figures(site), self.inner.figures(site, producer, today, articles)).await
+    async fn figures(
+        &self,
+        site: &SiteId,
+        producers: &[ProducerId],
+        today: NaiveDate,
+        articles: &[ArticleId],
+    ) -> Result<Snapshot, StoreError> {
+        self.call(StoreCall::Figures(site), self.inner.figures(site, producers, today, articles)).await
     }
 
-    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Seq, StoreError> {
+    async fn offset(&self, site: &SiteId, producer: ProducerId) -> Result<Position, StoreError> {
         self.call(StoreCall::Offset, self.inner.offset(site, producer)).await
     }
 
-    async fn top(&self, site: &SiteId, bucket: Bucket, limit: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
-        self.call(StoreCall::Top, self.inner.top(site, bucket, limit)).await
+    async fn top(&self, site: &SiteId, section: Option<&Section>, bucket: Bucket, limit: usize) -> Result<TopList, StoreError> {
+        self.call(StoreCall::Top, self.inner.top(site, section, bucket, limit)).await
     }
 
     async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
@@ -117,12 +133,16 @@ impl<F: StoreFaults> Store for FaultyStore<F> {
         self.call(StoreCall::Export, self.inner.export(site, rows)).await
     }
 
+    async fn maintain(&self, site: &SiteId, sections: &[Section]) -> Result<bool, StoreError> {
+        self.call(StoreCall::Maintain, self.inner.maintain(site, sections)).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.call(StoreCall::Ping, self.inner.ping()).await
     }
 
-    async fn verify(&self) -> Result<(), StoreError> {
-        self.inner.verify().await
+    async fn verify(&self, full: bool) -> Result<(), StoreError> {
+        self.inner.verify(full).await
     }
 
     async fn advice(&self) -> Result<Vec<String>, StoreError> {
@@ -143,8 +163,9 @@ impl<F: StoreFaults> Store for FaultyStore<F> {
 pub enum JournalCall<'a> {
     Append(&'a Arc<Entry>),
     Read,
+    Digest,
     Trim,
-    Skip,
+    Part,
     Sites,
 }
 
@@ -205,15 +226,15 @@ impl<F: JournalFaults> FaultyJournal<F> {
 
 #[async_trait]
 impl<F: JournalFaults> Journal for FaultyJournal<F> {
-    fn producer(&self) -> ProducerId {
-        self.inner.producer()
+    fn runs(&self) -> Arc<[Run]> {
+        self.inner.runs()
     }
 
-    fn head_at_open(&self) -> Seq {
+    fn head_at_open(&self) -> Position {
         self.inner.head_at_open()
     }
 
-    async fn append(&self, entry: Arc<Entry>) -> Result<Seq, JournalError> {
+    async fn append(&self, entry: Arc<Entry>) -> Result<Position, JournalError> {
         self.call(JournalCall::Append(&entry), self.inner.append(Arc::clone(&entry))).await
     }
 
@@ -221,16 +242,24 @@ impl<F: JournalFaults> Journal for FaultyJournal<F> {
         self.call(JournalCall::Read, self.inner.read(site, after, upto)).await
     }
 
-    async fn trim(&self, offsets: Vec<(SiteId, Seq)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
-        let usage = self.call(JournalCall::Trim, self.inner.trim(offsets, upto, delete)).await?;
+    async fn digest(&self, seq: Seq) -> Result<Option<Digest>, JournalError> {
+        self.call(JournalCall::Digest, self.inner.digest(seq)).await
+    }
+
+    async fn trim(&self, confirmed: Vec<(SiteId, Confirmed)>, upto: Seq, delete: Seq) -> Result<Usage, JournalError> {
+        let usage = self.call(JournalCall::Trim, self.inner.trim(confirmed, upto, delete)).await?;
         Ok(Usage { room: usage.room && self.faults.has_room(), ..usage })
     }
 
-    async fn skip(&self, seq: Seq) -> Result<(), JournalError> {
-        self.call(JournalCall::Skip, self.inner.skip(seq)).await
+    async fn part(&self, site: &SiteId, producer: ProducerId, after: Seq) -> Result<Confirmed, JournalError> {
+        self.call(JournalCall::Part, self.inner.part(site, producer, after)).await
     }
 
-    async fn sites(&self) -> Result<Vec<SiteId>, JournalError> {
+    async fn is_parted(&self, producer: ProducerId) -> Result<bool, JournalError> {
+        self.call(JournalCall::Part, self.inner.is_parted(producer)).await
+    }
+
+    async fn sites(&self) -> Result<Vec<JournaledSite>, JournalError> {
         self.call(JournalCall::Sites, self.inner.sites()).await
     }
 }

@@ -3,7 +3,7 @@
 //! - `faulty`: decorators by which a store and a journal fail; `memory_journal`: the model of a journal
 //! - `process`: the real binary as a process, and clients of it
 //! - `views`, `demo`: views and pages as on portals
-//! - `clock`: a fake clock; `disk`: a small file system that can be filled
+//! - `clock`: a fake clock; `disk`: a small file system that can be filled; `forgetful_disk`: one that loses what was not synced
 //! - `redis_server`: servers; `redis_store`: stores on them; `on_redis`: keys as an operator reads them
 //! - `sites`, `files`: the setup of a service for tests with faults, and its files with the built-in store
 //! - `load`: many views, with a tally of the answers; `counts`: the final counts, and whether they match the tally
@@ -16,6 +16,7 @@ pub mod demo;
 pub mod disk;
 pub mod faulty;
 pub mod files;
+pub mod forgetful_disk;
 pub mod kill;
 pub mod load;
 pub mod memory_journal;

@@ -6,6 +6,10 @@ use std::{
 };
 
 use redis::FromRedisValue;
+use truycap::domain::{
+    producer::Position,
+    record::{Past, Record},
+};
 
 use crate::{
     counts::{Counts, shown_fit, total},
@@ -41,7 +45,7 @@ impl Server {
         command.query(&mut self.raw()).unwrap()
     }
 
-    /// The counters. Checks that there are no other keys except those of offsets.
+    /// The counters. Checks that there are no unknown keys.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for name in self.cli::<Vec<String>>("KEYS *") {
@@ -51,20 +55,32 @@ impl Server {
                 for (bucket, views) in self.cli::<BTreeMap<String, u64>>(&format!("HGETALL {name}")) {
                     counts.add((site.into(), String::new()), &bucket, views);
                 }
-            } else if let Some(bucket) = kind.strip_prefix("articles:") {
-                for (article, views) in self.cli::<BTreeMap<String, u64>>(&format!("ZRANGE {name} 0 -1 WITHSCORES")) {
-                    counts.add((site.into(), article), bucket, views);
+            } else if kind == "articles" {
+                for (article, record) in self.cli::<BTreeMap<String, String>>(&format!("HGETALL {name}")) {
+                    let record: Record = record.parse().unwrap();
+                    counts.add((site.into(), article.clone()), "total", record.total);
+                    for (period, (number, views)) in record.periods() {
+                        counts.add((site.into(), article.clone()), &period.numbered(number).unwrap().to_string(), views);
+                    }
+                }
+            } else if kind == "past" {
+                for (article, past) in self.cli::<BTreeMap<String, String>>(&format!("HGETALL {name}")) {
+                    for (period, (number, views)) in past.parse::<Past>().unwrap().periods() {
+                        counts.add((site.into(), article.clone()), &period.numbered(number).unwrap().to_string(), views);
+                    }
                 }
             } else {
-                assert!(matches!(kind, "offsets" | "offsets:seen"), "unexpected key {name:?}");
+                let known = matches!(kind, "site" | "offsets" | "lists" | "sections") || kind.starts_with("top:");
+                assert!(known, "unexpected key {name:?}");
             }
         }
         counts
     }
 
-    /// The producers' offsets of a site.
+    /// The number of the last entry of each producer of a site.
     pub fn offsets(&self, site: &str) -> BTreeMap<String, u64> {
-        self.cli(&format!("HGETALL {}", key(site, "offsets")))
+        let offsets = self.cli::<BTreeMap<String, String>>(&format!("HGETALL {}", key(site, "offsets")));
+        offsets.into_iter().map(|(producer, offset)| (producer, offset.parse::<Position>().unwrap().seq)).collect()
     }
 
     /// Whether the server has every acknowledged view.

@@ -8,7 +8,7 @@ use std::sync::{
 use chrono::{DateTime, Utc};
 use truycap::{
     domain::retention::Retention,
-    store::redis::{RedisStore, RedisStoreConfig, Wait},
+    store::redis::{RedisStore, RedisStoreConfig},
 };
 
 pub use crate::redis_server::Server;
@@ -30,12 +30,12 @@ pub fn new_prefix() -> String {
 /// Opens a store with default settings and the real clock.
 pub fn open(url: &str, prefix: &str) -> RedisStore {
     let clock: Clock = Utc::now;
-    open_by(url, prefix, Wait::default(), clock)
+    open_by(url, prefix, clock)
 }
 
-/// Opens a store with a wait for replicas or disks, or with another clock.
-pub fn open_by(url: &str, prefix: &str, wait: Wait, clock: Clock) -> RedisStore {
-    RedisStore::open(RedisStoreConfig { url: url.parse().unwrap(), prefix: prefix.parse().unwrap(), wait }, Retention::default(), clock)
+/// Opens a store with another clock.
+pub fn open_by(url: &str, prefix: &str, clock: Clock) -> RedisStore {
+    RedisStore::open(RedisStoreConfig { url: url.parse().unwrap(), prefix: prefix.parse().unwrap() }, Retention::default(), clock)
 }
 
 impl Server {

@@ -9,13 +9,13 @@ use super::{
     process::{Place, child::Process, eventually},
 };
 
-const CHUNKS: i64 = 120;
+const CHUNKS: i64 = 60;
 
 /// 60 000 rows; no two chunks add the same counts.
 fn rows() -> String {
     let mut text = "site,article,period,views\n".to_owned();
-    for row in 0..CHUNKS * 500 {
-        let article = if row % 3 == 0 { String::new() } else { format!("/tin/{}", row % 500) };
+    for row in 0..CHUNKS * 1000 {
+        let article = if row % 3 == 0 { String::new() } else { format!("/tin/{}", row % 1000) };
         writeln!(text, "portal,{article},{}-{:02}-{:02},{}", 2010 + row % 10, row % 12 + 1, row % 28 + 1, row + 1).unwrap();
     }
     text
@@ -27,7 +27,7 @@ fn uninterrupted(rows: &str) -> String {
     let file = place.write("rows.csv", rows);
     assert_eq!(place.ok(&["import", &file]), format!("{file}: imported 60000 rows\n"));
     let export = place.ok(&["export"]);
-    let sum: i64 = (0..CHUNKS * 500).filter(|row| row % 3 == 0).map(|row| row + 1).sum();
+    let sum: i64 = (0..CHUNKS * 1000).filter(|row| row % 3 == 0).map(|row| row + 1).sum();
     assert!(export.contains(&format!("portal,,total,{sum}\n")), "{sum}");
     export
 }
@@ -38,7 +38,7 @@ fn chunks(place: &Place) -> i64 {
         return 0;
     }
     // The tables can still be missing.
-    store(place).query_row("SELECT coalesce(sum(offset), 0) FROM offsets", (), |row| row.get(0)).unwrap_or(0)
+    store(place).query_row("SELECT coalesce(sum(seq), 0) FROM offsets", (), |row| row.get(0)).unwrap_or(0)
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Views around midnight.
 
 use chrono::{DateTime, Utc};
+use truycap::domain::record::Record;
 
 use super::{
     figures::store,
@@ -12,8 +13,14 @@ const AFTER: &str = "2020-01-18T00:00:05+07:00";
 
 /// The store's views of the site, or of an article, in a bucket.
 fn counted(place: &Place, bucket: &str, article: &str) -> i64 {
-    let query = "SELECT coalesce(sum(views), 0) FROM views WHERE bucket = ?1 AND article = ?2";
-    store(place).query_row(query, (bucket, article), |row| row.get(0)).unwrap()
+    let store = store(place);
+    if article.is_empty() {
+        let query = "SELECT coalesce(sum(views), 0) FROM site_views WHERE bucket = ?1";
+        return store.query_row(query, [bucket], |row| row.get(0)).unwrap();
+    }
+    let records = store.query_row("SELECT coalesce(max(record), '0||||') FROM articles WHERE article = ?1", [article], |row| row.get(0));
+    let record: Record = records.map(|record: String| record.parse().unwrap()).unwrap();
+    record.views(bucket.parse().unwrap()).unwrap().try_into().unwrap()
 }
 
 /// One view is acknowledged on the 17th while the store is locked, another one after midnight.

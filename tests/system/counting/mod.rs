@@ -7,6 +7,7 @@ mod exporting;
 mod figures;
 mod importing;
 mod interrupted;
+mod jump;
 mod midnight;
 mod mistakes;
 mod the_box;

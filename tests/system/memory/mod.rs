@@ -69,22 +69,23 @@ impl Measured for Service {
 }
 
 /// A service, and `count` connections to it on which these bytes were sent.
-fn connections(count: u64, bytes: &str) -> (Service, Vec<TcpStream>) {
+fn connections(count: u64, bytes: &str) -> (Place, Service, Vec<TcpStream>) {
     rlimit::increase_nofile_limit(count + 1000).unwrap();
-    let service = place().start();
+    let place = place();
+    let service = place.start();
     let begun = Instant::now();
     let mut connections: Vec<_> = (0..count).map(|_| TcpStream::connect(&service.public).unwrap()).collect();
     connections.iter_mut().for_each(|connection| connection.write_all(bytes.as_bytes()).unwrap());
     println!("{count} connections opened in {:.1?}", begun.elapsed());
     // The service closes them after ten seconds, so all of them must be open before.
     eventually("all connections are open", || (service.open() == count).then_some(()));
-    (service, connections)
+    (place, service, connections)
 }
 
 #[test]
 fn silent_connections_stay_within_the_limit() {
     let count = soak(1000, 10_000);
-    let (service, connections) = connections(count, "");
+    let (_place, service, connections) = connections(count, "");
     service.measure(&format!("{count} silent connections"));
     eventually("all of them are closed", || (service.open() == 0).then_some(()));
     service.measure("after them");
@@ -96,7 +97,7 @@ fn silent_connections_stay_within_the_limit() {
 #[test]
 fn connections_with_an_unfinished_head_stay_within_the_limit() {
     let count = soak(1000, 4096);
-    let (service, connections) = connections(count, "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nX: ");
+    let (_place, service, connections) = connections(count, "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nX: ");
     service.measure(&format!("{count} connections, in the middle of a head"));
     drop(connections);
     service.stop();

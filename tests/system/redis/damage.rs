@@ -8,9 +8,9 @@ use super::{
     setup::{LOGGING, SocketLink, all_acknowledged, load, place},
 };
 
-/// Renames the most-read list of `khoa`, and sets a text under its name.
+/// Renames the records of `khoa`, and sets a text under its name.
 fn damage(server: &Server) -> String {
-    let name = key("khoa", "articles:total");
+    let name = key("khoa", "articles");
     let () = redis::pipe().atomic().rename(&name, "aside").set(&name, "text").query(&mut server.raw()).unwrap();
     name
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
+use truycap::domain::record::Record;
 
 use super::{
     load::{Load, Tally, pages},
@@ -57,8 +58,9 @@ fn memory(service: &Service) -> u64 {
 /// Checks that all these views are in the buckets of this day, and none in those of the other day.
 fn counted_on_day(server: &Server, tally: &Tally, day: usize) {
     for ((site, article), sent) in tally.sent.iter().filter(|(key, _)| !key.1.is_empty()) {
-        let views = DAYS.map(|day| server.cli::<Option<u64>>(&format!("ZSCORE {} {article}", key(site, &format!("articles:{day}")))));
-        let mut expected = [None; 2];
+        let record: Record = server.cli::<String>(&format!("HGET {} {article}", key(site, "articles"))).parse().unwrap();
+        let views = DAYS.map(|day| record.views(day.parse().unwrap()));
+        let mut expected = [Some(0); 2];
         expected[day] = Some(sent.acknowledged);
         assert_eq!(views, expected, "{site} {article}");
     }

@@ -66,7 +66,7 @@ fn a_redis_rewound_further_than_the_journal_reaches_is_logged_with_its_lost_entr
     load.wait_for(50);
     server.restart();
     for ((site, saved), last) in SITES.into_iter().zip(saved).zip(last) {
-        let [first, last] = [saved, last].map(|offsets| *offsets.values().next().unwrap());
+        let [first, last] = [saved, last].map(|offsets| *offsets.values().max().unwrap());
         let words = ["ERROR", &format!("site={site}"), "went back further than the journal reaches"];
         let line = eventually("the lost entries are logged", || service.logged(&words).pop());
         assert!(line.ends_with(&format!(" first={} last={last}", first + 1)), "{line}");

@@ -32,8 +32,17 @@ impl SocketLink {
         let place = sites();
         let link = Self(place.path("redis.sock"));
         link.point_to(server);
-        let url = format!("redis+unix://{}", link.0.display());
+        let url = link.url();
         (link, place.with("STORE__URL", &url))
+    }
+
+    /// Another place whose store is the link's target.
+    pub(crate) fn another_place(&self) -> Place {
+        sites().with("STORE__URL", &self.url())
+    }
+
+    fn url(&self) -> String {
+        format!("redis+unix://{}", self.0.display())
     }
 
     pub(crate) fn point_to(&self, server: &Server) {

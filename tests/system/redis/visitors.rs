@@ -12,7 +12,8 @@ use super::{
 fn redis_holds_no_address_or_agent_of_a_visitor_and_its_keys_expire() {
     let server = Server::start(&LOGGING);
     let site = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "1h", visitors = true }]"#;
-    let service = place(&server).with("SITES", site).with("CLIENTS__HEADER", "x-forwarded-for").start();
+    let place = place(&server).with("SITES", site).with("CLIENTS__HEADER", "x-forwarded-for");
+    let service = place.start();
     for (visitor, _) in VISITORS {
         let (head, body) = view("portal", "/tin/duoc-dem");
         let named = head.replace("host: x", &format!("host: x\r\nx-forwarded-for: {visitor}")).replace("Mozilla/5.0", AGENT);
@@ -22,6 +23,7 @@ fn redis_holds_no_address_or_agent_of_a_visitor_and_its_keys_expire() {
     }
     eventually("the visitors are counted", || (service.answer("portal", &[])["visitors"]["visitors_today"] == 2).then_some(()));
     service.stop();
+    let () = server.cli("CONFIG SET rdbcompression no");
     let _: String = server.cli("SAVE");
     assert_ne!(files_with(&server.dir, b"/tin/duoc-dem"), [""; 0]);
     for traces in VISITORS.map(|(_, traces)| traces).into_iter().chain([&[AGENT.as_bytes()][..]]).flatten() {

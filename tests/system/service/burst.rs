@@ -7,7 +7,8 @@ use super::files::place;
 #[test]
 fn connections_to_a_busy_service_wait_and_are_not_refused() {
     let most: usize = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
-    let service = place().start();
+    let place = place();
+    let service = place.start();
     let address = service.public.parse().unwrap();
     // A stopped process accepts nothing, like one that is very busy.
     service.process.signal("STOP");

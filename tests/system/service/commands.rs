@@ -40,6 +40,20 @@ fn an_invalid_configuration_ends_every_command_with_code_2_and_a_list_of_all_mis
 }
 
 #[test]
+fn a_journal_that_is_the_file_of_the_store_by_another_name_is_refused_by_every_command() {
+    let place = place();
+    let store = place.store();
+    let other = store.parent().unwrap().join("new/..").join(store.file_name().unwrap());
+    let place = place.with_journal(other.display().to_string());
+    for command in ["check", "serve", "export"] {
+        let finished = place.run(&[command]);
+        assert_eq!(finished.code, Some(2), "{command}: {}", finished.err);
+        assert!(finished.err.contains("which is also the file of store.url"), "{}", finished.err);
+    }
+    assert!(!place.store().exists());
+}
+
+#[test]
 fn an_unknown_option_or_command_ends_with_code_2() {
     let place = place();
     for wrong in ["--verbose", "count"] {
@@ -118,7 +132,7 @@ fn commands_print_json_if_requested() {
     let parse = |text: String| serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let file = place.write("past.csv", "site,article,period,views\nportal,/1,2025,7\n");
     let imported = parse(place.ok(&["import", "--json", &file]));
-    assert_eq!(imported, json!({ "file": file, "rows": 1, "chunks": 1, "applied": 1 }));
+    assert_eq!(imported, json!({ "file": file, "rows": 1, "chunks": 1, "applied": 1, "warnings": [] }));
     let figures = parse(place.ok(&["figures", "portal", "--article", "/1", "--json"]));
     assert_eq!((&figures["site"], &figures["article"], &figures["figures"]["total"]), (&json!("portal"), &json!("/1"), &json!(7)));
     let check = parse(place.ok(&["check", "--json"]));

@@ -3,15 +3,19 @@
 mod burst;
 mod commands;
 mod damage;
+mod forgetting;
 mod full;
+mod gone;
 mod killing;
 mod locked;
 mod logging;
 mod metrics;
+mod power_cuts;
 mod reloading;
 mod restoring;
+mod sections;
 mod sharing;
 mod stopping;
 mod visitors;
 
-use truycap_test_support::{counts, disk, files, kill, load, process, sites, together, traces, views};
+use truycap_test_support::{counts, disk, files, forgetful_disk, kill, load, process, sites, together, traces, views};

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 use truycap::domain::{
     article::ArticleId,
-    counts::{DayViews, Deltas},
+    counts::{Deltas, SiteViews},
     figures::{Figure, Figures},
     period::Bucket,
     site::{Rules, Site, SiteId},
@@ -23,7 +23,7 @@ const ARTICLES: [&str; 3] = ["/", "/tin/1", "/tin/2"];
 /// The counters of a site, and the views that they sum up.
 pub(crate) struct Portal {
     site: Site,
-    waiting: BTreeMap<NaiveDate, DayViews>,
+    waiting: BTreeMap<NaiveDate, SiteViews>,
     counters: BTreeMap<(Bucket, Option<ArticleId>), u64>,
     model: Model,
 }
@@ -34,13 +34,13 @@ fn article(index: usize) -> ArticleId {
 
 impl Portal {
     pub(crate) fn new(timezone: Tz) -> Self {
-        let site = Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, rules: Rules::default() };
+        let site = Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, sections: vec![], rules: Rules::default() };
         Self { site, waiting: BTreeMap::new(), counters: BTreeMap::new(), model: Model::default() }
     }
 
     pub(crate) fn view(&mut self, at: DateTime<Utc>, seen: Option<usize>) {
         self.model.0.push((local_date(self.site.timezone, at), seen));
-        let mut entry = DayViews::default();
+        let mut entry = SiteViews::default();
         entry.count(seen.map(article));
         self.waiting.entry(self.site.day(at)).or_default().add(&entry);
     }
@@ -48,10 +48,12 @@ impl Portal {
     /// Adds the waiting views to the counters, as an `apply` does.
     pub(crate) fn flush(&mut self) {
         let days = std::mem::take(&mut self.waiting);
-        for (bucket, increment) in Deltas::from_iter(days.iter().map(|(day, views)| (*day, views))).0 {
-            *self.counters.entry((bucket, None)).or_default() += increment.views;
-            for (article, views) in increment.articles {
-                *self.counters.entry((bucket, Some(article))).or_default() += views;
+        for (set, increment) in Deltas::from_iter(days.iter().map(|(day, views)| (*day, views))).0 {
+            for bucket in set.buckets() {
+                *self.counters.entry((bucket, None)).or_default() += increment.views;
+                for (article, views) in &increment.articles {
+                    *self.counters.entry((bucket, Some(article.clone()))).or_default() += views;
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, Days, NaiveDate};
 use proptest::{prelude::*, proptest};
-use truycap::domain::period::{Bucket, Period};
+use truycap::domain::period::{Bucket, BucketSet, Period};
 
 use super::{cases, model::monday};
 
@@ -180,6 +180,60 @@ fn first(period: Period, day: NaiveDate) -> NaiveDate {
         Period::Month => day - Days::new(day.day0().into()),
         Period::Year => day - Days::new(day.ordinal0().into()),
     }
+}
+
+#[test]
+fn periods_are_numbered_from_1970() {
+    let known = [
+        ("1970-01-01", [0, 0, 0, 0]),
+        ("1969-12-31", [-1, 0, -1, -1]),
+        ("1969-12-29", [-3, 0, -1, -1]),
+        ("1969-12-28", [-4, -1, -1, -1]),
+        ("1970-01-04", [3, 0, 0, 0]),
+        ("1970-01-05", [4, 1, 0, 0]),
+        ("2026-11-28", [20_785, 2969, 682, 56]),
+        ("0001-01-01", [-719_162, -102_737, -23_628, -1969]),
+        ("9999-12-31", [2_932_896, 418_985, 96_359, 8029]),
+    ];
+    for (date, numbers) in known {
+        assert_eq!(PERIODS.map(|period| period.bucket(day(date)).number()), numbers, "{date}");
+    }
+    assert_eq!(Bucket::Total.number(), 0);
+}
+
+#[test]
+fn every_period_of_the_years_1_to_9999_has_a_number_and_no_other_has() {
+    let mut before = PERIODS.map(|period| period.bucket(day("0001-01-01")).number() - 1);
+    for day in day("0001-01-01").iter_days().take_while(|day| day.year() < 10_000) {
+        for (period, before) in PERIODS.into_iter().zip(&mut before) {
+            let number = period.bucket(day).number();
+            if number != *before {
+                assert_eq!((number, period.bucket(day).first_day()), (*before + 1, Some(day)), "{day}");
+                assert_eq!(period.numbered(number), Some(period.bucket(day)));
+            }
+            *before = number;
+        }
+    }
+    let firsts = PERIODS.map(|period| period.bucket(day("0001-01-01")).number());
+    for (period, (first, last)) in PERIODS.into_iter().zip(firsts.into_iter().zip(before)) {
+        assert!(period.numbered(first).is_some() && period.numbered(last).is_some());
+        for number in [first - 1, last + 1, i32::MIN, i32::MAX] {
+            assert_eq!(period.numbered(number), None, "{period:?} {number}");
+        }
+    }
+}
+
+#[test]
+fn a_set_has_at_most_one_bucket_of_each_kind() {
+    let set = BucketSet::of_day(day("2027-01-01"));
+    assert_eq!(texts(set.buckets().collect()), ["2027-01-01", "2026-W53", "2027-01", "2027", "total"]);
+    assert_eq!(Bucket::of_day(day("2027-01-01")).into_iter().collect::<BucketSet>(), set);
+    for text in ["2027-01-01", "2026-W53", "0001-01", "9999", "total"] {
+        assert_eq!(texts(BucketSet::from_iter([bucket(text)]).buckets().collect()), [text]);
+    }
+    let later = BucketSet::from_iter(["2027", "total", "2026", "2026-W01"].map(bucket));
+    assert_eq!(texts(later.buckets().collect()), ["2026-W01", "2026", "total"]);
+    assert_eq!(BucketSet::default().buckets().count(), 0);
 }
 
 proptest! {

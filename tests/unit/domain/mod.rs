@@ -5,7 +5,9 @@
 //! - `figures`: figures carried over to another day, and late views
 //! - `buckets`: the names of buckets, their order, and which buckets contain which
 //! - `article`, `site`: which texts are ids and origins
+//! - `record`: the text of an article's counters
 //! - `retention`: how long buckets of articles are kept
+//! - `trusted_time`: which clock is believed before anything is dropped
 //! - `backoff`: how long to wait between attempts
 
 mod article;
@@ -14,8 +16,10 @@ mod boxes;
 mod buckets;
 mod figures;
 mod model;
+mod record;
 mod retention;
 mod site;
+mod trusted_time;
 
 use proptest::test_runner::{Config, RngSeed};
 

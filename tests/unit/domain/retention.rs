@@ -67,14 +67,18 @@ fn the_defaults_are_40_days_10_weeks_14_months_and_3_years() {
     assert_eq!(Retention::default(), KEEP);
     let known = [("2026-01-10", "2026-02-21"), ("2026-W01", "2026-03-17"), ("2026-01", "2027-04-02"), ("2026", "2030-01-02")];
     for (bucket, gone) in known {
-        assert_eq!(KEEP.expiry(bucket.parse().unwrap()).unwrap().to_string(), gone);
+        let (bucket, gone): (Bucket, NaiveDate) = (bucket.parse().unwrap(), gone.parse().unwrap());
+        assert!(!KEEP.expired(bucket, gone.pred_opt().unwrap()) && KEEP.expired(bucket, gone), "{bucket}");
+        let period = bucket.period().unwrap();
+        assert_eq!(KEEP.oldest(period, gone.pred_opt().unwrap()), bucket.number());
+        assert_eq!(KEEP.oldest(period, gone), bucket.number() + 1);
     }
 }
 
 #[test]
 fn totals_and_buckets_kept_past_the_end_of_the_calendar_never_expire() {
     let for_ever = Retention { days: u32::MAX, weeks: u32::MAX, months: u32::MAX, years: u32::MAX };
-    assert_eq!(KEEP.expiry(Bucket::Total), None);
+    assert!(!KEEP.expired(Bucket::Total, NaiveDate::MAX));
     for bucket in Bucket::of_day("2026-01-10".parse().unwrap()) {
         assert!(!for_ever.expired(bucket, NaiveDate::MAX));
     }

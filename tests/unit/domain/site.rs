@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use truycap::domain::{
-    producer::ProducerId,
+    producer::{Digest, Position, ProducerId},
     site::{Origin, Rules, Site, SiteId},
 };
 
@@ -125,7 +125,8 @@ fn an_invalid_origin_is_refused() {
 
 #[test]
 fn a_sites_day_follows_its_time_zone() {
-    let site = |timezone| Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, rules: Rules::default() };
+    let site =
+        |timezone| Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, sections: vec![], rules: Rules::default() };
     let day = |timezone, at: &str| site(timezone).day(at.parse().unwrap()).to_string();
     assert_eq!(day(Tz::Asia__Ho_Chi_Minh, "2019-12-31T16:59:59.999Z"), "2019-12-31");
     assert_eq!(day(Tz::Asia__Ho_Chi_Minh, "2019-12-31T17:00:00Z"), "2020-01-01");
@@ -149,6 +150,37 @@ fn a_producers_id_has_one_spelling_of_32_digits() {
         "0000000000000000123456789abcdefg",
     ] {
         assert!(text.parse::<ProducerId>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_position_has_one_spelling() {
+    assert_eq!(Position { seq: 1234, digest: Digest(0x89ab_cdef_0123_4567) }.to_string(), "1234:89abcdef01234567");
+    assert_eq!(Position::START.to_string(), "0:0000000000000000");
+    assert_eq!(Position::default(), Position::START);
+    for seq in [0, 1, u64::MAX] {
+        for digest in [0, 1, 1 << 63, u64::MAX] {
+            let position = Position { seq, digest: Digest(digest) };
+            assert_eq!(position.to_string().parse(), Ok(position));
+        }
+    }
+    for text in [
+        "",
+        ":",
+        "1",
+        "1:",
+        ":89abcdef01234567",
+        "+1:89abcdef01234567",
+        "-1:89abcdef01234567",
+        "1:89ABCDEF01234567",
+        "1:89abcdef0123456",
+        "1:089abcdef01234567",
+        "1:+9abcdef01234567",
+        "18446744073709551616:89abcdef01234567",
+        "1:89abcdef01234567:",
+        " 1:89abcdef01234567",
+    ] {
+        assert_eq!(text.parse::<Position>().unwrap_err().0, text);
     }
 }
 

@@ -16,20 +16,20 @@ use tokio::sync::mpsc;
 use truycap::{
     audience::{Audience, BotRules, ClientRules, CountedView, Decision, Estimate, Hints, Hit, Refusal, RequestOrigin, SiteAlone, Visitors},
     domain::{
-        article::ArticleId,
+        article::{ArticleId, Section},
         counts::Deltas,
         outcome::Outcome,
         period::Bucket,
-        producer::{ProducerId, Seq},
+        producer::{Position, ProducerId, Seq},
         site::{Rules, Site, SiteId},
     },
-    store::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError, VisitorCounts},
+    store::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError, TopList, VisitorCounts},
 };
 
 use super::server::{AGENT, now};
 
 fn site(id: &str, rules: Rules) -> Site {
-    Site { id: SiteId::parse(id).unwrap(), origins: vec![], timezone: chrono_tz::Asia::Ho_Chi_Minh, rules }
+    Site { id: SiteId::parse(id).unwrap(), origins: vec![], timezone: chrono_tz::Asia::Ho_Chi_Minh, sections: vec![], rules }
 }
 
 fn audience() -> Audience {
@@ -196,19 +196,27 @@ impl SharedVisitors for Shared {
 
 #[async_trait::async_trait]
 impl Store for Shared {
-    async fn apply(&self, _: &SiteId, _: ProducerId, _: Seq, _: Seq, _: Arc<Deltas>) -> Result<Applied, StoreError> {
+    async fn apply_after(
+        &self,
+        _: &SiteId,
+        _: Option<(ProducerId, Seq)>,
+        _: ProducerId,
+        _: Position,
+        _: Position,
+        _: Arc<Deltas>,
+    ) -> Result<Applied, StoreError> {
         unreachable!()
     }
 
-    async fn figures(&self, _: &SiteId, _: ProducerId, _: NaiveDate, _: &[ArticleId]) -> Result<Snapshot, StoreError> {
+    async fn figures(&self, _: &SiteId, _: &[ProducerId], _: NaiveDate, _: &[ArticleId]) -> Result<Snapshot, StoreError> {
         unreachable!()
     }
 
-    async fn offset(&self, _: &SiteId, _: ProducerId) -> Result<Seq, StoreError> {
+    async fn offset(&self, _: &SiteId, _: ProducerId) -> Result<Position, StoreError> {
         unreachable!()
     }
 
-    async fn top(&self, _: &SiteId, _: Bucket, _: usize) -> Result<Vec<(ArticleId, u64)>, StoreError> {
+    async fn top(&self, _: &SiteId, _: Option<&Section>, _: Bucket, _: usize) -> Result<TopList, StoreError> {
         unreachable!()
     }
 
@@ -217,6 +225,10 @@ impl Store for Shared {
     }
 
     async fn export(&self, _: &SiteId, _: mpsc::Sender<Row>) -> Result<(), StoreError> {
+        unreachable!()
+    }
+
+    async fn maintain(&self, _: &SiteId, _: &[Section]) -> Result<bool, StoreError> {
         unreachable!()
     }
 

@@ -237,6 +237,7 @@ fn a_new_configuration_changes_the_rate_of_a_site() {
         id: SiteId::parse(id).unwrap(),
         origins: vec![],
         timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh,
+        sections: vec![],
         rules: Rules { max_views_per_second, ..Rules::default() },
     };
     let taken = |site: Site| (0..100).take_while(|_| rates.take_view(&site).is_ok()).count();

@@ -167,7 +167,9 @@ fn real_answers_match_the_document() {
         ("views.gif", "?article=/1", 200),
         ("views.gif", "?article=%00", 400),
         ("top", "?period=today&limit=1", 200),
+        ("top", "?period=today&prefix=/tin/", 200),
         ("top", "?period=now", 400),
+        ("top", "?period=today&prefix=/", 400),
         ("history", "?by=week&from=2026-W40&to=2026-11-23", 200),
         ("history", "?by=day", 400),
     ] {
@@ -179,7 +181,7 @@ fn real_answers_match_the_document() {
     let long = server.ask("GET", "/v1/sites/portal/top", &[&format!("X-Long: {}", "x".repeat(17_000))], "");
     is_described(&document, &site("top"), "get", &long);
     server.faults.unreachable.store(true, SeqCst);
-    is(&site("top"), "?period=today", 503);
+    is(&site("top"), "?period=last_year", 503);
 }
 
 /// Checks the answers to views, including refusals.

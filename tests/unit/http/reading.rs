@@ -73,13 +73,42 @@ fn the_most_read_articles_are_listed() {
         server.view(article);
     }
     let row = |article, views| json!({ "article": article, "views": views });
-    let all = json!({ "period": "this_week", "articles": [row("/b", 2), row("/a", 1), row("/c", 1)] });
+    let all = json!({ "period": "this_week", "articles": [row("/b", 2), row("/a", 1), row("/c", 1)], "stale": false });
     wait_until(&server, "/v1/sites/portal/top?period=this_week", &all);
     let answer = server.get("/v1/sites/portal/top?period=total&limit=1");
     assert_eq!(answer.header("cache-control"), Some("public, max-age=10"));
-    assert_eq!(answer.json(), json!({ "period": "total", "articles": [row("/b", 2)] }));
+    assert_eq!(answer.json(), json!({ "period": "total", "articles": [row("/b", 2)], "stale": false }));
     assert_eq!(server.get("/v1/sites/portal/top?period=yesterday&limit=100").json()["articles"], json!([]));
     assert!(answer.text().starts_with(r#"{"period":"total","articles":[{"article":"/b","views":2}"#), "{}", answer.text());
+}
+
+#[test]
+fn a_section_has_a_list_of_its_own() {
+    let server = start(Options::default());
+    for article in ["/tin/b", "/a", "/tin/b", "/tin/a", "/tin"] {
+        server.view(article);
+    }
+    let row = |article, views| json!({ "article": article, "views": views });
+    let news = json!({ "period": "today", "articles": [row("/tin/b", 2), row("/tin/a", 1)], "stale": false });
+    wait_until(&server, "/v1/sites/portal/top?period=today&prefix=/tin/", &news);
+    assert_eq!(server.get("/v1/sites/portal/top?period=today&prefix=%2Ftin%2F&limit=1").json()["articles"], json!([row("/tin/b", 2)]));
+    let none = server.get("/v1/sites/portal/top?period=today&prefix=/van-ban/");
+    assert_eq!(none.json(), json!({ "period": "today", "articles": [], "stale": false }));
+    let all = json!({ "period": "today", "articles": [row("/tin/b", 2), row("/a", 1), row("/tin", 1), row("/tin/a", 1)], "stale": false });
+    wait_until(&server, "/v1/sites/portal/top?period=today", &all);
+}
+
+#[test]
+fn a_list_without_the_store_is_the_last_one_and_stale() {
+    let server = start(Options::default());
+    server.view("/a");
+    let row = json!([{ "article": "/a", "views": 1 }]);
+    wait_until(&server, "/v1/sites/portal/top?period=today", &json!({ "period": "today", "articles": row, "stale": false }));
+    server.faults.unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
+    let stale = json!({ "period": "today", "articles": row, "stale": true });
+    wait_until(&server, "/v1/sites/portal/top?period=today", &stale);
+    assert_eq!(server.get("/v1/sites/portal/top?period=today").header("cache-control"), Some("no-store"));
+    assert_eq!(server.get("/v1/sites/portal/top?period=total").status, 503, "this one was not read before");
 }
 
 #[test]

@@ -24,6 +24,7 @@ use tokio::{
 use truycap::{
     audience::{Audience, BotRules, ClientRules, MonotonicClock},
     domain::{
+        article::Section,
         retention::Retention,
         site::{Origin, Rules, Site, SiteId},
     },
@@ -134,7 +135,7 @@ pub(crate) struct Server {
     _dir: TempDir,
 }
 
-/// A server with the sites `portal` and `khoa` and without views.
+/// A server with the sites `portal` and `khoa` and without views. `portal` has the sections `/tin/` and `/van-ban/`.
 pub(crate) fn start(options: Options) -> Server {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let faults = Arc::new(Faults { unreachable: options.store_unreachable.into(), ..Faults::default() });
@@ -142,9 +143,10 @@ pub(crate) fn start(options: Options) -> Server {
         id: SiteId::parse("portal").unwrap(),
         origins: vec![Origin::parse("http://127.0.0.1:8080").unwrap(), Origin::parse(ORIGIN).unwrap()],
         timezone: chrono_tz::Asia::Ho_Chi_Minh,
+        sections: ["/tin/", "/van-ban/"].map(|section| Section::parse(section).unwrap()).into(),
         rules: options.rules.clone(),
     };
-    let khoa = Site { id: SiteId::parse("khoa").unwrap(), ..site.clone() };
+    let khoa = Site { id: SiteId::parse("khoa").unwrap(), sections: vec![], ..site.clone() };
     if options.null_origin {
         site.origins.push(Origin::parse("null").unwrap());
     }

@@ -162,7 +162,8 @@ fn remembered_repeats_are_bounded_and_forgotten() {
         domain::site::{Site, SiteId},
     };
     let rules = Rules { repeat_window: Duration::from_secs(1800), ..Rules::default() };
-    let site = Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh, rules };
+    let site =
+        Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh, sections: vec![], rules };
     let repeats = Repeats::default();
     let view = |number: usize, at| match repeats.claim(&site, None, [&number.to_le_bytes(), b"agent"], at) {
         Claim::First(mut guard) => {
@@ -237,8 +238,13 @@ fn remembered_visitors_are_bounded_and_forgotten_at_midnight() {
         audience::{Estimate, MAX_VISITORS, Visitors},
         domain::site::{Site, SiteId},
     };
-    let site =
-        Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
+    let site = Site {
+        id: SiteId::parse("portal").unwrap(),
+        origins: vec![],
+        timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh,
+        sections: vec![],
+        rules: Rules::default(),
+    };
     let visitors = Visitors::new(false);
     for number in 0..MAX_VISITORS + 1000 {
         visitors.record(&site, [&number.to_le_bytes(), b"agent"], now());

@@ -25,7 +25,7 @@ use truycap_test_support::{
     memory_journal::MemoryJournal,
 };
 
-pub(crate) const PRODUCER: ProducerId = ProducerId(1);
+const PRODUCER: ProducerId = ProducerId(1);
 
 thread_local! {
     static BEGIN: Cell<Option<(Instant, DateTime<Utc>)>> = const { Cell::new(None) };
@@ -77,7 +77,8 @@ const READ_ENTRIES: usize = 8;
 pub(crate) struct Disk {
     pub(crate) mode: Mode,
     pub(crate) read_delay: Duration,
-    pub(crate) skip_delay: Duration,
+    /// Whether the file was deleted.
+    pub(crate) gone: bool,
 }
 
 #[derive(Clone)]
@@ -92,10 +93,13 @@ impl JournalFaults for Switches<Disk> {
         let delay = match call {
             JournalCall::Append(_) => Duration::from_millis(1),
             JournalCall::Read => self.lock().read_delay,
-            JournalCall::Skip => self.lock().skip_delay,
-            JournalCall::Trim | JournalCall::Sites => return Ok(()),
+            JournalCall::Trim if self.lock().gone => return Err(JournalError::Gone("simulated".into())),
+            JournalCall::Digest | JournalCall::Part | JournalCall::Trim | JournalCall::Sites => return Ok(()),
         };
         sleep(delay).await;
+        if matches!(call, JournalCall::Append(_)) && self.lock().gone {
+            return Err(JournalError::Gone("simulated".into()));
+        }
         if matches!(call, JournalCall::Append(_)) && !Mode::reached(|| self.lock().mode).await {
             return Err(JournalError::Failed("simulated failure".into()));
         }
@@ -111,6 +115,17 @@ impl FakeJournal {
     /// A journal whose last entry is `head`.
     pub(crate) fn at(head: Seq) -> Self {
         Self { memory: Arc::new(MemoryJournal::new(PRODUCER, head, READ_ENTRIES)), disk: Arc::default() }
+    }
+
+    /// The journal of a process that opens a copy of the file.
+    pub(crate) fn copy(&self, number: u128) -> Self {
+        let memory = MemoryJournal::from_image(ProducerId(number), self.memory.image(), READ_ENTRIES);
+        Self { memory: Arc::new(memory), disk: Arc::default() }
+    }
+
+    /// The journal of a process that is a clone of the one that uses this journal.
+    pub(crate) fn fork(&self, number: u128) -> Self {
+        Self { memory: Arc::new(self.memory.fork(ProducerId(number))), disk: Arc::default() }
     }
 
     pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -130,10 +145,15 @@ pub(crate) struct StoreBehaviour {
     pub(crate) apply_delay: Duration,
     /// The most articles that one apply had.
     pub(crate) largest_apply: usize,
-    /// The number of `figures` calls.
+    /// The number of `figures` calls, and of `top` calls.
     pub(crate) figures_calls: usize,
+    pub(crate) top_calls: usize,
+    /// The number of `maintain` calls.
+    pub(crate) maintain_calls: usize,
     /// Whether applies work, but calls of `figures` fail.
     pub(crate) fails_figures: bool,
+    /// The sites that cannot be applied to, but can be read.
+    pub(crate) unwritable: Vec<&'static str>,
     /// The sites whose figures cannot be read.
     pub(crate) corrupt: BTreeSet<SiteId>,
 }
@@ -150,6 +170,8 @@ impl StoreFaults for Switches<StoreBehaviour> {
         match call {
             StoreCall::Apply(_) => delay += self.lock().apply_delay,
             StoreCall::Figures(_) => self.lock().figures_calls += 1,
+            StoreCall::Top => self.lock().top_calls += 1,
+            StoreCall::Maintain => self.lock().maintain_calls += 1,
             StoreCall::Export => return Ok(()),
             _ => {}
         }
@@ -160,8 +182,11 @@ impl StoreFaults for Switches<StoreBehaviour> {
         let mut behaviour = self.lock();
         match call {
             StoreCall::Apply(apply) => {
-                let articles = apply.deltas.0.get(&Bucket::Total).map_or(0, |increment| increment.articles.len());
+                let articles = apply.deltas.0.values().map(|views| views.articles.len()).sum();
                 behaviour.largest_apply = behaviour.largest_apply.max(articles);
+                if behaviour.unwritable.contains(&apply.site.as_str()) {
+                    return Err(StoreError::NotApplied("simulated failure".into()));
+                }
             }
             StoreCall::Figures(site) if behaviour.corrupt.contains(site) => return Err(StoreError::Corrupt("simulated failure".into())),
             StoreCall::Figures(_) if behaviour.fails_figures => return Err(StoreError::NotApplied("simulated failure".into())),
@@ -174,6 +199,11 @@ impl StoreFaults for Switches<StoreBehaviour> {
 impl FakeStore {
     pub(crate) fn new() -> Self {
         Self { memory: Arc::new(MemoryStore::new(Retention::default(), now)), behaviour: Arc::default() }
+    }
+
+    /// The same store, as another process reaches it.
+    pub(crate) fn beside(&self) -> Self {
+        Self { memory: Arc::clone(&self.memory), behaviour: Arc::default() }
     }
 
     pub(crate) fn behaviour(&self) -> MutexGuard<'_, StoreBehaviour> {

@@ -100,7 +100,10 @@ async fn memory_is_divided_again_when_the_sites_change() {
     assert!(!forgets(&stage, 900).await, "one of two sites remembers many articles");
     let named = |names: Vec<String>| {
         let names: BTreeSet<_> = names.into_iter().chain(["a".into()]).collect();
-        names.iter().map(|name| Site { id: id(name), origins: Vec::new(), timezone: Tz::UTC, rules: Rules::default() }).collect()
+        names
+            .iter()
+            .map(|name| Site { id: id(name), origins: Vec::new(), timezone: Tz::UTC, sections: Vec::new(), rules: Rules::default() })
+            .collect()
     };
     stage.recorder.configure(named(names(999)));
     assert!(forgets(&stage, 900).await, "one of a thousand sites remembers a few hundred");

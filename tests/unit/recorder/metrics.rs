@@ -5,7 +5,7 @@ use fakes::Mode;
 
 impl Stage {
     /// The value of a metric.
-    fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.handle.metrics_text().unwrap();
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         value.unwrap_or_else(|| panic!("no {name} in {text}"))
@@ -65,14 +65,14 @@ async fn a_rewind_and_its_lost_entries_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn entries_that_only_the_store_has_are_counted() {
-    let store = Arc::new(FakeStore::new());
-    set_clock("2026-11-23T05:00:00Z");
-    apply(&store, "a", PRODUCER, (0, 7), None).await;
-    let stage = Stage::of(FakeJournal::at(2), store, &["a"]).await;
+async fn entries_of_an_earlier_run_that_only_the_store_has_are_counted() {
+    let (copy, store) = store_ahead().await;
+    let stage = Stage::of(copy, store, &["a"]).await;
     stage.record("a", None).await.unwrap();
-    stage.stored_becomes("a", 2, Duration::from_secs(5)).await;
-    assert_eq!(stage.metric("truycap_store_foreign_entries_total"), 5.0);
+    stage.stored_becomes("a", 1 + AHEAD, Duration::from_secs(5)).await;
+    // The copy ends with entry 100; the store has `a` up to entry 200, and `b` up to 199.
+    assert_eq!(stage.metric("truycap_store_foreign_entries_total"), 199.0);
+    assert_eq!(stage.metric("truycap_store_partings_total"), 0.0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,21 +5,23 @@
 mod bounds;
 mod fakes;
 mod freshness;
+mod lists;
 mod many_sites;
 mod metrics;
 mod reading;
 mod recovery;
+mod runs;
 
 use std::{sync::Arc, time::Duration};
 
 use chrono_tz::Tz;
-use fakes::{FakeJournal, FakeStore, PRODUCER, now, set_clock};
+use fakes::{FakeJournal, FakeStore, now, set_clock};
 use tokio::time::{Instant, sleep};
 use truycap::{
     domain::{
         article::ArticleId,
-        counts::{DayViews, Deltas},
-        producer::{ProducerId, Seq},
+        counts::{Deltas, SiteViews},
+        producer::{Digest, Position, ProducerId, Seq},
         site::{Rules, Site, SiteId},
     },
     recorder::{self, APPLY_SUMS, Answer, Config, Handle, RecordError, Recorder},
@@ -52,11 +54,25 @@ impl Stage {
     }
 
     async fn of(journal: FakeJournal, store: Arc<FakeStore>, sites: &[&str]) -> Self {
-        let site = |site: &&str| Site { id: id(site), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, rules: Rules::default() };
+        let site = |site: &&str| Site {
+            id: id(site),
+            origins: Vec::new(),
+            timezone: Tz::Asia__Ho_Chi_Minh,
+            sections: Vec::new(),
+            rules: Rules::default(),
+        };
         let config = Config { flush_interval: Duration::from_millis(250), retain: RETAIN, apply_sums: APPLY_SUMS };
         let sites = sites.iter().map(site).collect();
         let (handle, recorder) = recorder::spawn(config, sites, Arc::new(journal.faulty()), Arc::new(store.faulty()), now).await.unwrap();
         Self { journal, store, handle, recorder }
+    }
+
+    /// Ends the process as a crash does, and starts the next one on the same journal.
+    async fn restart(self, sites: &[&str]) -> Self {
+        let Self { journal, store, recorder, .. } = self;
+        drop(recorder);
+        journal.memory.reopen();
+        Self::of(journal, store, sites).await
     }
 
     async fn record(&self, site: &str, article: Option<ArticleId>) -> Result<(), RecordError> {
@@ -95,11 +111,38 @@ impl Stage {
     }
 }
 
-/// Applies a view of a site as another producer, or as this one with another journal.
+fn at(seq: Seq) -> Position {
+    Position { seq, digest: Digest(seq) }
+}
+
+/// Applies a view of a site as another producer.
 async fn apply(store: &FakeStore, site: &str, producer: ProducerId, (from, to): (Seq, Seq), article: Option<ArticleId>) {
-    let mut views = DayViews::default();
+    let mut views = SiteViews::default();
     views.count(article);
     let deltas: Deltas = [(now().date_naive(), &views)].into_iter().collect();
-    let answer = store.memory.apply(&id(site), producer, from, to, Arc::new(deltas)).await;
+    let answer = store.memory.apply(&id(site), producer, at(from), at(to), Arc::new(deltas)).await;
     assert!(matches!(answer, Ok(Applied::Done(_))), "{answer:?}");
+}
+
+/// How many views of each site a store has that is ahead of a copy of the journal, which has half of them.
+const AHEAD: u64 = 100;
+
+/// A copy of a journal, and a store that has more entries of its run.
+async fn store_ahead() -> (FakeJournal, Arc<FakeStore>) {
+    set_clock("2026-11-23T05:00:00Z");
+    let (journal, store) = (FakeJournal::new(), Arc::new(FakeStore::new()));
+    let stage = Stage::of(journal.clone(), Arc::clone(&store), &["a", "b"]).await;
+    let record = async |range: std::ops::Range<u64>| {
+        for _ in range {
+            stage.record("b", None).await.unwrap();
+            stage.record("a", None).await.unwrap();
+        }
+    };
+    record(0..AHEAD / 2).await;
+    let copy = journal.copy(2);
+    record(AHEAD / 2..AHEAD).await;
+    for site in ["a", "b"] {
+        stage.stored_becomes(site, AHEAD, Duration::from_secs(1)).await;
+    }
+    (copy, store)
 }

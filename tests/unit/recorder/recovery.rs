@@ -4,68 +4,163 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
+use truycap::{domain::figures::Figure, recorder::Failure};
+
 use super::{
-    PRODUCER, RETAIN, RecordError, Stage, apply, article,
+    AHEAD, RETAIN, RecordError, Stage, article,
     fakes::{FakeJournal, FakeStore, Mode, set_clock},
-    id,
+    id, store_ahead,
 };
 
-/// A store that is ahead of this producer's journal: it has `a` up to entry 150 and `b` up to entry 140.
-async fn store_ahead() -> Arc<FakeStore> {
-    set_clock("2026-11-23T05:00:00Z");
-    let store = Arc::new(FakeStore::new());
-    apply(&store, "a", PRODUCER, (0, 150), None).await;
-    apply(&store, "b", PRODUCER, (0, 140), None).await;
-    store
-}
-
 #[tokio::test(start_paused = true)]
-async fn with_a_journal_older_than_the_store_no_view_recorded_before_its_first_answer_is_lost() {
-    for before in [1, 49, 50, 51, 80] {
-        let store = store_ahead().await;
+async fn with_a_copy_of_the_journal_older_than_the_store_no_view_recorded_before_its_first_answer_is_lost() {
+    for (before, ends) in [(1, false), (49, true), (50, true), (51, false), (80, true)] {
+        let (copy, store) = store_ahead().await;
         store.behaviour().mode = Mode::Fails;
-        let stage = Stage::of(FakeJournal::at(100), Arc::clone(&store), &["a", "b"]).await;
+        let mut stage = Stage::of(copy, Arc::clone(&store), &["a", "b"]).await;
         for _ in 0..before {
             stage.record("a", None).await.unwrap();
         }
         stage.record("b", None).await.unwrap();
+        if ends {
+            // The process ends before the store first answers.
+            let Stage { journal, store, .. } = stage;
+            journal.memory.reopen();
+            stage = Stage::of(journal, store, &["a", "b"]).await;
+        }
         stage.store.behaviour().mode = Mode::Works;
-        stage.stored_becomes("a", 1 + before, Duration::from_secs(5)).await;
-        stage.stored_becomes("b", 2, Duration::from_secs(5)).await;
+        stage.stored_becomes("a", AHEAD + before, Duration::from_secs(5)).await;
+        stage.stored_becomes("b", AHEAD + 1, Duration::from_secs(5)).await;
         stage.record("b", None).await.unwrap();
-        stage.stored_becomes("b", 3, Duration::from_secs(1)).await;
+        stage.stored_becomes("b", AHEAD + 2, Duration::from_secs(1)).await;
         assert_eq!(stage.recorder.shutdown(Duration::from_secs(5)).await.waiting, []);
-        assert_eq!(store.stored("a").await, 1 + before);
+        assert_eq!(store.stored("a").await, AHEAD + before);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_journal_keeps_entries_that_a_newer_store_does_not_have() {
-    let store = store_ahead().await;
+    let (journal, store) = store_ahead().await;
     store.behaviour().mode = Mode::Fails;
-    let journal = FakeJournal::at(100);
     journal.disk().read_delay = Duration::from_secs(2);
     let stage = Stage::of(journal, store, &["a"]).await;
     for _ in 0..3 {
         stage.record("a", None).await.unwrap();
     }
-    stage.journal.memory.set_capacity(Some(3));
+    stage.journal.memory.set_capacity(Some(stage.journal.memory.len()));
     stage.store.behaviour().mode = Mode::Works;
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(stage.record("a", None).await, Err(RecordError::Full));
-    stage.stored_becomes("a", 1 + 3, Duration::from_secs(5)).await;
+    // Applied entries are deleted to make room for it.
+    stage.record("a", None).await.unwrap();
+    stage.stored_becomes("a", AHEAD + 4, Duration::from_secs(5)).await;
 }
 
-// In real time, because a flusher that spins would let no simulated time pass.
-#[tokio::test]
-async fn a_view_recorded_while_the_journal_skips_ahead_is_applied_without_another_view() {
-    let store = store_ahead().await;
-    let journal = FakeJournal::at(100);
-    journal.disk().skip_delay = Duration::from_millis(100);
-    let stage = Stage::of(journal, store, &["a"]).await;
-    sleep(Duration::from_millis(30)).await;
+#[tokio::test(start_paused = true)]
+async fn copies_of_a_journal_count_each_view_once_also_if_one_starts_much_later() {
+    set_clock("2026-11-23T05:00:00Z");
+    let (journal, store) = (FakeJournal::new(), Arc::new(FakeStore::new()));
+    store.behaviour().mode = Mode::Fails;
+    let first = Stage::of(journal.clone(), Arc::clone(&store), &["a"]).await;
+    for _ in 0..20 {
+        first.record("a", None).await.unwrap();
+    }
+    let copies = [2, 3].map(|number| journal.copy(number));
+    for _ in 0..5 {
+        first.record("a", None).await.unwrap();
+    }
+    store.behaviour().mode = Mode::Works;
+    let [second, third] = copies;
+    let second = Stage::of(second, Arc::clone(&store), &["a"]).await;
+    for _ in 0..7 {
+        second.record("a", None).await.unwrap();
+    }
+    first.stored_becomes("a", 20 + 5 + 7, Duration::from_secs(5)).await;
+    sleep(10 * RETAIN).await;
+    let third = Stage::of(third, Arc::clone(&store), &["a"]).await;
+    for stage in [&first, &second, &third] {
+        stage.record("a", None).await.unwrap();
+    }
+    first.stored_becomes("a", 32 + 3, Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(2)).await;
+    for stage in [&first, &second, &third] {
+        assert_eq!(stage.figures("a", &[]).await.site.unwrap()[Figure::Total], 35);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_cloned_while_it_runs_takes_another_producer_and_goes_on() {
+    set_clock("2026-11-23T05:00:00Z");
+    let (journal, store) = (FakeJournal::new(), Arc::new(FakeStore::new()));
+    let first = Stage::of(journal.clone(), Arc::clone(&store), &["a", "b"]).await;
+    for site in ["a", "b"] {
+        first.record(site, None).await.unwrap();
+        first.stored_becomes(site, 1, Duration::from_secs(1)).await;
+    }
+    // The trimmer has stored what the store confirmed.
+    sleep(Duration::from_secs(2)).await;
+    let clone = Stage::of(journal.fork(2), Arc::clone(&store), &["a", "b"]).await;
+    for round in 1..=5 {
+        for stage in [&first, &clone] {
+            stage.record("a", None).await.unwrap();
+        }
+        first.stored_becomes("a", 1 + 2 * round, Duration::from_secs(5)).await;
+    }
+    let partings = first.metric("truycap_store_partings_total") + clone.metric("truycap_store_partings_total");
+    assert_eq!(partings, 1.0);
+    // It goes on over a restart, and for a site that was not counted since.
+    let Stage { journal, store, recorder, .. } = clone;
+    drop(recorder);
+    journal.memory.reopen();
+    let clone = Stage::of(journal, store, &["a", "b"]).await;
+    for site in ["a", "b"] {
+        for stage in [&first, &clone] {
+            stage.record(site, None).await.unwrap();
+        }
+    }
+    first.stored_becomes("a", 13, Duration::from_secs(5)).await;
+    first.stored_becomes("b", 3, Duration::from_secs(5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_went_back_during_the_first_apply_of_a_run_lacks_nothing_afterwards() {
+    let stage = Stage::new().await;
     stage.record("a", None).await.unwrap();
-    stage.stored_becomes("a", 2, Duration::from_secs(3)).await;
+    stage.stored_becomes("a", 1, Duration::from_secs(1)).await;
+    let image = stage.store.memory.image();
+    stage.record("a", None).await.unwrap();
+    stage.stored_becomes("a", 2, Duration::from_secs(1)).await;
+    sleep(Duration::from_secs(2)).await;
+    let Stage { journal, store, .. } = stage;
+    journal.memory.reopen();
+    let stage = Stage::of(journal, store, &["a"]).await;
+    sleep(Duration::from_secs(1)).await;
+    // The next run's first view comes after the store has lost the end of the run before.
+    stage.store.memory.restore(image);
+    stage.record("a", None).await.unwrap();
+    stage.stored_becomes("a", 3, Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_whose_file_is_gone_acknowledges_nothing_more_and_what_it_has_is_applied() {
+    for by_trim in [false, true] {
+        let mut stage = Stage::new().await;
+        stage.store.behaviour().mode = Mode::Fails;
+        stage.record("a", None).await.unwrap();
+        stage.journal.disk().gone = true;
+        if by_trim {
+            sleep(Duration::from_secs(2)).await;
+        } else {
+            assert_eq!(stage.record("a", None).await, Err(RecordError::Stopped));
+        }
+        assert!(matches!(stage.recorder.failed().await, Failure::Gone(_)));
+        assert!(!stage.handle.health().journal_ok);
+        stage.store.behaviour().mode = Mode::Works;
+        stage.stored_becomes("a", 1, Duration::from_secs(3)).await;
+        assert_eq!(stage.record("a", None).await, Err(RecordError::Stopped));
+        let begun = Instant::now();
+        assert_eq!(stage.recorder.shutdown(Duration::from_secs(3)).await.waiting, []);
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +230,7 @@ async fn acknowledged_views_of_a_site_that_is_no_longer_configured_are_applied()
     stage.store.behaviour().mode = Mode::Fails;
     stage.record("b", None).await.unwrap();
     let Stage { journal, store, recorder, .. } = stage;
-    assert_eq!(recorder.shutdown(Duration::from_secs(1)).await.waiting.len(), 2);
+    assert_eq!(recorder.shutdown(Duration::from_secs(1)).await.waiting, [id("b")]);
     store.behaviour().mode = Mode::Works;
     journal.memory.reopen();
     let stage = Stage::of(journal, store, &["a"]).await;

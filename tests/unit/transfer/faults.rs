@@ -9,21 +9,32 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use tokio::{task::yield_now, time::Instant};
 use truycap::{
-    domain::{counts::DayViews, figures::Figure, producer::ProducerId, retention::Retention},
-    store::{Store, StoreError, sqlite::SqliteStore},
+    domain::{
+        counts::SiteViews,
+        figures::Figure,
+        producer::{Digest, Position, ProducerId},
+        retention::Retention,
+    },
+    store::{Store, StoreError, VERSION, sqlite::SqliteStore},
     transfer::import,
 };
 use truycap_test_support::faulty::{Apply, FaultyStore, StoreCall, StoreFaults};
 
-use super::{Files, Memory, checked, counters_of, exported, import_file, memory, now, site, three_sites, today};
+use super::{Files, Memory, PRODUCER, checked, counters_of, exported, import_file, memory, now, site, three_sites, today};
 
 /// How many chunks [`three_sites`] makes.
 const CHUNKS: u64 = 9;
 
 /// The producer of a serving process.
 const SERVING: ProducerId = ProducerId(7);
+
+/// The position after some of its entries.
+fn serving(seq: u64) -> Position {
+    Position { seq, digest: Digest(seq) }
+}
 
 /// What happens to one apply.
 enum Fault {
@@ -34,7 +45,8 @@ enum Fault {
     LoseReply,
     /// The store is rewound: it is empty.
     Rewind,
-    Corrupt,
+    /// It fails for good.
+    Fail(StoreError),
     /// A serving process counts a view of `press` just before.
     View,
 }
@@ -57,7 +69,7 @@ fn faulty<F: Fn(u64) -> Fault + Send + Sync + 'static>(store: &Arc<Memory>, plan
 impl<F: Fn(u64) -> Fault + Send + Sync + 'static> StoreFaults for Plan<F> {
     async fn before(&self, call: StoreCall<'_>) -> Result<(), StoreError> {
         let StoreCall::Apply(Apply { deltas, .. }) = call else { return Ok(()) };
-        assert!(deltas.0.values().map(|bucket| bucket.articles.len() + 1).sum::<usize>() <= 2500, "a chunk is bounded");
+        assert!(deltas.0.values().map(|bucket| bucket.articles.len() + 1).sum::<usize>() <= 2000, "a chunk is bounded");
         // Lets another run of the same import continue.
         yield_now().await;
         let apply = self.applies.fetch_add(1, Ordering::Relaxed);
@@ -66,12 +78,12 @@ impl<F: Fn(u64) -> Fault + Send + Sync + 'static> StoreFaults for Plan<F> {
             Fault::Refuse => return Err(StoreError::NotApplied("connection refused".into())),
             Fault::LoseReply => self.lose.store(true, Ordering::Relaxed),
             Fault::Rewind => self.store.restore(memory().image()),
-            Fault::Corrupt => return Err(StoreError::Corrupt("a page is torn".into())),
+            Fault::Fail(error) => return Err(error),
             Fault::View => {
-                let mut view = DayViews::default();
+                let mut view = SiteViews::default();
                 view.count(None);
                 let view = Arc::new([(today(), &view)].into_iter().collect());
-                self.store.apply(&site("press"), SERVING, apply, apply + 1, view).await.unwrap();
+                self.store.apply(&site("press"), SERVING, serving(apply), serving(apply + 1), view).await.unwrap();
             }
         }
         Ok(())
@@ -82,11 +94,11 @@ impl<F: Fn(u64) -> Fault + Send + Sync + 'static> StoreFaults for Plan<F> {
     }
 }
 
-/// The counters after an import of [`three_sites`], summed without chunks: press has 1 + 2 + … + 1000 views.
+/// The counters after an import of [`three_sites`], summed without chunks: press has 1 + 2 + … + 2000 views.
 async fn clean() -> String {
     let counters = counters_of(three_sites()).await;
-    assert!(counters.contains("\npress,,2019,500500\n") && counters.contains("\nshop,,total,999\n"), "{counters}");
-    let sum: u64 = (0..2500).map(|row| row % 11).sum();
+    assert!(counters.contains("\npress,,2019,2001000\n") && counters.contains("\nshop,,total,1999\n"), "{counters}");
+    let sum: u64 = (0..5000).map(|row| row % 11).sum();
     let articles = counters.lines().filter_map(|line| line.strip_prefix("portal,/tin/")?.split_once(",total,"));
     assert_eq!(articles.map(|(_, views)| views.parse::<u64>().unwrap()).sum::<u64>(), sum);
     counters
@@ -97,7 +109,7 @@ async fn a_second_import_adds_nothing_and_says_so() {
     let (files, store) = (Files::new(), memory());
     let path = files.write("a.csv", three_sites());
     let first = import_file(&store, &path).await.unwrap();
-    assert_eq!((first.rows, first.chunks, first.applied), (4499, CHUNKS, CHUNKS));
+    assert_eq!((first.rows, first.chunks, first.applied), (8999, CHUNKS, CHUNKS));
     let image = store.image();
     // The name of the file does not matter, its bytes do.
     let second = import_file(&store, &files.write("b.csv", three_sites())).await.unwrap();
@@ -144,12 +156,18 @@ async fn an_import_waits_up_to_a_minute_for_the_store() {
 }
 
 #[tokio::test]
-async fn an_import_does_not_wait_for_a_damaged_store() {
+async fn an_import_does_not_wait_for_a_damaged_store_or_one_of_another_version() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let started = Instant::now();
-    let faulty = faulty(&store, |_| Fault::Corrupt);
-    let error = import_file(&faulty, &files.write("a.csv", three_sites())).await.unwrap_err().to_string();
-    assert!(error.starts_with("the store is damaged: a page is torn"), "{error}");
+    let errors = [
+        (StoreError::Corrupt("a page is torn".into()), "the store is damaged: a page is torn"),
+        (StoreError::Version { found: VERSION + 1 }, "the store has version 3, and this program has version 2"),
+    ];
+    for (error, expected) in errors {
+        let faulty = faulty(&store, move |_| Fault::Fail(error.clone()));
+        let error = import_file(&faulty, &files.write("a.csv", three_sites())).await.unwrap_err().to_string();
+        assert!(error.starts_with(expected) && error.ends_with("; the chunks before this one were added"), "{error}");
+    }
     assert!(started.elapsed() < Duration::from_secs(30));
 }
 
@@ -201,8 +219,8 @@ async fn views_counted_between_the_chunks_are_kept() {
     let (files, store) = (Files::new(), Arc::new(memory()));
     let serving = faulty(&store, |_| Fault::View);
     import_file(&serving, &files.write("a.csv", three_sites())).await.unwrap();
-    let figures = store.figures(&site("press"), SERVING, today(), &[]).await.unwrap();
-    assert_eq!((figures.offset, figures.site[Figure::Today], figures.site[Figure::Total]), (CHUNKS, CHUNKS, 500_500 + CHUNKS));
+    let figures = store.figures(&site("press"), &[SERVING], today(), &[]).await.unwrap();
+    assert_eq!((figures.offsets[0].seq, figures.site[Figure::Today], figures.site[Figure::Total]), (CHUNKS, CHUNKS, 2_001_000 + CHUNKS));
 }
 
 #[tokio::test]
@@ -222,4 +240,47 @@ async fn a_file_that_changes_between_the_chunks_is_detected() {
     files.write("a.csv", three_sites());
     assert_eq!(import_file(store.as_ref(), &path).await.unwrap().applied, CHUNKS - 1);
     assert_eq!(exported(store.as_ref()).await, clean().await);
+}
+
+#[tokio::test]
+async fn a_site_is_complete_before_the_rows_of_the_next_one_are_read() {
+    let (files, store) = (Files::new(), Arc::new(memory()));
+    let text = "site,article,bucket,views\npress,,total,1\n".to_owned() + &"portal,,total,1\n".repeat(1001);
+    // The second apply is one of portal. By then the store holds press, so that no rest of an earlier site is in memory.
+    let faulty = faulty(&store, |apply| if apply == 1 { Fault::Fail(StoreError::Corrupt("stop".into())) } else { Fault::None });
+    import_file(&faulty, &files.write("a.csv", text)).await.unwrap_err();
+    assert_eq!(exported(store.as_ref()).await, "site,article,bucket,views\npress,,total,1\n");
+}
+
+#[tokio::test]
+async fn an_offset_that_no_import_makes_is_damage() {
+    let (files, store) = (Files::new(), memory());
+    let path = files.write("a.csv", "site,article,period,views\nportal,,,5\n");
+    let producer = PRODUCER.parse().unwrap();
+    store.apply(&site("portal"), producer, Position::START, serving(1), Arc::default()).await.unwrap();
+    let error = import_file(&store, &path).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("the offset of import {PRODUCER} for site portal is {}", serving(1))), "{error}");
+    assert_eq!(exported(&store).await, "site,article,bucket,views\n");
+}
+
+#[tokio::test]
+async fn a_counter_that_reaches_the_largest_count_stays_there_and_the_import_says_so() {
+    let (files, store) = (Files::new(), memory());
+    import_file(&store, &files.write("a.csv", "site,article,bucket,views\nportal,,total,9007199254740991\n")).await.unwrap();
+    let text = "site,article,bucket,views\nportal,,total,5\nportal,,2019,5\n";
+    let outcome = import_file(&store, &files.write("b.csv", text)).await.unwrap();
+    let expected = "imported 2 rows\n  warning: a counter has reached 9007199254740991 and stays there; some views are missing from it";
+    assert_eq!((outcome.saturated, outcome.to_string().as_str()), (true, expected));
+    assert_eq!(exported(&store).await, "site,article,bucket,views\nportal,,2019,5\nportal,,total,9007199254740991\n");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_far_ahead_of_the_store_is_reported() {
+    let (files, store) = (Files::new(), memory());
+    let first = import_file(&store, &files.write("a.csv", "site,article,period,views\nportal,,2019,5\n")).await.unwrap();
+    let ahead = Memory::new(Retention::default(), || now() + TimeDelta::days(45));
+    ahead.restore(store.image());
+    let second = import_file(&ahead, &files.write("b.csv", "site,article,period,views\nportal,,2018,5\n")).await.unwrap();
+    assert_eq!((first.clock_ahead, second.clock_ahead), (false, true));
+    assert!(second.to_string().contains("warning: this machine's clock is more than a day past"), "{second}");
 }

@@ -23,6 +23,12 @@ mod shapes;
 
 type Memory = MemoryStore;
 
+/// The producer of a file with the text `site,article,period,views\nportal,,,5\n`:
+/// printf 'chunks of 1000 rows\nsite,article,period,views\nportal,,,5\n' | sha256sum
+///
+/// Another chunk size is another producer.
+const PRODUCER: &str = "4d8821cb1d2255d181e934c6b452f0ab";
+
 /// The day of every test.
 fn today() -> NaiveDate {
     NaiveDate::from_ymd_opt(2020, 1, 17).unwrap()
@@ -87,16 +93,16 @@ async fn exported<S: Store>(store: &S) -> String {
 }
 
 /// Rows of three sites, partly interleaved, that make 5 + 2 + 2 chunks: two sites have only full chunks, and the third has
-/// a full one and a rest of 499.
+/// a full one and a rest of 999.
 fn three_sites() -> String {
     let mut text = "site,article,period,views\n".to_owned();
-    for row in 0..2500 {
+    for row in 0..5000 {
         let day = row % 28 + 1;
         writeln!(text, "portal,/tin/{},2019-12-{day:02},{}", row % 7, row % 11).unwrap();
-        if row < 1000 {
+        if row < 2000 {
             writeln!(text, "press,,2019-12-{day:02},{}", row + 1).unwrap();
         }
-        if row % 2 == 0 && row < 1998 {
+        if row % 2 == 0 && row < 3998 {
             writeln!(text, "shop,,2019,1").unwrap();
         }
     }

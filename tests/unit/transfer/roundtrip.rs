@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use proptest::{
     collection::vec,
     option, prop_oneof,
@@ -12,10 +13,16 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use truycap::{
-    domain::{article::ArticleId, counts::Deltas, period::Bucket, producer::ProducerId},
-    store::Store,
+    domain::{
+        article::ArticleId,
+        counts::Deltas,
+        period::{Bucket, BucketSet},
+        producer::{Digest, Position, ProducerId},
+    },
+    store::{Store, StoreError},
     transfer::export,
 };
+use truycap_test_support::faulty::{FaultyStore, StoreCall, StoreFaults};
 
 use super::{Files, Memory, article, exported, import_file, memory, site, sites};
 
@@ -25,9 +32,9 @@ async fn filled(counters: Vec<Counter>) -> Memory {
     let store = memory();
     for (seq, (id, bucket, article, views)) in (0..).zip(counters) {
         let mut deltas = Deltas::default();
-        deltas.add(bucket, article, views);
+        deltas.add(BucketSet::from_iter([bucket]), article, views);
         // One producer for each counter, because one sequence number must not be used for two sites.
-        store.apply(&site(id), ProducerId(seq), 0, 1, Arc::new(deltas)).await.unwrap();
+        store.apply(&site(id), ProducerId(seq), Position::START, Position { seq: 1, digest: Digest(1) }, Arc::new(deltas)).await.unwrap();
     }
     store
 }
@@ -144,6 +151,33 @@ async fn a_closed_pipe_ends_the_export_and_a_full_disk_fails_it() {
         let run = async |kind| export(&store, &sites, Full(room, kind), |_| {}).await;
         run(ErrorKind::BrokenPipe).await.unwrap();
         let error = run(ErrorKind::StorageFull).await.unwrap_err().to_string();
-        assert_eq!(error, "the export is not complete: no storage space", "{room}");
+        assert_eq!(error, "the export is not complete, so do not import it: no storage space", "{room}");
+    }
+}
+
+/// An export ends too early with this error.
+struct Damaged(StoreError);
+
+#[async_trait]
+impl StoreFaults for Damaged {
+    async fn after(&self, _: StoreCall<'_>) -> Result<(), StoreError> {
+        Err(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_lacks_rows_fails_and_says_what_to_do() {
+    let store = Arc::new(filled(vec![("portal", Bucket::Total, None, 9)]).await);
+    let errors = [
+        (
+            StoreError::Corrupt("1 article is missing".into()),
+            "the store is damaged: 1 article is missing; truycap check --full shows what is damaged",
+        ),
+        (StoreError::NotApplied("no route".into()), "the store is unavailable: no route; export again when the store can be used"),
+    ];
+    for (error, expected) in errors {
+        let store = FaultyStore::new(store.clone(), Damaged(error));
+        let error = export(&store, &[site("portal")], &mut Vec::new(), |_| {}).await.unwrap_err().to_string();
+        assert_eq!(error, format!("the export is not complete, so do not import it: {expected}"));
     }
 }

@@ -33,15 +33,23 @@ impl Place {
     }
 
     /// Starts the service, and returns when it listens.
+    #[track_caller]
     pub fn start_unready(&self) -> Service {
+        self.try_start().unwrap_or_else(|log| panic!("the service ended: {log}"))
+    }
+
+    /// Starts the service, and returns when it listens, or the log of one that ends before.
+    pub fn try_start(&self) -> Result<Service, String> {
         let mut process = self.spawn();
-        let (public, admin) = eventually("the service listens", || {
-            let log = process.log();
-            assert!(!process.has_ended(), "the service ended: {}", process.log());
+        let addresses = eventually("the service listens or ends", || {
+            let (ended, log) = (process.has_ended(), process.log());
             let address = |name: &str| log.split_once(&format!("{name}=\""))?.1.split_once('"').map(|(address, _)| address.to_owned());
-            Some((address("public")?, address("admin")?))
+            address("public").zip(address("admin")).map(Ok).or_else(|| ended.then_some(Err(())))
         });
-        Service { process, public, admin }
+        match addresses {
+            Ok((public, admin)) => Ok(Service { process, public, admin }),
+            Err(()) => Err(process.wait(Duration::ZERO).err),
+        }
     }
 
     /// Starts the service, and returns when it accepts views.

@@ -1,0 +1,123 @@
+-- What apply.lua and maintain.lua share.
+--
+-- KEYS of both: 1 the site (hash); 2 the offsets (hash); 3 the views of the site (hash); 4 the records of articles (hash);
+--               5 their pasts (hash); 6 the sections (hash); 7 the names of the lists (hash); 8 what the keys of lists begin with
+--
+-- Redis does not roll back, so everything that can fail is checked before the first write.
+
+local call, pcall = redis.call, redis.pcall
+local match, find, sub, format, byte = string.match, string.find, string.sub, string.format, string.byte
+local VERSION = '2'
+-- The most views of a counter: 2^53 - 1, up to which Lua's numbers are exact.
+local MAX = 9007199254740991
+-- Lua's stack limits the arguments of a call.
+local CHUNK = 1000
+-- The bounds of a most-read list.
+local LEAST, MOST = 100, 128
+local SITE, OFFSETS, VIEWS, ARTICLES, PAST, SECTIONS, LISTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+
+-- A number as text. Lua prints 14 digits of a number, and more must be exact.
+local function text(number)
+    if number < 1e14 then return number end
+    return format('%.0f', number)
+end
+
+-- What to return if a key could not be read; nil if it could.
+local function failed(reply, key)
+    if type(reply) ~= 'table' or not reply.err then return nil end
+    if find(reply.err, 'WRONGTYPE', 1, true) then return {3, key} end
+    return reply
+end
+
+-- The site's version, revision, latest time and clock ahead; or what to return. Also looks at the names of lists, to which any
+-- change of a list can write.
+local function read_site()
+    local site = pcall('HMGET', SITE, 'version', 'revision', 'latest', 'ahead')
+    local failure = failed(site, SITE) or failed(pcall('HEXISTS', LISTS, ''), LISTS)
+    if failure then return nil, failure end
+    if not site[1] and call('EXISTS', VIEWS) == 1 then return nil, {4, '1'} end
+    if site[1] and site[1] ~= VERSION then return nil, {4, site[1]} end
+    local plain = find(site[2] or '0:0000000000000000', '^%d+:%x+$') and find(site[3] or '0', '^%-?%d+$')
+        and find(site[4] or '0:0', '^%-?%d+:%-?%d+$')
+    if not plain then return nil, {3, SITE, ''} end
+    return site
+end
+
+-- The revision after one more change.
+local function next_revision(revision, change)
+    local number = match(revision, '^(%d+):')
+    return text((tonumber(number) or 0) + 1) .. ':' .. sub(redis.sha1hex(revision .. change), 1, 16)
+end
+
+-- The most-read lists by what follows KEYS[8] in their names, as they were at the beginning, with what is added to them.
+local lists, list_names = {}, {}
+
+-- A list; or what to return.
+local function open_list(name)
+    local list = lists[name]
+    if list then return list end
+    local key = KEYS[8] .. name
+    local rows = pcall('ZCARD', key)
+    local failure = failed(rows, key)
+    if failure then return nil, failure end
+    list = {rows = rows, added = {}}
+    if rows >= LEAST then
+        local last = call('ZRANGE', key, -1, -1, 'WITHSCORES')
+        list.last, list.views = last[1], -tonumber(last[2])
+    end
+    lists[name] = list
+    list_names[#list_names + 1] = name
+    return list
+end
+
+-- Whether a text comes after another one by its bytes, as Redis sorts. Lua compares by the locale of the server.
+local function is_after(a, b)
+    local at = 1
+    while true do
+        local x, y = byte(a, at), byte(b, at)
+        if x ~= y then return (x or -1) > (y or -1) end
+        if not x then return false end
+        at = at + 1
+    end
+end
+
+-- Takes a count into a list if it belongs there. A list with fewer rows than the least has all articles of its bucket. Counts
+-- only grow, so an article that does not beat the last row now needs no place.
+local function enter(list, article, views)
+    if list.rows >= LEAST and (views < list.views or (views == list.views and is_after(article, list.last))) then return end
+    local added = list.added
+    added[#added + 1] = '-' .. text(views)
+    added[#added + 1] = article
+end
+
+local function write_lists()
+    for _, name in ipairs(list_names) do
+        local list, key = lists[name], KEYS[8] .. name
+        local added = list.added
+        for from = 1, #added, 2 * CHUNK do
+            call('ZADD', key, unpack(added, from, math.min(#added, from + 2 * CHUNK - 1)))
+        end
+        if #added > 0 then
+            if list.rows == 0 then call('HSET', LISTS, name, '') end
+            if list.rows + #added / 2 > MOST and call('ZCARD', key) > MOST then call('ZREMRANGEBYRANK', key, LEAST, -1) end
+        end
+    end
+end
+
+-- A user who may not run all of the writes must not run some of them. The writes are invalid, or change nothing. Returns what to
+-- return if one is forbidden.
+local function check_rights(writes)
+    for _, write in ipairs(writes) do
+        if redis.acl_check_cmd then
+            if not redis.acl_check_cmd(unpack(write)) then
+                return redis.error_reply('NOPERM this user may not run ' .. write[1] .. ' on the keys of this site')
+            end
+        else
+            -- Redis before 7 has no such check, but it checks permissions before arguments.
+            local reply = pcall(unpack(write))
+            local error = type(reply) == 'table' and reply.err or 'ERR'
+            if not (find(error, '^ERR') or find(error, '^WRONGTYPE')) then return reply end
+        end
+    end
+end
+
