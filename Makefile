@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run set-up check test bench bench-memory bench-instructions profile soak
+.PHONY: help run set-up check test bench bench-memory bench-stores bench-instructions profile soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,14 +37,20 @@ bench-memory: ## store bytes per article, and resident memory
 	@bash scripts/set-up.sh redis-server:redis-server
 	$(CARGO) bench --bench load -- memory
 
+bench-stores: ## what an article costs in each store: processor time, bytes, the time of a question
+	@bash scripts/set-up.sh redis-server:redis-server
+	$(CARGO) bench -p truycap-micro-benches --bench stores
+
 bench-instructions: ## instructions of each step of a view, under valgrind
 	@bash scripts/instructions.sh
 
 profile: ## flame graphs of the service under load
 	@bash scripts/profile.sh
 
-soak: set-up ## the long tests: 100 000 simulated schedules, more kills, memory under load, every alert, the OpenAPI document, fuzzing
+soak: set-up ## the long tests: 100 000 simulated schedules, more power cuts and kills, memory under load, every alert, the OpenAPI document, fuzzing
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
+	TRUYCAP_SOAK=1 $(CARGO) test --release --test storage power_cuts
+	TRUYCAP_SOAK=1 $(CARGO) test --release --test system power_cuts
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test system redis::
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test system memory:: -- --nocapture --test-threads 1
 	$(CARGO) test --test system deploy:: -- --ignored
