@@ -5,7 +5,10 @@ use std::ops::{Index, IndexMut};
 use chrono::{Datelike, Days, NaiveDate};
 use serde::{Serialize, Serializer};
 
-use super::period::{Bucket, Period};
+use super::{
+    period::{Bucket, Period},
+    record::saturating_count,
+};
 
 /// The name of one number of a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,13 +110,13 @@ impl Figures {
         // The usual case, which needs no calendar arithmetic.
         if day == today {
             for figure in [Figure::Total, Figure::Today, Figure::ThisWeek, Figure::ThisMonth, Figure::ThisYear] {
-                self[figure] += views;
+                self[figure] = saturating_count(self[figure], views);
             }
             return;
         }
         for figure in Figure::ALL {
             if figure.bucket(today).contains(day) {
-                self[figure] += views;
+                self[figure] = saturating_count(self[figure], views);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! How long the buckets of articles are kept. Buckets of sites, and every `total`, are kept for ever.
 //!
 //! Nothing is dropped for a date that may be wrong. A store keeps with each site the latest time that it trusts
-//! ([`TrustedTime`]); a clock that is more than a day past it drops nothing until it has held for six hours.
+//! ([`TrustedTime`]); a clock that is more than a day away from it drops nothing until it has held for six hours.
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
@@ -52,7 +52,7 @@ impl Retention {
     }
 }
 
-/// How far the clock may be past the latest time that a store trusts, before it must hold for [`HOLD`].
+/// How far the clock may be from the latest time that a store trusts, before it must hold for [`HOLD`].
 pub const MAX_STEP: TimeDelta = TimeDelta::days(1);
 
 /// How long a clock that has jumped must hold before it is trusted.
@@ -61,12 +61,12 @@ pub const HOLD: TimeDelta = TimeDelta::hours(6);
 /// By how much the clock must advance before a store takes the new time in, so that most applies need not write it.
 pub const STEP: TimeDelta = TimeDelta::hours(1);
 
-/// The latest time that a store trusts for a site, and a clock that is ahead of it.
+/// The latest time that a store trusts for a site, and a clock that is far away from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedTime {
     /// The latest time, to within [`STEP`].
     pub latest: DateTime<Utc>,
-    /// When a clock that is more than [`MAX_STEP`] ahead was first seen, and last, by that clock.
+    /// When a clock that is more than [`MAX_STEP`] ahead, or behind, was first seen, and last, by that clock.
     pub ahead: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
@@ -77,7 +77,7 @@ pub struct Observed {
     pub time: TrustedTime,
     /// Whether expired buckets can be dropped.
     pub trusted: bool,
-    /// Whether the clock is seen to be ahead for the first time.
+    /// Whether the clock is seen to be far away for the first time.
     pub jumped: bool,
 }
 
@@ -87,8 +87,9 @@ impl TrustedTime {
     pub fn observe(known: Option<Self>, now: DateTime<Utc>) -> Observed {
         let at = |latest| Self { latest, ahead: None };
         let Some(known) = known else { return Observed { time: at(now), trusted: true, jumped: false } };
-        if now - known.latest <= MAX_STEP {
-            let latest = if now - known.latest >= STEP { now } else { known.latest };
+        let passed = now - known.latest;
+        if passed.abs() <= MAX_STEP {
+            let latest = if passed >= STEP { now } else { known.latest };
             return Observed { time: at(latest), trusted: true, jumped: false };
         }
         // A second jump, or a long silence, begins the wait anew.
@@ -99,10 +100,19 @@ impl TrustedTime {
         }
     }
 
+    /// What remains of a time if nothing happens but that the clock goes on: `None` if it need not be written. So the clock is
+    /// followed also if a site has no views for days. A jump is left to the next apply, which reports it.
+    #[must_use]
+    pub fn pass(self, now: DateTime<Utc>) -> Option<Self> {
+        let Observed { time, jumped, .. } = Self::observe(Some(self), now);
+        let waits = |(_, last): (DateTime<Utc>, DateTime<Utc>)| now - last >= STEP;
+        (!jumped && (time.latest != self.latest || self.ahead.is_some_and(waits))).then_some(time)
+    }
+
     /// The day (UTC) by which buckets expire for a reader whose clock shows `now`.
     #[must_use]
     pub fn day(known: Option<Self>, now: DateTime<Utc>) -> NaiveDate {
         let observed = Self::observe(known, now);
-        if observed.trusted { now.date_naive() } else { observed.time.latest.date_naive() }
+        if observed.trusted { now.date_naive() } else { observed.time.latest.min(now).date_naive() }
     }
 }

@@ -225,7 +225,7 @@ impl Flusher {
         if done.jumped && !self.shared.jump_reported.swap(true, Ordering::Relaxed) {
             warn!(
                 site = %self.counter.id(),
-                "the clock is more than a day past the last apply to the site, or is wrong: nothing expires for six hours"
+                "the clock is more than a day away from the last time of the site, so one of them is wrong: nothing expires for six hours"
             );
         }
         if done.saturated && !std::mem::replace(&mut self.counter.lock().saturated, true) {

@@ -145,6 +145,7 @@ impl Locator<'_> {
         let to = place.confirmed().seq;
         if let Some(Confirmed { seq: from, .. }) = self.confirmed.filter(|confirmed| confirmed.seq > to) {
             self.shared.watermark.went_back(to);
+            self.shared.lists_missing.notify_one();
             self.shared.metrics.store.rewinds.inc();
             warn!(site = %self.counter.id(), from, to, "the store went back: the journal is applied again from there");
         }

@@ -195,7 +195,11 @@ impl Handle {
     /// # Errors
     /// If the store does not answer within 5 s and the list is not in memory, or too many lists are being read.
     pub async fn top(&self, counter: &SiteCounter, section: Option<&Section>, bucket: Bucket) -> Result<MostRead, StoreError> {
-        self.shared.lists.top(&*self.shared.store, counter, section, bucket).await
+        let most_read = self.shared.lists.top(&*self.shared.store, counter, section, bucket).await;
+        if section.is_some() && most_read.as_ref().is_ok_and(|most_read| most_read.stale) {
+            self.shared.lists_missing.notify_one();
+        }
+        most_read
     }
 
     /// The views of a site or of one article in buckets, as the store has them.

@@ -118,7 +118,9 @@ pub(super) struct Shared {
     pub(super) lists: Lists,
     /// Wakes the upkeep task, because the configuration has changed.
     pub(super) configured: Notify,
-    /// Whether a clock that is ahead was logged. It is ahead for all sites, so once is enough.
+    /// Wakes the upkeep task soon, because the store lacks lists of a section: it went back, or another instance removed them.
+    pub(super) lists_missing: Notify,
+    /// Whether a clock that has jumped was logged. It has jumped for all sites, so once is enough.
     pub(super) jump_reported: AtomicBool,
 }
 
@@ -142,6 +144,7 @@ impl Shared {
             clock,
             lists: Lists::default(),
             configured: Notify::new(),
+            lists_missing: Notify::new(),
             jump_reported: AtomicBool::new(false),
         }
     }

@@ -1,5 +1,5 @@
 //! Keeps the sections of the store those of the configuration, builds the lists of new ones, and deletes lists past their
-//! retention: at the start, after each reload, and every hour.
+//! retention: at the start, after each reload, every hour, and soon after lists were found missing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use super::{
 /// How often all sites are visited. Lists past their retention cost only memory.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// How soon sites that the store has failed for are visited again.
+/// How soon all sites are visited again if the store has failed for some, or lacks lists.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// The pause between two steps, so that a long build leaves the store to others.
@@ -28,6 +28,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) 
             tokio::select! {
                 () = sleep(wait) => {}
                 () = shared.configured.notified() => {}
+                // Instances with different sections take each other's lists away, so not at once.
+                () = async { sleep(RETRY).await; shared.lists_missing.notified().await } => {}
             }
         }
     };

@@ -202,7 +202,9 @@ impl Store for MemoryStore {
 
     async fn maintain(&self, site: &SiteId, sections: &[Section]) -> Result<bool, StoreError> {
         let mut image = self.state.lock();
-        image.0.entry(site.clone()).or_default().sections = sections.iter().cloned().collect();
+        let state = image.0.entry(site.clone()).or_default();
+        state.sections = sections.iter().cloned().collect();
+        state.time = state.time.map(|time| time.pass(self.clock.now()).unwrap_or(time));
         Ok(false)
     }
 

@@ -77,8 +77,8 @@ pub struct Done {
     pub after: Revision,
     /// Whether a counter has reached [`MAX_COUNT`](crate::domain::MAX_COUNT) and stays there.
     pub saturated: bool,
-    /// Whether the clock has jumped: it is more than a day past the latest time that the store trusts. Nothing is dropped
-    /// until it has held for six hours. True once for each jump.
+    /// Whether the clock has jumped: it is more than a day away from the latest time that the store trusts. Nothing is
+    /// dropped until it has held for six hours. True once for each jump.
     pub jumped: bool,
 }
 

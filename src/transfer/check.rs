@@ -126,7 +126,7 @@ struct Found {
     latest: NaiveDate,
     rows: BTreeMap<SiteId, u64>,
     mistakes: Mistakes,
-    sums: HashMap<(SiteId, Option<Period>, bool), u64>,
+    sums: HashMap<(SiteId, Option<Period>), u64>,
 }
 
 impl Found {
@@ -150,10 +150,13 @@ impl Found {
         {
             self.mistakes.add(line, vec![format!("period \"{period}\" is in the future")]);
         }
-        // No counter exceeds the sum over its kind of bucket, for the site or for all its articles. So these sums bound all
-        // counters.
+        // No counter of the site exceeds the sum over its kind of bucket. A counter of an article that would pass the maximum stays
+        // there, and the summary says so.
+        if row.article.is_some() {
+            return;
+        }
         let kind = row.buckets.buckets().last().and_then(|bucket| bucket.period());
-        let sum = self.sums.entry((row.site, kind, row.article.is_some())).or_default();
+        let sum = self.sums.entry((row.site, kind)).or_default();
         let before = *sum;
         *sum = before.saturating_add(row.views);
         if before <= MAX_COUNT && *sum > MAX_COUNT {

@@ -19,17 +19,19 @@ pub enum ExportError {
     #[error("the export is not complete, so do not import it: {0}")]
     Write(io::Error),
     /// The store did not return all rows.
-    #[error("the export is not complete, so do not import it: {0}{advice}", advice = advice(.0))]
+    #[error("{}", incomplete(.0))]
     Store(#[from] StoreError),
 }
 
-/// What an operator can do about an error of the store.
-fn advice(error: &StoreError) -> &'static str {
-    match error {
-        StoreError::Corrupt(_) => "; truycap check --full shows what is damaged",
-        StoreError::NotApplied(_) | StoreError::PerhapsApplied(_) => "; export again when the store can be used",
-        StoreError::Version { .. } => "",
-    }
+/// The error of the store, and what an operator can do about it.
+fn incomplete(error: &StoreError) -> String {
+    let advice = match error {
+        // It says what to do itself.
+        StoreError::Version { .. } => return format!("the store cannot be exported: {error}"),
+        StoreError::Corrupt(_) => "truycap check --full shows what is damaged",
+        StoreError::NotApplied(_) | StoreError::PerhapsApplied(_) => "export again when the store can be used",
+    };
+    format!("the export is not complete, so do not import it: {error}; {advice}")
 }
 
 impl From<csv::Error> for ExportError {

@@ -37,8 +37,8 @@ pub struct ImportSummary {
     pub applied: u64,
     /// Whether a counter has reached [`MAX_COUNT`] and stays there, so that views are missing from it.
     pub saturated: bool,
-    /// Whether the store found this machine's clock to be far ahead; see [`Done::jumped`](crate::store::Done::jumped).
-    pub clock_ahead: bool,
+    /// Whether the store found this machine's clock to be far away from its own time; see [`Done::jumped`](crate::store::Done::jumped).
+    pub clock_jumped: bool,
 }
 
 /// Why an import stopped.
@@ -59,7 +59,7 @@ pub enum ImportError {
     #[error("{0}; run the import again: it continues where it stopped")]
     Store(StoreError),
     /// The store cannot take a chunk, and a retry does not help.
-    #[error("{0}; the chunks before this one were added")]
+    #[error("{0}; what the import has added so far stays")]
     Refused(StoreError),
     /// The store lost chunks that it had applied, for example in a fail-over.
     #[error("the store was rewound: it holds {found} chunks of site {site}, but held {known}; run the import again to add what is missing")]
@@ -202,7 +202,7 @@ impl Run<'_> {
             Applied::Done(done) => {
                 self.summary.applied += 1;
                 self.summary.saturated |= done.saturated;
-                self.summary.clock_ahead |= done.jumped;
+                self.summary.clock_jumped |= done.jumped;
                 to
             }
             Applied::Refused(found) => match chunks_up_to(found, producer, site)? {
@@ -259,8 +259,8 @@ impl ImportSummary {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let saturated = || format!("a counter has reached {MAX_COUNT} and stays there; some views are missing from it");
-        let clock_ahead = || "this machine's clock is more than a day past the latest time of the store; check it".to_owned();
-        self.saturated.then(saturated).into_iter().chain(self.clock_ahead.then(clock_ahead)).collect()
+        let clock_jumped = || "this machine's clock is more than a day away from the latest time of the store; check it".to_owned();
+        self.saturated.then(saturated).into_iter().chain(self.clock_jumped.then(clock_jumped)).collect()
     }
 }
 

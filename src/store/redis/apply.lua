@@ -13,9 +13,6 @@
 -- applied. Otherwise nothing was changed: {0, offset} if another offset is stored, {3, key, article} if a key holds a value
 -- that truycap did not write, {4, version} if the site has another version.
 
--- By how much the clock may advance, how long it must hold after a jump, and how often the latest time is written.
-local MAX_STEP, HOLD, STEP = 86400, 21600, 3600
-
 local failure = check_rights({
     {'HSET', SITE, '', '', ''}, {'HSET', OFFSETS, '', '', ''}, {'HSET', VIEWS, '', '', ''}, {'HSET', ARTICLES, '', '', ''},
     {'HSET', PAST, '', '', ''}, {'HSET', LISTS, '', '', ''}, {'HDEL', SITE, ''}, {'HDEL', PAST, ''}, {'ZADD', KEYS[8], '', ''},
@@ -39,23 +36,7 @@ if ARGV[4] ~= '' then
 end
 
 -- The time that is trusted from now on. Nothing is dropped for a time that may be wrong.
-local now, latest = tonumber(ARGV[6]), tonumber(site[3] or '')
-local trusted, jumped, ahead = true, 0, false
-if not latest then
-    latest = now
-elseif now - latest <= MAX_STEP then
-    if now - latest >= STEP then latest = now end
-else
-    local since, last = match(site[4] or '', '^(%-?%d+):(%-?%d+)$')
-    since, last = tonumber(since), tonumber(last)
-    if not since or now < since or now - last > MAX_STEP then
-        trusted, jumped, ahead = false, 1, now .. ':' .. now
-    elseif now - since >= HOLD then
-        latest = now
-    else
-        trusted, ahead = false, since .. ':' .. now
-    end
-end
+local latest, ahead, trusted, jumped = observe(site, tonumber(ARGV[6]))
 
 local saturated = 0
 local function sum(count, views)
@@ -286,13 +267,7 @@ local fields = {'revision', after}
 if not site[1] then
     fields[3], fields[4] = 'version', VERSION
 end
-if latest ~= tonumber(site[3] or '') then
-    fields[#fields + 1], fields[#fields + 2] = 'latest', text(latest)
-end
-if ahead then
-    fields[#fields + 1], fields[#fields + 2] = 'ahead', ahead
-end
 call('HSET', SITE, unpack(fields))
-if site[4] and not ahead then call('HDEL', SITE, 'ahead') end
+write_time(site, latest, ahead)
 call('HSET', OFFSETS, ARGV[1], ARGV[3])
-return {1, before, after, saturated, jumped}
+return {1, before, after, saturated, jumped and 1 or 0}

@@ -43,6 +43,34 @@ local function read_site()
     return site
 end
 
+-- By how much the clock may advance, how long it must hold after a jump, and how often the latest time is written.
+local MAX_STEP, HOLD, STEP = 86400, 21600, 3600
+
+-- Takes in a clock's time: the latest time that is trusted, since and last a clock was far away from it (or nil), whether this
+-- one is trusted, and whether it is far away for the first time.
+local function observe(site, now)
+    local latest = tonumber(site[3] or '')
+    if not latest then return now, nil, true, false end
+    if math.abs(now - latest) <= MAX_STEP then
+        if now - latest >= STEP then latest = now end
+        return latest, nil, true, false
+    end
+    local since, last = match(site[4] or '', '^(%-?%d+):(%-?%d+)$')
+    since, last = tonumber(since), tonumber(last)
+    if not since or now < since or now - last > MAX_STEP then return latest, now .. ':' .. now, false, true end
+    if now - since >= HOLD then return now, nil, true, false end
+    return latest, since .. ':' .. now, false, false
+end
+
+local function write_time(site, latest, ahead)
+    if latest ~= tonumber(site[3] or '') then call('HSET', SITE, 'latest', text(latest)) end
+    if ahead then
+        call('HSET', SITE, 'ahead', ahead)
+    elseif site[4] then
+        call('HDEL', SITE, 'ahead')
+    end
+end
+
 -- The revision after one more change.
 local function next_revision(revision, change)
     local number = match(revision, '^(%d+):')

@@ -5,6 +5,7 @@
 --       'register', a section: adds the section, to be built
 --       'unregister', a section: removes it; its lists are garbage from then on
 --       'build', a section, the oldest day, week, month and year that are kept, the section as a pattern: merges some articles
+--       'pass', now (Unix time in seconds): takes in that time has passed
 --       'delete', names of lists: deletes them, because their buckets have expired
 --       'clean', names of lists: deletes those whose sections are not registered
 --
@@ -14,7 +15,7 @@
 local ARTICLES_OF_STEP = 1000
 
 local failure = check_rights({
-    {'HSET', SITE, '', '', ''}, {'HSET', SECTIONS, '', '', ''}, {'HSET', LISTS, '', '', ''}, {'HSETNX', SECTIONS, '', '', ''}, {'HDEL', SECTIONS, ''},
+    {'HSET', SITE, '', '', ''}, {'HSET', SECTIONS, '', '', ''}, {'HSET', LISTS, '', '', ''}, {'HSETNX', SECTIONS, '', '', ''}, {'HDEL', SECTIONS, ''}, {'HDEL', SITE, ''},
     {'HDEL', LISTS, ''},
     {'ZADD', KEYS[8], '', ''}, {'ZREMRANGEBYRANK', KEYS[8], '', ''}, {'UNLINK', KEYS[8]},
 })
@@ -107,7 +108,11 @@ local function build()
     call('HSET', SECTIONS, section, found[1] == '0' and 'whole' or found[1] .. ' ' .. run())
 end
 
-if what == 'register' then
+if what == 'pass' then
+    local latest, ahead = observe(site, tonumber(ARGV[2]))
+    write_time(site, latest, ahead)
+    return {1}
+elseif what == 'register' then
     call('HSETNX', SECTIONS, section, call('HLEN', ARTICLES) == 0 and 'whole' or '0 ')
 elseif what == 'unregister' then
     call('HDEL', SECTIONS, section)

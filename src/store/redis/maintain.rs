@@ -25,6 +25,9 @@ pub(super) async fn step(
 ) -> Result<bool, StoreError> {
     let (site, sections, names) = lists(connection, keys).await?;
     let run = |arguments| run(connection, script, keys, arguments);
+    if site.time.is_some_and(|time| time.pass(view.now).is_some()) {
+        run(vec!["pass".into(), view.now.timestamp().to_string()]).await?;
+    }
     if let Some(gone) = sections.keys().find(|name| !wanted.iter().any(|section| section.as_str() == name.as_str())) {
         return run(vec!["unregister".into(), gone.clone()]).await.map(|()| true);
     }

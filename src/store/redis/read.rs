@@ -35,7 +35,7 @@ pub(super) struct View {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SiteState {
     pub(super) revision: Revision,
-    time: Option<TrustedTime>,
+    pub(super) time: Option<TrustedTime>,
 }
 
 impl SiteState {

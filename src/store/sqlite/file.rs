@@ -18,6 +18,9 @@ const APPLICATION_ID: i32 = 0x5443_7374;
 /// How long to wait for another process that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The tables of a store.
+const TABLES: [&str; 7] = ["sites", "offsets", "site_views", "articles", "past", "sections", "top"];
+
 /// Readers open the file for writing too: in WAL mode they write to the index in shared memory. No mutex is needed,
 /// because each connection stays on one thread.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -77,6 +80,12 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     let tables: u32 = tx.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
     match (application, u32::try_from(version).unwrap_or(u32::MAX), tables) {
         (APPLICATION_ID, VERSION, _) => {
+            let is_there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+            for table in TABLES {
+                if tx.query_row(is_there, [table], |row| row.get(0)).map(|found: u32| found == 0)? {
+                    return Ok(Err(format!("it is damaged: it has no table {table}")));
+                }
+            }
             // Under the write lock, nothing else writes to the log.
             if let Err(error) = write_log_again(path) {
                 return Ok(Err(format!("its -wal cannot be written: {error}")));

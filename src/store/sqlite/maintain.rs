@@ -34,6 +34,10 @@ pub(super) fn step(
     let Some(mut row) = SiteRow::read(conn, site)? else {
         return if wanted.is_empty() { Ok(false) } else { register_first(conn, site, wanted).map(|()| false) };
     };
+    if let Some(time) = row.time.and_then(|time| time.pass(now)) {
+        row.time = Some(time);
+        row.write(conn)?;
+    }
     let stored = sections(conn, row.id)?;
     let today = TrustedTime::day(row.time, now);
     let (changed, more) = if let Some(gone) = stored.iter().find(|section| !wanted.contains(&section.name)) {

@@ -225,23 +225,40 @@ pub(super) fn export(conn: &mut Connection, site: &SiteId, view: View, rows: &mp
             return Ok(());
         }
     }
-    let mut articles = 0;
-    let mut query = tx.prepare(
+    each_article(&tx, site, &row, |article, mut buckets| {
+        buckets.retain(|(_, bucket, _)| !view.is_expired(Some(&row), *bucket));
+        buckets.sort();
+        let mut send = |(_, bucket, views)| rows.blocking_send((bucket, Some(article.clone()), views)).is_ok();
+        buckets.into_iter().all(&mut send)
+    })
+}
+
+/// Reads all articles of a site in the order of their bytes, until `next` returns false.
+///
+/// # Errors
+/// If the b-tree of the articles is damaged: it has fewer or more of them than the site should have, or not in their order.
+fn each_article(
+    conn: &Connection,
+    site: &SiteId,
+    row: &SiteRow,
+    mut next: impl FnMut(&ArticleId, Vec<(String, Bucket, u64)>) -> bool,
+) -> Result<(), ReadError> {
+    let (mut articles, mut last) = (0, None);
+    let mut query = conn.prepare(
         "SELECT articles.article, record, past FROM articles LEFT JOIN past USING (site, article)
          WHERE site = ?1 ORDER BY articles.article",
     )?;
     let mut found = query.query([row.id])?;
-    while let Some(next) = found.next()? {
+    while let Some(found) = found.next()? {
         articles += 1;
-        let article = article(next, 0)?;
-        let mut buckets = read_buckets(&article, next)?;
-        buckets.retain(|(_, bucket, _)| !view.is_expired(Some(&row), *bucket));
-        buckets.sort();
-        for (_, bucket, views) in buckets {
-            if rows.blocking_send((bucket, Some(article.clone()), views)).is_err() {
-                return Ok(());
-            }
+        let article = article(found, 0)?;
+        if last.as_ref().is_some_and(|last| *last >= article) {
+            return Err(StoreError::Corrupt(format!("article {:?} of site {site} is out of order", article.as_str())).into());
         }
+        if !next(&article, read_buckets(&article, found)?) {
+            return Ok(());
+        }
+        last = Some(article);
     }
     if articles != row.articles {
         let what = format!("site {site} has {} articles, but {articles} can be read", row.articles);
@@ -280,12 +297,51 @@ pub(super) fn verify(conn: &mut Connection, full: bool) -> Result<(), ReadError>
         return Ok(());
     }
     let tx = conn.transaction()?;
-    let mut query = tx.prepare("SELECT name, articles, (SELECT count(*) FROM articles WHERE site = id) FROM sites")?;
-    let mut sites = query.query(())?;
-    while let Some(site) = sites.next()? {
-        let (name, articles, found) = (site.get_ref(0)?.as_str()?, number(site, 1)?, number(site, 2)?);
-        if articles != found {
-            return Err(StoreError::Corrupt(format!("site {name} has {articles} articles, but {found} can be read")).into());
+    let names: Vec<String> =
+        tx.prepare("SELECT name FROM sites ORDER BY id")?.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for name in names {
+        let site = SiteId::parse(&name).map_err(|e| unreadable(0, e))?;
+        if let Some(row) = SiteRow::read(&tx, &site)? {
+            verify_site(&tx, &site, &row)?;
+        }
+    }
+    Ok(())
+}
+
+/// Parses everything that a site has, and compares its parts.
+fn verify_site(conn: &Connection, site: &SiteId, row: &SiteRow) -> Result<(), ReadError> {
+    let mut query = conn.prepare("SELECT bucket, views FROM site_views WHERE site = ?1 AND kind = ''")?;
+    let mut views = query.query([row.id])?;
+    while let Some(next) = views.next()? {
+        next.get_ref(0)?.as_str()?.parse::<Bucket>().map_err(|e| unreadable(0, e))?;
+        number(next, 1)?;
+    }
+    each_article(conn, site, row, |_, _| true)?;
+    let of_none = "SELECT article FROM past WHERE site = ?1 AND article NOT IN (SELECT article FROM articles WHERE site = ?1) LIMIT 1";
+    if let Some(article) = conn.query_row(of_none, [row.id], |row| row.get::<_, String>(0)).optional()? {
+        return Err(StoreError::Corrupt(format!("article {article:?} of site {site} has earlier periods, but no record")).into());
+    }
+    verify_lists(conn, site, row)
+}
+
+/// Compares the rows of most-read lists with the records.
+fn verify_lists(conn: &Connection, site: &SiteId, row: &SiteRow) -> Result<(), ReadError> {
+    let mut query = conn.prepare("SELECT article, bucket, -less FROM top WHERE site = ?1")?;
+    let mut listed = query.query([row.id])?;
+    while let Some(next) = listed.next()? {
+        let (article, views) = (article(next, 0)?, number(next, 2)?);
+        let bucket: Bucket = next.get_ref(1)?.as_str()?.parse().map_err(|e| unreadable(1, e))?;
+        let record = record(conn, row.id, &article)?;
+        let counted = match record.as_ref().map(|record| record.views(bucket)) {
+            Some(Some(views)) => views,
+            Some(None) => past(conn, row.id, &article)?.unwrap_or_default().views(bucket),
+            None => 0,
+        };
+        // A count that has expired can be dropped before its list is.
+        if counted != views && (counted > 0 || record.is_none()) {
+            let article = article.as_str();
+            let what = format!("article {article:?} of site {site} has {views} views in the list of {bucket}, but {counted} are counted");
+            return Err(StoreError::Corrupt(what).into());
         }
     }
     Ok(())

@@ -361,6 +361,45 @@ async fn an_export_that_lacks_articles_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_full_check_finds_texts_and_lists_that_no_program_wrote() {
+    let damages = [
+        ("UPDATE articles SET record = 'x' WHERE article = '/3'", "\"/3\""),
+        ("UPDATE past SET past = '12' WHERE article = '/3'", "\"/3\""),
+        ("INSERT INTO past VALUES (1, '/none', '20000:1|||')", "\"/none\""),
+        ("INSERT INTO site_views VALUES (1, '', '2026-13', 1)", "2026-13"),
+        ("UPDATE top SET less = less - 1 WHERE article = '/3' AND bucket = 'total'", "\"/3\""),
+        ("DELETE FROM articles WHERE article = '/4'", "9 can be read"),
+    ];
+    for (damage, named) in damages {
+        let (dir, site) = (TempDir::new().unwrap(), site("portal"));
+        let path = dir.path().join("truycap.db");
+        let clock = super::TestClock::at("2026-11-22T13:00:00Z");
+        let store = SqliteStore::open(&path, Retention::default(), clock.clock()).unwrap();
+        let names: Vec<_> = (0..10).map(|i| format!("/{i}")).collect();
+        for (seq, name) in ["2026-11-20", "2026-11-21", "2026-11-22"].into_iter().enumerate() {
+            let rows: Vec<_> = names.iter().map(|id| (day(name), id.as_str(), 1)).collect();
+            apply(&store, &site, MINE, seq as u64, seq as u64 + 1, days(&rows)).await;
+        }
+        assert_eq!(store.verify(true).await, Ok(()));
+        store.close().await;
+        Connection::open(&path).unwrap().execute(damage, ()).unwrap();
+        let store = SqliteStore::open(&path, Retention::default(), clock.clock()).unwrap();
+        let found = store.verify(true).await;
+        assert!(matches!(&found, Err(error) if error.to_string().contains(named)), "{damage}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_without_its_tables_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("truycap.db");
+    open(&path).unwrap().close().await;
+    Connection::open(&path).unwrap().execute("DROP TABLE offsets", ()).unwrap();
+    let reason = open(&path).err().unwrap();
+    assert!(reason.contains("it is damaged: it has no table offsets"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_damaged_page_is_found() {
     let (dir, site) = (TempDir::new().unwrap(), site("portal"));
     let path = dir.path().join("truycap.db");

@@ -209,3 +209,27 @@ async fn the_lists_of_the_store_are_maintained_every_hour_and_after_a_reload() {
     sleep(SECOND).await;
     assert_eq!(calls(&stage), 5, "only one site is left");
 }
+
+#[tokio::test(start_paused = true)]
+async fn sections_that_the_store_lost_are_there_again_within_seconds() {
+    let mut stage = viewed().await;
+    let all = sections();
+    let before = stage.store.memory.image();
+    stage.configure_sections(&all);
+    sleep(SECOND).await;
+    assert_eq!(stage.registered(&all).await.len(), 2);
+    // The store went back, and the next apply finds that.
+    stage.record("a", Some(article(1))).await.unwrap();
+    stage.stored_becomes("a", 2, SECOND).await;
+    stage.store.memory.restore(before);
+    stage.record("a", Some(article(1))).await.unwrap();
+    stage.stored_becomes("a", 3, 5 * SECOND).await;
+    sleep(10 * SECOND).await;
+    assert_eq!(stage.registered(&all).await.len(), 2);
+    // Another instance removed them, and a request finds that.
+    stage.store.memory.maintain(&id("a"), &[]).await.unwrap();
+    assert!(stage.list(Some(&all[0]), Bucket::Year(2026)).await.unwrap().stale);
+    sleep(10 * SECOND).await;
+    assert_eq!(stage.registered(&all).await.len(), 2);
+    assert!(!stage.list(Some(&all[0]), Bucket::Year(2026)).await.unwrap().stale);
+}
