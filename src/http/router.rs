@@ -6,7 +6,7 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-        ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+        ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderValue, ORIGIN, VARY,
     },
     http::request::Parts,
 };
@@ -197,7 +197,10 @@ impl Public {
             return with_cors(problem.into_response(), RequestOrigin::Unknown, head);
         };
         let site = &*counter.site();
-        let origin = RequestOrigin::of(site, head.headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes));
+        let mut origin = RequestOrigin::of(site, head.headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes));
+        if origin == RequestOrigin::Foreign && self.demo.as_ref().is_some_and(|demo| demo.counts_for(&site.id)) && is_own_host(head) {
+            origin = RequestOrigin::Own;
+        }
         // One expression: a named value would keep its place in the future, even after it was moved.
         let response = timeout(self.request, async {
             let client = self.check_client(peer, head).inspect_err(|problem| {
@@ -307,6 +310,14 @@ impl Responder for Admin {
     fn connect(&self, _peer: IpAddr) -> Option<ConnectionGuard> {
         Some(ConnectionGuard::new(self.metrics.connection(), None))
     }
+}
+
+/// Whether a page of this service sends the request, under whatever name a browser reaches it.
+fn is_own_host(head: &Parts) -> bool {
+    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let (Some(origin), Some(host)) = (text(ORIGIN), text(HOST)) else { return false };
+    let own = ["http://", "https://"].iter().filter_map(|scheme| origin.strip_prefix(scheme)).any(|own| own.eq_ignore_ascii_case(host));
+    own && head.headers.get_all(ORIGIN).iter().count() == 1
 }
 
 /// Responds with a page that is ready, if the method is allowed.

@@ -37,6 +37,7 @@ const ARTICLES: [(&str, &str, &str); 5] = [
 /// The pages of the demo, by their paths.
 #[derive(Debug)]
 pub(in crate::http) struct Demo {
+    site: SiteId,
     pages: Vec<(&'static str, Bytes)>,
 }
 
@@ -44,11 +45,17 @@ impl Demo {
     /// A demo whose views are counted for a site.
     pub(in crate::http) fn new(site: &SiteId) -> Self {
         // SECURITY: a site id has no character with a meaning in HTML.
+        let id = site;
         let site = site.as_str();
         let articles = ARTICLES.map(|article| fields(article, site));
         let mut pages = vec![("/", home(&articles, site).into())];
         pages.extend(articles.iter().zip(ARTICLES).map(|(own, (path, ..))| (path, story(own, &articles).into())));
-        Self { pages }
+        Self { site: id.clone(), pages }
+    }
+
+    /// Whether the views of its pages are counted for a site.
+    pub(in crate::http) fn counts_for(&self, site: &SiteId) -> bool {
+        self.site == *site
     }
 
     /// The page at a path; its script counts a view.

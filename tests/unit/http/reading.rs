@@ -160,6 +160,31 @@ fn the_demo_is_served_only_if_it_is_enabled() {
 }
 
 #[test]
+fn the_demo_counts_under_whatever_name_a_browser_reaches_it() {
+    let (with, without) = (start(Options::default()), start(Options { demo: false, ..Options::default() }));
+    let view = |server: &Server, site: &str, host: &str, origin: &str| {
+        let mut client = server.connect();
+        let head = format!("POST /v1/sites/{site}/views HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n");
+        client.send(format!(
+            "{head}User-Agent: Mozilla/5.0 Firefox/130.0\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+        ));
+        let answer = client.answer();
+        let readable = answer.header("access-control-allow-origin") == Some(origin);
+        (answer.status, readable)
+    };
+    for (host, origin) in
+        [("my-vm.lan:9000", "http://my-vm.lan:9000"), ("demo.example", "https://demo.example"), ("[::1]:80", "http://[::1]:80")]
+    {
+        assert_eq!(view(&with, "portal", host, origin), (200, true), "{host}");
+        assert_eq!(view(&without, "portal", host, origin), (403, false), "{host}");
+        assert_eq!(view(&with, "khoa", host, origin), (403, false), "only the site of the demo: {host}");
+    }
+    for (host, origin) in [("my-vm.lan:9000", "http://my-vm.lan"), ("my-vm.lan", "http://other.lan"), ("null", "null")] {
+        assert_eq!(view(&with, "portal", host, origin), (403, false), "{host} {origin}");
+    }
+}
+
+#[test]
 fn the_demo_has_no_broken_links_and_nothing_inline() {
     let server = start(Options::default());
     let home = server.get("/");
