@@ -11,7 +11,7 @@
 --
 -- Returns {1, revision before, revision after, 1 if a counter has reached its maximum, 1 if the clock has jumped} if it was
 -- applied. Otherwise nothing was changed: {0, offset} if another offset is stored, {3, key, article} if a key holds a value
--- that truycap did not write, {4, version} if the site has another version.
+-- that truycap did not write, {4, version} if the site has another version, {5, key} if a key is missing.
 
 local failure = check_rights({
     {'HSET', SITE, '', '', ''}, {'HSET', OFFSETS, '', '', ''}, {'HSET', VIEWS, '', '', ''}, {'HSET', ARTICLES, '', '', ''},
@@ -28,6 +28,8 @@ local stored = pcall('HMGET', OFFSETS, ARGV[1], ARGV[4])
 failure = failed(stored, OFFSETS)
 if failure then return failure end
 local offset = stored[1] or START
+-- Each apply of views writes an offset. Without it, what the counters include would be counted again.
+if not stored[1] and call('EXISTS', OFFSETS) == 0 and call('EXISTS', VIEWS, ARTICLES) > 0 then return {5, OFFSETS} end
 if offset ~= ARGV[2] then return {0, offset} end
 if ARGV[4] ~= '' then
     local seq = match(stored[2] or START, '^(%d+):')

@@ -128,9 +128,15 @@ pub(super) fn decode_failure(parts: &[Value]) -> Option<StoreError> {
                 None => unexpected_value(&key),
             })
         }
+        [Value::Int(5), key] => Some(missing_key(&text(key)?)),
         [Value::Int(4), version] => Some(StoreError::Version { found: text(version)?.parse().unwrap_or(u32::MAX) }),
         _ => None,
     }
+}
+
+/// The error for a key that someone has deleted, because the others of its site are there.
+pub(super) fn missing_key(key: &str) -> StoreError {
+    StoreError::Corrupt(format!("{key} is missing, and other keys of the site are there: restore them together from a backup"))
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -35,6 +35,7 @@ local function read_site()
     local site = pcall('HMGET', SITE, 'version', 'revision', 'latest', 'ahead')
     local failure = failed(site, SITE) or failed(pcall('HEXISTS', LISTS, ''), LISTS)
     if failure then return nil, failure end
+    if not site[1] and call('EXISTS', ARTICLES) == 1 then return nil, {5, SITE} end
     if not site[1] and call('EXISTS', VIEWS) == 1 then return nil, {4, '1'} end
     if site[1] and site[1] ~= VERSION then return nil, {4, site[1]} end
     local plain = find(site[2] or '0:0000000000000000', '^%d+:%x+$') and find(site[3] or '0', '^%-?%d+$')

@@ -9,7 +9,7 @@
 --       'delete', names of lists: deletes them, because their buckets have expired
 --       'clean', names of lists: deletes those whose sections are not registered
 --
--- Returns {1}, or {3, key, article} or {4, version}, as apply.lua does.
+-- Returns {1}, or {3, key, article}, {4, version} or {5, key}, as apply.lua does.
 
 -- About how many articles one step merges.
 local ARTICLES_OF_STEP = 1000

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use redis::{FromRedisValue, Pipeline, ToRedisArgs, Value};
 
 use super::{
-    apply::parse_revision,
+    apply::{missing_key, parse_revision},
     connection::Connection,
     errors::unexpected_value,
     keys::{Keys, list_name},
@@ -226,6 +226,7 @@ impl ReadTransaction {
     pub(super) fn add_site(&mut self, keys: &Keys) {
         self.add("HMGET", keys.site(), &["version", "revision", "latest", "ahead"]);
         self.add("EXISTS", keys.views(), None::<&str>);
+        self.add("EXISTS", keys.articles(), None::<&str>);
     }
 
     pub(super) async fn run(self, connection: &Connection) -> Result<Replies, StoreError> {
@@ -257,10 +258,11 @@ impl Replies {
     pub(super) fn site(&mut self, keys: &Keys) -> Result<SiteState, StoreError> {
         let unexpected = || unexpected_value(&keys.site());
         let fields: Vec<Option<String>> = self.next()?;
-        let has_views: bool = self.next()?;
+        let (has_views, has_articles): (bool, bool) = (self.next()?, self.next()?);
         let [version, revision, latest, ahead] = <[_; 4]>::try_from(fields).map_err(|_| unexpected())?;
         let version = match version {
             Some(version) => version.parse().map_err(|_| unexpected())?,
+            None if has_articles => return Err(missing_key(&keys.site())),
             None if has_views => 1,
             None => VERSION,
         };

@@ -74,9 +74,9 @@ async fn keys_and_types_are_as_documented() {
 #[tokio::test]
 async fn counts_of_other_kinds_are_left_alone() {
     let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
-    let () = cli(&mut raw, &format!("HSET {}:{{portal}}:site version 2", harness.prefix));
+    add(harness.store(), &site, MINE, 0, 1, &[("2099", "", 1)]).await;
     let () = cli(&mut raw, &format!("HSET {}:{{portal}}:views visits:2099 4", harness.prefix));
-    add(harness.store(), &site, MINE, 0, 1, &[("2099", "", 3)]).await;
+    add(harness.store(), &site, MINE, 1, 2, &[("2099", "", 2)]).await;
     assert_eq!(count(harness.store(), &site, "2099", "").await, 3);
     assert_eq!(export(harness.store(), &site).await.unwrap(), [(bucket("2099"), None, 3)]);
 }
@@ -112,8 +112,9 @@ async fn a_key_of_another_type_is_reported_and_nothing_is_written() {
         let (store, key) = (harness.store(), format!("{}:{{portal}}:{name}", harness.prefix));
         let () = cli(&mut raw, &format!("SET {key} text"));
         let answer = store.apply(&site, MINE, at(0), at(1), deltas(&ROWS)).await;
-        // A `views` key alone is a site of version 1.
-        let named = matches!(&answer, Err(StoreError::Corrupt(text)) if text.contains(&key));
+        // A `views` key alone is a site of version 1, and `articles` alone is one without its `site`.
+        let reported = if name == "articles" { format!("{}:{{portal}}:site is missing", harness.prefix) } else { key.clone() };
+        let named = matches!(&answer, Err(StoreError::Corrupt(text)) if text.contains(&reported));
         assert!(named || name == "views" && answer == Err(StoreError::Version { found: 1 }), "{answer:?}");
         let left: Vec<String> = cli(&mut raw, &format!("KEYS {}:*", harness.prefix));
         assert_eq!(left, std::slice::from_ref(&key));
@@ -155,6 +156,23 @@ async fn a_value_that_truycap_did_not_write_is_reported_and_nothing_is_written()
             assert!(answer.unwrap_err().to_string().contains("\"/a\""));
         }
         assert_eq!(dump(&mut raw, &harness.prefix), before, "{name} {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_deleted_is_reported_and_nothing_is_counted_again() {
+    for name in ["site", "offsets"] {
+        let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
+        let (store, key) = (harness.store(), format!("{}:{{portal}}:{name}", harness.prefix));
+        let rows = [("total", "", 2), ("total", "/a", 2)];
+        add(store, &site, MINE, 0, 1, &rows).await;
+        let () = cli(&mut raw, &format!("DEL {key}"));
+        let before = dump(&mut raw, &harness.prefix);
+        for from in [at(0), at(1)] {
+            let answer = store.apply(&site, MINE, from, at(2), deltas(&rows)).await;
+            assert!(matches!(&answer, Err(StoreError::Corrupt(why)) if why.contains(&format!("{key} is missing"))), "{answer:?}");
+        }
+        assert_eq!(dump(&mut raw, &harness.prefix), before, "{name}");
     }
 }
 
