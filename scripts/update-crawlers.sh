@@ -10,7 +10,7 @@ cd "$work"
 npm pack --silent "crawler-user-agents@$version" >/dev/null
 tar xzf crawler-user-agents-*.tgz
 python3 - "$root" "$version" <<'PYTHON'
-import json, sys
+import json, re, sys
 
 root, version = sys.argv[1:]
 entries = json.load(open("package/crawler-user-agents.json", encoding="utf-8"))
@@ -21,7 +21,9 @@ def write(path, lines):
     open(f"{root}/{path}", "w", encoding="utf-8").write("\n".join(head + lines) + "\n")
 
 
-write("src/audience/crawlers/patterns.txt", list(dict.fromkeys(entry["pattern"] for entry in entries)))
+# An agent that begins with another name than a browser's is a program anyway.
+patterns = [pattern for pattern in dict.fromkeys(entry["pattern"] for entry in entries) if not re.match(r"\^(?!Mozilla|Opera|UCWEB)", pattern)]
+write("src/audience/crawlers/patterns.txt", patterns)
 write("tests/unit/bots/crawlers.txt", sorted({text for entry in entries for text in entry["instances"] if "\n" not in text}))
 open(f"{root}/src/audience/crawlers/LICENSE", "w").write(open("package/LICENSE").read())
 open(f"{root}/tests/unit/bots/LICENSE", "w").write(open("package/LICENSE").read())

@@ -1,8 +1,9 @@
 //! Recognises bots by their `User-Agent`.
 //!
-//! The patterns are a public list (`crawlers/patterns.txt`, updated by `scripts/update-crawlers.sh`) and a few words that
-//! bots outside the list use. Nearly all of them are plain texts, which one automaton finds together: a single regular
-//! expression for the whole list would take a thousand times as long on agents crafted against it.
+//! An agent that does not begin as all browsers do is a program. The others are compared with patterns: a public list
+//! (`crawlers/patterns.txt`, updated by `scripts/update-crawlers.sh`) and a few words that bots outside the list use. Nearly
+//! all of them are plain texts, which one automaton finds together: a single regular expression for the whole list would
+//! take a thousand times as long on agents crafted against it.
 
 use std::sync::Arc;
 
@@ -18,20 +19,24 @@ pub(super) const MAX_AGENT: usize = 1024;
 /// The number of agents whose result is remembered.
 const MAX_KNOWN: usize = 1000;
 
+/// What the agents of browsers begin with. Opera Mini and UC Browser on simple phones have names of their own; all other
+/// browsers, also those within apps, pretend to be Mozilla.
+const BROWSERS: [&[u8]; 3] = [b"Mozilla/", b"Opera/", b"UCWEB/"];
+
 const LISTED: &str = include_str!("crawlers/patterns.txt");
 
-/// Patterns of the list that match people: a build of Android 15 in phones of several makers, the browser in Facebook's
-/// app, and a single-site browser for the Mac.
-const PEOPLE: [&str; 3] = [r"AP3A\.240617\.008", "MetaIAB Facebook", "Fluid"];
+/// Patterns of the list that match people: a build of Android 15 in phones of several makers, the browsers in the apps of
+/// Facebook and Viber, and a single-site browser for the Mac.
+const PEOPLE: [&str; 4] = [r"AP3A\.240617\.008", "MetaIAB Facebook", "Viber", "Fluid"];
 
 /// Patterns of the list that match headless browsers and those that a program drives.
 const HEADLESS: [&str; 5] = ["HeadlessChrome", "PhantomJS", "Playwright", "Puppeteer", "Selenium"];
 
-/// Words of bots, case-insensitive.
-const WORDS: [&str; 8] = ["crawl", "spider", "slurp", "scraper", "scrapy", "scraping", "http:", "https:"];
+/// Words of bots, case-insensitive. Microsoft Office looks at links, and loads the pictures of mails.
+const WORDS: [&str; 9] = ["crawl", "spider", "slurp", "scraper", "scrapy", "scraping", "http:", "https:", "ms-office"];
 
-/// The same as expressions. CUBOT makes phones.
-const EXPRESSIONS: [&str; 2] = ["(?i)(?:^|[^u]|[^c]u)bot", "(?i)[a-z0-9]@[a-z0-9]"];
+/// The same as expressions. CUBOT makes phones. A mail address ends with a name; Ecosia's browsers have a version after the @.
+const EXPRESSIONS: [&str; 2] = ["(?i)(?:^|[^u]|[^c]u)bot", r"(?i)[a-z0-9]@[a-z0-9.-]*\.[a-z]"];
 
 /// Agents that are bots in addition to the built-in patterns, and agents that are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +104,7 @@ impl Bots {
         })
     }
 
-    /// Whether an agent is a bot. An empty one is: every browser sends its name.
+    /// Whether an agent is a bot or another program. An empty one is: every browser sends its name.
     #[must_use]
     pub fn is_bot(&self, agent: &[u8]) -> bool {
         let agent = agent.get(..MAX_AGENT).unwrap_or(agent).trim_ascii();
@@ -113,8 +118,9 @@ impl Bots {
     }
 
     fn search(&self, agent: &[u8]) -> bool {
-        let named = || self.listed.is_match(agent) || self.deny.is_match(agent) || self.expressions.is_match(agent);
-        agent.is_empty() || (named() && !self.allow.is_match(agent))
+        let is_browser = BROWSERS.iter().any(|name| agent.starts_with(name));
+        let is_named = || self.listed.is_match(agent) || self.deny.is_match(agent) || self.expressions.is_match(agent);
+        (!is_browser || is_named()) && !self.allow.is_match(agent)
     }
 }
 

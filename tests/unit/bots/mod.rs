@@ -90,12 +90,64 @@ fn a_repeated_agent_gets_the_same_result() {
 
 #[test]
 fn an_empty_agent_is_a_bot() {
-    let bots = bots(&rules(&[], &["a"]));
+    let bots = bots(&rules(&[], &["#"]));
     for (agent, is) in
-        [(&b""[..], true), (b" \t", true), (b"Mozilla/5.0", false), (b"\xff\xfe Mozilla/5.0", false), (b"\xff Googlebot", true)]
+        [(&b""[..], true), (b" \t", true), (b"Mozilla/5.0", false), (b"Mozilla/5.0 \xff\xfe", false), (b"Mozilla/5.0 \xff Googlebot", true)]
     {
         assert_eq!(bots.is_bot(agent), is, "{agent:?}");
     }
+}
+
+/// Programs that the list does not name, or only in part.
+const PROGRAMS: [&str; 38] = [
+    "node",
+    "undici",
+    "Deno/2.1.4",
+    "Bun/1.2.0",
+    "Java/17.0.2",
+    "Java-http-client/21.0.1",
+    "Dart/3.2 (dart:io)",
+    "GuzzleHttp/7",
+    "reqwest/0.12",
+    "PHP/8.2.1",
+    "Ruby",
+    "Python-urllib/3.12",
+    "PostmanRuntime/7.39.0",
+    "insomnia/10.0.0",
+    "WindowsPowerShell",
+    "kube-probe/1.30",
+    "ELB-HealthChecker/2.0",
+    "Prometheus-Blackbox-Exporter/0.25",
+    "Blackbox Exporter/0.25.0",
+    "Nagios",
+    "check_http/v2.3.3 (monitoring-plugins 2.3.3)",
+    "nginx-health-check",
+    "HealthChecks/1.0",
+    "k6/0.54.0",
+    "ApacheBench/2.3",
+    "NetNewsWire (RSS Reader)",
+    "Dalvik/2.1.0 (Linux; U; Android 14; SM-A155F Build/UP1A.231005.007)",
+    "App/5.2 CFNetwork/1410 Darwin/22",
+    "Microsoft Office Existence Discovery",
+    "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.17928; Pro)",
+    "Mozilla/4.0 (compatible; ms-office; MSOffice 16)",
+    "Viber",
+    "WhatsApp/2.24.20.89 A",
+    "facebookexternalhit/1.1",
+    "meta-externalfetcher/1.1",
+    // iMessage's preview of a link.
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) Version/9.0.1 Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0",
+    "mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    "Mozilla/5.0 (contact ops@monitoring.example.vn)",
+];
+
+#[test]
+fn an_agent_that_does_not_begin_as_browsers_do_is_a_program() {
+    let counted: Vec<_> = PROGRAMS.into_iter().filter(|agent| !bots(&BotRules::default()).is_bot(agent.as_bytes())).collect();
+    assert_eq!(counted, [""; 0]);
+    let allowed = bots(&rules(&[], &["CongThongTin/"]));
+    assert!(!allowed.is_bot(b"congthongtin/3.1 CFNetwork/1410 Darwin/22"));
+    assert!(allowed.is_bot(b"App/5.2 CFNetwork/1410 Darwin/22"));
 }
 
 #[test]

@@ -141,6 +141,8 @@ fn requests_without_a_user_agent_and_requests_of_programs_are_bots() {
         ("", "bot"),
         ("curl/8.5.0", "bot"),
         ("python-requests/2.32.3", "bot"),
+        ("node", "bot"),
+        ("kube-probe/1.30", "bot"),
         ("Mozilla/5.0 evil", "bot"),
         ("Wget/9", "counted"),
         ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/142.0.0.0 Safari/537.36", "counted"),
