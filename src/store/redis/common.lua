@@ -133,8 +133,8 @@ local function write_lists()
     end
 end
 
--- A user who may not run all of the writes must not run some of them. The writes are invalid, or change nothing. Returns what to
--- return if one is forbidden.
+-- A user who may not run all of the writes must not run some of them. The writes have as many arguments as their commands take,
+-- which Redis checks first, but are otherwise invalid or change nothing. Returns what to return if one is forbidden.
 local function check_rights(writes)
     for _, write in ipairs(writes) do
         if redis.acl_check_cmd then
@@ -142,7 +142,7 @@ local function check_rights(writes)
                 return redis.error_reply('NOPERM this user may not run ' .. write[1] .. ' on the keys of this site')
             end
         else
-            -- Redis before 7 has no such check, but it checks permissions before arguments.
+            -- Redis before 7 has no such check, but it checks permissions before values.
             local reply = pcall(unpack(write))
             local error = type(reply) == 'table' and reply.err or 'ERR'
             if not (find(error, '^ERR') or find(error, '^WRONGTYPE')) then return reply end

@@ -15,7 +15,7 @@
 local ARTICLES_OF_STEP = 1000
 
 local failure = check_rights({
-    {'HSET', SITE, '', '', ''}, {'HSET', SECTIONS, '', '', ''}, {'HSET', LISTS, '', '', ''}, {'HSETNX', SECTIONS, '', '', ''}, {'HDEL', SECTIONS, ''}, {'HDEL', SITE, ''},
+    {'HSET', SITE, '', '', ''}, {'HSET', SECTIONS, '', '', ''}, {'HSET', LISTS, '', '', ''}, {'HDEL', SITE, ''}, {'HDEL', SECTIONS, ''},
     {'HDEL', LISTS, ''},
     {'ZADD', KEYS[8], '', ''}, {'ZREMRANGEBYRANK', KEYS[8], '', ''}, {'UNLINK', KEYS[8]},
 })
@@ -113,7 +113,9 @@ if what == 'pass' then
     write_time(site, latest, ahead)
     return {1}
 elseif what == 'register' then
-    call('HSETNX', SECTIONS, section, call('HLEN', ARTICLES) == 0 and 'whole' or '0 ')
+    if call('HEXISTS', SECTIONS, section) == 0 then
+        call('HSET', SECTIONS, section, call('HLEN', ARTICLES) == 0 and 'whole' or '0 ')
+    end
 elseif what == 'unregister' then
     call('HDEL', SECTIONS, section)
 elseif what == 'build' then

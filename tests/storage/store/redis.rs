@@ -236,6 +236,34 @@ async fn an_apply_without_all_the_rights_it_needs_changes_nothing() {
     }
 }
 
+/// Before Redis 7, scripts find out by these writes what they may do. One with a wrong number of arguments does not show that,
+/// and one that is valid would write.
+#[tokio::test]
+async fn the_writes_that_check_rights_are_refused_for_their_values_or_change_nothing() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let of_scripts = [include_str!("../../../src/store/redis/apply.lua"), include_str!("../../../src/store/redis/maintain.lua")];
+    let lists = of_scripts.map(|script| script.split_once("check_rights({").unwrap().1.split_once("})").unwrap().0);
+    let writes: Vec<Vec<String>> = lists
+        .iter()
+        .flat_map(|list| list.split('{').skip(1))
+        .map(|write| write.split('}').next().unwrap().split(", ").map(|word| word.trim_matches('\'').to_owned()).collect())
+        .collect();
+    assert!(writes.len() >= 18, "{writes:?}");
+    for write in writes {
+        let (name, count) = (&write[0], i64::try_from(write.len()).unwrap());
+        let ((_, arity),): ((String, i64),) = redis::cmd("EVAL")
+            .arg("local info = redis.call('COMMAND', 'INFO', ARGV[1])[1] return {{info[1], info[2]}}")
+            .arg(0)
+            .arg(name)
+            .query(&mut raw)
+            .unwrap();
+        assert!(arity == count || (arity < 0 && count >= -arity), "{write:?} has {count} words, and {name} takes {arity}");
+        let _: Result<(), _> = redis::cmd(name).arg(&write[1..]).query(&mut raw);
+        assert_eq!(cli::<u64>(&mut raw, "DBSIZE"), 0, "{write:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_database_and_a_prefix_are_used() {
     let (prefix, site, mut raw) = (new_prefix(), site("portal"), shared().raw());
