@@ -6,7 +6,7 @@
 //! A request is never sent twice: one whose reply is lost may have been executed, and only the offset shows it. The
 //! connection manager and the cluster client of the `redis` crate retry, so neither is used.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use parking_lot::Mutex;
 use redis::{
@@ -165,20 +165,30 @@ impl Connection {
         (Instant::now() < *until).then(|| Err(RequestError::Unsent(format!("waiting before the next attempt: {why}"))))
     }
 
-    /// Connects and sends `PING`, so that a server that refuses this user is reported before a request is sent.
+    /// Connects, and sends `PING`, so that a server that refuses this user is reported before a request is sent. Also names the
+    /// connection, so that `CLIENT LIST` shows whose it is. A server that refuses the name can be used.
     async fn connect(&self) -> Result<MultiplexedConnection, String> {
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(Some(REPLY_TIMEOUT));
         let attempt = async {
             let client = Client::open(self.info.clone()).map_err(|error| error.to_string())?;
             let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| reason(&error))?;
-            match redis::cmd("PING").exec_async(&mut connection).await {
-                Ok(()) => Ok(connection),
-                Err(error) => Err(RequestError::from(error).message()),
-            }
+            let (mut naming, ping, mut clone) = (redis::cmd("CLIENT"), redis::cmd("PING"), connection.clone());
+            naming.arg("SETNAME").arg(client_name());
+            let (_, pong) = tokio::join!(naming.exec_async(&mut clone), ping.exec_async(&mut connection));
+            pong.map(|()| connection).map_err(|error| RequestError::from(error).message())
         };
         let late = |_| format!("it did not answer within {} seconds", CONNECT_TIMEOUT.as_secs());
         timeout(CONNECT_TIMEOUT, attempt).await.map_err(late)?
     }
+}
+
+/// The name of a connection: `truycap-<host>-<pid>`, without the host if the system does not say it.
+fn client_name() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // Redis takes visible ASCII only.
+    let host: String = host.trim().chars().filter(char::is_ascii_graphic).collect();
+    let host = if host.is_empty() { host } else { host + "-" };
+    format!("truycap-{host}{}", std::process::id())
 }
 
 /// Why connecting failed, for the operator.
