@@ -15,6 +15,9 @@ use crate::{
     store::StoreError,
 };
 
+/// A cause if the store has nothing of what it had confirmed.
+const DROPPED: &str = "a Redis drops counters when it starts if its user default lacks rights; `truycap check` looks at them";
+
 /// Why the search ended early.
 pub(super) enum LocateError {
     Store(StoreError),
@@ -147,7 +150,8 @@ impl Locator<'_> {
             self.shared.watermark.went_back(to);
             self.shared.lists_missing.notify_one();
             self.shared.metrics.store.rewinds.inc();
-            warn!(site = %self.counter.id(), from, to, "the store went back: the journal is applied again from there");
+            let hint = (place.offset == Position::START).then_some(DROPPED);
+            warn!(site = %self.counter.id(), from, to, hint, "the store went back: the journal is applied again from there");
         }
         place
     }
@@ -169,8 +173,9 @@ impl Locator<'_> {
 /// The store has lost entries that the journal does not have any more.
 pub(super) fn report_lost(shared: &Shared, counter: &SiteCounter, first: Seq, last: Seq) {
     shared.metrics.store.lost_entries.inc_by(last - first + 1);
+    let hint = (first == Position::START.seq + 1).then_some(DROPPED);
     error!(
-        site = %counter.id(), first, last,
+        site = %counter.id(), first, last, hint,
         "the store went back further than the journal reaches: it has lost this site's views in these entries"
     );
 }
