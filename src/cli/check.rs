@@ -11,7 +11,9 @@ use super::{
 use crate::{
     app,
     config::{Config, StoreUrl},
+    domain::producer::ProducerId,
     journal::sqlite::{OpenError, SqliteJournal},
+    store,
 };
 
 /// The result of a check.
@@ -93,20 +95,40 @@ async fn check_store(config: &Config, full: bool) -> Store {
     Store { url: config.store.to_string(), advice, error }
 }
 
+/// The most sites that a check names as unusable.
+const MAX_NAMED: usize = 10;
+
+/// Asks the store for each site. One of another version fails, and one whose keys are on another node of a cluster.
+async fn check_sites(store: &dyn store::Store, config: &Config) -> Result<(), Message> {
+    let mut wrong = Vec::new();
+    for site in &config.sites {
+        if let Err(error) = store.offset(&site.id, ProducerId(0)).await {
+            wrong.push(format!("site {}: {error}", site.id));
+        }
+        if wrong.len() == MAX_NAMED {
+            wrong.push("there can be more such sites".into());
+            break;
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
 /// Opens and verifies the store, and returns its advice.
 async fn store_advice(config: &Config, full: bool) -> Result<Vec<String>, Message> {
     refuse_missing_store(config).await?;
     let store = app::open_store(config).map_err(|error| error.to_string())?;
+    let named = |error: String| match &config.store {
+        StoreUrl::Sqlite(path) => format!("{}: {error}", path.display()),
+        // A Redis store's errors name their server.
+        StoreUrl::Redis(_) => error,
+    };
     let advice = async {
-        store.ping().await?;
-        store.verify(full).await?;
-        store.advice().await
+        store.ping().await.map_err(|error| named(error.to_string()))?;
+        store.verify(full).await.map_err(|error| named(error.to_string()))?;
+        check_sites(&*store, config).await.map_err(named)?;
+        store.advice().await.map_err(|error| named(error.to_string()))
     };
     let advice = advice.await;
     store.close().await;
-    advice.map_err(|error| match &config.store {
-        StoreUrl::Sqlite(path) => format!("{}: {error}", path.display()),
-        // A Redis store's errors name their server.
-        StoreUrl::Redis(_) => error.to_string(),
-    })
+    advice
 }

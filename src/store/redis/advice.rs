@@ -8,15 +8,27 @@ use crate::store::StoreError;
 /// The first version that has all commands that the store uses.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// Checks the settings of a server, and whether it runs scripts for this user.
-pub(super) async fn check_server(connection: &Connection) -> Result<Vec<String>, StoreError> {
+/// Fails if the server cannot be a store at all.
+pub(super) async fn verify_server(connection: &Connection) -> Result<(), StoreError> {
+    let info: Option<String> = query(connection, &redis::cmd("INFO")).await?;
+    refusal(&info.unwrap_or_default()).map_or(Ok(()), |why| Err(StoreError::NotApplied(why.into())))
+}
+
+/// Checks the settings of a server, and whether it runs scripts for this user. `key` is one that
+/// this user may use.
+pub(super) async fn check_server(connection: &Connection, key: &str) -> Result<Vec<String>, StoreError> {
     // Hosted servers do not let every user read their settings.
     let info: Option<String> = query(connection, &redis::cmd("INFO")).await?;
+    let info = info.unwrap_or_default();
+    if let Some(why) = refusal(&info) {
+        return Ok(vec![why.into()]);
+    }
     let appendfsync: Option<Vec<String>> = query(connection, redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await?;
-    let mut advice = advice(&info.unwrap_or_default(), appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str));
-    // No script has the digest of zeros, so EVALSHA always fails; only the error of a forbidden command matters.
+    let mut advice = advice(&info, appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str));
+    // No script has the digest of zeros, so EVALSHA always fails; only the error of a forbidden command matters. Some proxies
+    // take no script without a key.
     for (name, script) in [("EVALSHA", "0000000000000000000000000000000000000000"), ("EVAL", "return 1")] {
-        match connection.run(redis::cmd(name).arg(script).arg(0)).await {
+        match connection.run(redis::cmd(name).arg(script).arg(1).arg(key)).await {
             Err(RequestError::Refused(error)) if error.is_forbidden() => advice.push(format!(
                 "Redis runs no scripts for the user of store.url, and truycap needs scripts to count: allow {name} ({})",
                 error.text
@@ -36,18 +48,40 @@ async fn query<T: FromRedisValue>(connection: &Connection, cmd: &Cmd) -> Result<
     }
 }
 
+/// Why a server cannot be a store, and what to write instead, by its reply to `INFO`.
+fn refusal(info: &str) -> Option<&'static str> {
+    match (mode(info), field(info, "role")) {
+        (Some("sentinel"), _) => {
+            Some("this is a Sentinel, which stores nothing: write an address into store.url that always leads to the primary")
+        }
+        (_, Some("slave")) => {
+            Some("this Redis is a replica, which does not accept writes: write an address into store.url that always leads to the primary")
+        }
+        (_, Some("active-replica")) => {
+            Some("this KeyDB is an active replica, which loses counters: set active-replica to no, and use one server")
+        }
+        _ => None,
+    }
+}
+
 /// What to change about a server, one sentence each, by its reply to `INFO` and, if it is known, its `appendfsync`.
 #[must_use]
 pub fn advice(info: &str, appendfsync: Option<&str>) -> Vec<String> {
-    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let mut advice = Vec::new();
-    if let Some(version) = field("redis_version").filter(|version| number(version).is_some_and(|number| number < OLDEST)) {
+    if let Some(version) = field(info, "redis_version").filter(|version| number(version).is_some_and(|number| number < OLDEST)) {
         advice.push(format!("Redis {version} is too old: install version 6.2 or later"));
     }
-    if let Some(policy) = field("maxmemory_policy").filter(|policy| *policy != "noeviction") {
+    if mode(info) == Some("cluster") {
+        advice.push(
+            "this Redis is a node of a cluster, and truycap does not follow keys to other nodes: use a server outside a cluster, or one \
+             address that leads to all nodes"
+                .into(),
+        );
+    }
+    if let Some(policy) = field(info, "maxmemory_policy").filter(|policy| *policy != "noeviction") {
         advice.push(format!("Redis can evict counters when memory is short: set maxmemory-policy to noeviction (it is {policy})"));
     }
-    if field("aof_enabled") == Some("0") {
+    if field(info, "aof_enabled") == Some("0") {
         advice.push("Redis has no append-only file and loses counters when it stops: set appendonly to yes (it is no)".into());
     }
     if appendfsync == Some("no") {
@@ -57,6 +91,16 @@ pub fn advice(info: &str, appendfsync: Option<&str>) -> Vec<String> {
         );
     }
     advice
+}
+
+/// A field of a reply to `INFO`.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
+/// Whether a server is `standalone`, a `sentinel` or in a `cluster`. Valkey has another name for it.
+fn mode(info: &str) -> Option<&str> {
+    field(info, "redis_mode").or_else(|| field(info, "server_mode"))
 }
 
 /// The major and the minor version.

@@ -61,6 +61,11 @@ impl Keys {
         Self(format!("{prefix}:{{{site}}}:"))
     }
 
+    /// A key that no site has, for questions about what a user may do.
+    pub(super) fn of_no_site(prefix: &Prefix) -> String {
+        format!("{prefix}:{{}}:site")
+    }
+
     pub(super) fn offsets(&self) -> String {
         format!("{}offsets", self.0)
     }

@@ -151,9 +151,14 @@ impl Store for RedisStore {
         self.connection.run(&redis::cmd("PING")).await.map(drop).map_err(|error| error.into_read_error(&[]))
     }
 
+    /// Fails if the server stores nothing, or loses what it stores.
+    async fn verify(&self, _full: bool) -> Result<(), StoreError> {
+        advice::verify_server(&self.connection).await
+    }
+
     /// See [`advice()`].
     async fn advice(&self) -> Result<Vec<String>, StoreError> {
-        advice::check_server(&self.connection).await
+        advice::check_server(&self.connection, &Keys::of_no_site(&self.prefix)).await
     }
 
     fn visitors(&self) -> Option<&dyn SharedVisitors> {

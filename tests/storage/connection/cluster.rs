@@ -50,6 +50,8 @@ async fn a_node_counts_once_it_has_all_slots() {
         assert_eq!(apply(&store, from).await, Ok(Step::Done));
     }
     assert_eq!(steps(&store).await, 3);
+    assert_eq!(store.verify(false).await, Ok(()));
+    assert!(store.advice().await.unwrap()[0].contains("node of a cluster"));
     assert_eq!(store.top(&crate::connection::site(), None, "total".parse().unwrap(), 9).await.unwrap().articles.len(), 2);
     // The braces in the keys put all keys of a site into one slot, and different sites into different slots.
     for site in ["press", "shop", "a.b-c"] {

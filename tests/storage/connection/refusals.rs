@@ -11,7 +11,13 @@ use truycap::{
     store::{Store, StoreError},
 };
 
-use super::{RedisStore, Step, answered, apply, figures, process::wait::eventually, redis_server::Server, redis_store::open, steps};
+use super::{
+    RedisStore, Step, answered, apply, figures,
+    process::{child::Process, wait::eventually},
+    redis_server::Server,
+    redis_store::open,
+    steps,
+};
 
 /// A server with a connection of its own, by which the test makes it refuse.
 struct Operator {
@@ -244,9 +250,8 @@ async fn a_delayed_apply_is_in_doubt_and_counted_once() {
     assert_eq!(steps(&store).await, 2);
 }
 
-/// A fake server that answers every script with `refusal`, because other versions put the code of a script's error at another
-/// place in the message.
-async fn another_version(refusal: &'static str) -> String {
+/// A fake server: `answer` gets each command as it was sent, without its first character.
+async fn fake(answer: impl Fn(&str) -> String + Copy + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -255,13 +260,75 @@ async fn another_version(refusal: &'static str) -> String {
             let mut part = [0; 4096];
             while let Ok(length @ 1..) = client.read(&mut part).await {
                 let asked = String::from_utf8_lossy(&part[..length]).into_owned();
-                let answer =
-                    if asked.contains("EVALSHA") { format!("-{refusal}\r\n") } else { "+OK\r\n".repeat(asked.matches('*').count()) };
-                client.write_all(answer.as_bytes()).await.unwrap();
+                let answers: String = asked.split('*').skip(1).map(answer).collect();
+                client.write_all(answers.as_bytes()).await.unwrap();
             }
         }
     });
     url
+}
+
+/// A fake server that answers every script with `refusal`, because other versions put the code of a script's error at another
+/// place in the message.
+async fn another_version(refusal: &'static str) -> String {
+    fake(move |asked| if asked.contains("EVALSHA") { format!("-{refusal}\r\n") } else { "+OK\r\n".into() }).await
+}
+
+fn bulk(text: &str) -> String {
+    format!("${}\r\n{text}\r\n", text.len())
+}
+
+/// Proxies in front of several servers choose one by the keys.
+#[tokio::test]
+async fn a_proxy_that_takes_no_script_without_a_key_is_not_said_to_run_none() {
+    let url = fake(|asked| match asked {
+        asked if asked.contains("INFO") => bulk("redis_version:7.2.0\r\n"),
+        asked if asked.contains("EVAL") && asked.contains("$1\r\n0\r\n") => {
+            "-ERR eval/evalsha numkeys must be bigger than zero in redis cluster mode\r\n".into()
+        }
+        asked if asked.contains("EVALSHA") => "-NOSCRIPT No matching script. Please use EVAL.\r\n".into(),
+        _ => "+OK\r\n".into(),
+    });
+    let store = open(&url.await, "p");
+    assert_eq!(store.advice().await, Ok(vec![]));
+    assert_eq!(store.verify(false).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_keydb_that_is_an_active_replica_cannot_be_used() {
+    let url = fake(|asked| match asked {
+        asked if asked.contains("INFO") => bulk("redis_version:6.3.4\r\nrole:active-replica\r\n"),
+        _ => "+OK\r\n".into(),
+    });
+    cannot_be_used(&open(&url.await, "p"), "set active-replica to no").await;
+}
+
+#[tokio::test]
+async fn a_replica_cannot_be_used() {
+    let server = Server::start(&[]);
+    words("REPLICAOF 127.0.0.1 1").exec(&mut server.raw()).unwrap();
+    cannot_be_used(&server.store("p"), "this Redis is a replica").await;
+}
+
+#[tokio::test]
+async fn a_sentinel_cannot_be_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, socket) = (dir.path().join("sentinel.conf"), dir.path().join("socket"));
+    fs::write(&file, format!("port 0\nunixsocket {}\n", socket.display())).unwrap();
+    let mut command = std::process::Command::new("redis-server");
+    command.arg(&file).arg("--sentinel").stdout(std::process::Stdio::null());
+    let sentinel = Process::spawn(command);
+    eventually("Sentinel accepts connections", || std::os::unix::net::UnixStream::connect(&socket).ok());
+    let store = open(&format!("redis+unix://{}", socket.display()), "p");
+    cannot_be_used(&store, "this is a Sentinel").await;
+    sentinel.kill();
+}
+
+async fn cannot_be_used(store: &RedisStore, because: &str) {
+    let verified = store.verify(false).await;
+    assert!(matches!(&verified, Err(StoreError::NotApplied(why)) if why.contains(because)), "{verified:?}");
+    let advice = store.advice().await.unwrap();
+    assert!(advice.len() == 1 && advice[0].contains(because), "{advice:?}");
 }
 
 #[tokio::test]
