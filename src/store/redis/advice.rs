@@ -1,6 +1,6 @@
 //! What an operator should change about a server.
 
-use redis::{Cmd, FromRedisValue};
+use redis::{Cmd, FromRedisValue, Value};
 
 use super::{connection::Connection, errors::RequestError};
 use crate::store::StoreError;
@@ -8,13 +8,20 @@ use crate::store::StoreError;
 /// The first version that has all commands that the store uses.
 const OLDEST: (u32, u32) = (6, 2);
 
+/// The first version that loads transactions with the rights of a user.
+const LOADS_WITH_RIGHTS: (u32, u32) = (7, 0);
+
+/// The commands by which the append-only file holds what the scripts write, with arguments after the key.
+const WRITTEN: [(&str, &[&str]); 5] =
+    [("HSET", &["", ""]), ("HDEL", &[""]), ("ZADD", &["0", ""]), ("ZREMRANGEBYRANK", &["0", "0"]), ("UNLINK", &[])];
+
 /// Fails if the server cannot be a store at all.
 pub(super) async fn verify_server(connection: &Connection) -> Result<(), StoreError> {
     let info: Option<String> = query(connection, &redis::cmd("INFO")).await?;
     refusal(&info.unwrap_or_default()).map_or(Ok(()), |why| Err(StoreError::NotApplied(why.into())))
 }
 
-/// Checks the settings of a server, and whether it runs scripts for this user. `key` is one that
+/// Checks the settings of a server, whether it runs scripts for this user, and whether it loads what they write. `key` is one that
 /// this user may use.
 pub(super) async fn check_server(connection: &Connection, key: &str) -> Result<Vec<String>, StoreError> {
     // Hosted servers do not let every user read their settings.
@@ -36,7 +43,38 @@ pub(super) async fn check_server(connection: &Connection, key: &str) -> Result<V
             _ => {}
         }
     }
+    let loads_with_rights = field(&info, "redis_version").and_then(number).is_some_and(|number| number >= LOADS_WITH_RIGHTS);
+    if loads_with_rights && field(&info, "aof_enabled") == Some("1") {
+        advice.extend(check_loading(connection, key).await?);
+    }
     Ok(advice)
+}
+
+/// Checks that the server loads what the scripts wrote. It does so with the rights of the user `default`, also if that is off,
+/// and drops what that user may not write.
+async fn check_loading(connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {
+    for (command, arguments) in WRITTEN {
+        match connection.run(redis::cmd("ACL").arg("DRYRUN").arg("default").arg(command).arg(key).arg(arguments)).await {
+            Ok(Value::Okay) => {}
+            Ok(refused) => {
+                let why: String = redis::from_redis_value(refused).unwrap_or_default();
+                return Ok(Some(format!(
+                    "Redis drops the counters when it next starts, because it loads its append-only file with the rights of the user \
+                     default, which lacks some: run ACL SETUSER default '~*' +@all; it can stay off, or needs a password ({why})"
+                )));
+            }
+            Err(RequestError::Refused(error)) if error.is_no_permission() => {
+                return Ok(Some(
+                    "Redis drops the counters when it next starts if its user default lacks rights, and truycap may not look: allow \
+                     acl|dryrun"
+                        .into(),
+                ));
+            }
+            Err(RequestError::Refused(_)) => return Ok(None),
+            Err(error) => return Err(error.into_read_error(&[])),
+        }
+    }
+    Ok(None)
 }
 
 /// Queries the server about itself. Returns `None` if the user may not run the command.

@@ -107,6 +107,11 @@ impl ServerError {
         self.code == "WRONGTYPE" || self.text.contains("WRONGTYPE")
     }
 
+    /// Whether the user may not run the command.
+    pub(super) fn is_no_permission(&self) -> bool {
+        self.code == "NOPERM"
+    }
+
     /// Whether the user may not run the command, or the server does not know it.
     pub(super) fn is_forbidden(&self) -> bool {
         matches!(self.code.as_str(), "NOPERM" | "ERR")

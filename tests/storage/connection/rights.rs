@@ -1,14 +1,16 @@
 //! Users with restricted rights.
 
+use std::fs;
+
 use truycap::{
     domain::article::Section,
-    store::{SharedVisitors, Store, VisitorCounts},
+    store::{Row, SharedVisitors, Store, VisitorCounts, redis::RedisStore},
 };
 
-use super::{Step, apply, figures, redis_server::Server, redis_store::open, site, steps};
+use super::{STEP, Step, answered, apply, export, figures, redis_server::Server, redis_store::open, site, steps};
 
-/// The rights that `docs/configuration.md` lists, for keys that begin with `p`.
-const RIGHTS: &str = "~p:* +@read +@write +@transaction +@scripting +@connection -@dangerous +info +config|get";
+/// The same rights by the categories of commands, for keys that begin with `p`.
+const RIGHTS: &str = "~p:* +@read +@write +@transaction +@scripting +@connection -@dangerous +info +config|get +acl|dryrun";
 
 /// A server with a user that has these rights, and the user's URL.
 fn with_user(options: &[&str], rights: &str) -> (Server, String) {
@@ -20,18 +22,22 @@ fn with_user(options: &[&str], rights: &str) -> (Server, String) {
     (server, url)
 }
 
-/// The rights that `docs/operations.md` lists one by one.
-fn rights_in_operations() -> String {
+/// The file of users that `docs/operations.md` shows.
+fn documented_users() -> &'static str {
     let text = include_str!("../../../docs/operations.md");
-    let (_, rights) = text.split_once("resetchannels ").unwrap();
-    let (rights, _) = rights.split_once("TRUYCAP_").unwrap();
-    let words = rights.split_whitespace().filter(|word| *word != "\\").map(|word| word.trim_matches('\''));
-    ["~p:*"].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+    let users = &text[text.find("user default on >").unwrap()..];
+    &users[..users.find("```").unwrap()]
+}
+
+/// The documented rights, for keys that begin with `p`.
+fn documented_rights() -> String {
+    let (_, rights) = documented_users().split_once("user truycap on >hunter2 ~truycap:* ").unwrap();
+    format!("~p:* {}", rights.trim())
 }
 
 #[tokio::test]
 async fn the_documented_rights_are_sufficient() {
-    for rights in [RIGHTS.to_owned(), rights_in_operations()] {
+    for rights in [RIGHTS.to_owned(), documented_rights()] {
         is_allowed_everything(&rights).await;
     }
 }
@@ -52,6 +58,7 @@ async fn is_allowed_everything(rights: &str) {
     let today = "2026-11-23".parse().unwrap();
     assert_eq!(store.key(&site(), today, [1; 16]).await, Ok([1; 16]));
     assert_eq!(store.count(&site(), today, 1, &[[1; 16]]).await, Ok(VisitorCounts { online: 1, today: 1 }));
+    assert_eq!(store.verify(true).await, Ok(()));
     assert_eq!(store.advice().await, Ok(vec![]));
     // Keys with another prefix are not allowed.
     let elsewhere = apply(&open(&url, "q"), 0).await;
@@ -85,4 +92,100 @@ async fn a_server_that_hides_its_settings_can_be_used() {
     let store = open(&url, "p");
     assert_eq!(store.advice().await, Ok(vec![]));
     assert_eq!(apply(&store, 0).await, Ok(Step::Done));
+}
+
+/// A server that knows its users from a file, keeps an append-only file, and has counted; and the rows of its export.
+async fn counted_with(users: &str) -> (Server, RedisStore, Vec<Row>) {
+    let mut server = Server::new(0, &["--appendonly", "yes"]);
+    let file = server.file("users.acl");
+    fs::write(&file, users).unwrap();
+    server.option("--aclfile", file.to_str().unwrap());
+    server.run();
+    let store = open(&format!("{}?user=truycap&pass=hunter2", server.url()), "truycap");
+    for from in 0..3 {
+        assert_eq!(answered("Redis counts", async || apply(&store, from).await).await, Step::Done);
+    }
+    let rows = export(&store).await;
+    assert_eq!(rows.len(), STEP.len());
+    (server, store, rows)
+}
+
+/// Restarts Redis, and returns what it has of the rows.
+async fn restarted((mut server, store, _): (Server, RedisStore, Vec<Row>)) -> Vec<Row> {
+    server.end("keep\n");
+    server.run();
+    answered("Redis is back", async || store.ping().await).await;
+    export(&store).await
+}
+
+#[tokio::test]
+async fn the_documented_users_lose_nothing_when_redis_restarts() {
+    let counted = counted_with(documented_users()).await;
+    assert_eq!(counted.1.advice().await, Ok(vec![]));
+    let rows = counted.2.clone();
+    assert_eq!(restarted(counted).await, rows);
+}
+
+#[tokio::test]
+async fn a_default_user_that_is_off_but_has_its_rights_loses_nothing_when_redis_restarts() {
+    let (_, truycap) = documented_users().split_once('\n').unwrap();
+    let counted = counted_with(&format!("user default off ~* &* +@all\n{truycap}")).await;
+    assert_eq!(counted.1.advice().await, Ok(vec![]));
+    let rows = counted.2.clone();
+    assert_eq!(restarted(counted).await, rows);
+}
+
+/// Whether a server loads its append-only file with the rights of the user `default`.
+fn loads_with_rights(version: &str, valkey: Option<&str>) -> bool {
+    let number = |version: &str| {
+        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap());
+        (parts.next().unwrap(), parts.next().unwrap())
+    };
+    number(version) >= (7, 0) && valkey.is_none_or(|version| number(version) < (9, 1))
+}
+
+#[tokio::test]
+async fn a_default_user_without_rights_gets_advice_because_redis_drops_counters_when_it_restarts() {
+    let (_, truycap) = documented_users().split_once('\n').unwrap();
+    for default in ["off", "on >correct-horse-battery-staple +@all", "on >correct-horse-battery-staple ~* +@all -zadd"] {
+        let counted = counted_with(&format!("user default {default}\n{truycap}")).await;
+        let info: String = redis::cmd("INFO").query(&mut raw_as_truycap(&counted.0)).unwrap();
+        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let advice = counted.1.advice().await.unwrap();
+        let rows = counted.2.clone();
+        let lost = restarted(counted).await != rows;
+        if loads_with_rights(field("redis_version").unwrap(), field("valkey_version")) {
+            assert_eq!(advice.len(), 1, "{advice:?}");
+            assert!(advice[0].contains("run ACL SETUSER default '~*' +@all"), "{advice:?}");
+            // Without ZADD, only the lists are lost.
+            assert!(lost || default.ends_with("-zadd"), "{default}");
+        } else {
+            assert!(!lost, "{default}");
+        }
+    }
+}
+
+/// A connection of the service's user.
+fn raw_as_truycap(server: &Server) -> redis::Connection {
+    redis::Client::open(format!("{}?user=truycap&pass=hunter2", server.url())).unwrap().get_connection().unwrap()
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_look_at_the_default_user_gets_advice() {
+    let (_server, url) = with_user(&["--appendonly", "yes"], &documented_rights().replace(" +acl|dryrun", ""));
+    let advice = open(&url, "p").advice().await.unwrap();
+    assert!(advice.len() == 1 && advice[0].contains("allow acl|dryrun"), "{advice:?}");
+}
+
+#[tokio::test]
+async fn a_connection_is_named_and_a_server_that_refuses_the_name_can_be_used() {
+    for (rights, is_named) in [("~* +@all", true), ("~* +@all -client", false)] {
+        let (server, url) = with_user(&[], rights);
+        let store = open(&url, "p");
+        assert_eq!(apply(&store, 0).await, Ok(Step::Done));
+        let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut server.raw()).unwrap();
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        let name = format!(" name=truycap-{}-{} ", host.trim(), std::process::id());
+        assert_eq!(list.contains(&name), is_named, "{list}");
+    }
 }

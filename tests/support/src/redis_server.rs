@@ -42,6 +42,11 @@ impl Server {
         Self { dir, port, options: options.iter().map(|option| String::from(*option)).collect(), running: None }
     }
 
+    /// Adds an option for the next start.
+    pub fn option(&mut self, name: &str, value: &str) {
+        self.options.extend([name.into(), value.into()]);
+    }
+
     /// Starts a server on a socket, with further options.
     pub fn start(options: &[&str]) -> Self {
         let mut server = Self::new(0, options);
