@@ -78,8 +78,17 @@ fn exit_code(result: Result<(), Message>) -> ExitCode {
 fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> ExitCode {
     let serving = matches!(command, Command::Serve);
     // The output of other commands is for the user, not for a log collector.
-    let log = if serving { config.log } else { logging::Config { level: Level::WARN, format: logging::Format::Text } };
-    logging::init(log, io::stderr().is_terminal());
+    let terminal = io::stderr().is_terminal();
+    // Outlives the runtime, whose last tasks can still log.
+    let _log = if serving {
+        match logging::init_service(config.log, terminal) {
+            Ok(guard) => Some(guard),
+            Err(error) => return exit_code(Err(format!("cannot start: {error}"))),
+        }
+    } else {
+        logging::init(logging::Config { level: Level::WARN, format: logging::Format::Text }, terminal);
+        None
+    };
     let mut builder = if serving { runtime::Builder::new_multi_thread() } else { runtime::Builder::new_current_thread() };
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,

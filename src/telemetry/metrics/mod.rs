@@ -11,6 +11,8 @@ use prometheus::{
     process_collector::ProcessCollector, proto::MetricFamily,
 };
 
+use super::logging::dropped_lines;
+
 mod family;
 
 pub use family::{Kind, family};
@@ -96,6 +98,7 @@ impl Metrics {
         let registry = Registry::new();
         let make = Factory(&registry);
         make.register(ProcessCollector::for_self());
+        make.register(dropped_lines());
         let build = make.gauges("truycap_build_info", "1; the labels are the program's version and commit.", &["version", "commit"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), COMMIT]).set(1);
         let (journal, store, http) = (Journal::new(&make), Store::new(&make), Http::new(&make));

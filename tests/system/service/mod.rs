@@ -15,6 +15,7 @@ mod reloading;
 mod restoring;
 mod sections;
 mod sharing;
+mod stalled_log;
 mod stopping;
 mod visitors;
 
