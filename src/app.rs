@@ -32,7 +32,7 @@ use tracing::{error, info, warn};
 use crate::{
     audience::{Audience, BotsError},
     config::{Config, Mistakes, StoreUrl, same_file},
-    http::{Admin, Limits, Public},
+    http::{Admin, Limits, Public, log_left_out},
     journal::{
         Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
@@ -191,6 +191,7 @@ impl Service {
         let (public, admin) = listen(handle, public, admin, &reloader, Arc::clone(&audience));
         let mut background = JoinSet::new();
         background.spawn(log_advice(Arc::clone(&store)));
+        background.spawn(log_left_out());
         let maintained = Arc::clone(&store);
         background.spawn(async move { audience.maintain(maintained, Utc::now).await });
         Ok(Self { journal, store, recorder, public, admin, background, reloader })

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    mem,
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,9 @@ pub const MAX_CLIENTS: usize = 100_000;
 /// A bucket holds the requests of so many seconds.
 const BURST_SECONDS: u32 = 10;
 
+/// How often clients that exceed their limit are logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A clock that never goes back.
 pub type MonotonicClock = fn() -> Instant;
 
@@ -32,7 +36,36 @@ pub struct RateLimits {
     clients: Mutex<HashMap<ClientNetwork, Instant>>,
     /// The same of sites, each with its limit, which a new configuration can change.
     sites: Mutex<HashMap<SiteId, (u32, Instant)>>,
-    log: LogThrottle,
+    log: LogThrottle<()>,
+    majority: Mutex<Majority>,
+}
+
+/// The client with more than half of the requests that were refused since the last line of the log, if there is one: a majority
+/// vote, which needs to remember only one client.
+#[derive(Debug, Default)]
+struct Majority {
+    candidate: Option<ClientNetwork>,
+    /// How many more requests the candidate has had than all others, since it became the candidate.
+    lead: u64,
+    all: u64,
+}
+
+impl Majority {
+    fn add(&mut self, client: ClientNetwork) {
+        self.all += 1;
+        if self.candidate == Some(client) {
+            self.lead += 1;
+        } else if self.lead == 0 {
+            (self.candidate, self.lead) = (Some(client), 1);
+        } else {
+            self.lead -= 1;
+        }
+    }
+
+    /// True only if more than half of the requests came from one client.
+    fn is_certain(&self) -> bool {
+        self.lead > self.all / 2
+    }
 }
 
 /// The bucket is empty. One more fits in within a second, because no bucket fills up more slowly.
@@ -67,7 +100,8 @@ impl RateLimits {
     #[must_use]
     pub fn new(max_requests_per_second: u32, clock: MonotonicClock) -> Self {
         let per_client = Rate::per_second(max_requests_per_second);
-        Self { clock, per_client, clients: Mutex::default(), sites: Mutex::default(), log: LogThrottle::default() }
+        let log = LogThrottle::new(LOG_INTERVAL, 1);
+        Self { clock, per_client, clients: Mutex::default(), sites: Mutex::default(), log, majority: Mutex::default() }
     }
 
     /// Takes a request from a client's bucket. `client` is called only if clients are limited; `None` is not limited.
@@ -88,10 +122,25 @@ impl RateLimits {
             }),
         };
         drop(clients);
-        if taken.is_err() && self.log.allow() {
-            warn!("a client exceeds clients.max_requests_per_second and gets 429; is it a proxy that is not configured?");
+        if taken.is_err() {
+            self.log_refusal(client);
         }
         taken
+    }
+
+    fn log_refusal(&self, client: ClientNetwork) {
+        let mut majority = self.majority.lock();
+        majority.add(client);
+        let Some(left_out) = self.log.allow(()) else { return };
+        if left_out > 0 && mem::take(&mut *majority).is_certain() {
+            warn!(
+                left_out,
+                "one client sends most of the requests that exceed clients.max_requests_per_second and get 429. If it is a proxy, \
+                 set clients.header and clients.trusted_proxies"
+            );
+        } else {
+            warn!(left_out, "a client exceeds clients.max_requests_per_second and gets 429; is it a proxy that is not configured?");
+        }
     }
 
     /// Takes a view from a site's bucket, before it is counted.

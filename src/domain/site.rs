@@ -141,6 +141,14 @@ pub struct Rules {
     pub visitors: bool,
 }
 
+impl Rules {
+    /// Whether the site distinguishes visitors. Only then does it matter who the client is.
+    #[must_use]
+    pub fn tracks_visitors(&self) -> bool {
+        self.visitors || !self.repeat_window.is_zero()
+    }
+}
+
 impl Site {
     /// The site's calendar day at an instant.
     #[must_use]

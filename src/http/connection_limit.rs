@@ -1,12 +1,15 @@
 //! Limits the open connections of each client.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 use tracing::warn;
 
 use crate::{audience::ClientNetwork, telemetry::log_throttle::LogThrottle};
+
+/// How often clients that have their maximum are logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The open connections of each client. There are never more entries than open connections.
 #[derive(Debug)]
@@ -15,7 +18,7 @@ pub(super) struct ConnectionLimiter {
     max: usize,
     open: Mutex<HashMap<ClientNetwork, usize>>,
     refused: IntCounter,
-    log: LogThrottle,
+    log: LogThrottle<()>,
 }
 
 /// The permit for one connection of a client. Dropping it makes space for another.
@@ -31,7 +34,7 @@ pub(super) struct TooManyConnections;
 
 impl ConnectionLimiter {
     pub(super) fn new(max: usize, refused: IntCounter) -> Arc<Self> {
-        Arc::new(Self { max, open: Mutex::default(), refused, log: LogThrottle::default() })
+        Arc::new(Self { max, open: Mutex::default(), refused, log: LogThrottle::new(LOG_INTERVAL, 1) })
     }
 
     /// A permit for one more connection of a client. `Ok(None)` if it needs none: clients are not limited, or this is not one.
@@ -45,8 +48,8 @@ impl ConnectionLimiter {
         }
         drop(open);
         self.refused.inc();
-        if self.log.allow() {
-            warn!("a client has clients.max_connections open, so further ones are closed; is it a proxy that is not configured?");
+        if let Some(left_out) = self.log.allow(()) {
+            warn!(left_out, "a client has clients.max_connections open, so further ones are closed; is it a proxy that is not configured?");
         }
         Err(TooManyConnections)
     }

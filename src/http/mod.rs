@@ -10,7 +10,7 @@
 //!
 //! - `request`: what a request contains: head, query, body, site
 //! - `response`: how a response is written: JSON, problems, files
-//! - `metrics`, `error_log`: what is measured and logged about a request
+//! - `metrics`, `error_log`, `refusal_log`: what is measured and logged about a request
 //!
 //! The handlers:
 //!
@@ -22,6 +22,10 @@
 //! Who counts is decided in [`audience`](crate::audience). Handlers are generic over the body that they read, so only
 //! [`serve()`] needs a socket.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 mod admin;
 mod connection_limit;
 mod error_log;
@@ -29,6 +33,7 @@ mod ingest;
 mod metrics;
 mod pages;
 mod read;
+mod refusal_log;
 mod request;
 mod response;
 mod router;
@@ -39,3 +44,12 @@ pub use request::RequestBody;
 pub use response::Body;
 pub use router::{Admin, Public};
 pub use serve::{ConnectionGuard, Limits, Responder, serve};
+
+/// Logs what was left out of the log, once a second, for ever.
+pub async fn log_left_out() {
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        error_log::log_left_out();
+        refusal_log::log_left_out();
+    }
+}

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::{
     admin,
     connection_limit::ConnectionLimiter,
+    error_log::RequestedSite,
     ingest,
     metrics::{ListenerMetrics, NO_ROUTE},
     pages::{
@@ -23,6 +24,7 @@ use super::{
         demo::Demo,
     },
     read::{figures, history, top},
+    refusal_log,
     request::{RequestBody, SiteRequest, check_head, client_ip, decode},
     response::{Body, Problem, options},
     serve::{ConnectionGuard, Limits, Responder},
@@ -193,7 +195,12 @@ impl Public {
         body: B,
     ) -> Response<Body> {
         let Some(counter) = self.find_site(from, id) else {
-            let problem = self.check_client(peer, head).err().unwrap_or_else(|| not_found("site", id.unwrap_or_default()));
+            let problem = self.check_client(peer, head).err().unwrap_or_else(|| {
+                if resource.is_view(&head.method) {
+                    refusal_log::unknown_site(id.unwrap_or_default());
+                }
+                not_found("site", id.unwrap_or_default())
+            });
             return with_cors(problem.into_response(), RequestOrigin::Unknown, head);
         };
         let site = &*counter.site();
@@ -219,7 +226,12 @@ impl Public {
         })
         .await
         .unwrap_or_else(|_| Err(Problem::unavailable("the service is too slow at the moment", 1)));
-        with_cors(response.unwrap_or_else(Problem::into_response), origin, head)
+        let response = response.unwrap_or_else(|problem| {
+            let mut response = problem.into_response();
+            response.extensions_mut().insert(RequestedSite(site.id.clone()));
+            response
+        });
+        with_cors(response, origin, head)
     }
 
     /// The site of a request, if it is configured.

@@ -4,7 +4,7 @@
 
 use std::{
     convert::Infallible,
-    io,
+    io, mem,
     net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -25,7 +25,10 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 
 use super::{connection_limit::ConnectionPermit, request::RequestBody, response::Body};
-use crate::{domain::backoff::Backoff, telemetry::metrics::GaugeGuard};
+use crate::{
+    domain::backoff::Backoff,
+    telemetry::{log_throttle::LogThrottle, metrics::GaugeGuard},
+};
 
 /// How long a client can take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,11 +156,15 @@ async fn finish(mut connections: JoinSet<()>) -> usize {
     late
 }
 
+/// At most one line a second: a request can panic again and again.
+static PANICS: LogThrottle<()> = LogThrottle::new(Duration::from_secs(1), 1);
+
 fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
+        && let Some(left_out) = PANICS.allow(())
     {
-        tracing::error!(%error, "a request's handler panicked; its connection was closed");
+        tracing::error!(%error, left_out, "a request's handler panicked; its connection was closed");
     }
 }
 
@@ -166,24 +173,34 @@ fn report(ended: Result<(), JoinError>) {
 struct AcceptPause {
     backoff: Backoff,
     until: Option<Instant>,
+    /// The failure is in the log, and so its end will be.
+    logged: bool,
+    log: LogThrottle<()>,
 }
 
 impl AcceptPause {
     fn new() -> Self {
-        Self { backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(1)), until: None }
+        let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        // Each connection that is closed can let one more be accepted.
+        Self { backoff, until: None, logged: false, log: LogThrottle::new(Duration::from_secs(1), 1) }
     }
 
     fn failed(&mut self, error: &io::Error) {
-        if self.until.is_none() {
-            tracing::error!(%error, "connections cannot be accepted; trying again");
+        if self.until.is_none()
+            && let Some(left_out) = self.log.allow(())
+        {
+            tracing::error!(%error, left_out, "connections cannot be accepted; trying again");
+            self.logged = true;
         }
         self.until = Some(Instant::now() + self.backoff.next_pause());
     }
 
     fn worked(&mut self) {
-        if self.until.is_some() {
-            tracing::info!("connections are accepted again");
-            *self = Self::new();
+        if self.until.take().is_some() {
+            self.backoff.reset();
+            if mem::take(&mut self.logged) {
+                tracing::info!("connections are accepted again");
+            }
         }
     }
 }

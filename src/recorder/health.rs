@@ -3,13 +3,16 @@
 //! [`StoreHealth`] is how the store fails for one site. [`HealthMonitor`] is the whole process: it logs each change once,
 //! when it begins and when it ends.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::{domain::site::SiteId, journal::JournalError, store::StoreError};
+use crate::{domain::site::SiteId, journal::JournalError, store::StoreError, telemetry::log_throttle::LogThrottle};
 
 /// The two kinds of calls. A store may be able to read and not to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +83,9 @@ impl StoreHealth {
 #[derive(Debug)]
 pub(super) struct HealthMonitor {
     journal_has_room: AtomicBool,
+    /// Whether the log's last word is that the journal is full. It is behind if that changes more than once a second.
+    logged_full: AtomicBool,
+    log: LogThrottle<()>,
     /// Whether applied entries were deleted before `journal.retain`, which is logged once.
     deleted_early: AtomicBool,
     /// For how many sites the store is unreachable.
@@ -98,6 +104,8 @@ impl HealthMonitor {
     pub(super) fn new() -> Self {
         Self {
             journal_has_room: AtomicBool::new(true),
+            logged_full: AtomicBool::new(false),
+            log: LogThrottle::new(Duration::from_secs(1), 1),
             deleted_early: AtomicBool::new(false),
             unreachable: AtomicUsize::new(0),
             permanent: AtomicUsize::new(0),
@@ -136,14 +144,20 @@ impl HealthMonitor {
     /// The journal takes views.
     pub(super) fn journal_ready(&self) {
         // Read first: this is called with every entry.
-        if !self.journal_has_room.load(Ordering::Relaxed) && !self.journal_has_room.swap(true, Ordering::Relaxed) {
+        if !self.journal_has_room.load(Ordering::Relaxed) {
+            self.journal_has_room.store(true, Ordering::Relaxed);
+        }
+        if self.logged_full.load(Ordering::Relaxed) && self.log.allow(()).is_some() {
+            self.logged_full.store(false, Ordering::Relaxed);
             info!("the journal has room again: views are accepted");
         }
     }
 
     /// The journal refuses views.
     pub(super) fn journal_full(&self, reason: &str) {
-        if self.journal_has_room.swap(false, Ordering::Relaxed) {
+        self.journal_has_room.store(false, Ordering::Relaxed);
+        if !self.logged_full.load(Ordering::Relaxed) && self.log.allow(()).is_some() {
+            self.logged_full.store(true, Ordering::Relaxed);
             error!(reason, "the journal is full: views are refused until it has room");
         }
     }

@@ -11,11 +11,12 @@ use hyper::{
 
 use super::{
     read::figures::{self, ViewResult},
+    refusal_log,
     request::{Query, RequestBody, SiteRequest, read_article},
     response::{Body, Caching, Problem, content},
 };
 use crate::{
-    audience::{Decision, Hints, Hit, Refusal, RequestOrigin, SiteAlone, tracks_visitors},
+    audience::{Decision, Hints, Hit, Refusal, RequestOrigin, SiteAlone},
     domain::{article::ArticleId, figures::Figure},
     recorder::RecordError,
 };
@@ -63,7 +64,7 @@ fn hit<'a>(request: &SiteRequest<'a>, origin: RequestOrigin, article: Option<Art
     let first = agents.next();
     // If there are several `User-Agent` headers, one that names a bot is enough.
     let agent = agents.find(|agent| request.audience.is_bot(agent)).or(first);
-    let hints = Hints { prefetch: is_prefetch(headers), do_not_track: tracks_visitors(request.site) && is_do_not_track(headers) };
+    let hints = Hints { prefetch: is_prefetch(headers), do_not_track: request.site.rules.tracks_visitors() && is_do_not_track(headers) };
     Hit { site: request.site, article, client: Some(request.client), agent, origin, hints, at: request.handle.now() }
 }
 
@@ -117,6 +118,10 @@ async fn has_views(request: &SiteRequest<'_>, article: &ArticleId) -> Option<boo
 
 fn refuse(request: &SiteRequest<'_>, origin: RequestOrigin, refusal: Refusal) -> Problem {
     request.counter.note(refusal.outcome());
+    match refusal {
+        Refusal::Foreign => refusal_log::foreign(request.site, &request.head.headers),
+        Refusal::RateLimited => refusal_log::limited(request.site),
+    }
     match refusal {
         Refusal::RateLimited => Problem::too_many("the view was not counted: the site has too many views at the moment"),
         Refusal::Foreign if origin == RequestOrigin::Unknown => {

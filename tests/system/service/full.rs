@@ -1,6 +1,9 @@
 //! With a full journal, views are refused, none is lost, and counting resumes by itself when there is room.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use rusqlite::Connection;
 
@@ -105,6 +108,7 @@ fn fill_behind_a_locked_store(place: &Place) -> (Service, Load, Connection) {
 
 #[test]
 fn a_journal_at_its_maximum_size_accepts_views_again_when_the_store_is_unlocked() {
+    let begun = Instant::now();
     let place = place().with("JOURNAL__MAX_BYTES", "1MiB");
     let (service, load, foreign) = fill_behind_a_locked_store(&place);
     foreign.execute_batch("ROLLBACK").unwrap();
@@ -112,8 +116,11 @@ fn a_journal_at_its_maximum_size_accepts_views_again_when_the_store_is_unlocked(
     load.aim(Some(&service.public));
     load.wait_for(200);
     let tally = load.finish();
-    service.stop();
+    let log = service.stop().err;
     fits(&place, &tally);
+    let (lines, seconds) = (log.matches("route=\"views\"").count() as u64, begun.elapsed().as_secs());
+    assert!(tally.refused > lines && lines <= seconds + 2, "{lines} lines about refused views in {seconds} seconds: {log}");
+    assert!(!log.contains("readyz"), "a probe that reports a full journal has no line: {log}");
     let bytes = fs::metadata(place.journal()).unwrap().len();
     assert!(bytes <= (1 << 20) + (256 << 10), "the journal has {bytes} bytes");
 }

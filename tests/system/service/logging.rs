@@ -1,5 +1,7 @@
 //! The contents of the log, and what it must never contain.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use super::{
@@ -14,9 +16,12 @@ fn without_store() -> Place {
 
 /// Requests a list, which fails; returns the request id in the answer.
 fn fail(client: &mut Client, header: &str) -> String {
-    client
-        .send(&format!("GET /v1/sites/portal/top?period=today HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.7\r\n{header}\r\n"))
-        .unwrap();
+    fail_to_get(client, "top?period=today", header)
+}
+
+/// Requests a resource of a site, which fails; returns the request id in the answer.
+fn fail_to_get(client: &mut Client, resource: &str, header: &str) -> String {
+    client.send(&format!("GET /v1/sites/portal/{resource} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.7\r\n{header}\r\n")).unwrap();
     let answer = client.answer().unwrap();
     assert_eq!(answer.status, 503, "{answer:?}");
     let id = answer.head.split_once("x-request-id: ").unwrap().1;
@@ -30,30 +35,25 @@ fn about_requests(log: &str) -> Vec<Value> {
 }
 
 #[test]
-fn without_a_terminal_each_log_line_is_json_and_each_failed_request_has_one() {
+fn without_a_terminal_each_log_line_is_json_and_failed_requests_have_one() {
     let place = without_store().with("LOG__FORMAT", "auto");
-    let process = place.spawn();
-    let address = |name: &str| {
-        let lines = process.log();
-        let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.find_map(|line| Some(line.get(name)?.as_str()?.to_owned()))
-    };
-    let public = eventually("the service listens", || address("public"));
+    let (process, public, _) = place.spawn_json();
     let mut client = Client::connect(&public).unwrap();
     let generated = fail(&mut client, "");
     assert_eq!(generated.len(), 16, "{generated}");
-    assert_eq!(fail(&mut client, "X-Request-Id: tu-proxy:7\r\n"), "tu-proxy:7");
+    let history = "history?by=day&from=2026-11-01&to=2026-11-02";
+    assert_eq!(fail_to_get(&mut client, history, "X-Request-Id: tu-proxy:7\r\n"), "tu-proxy:7");
     assert_eq!(client.get("/khong-co").unwrap().status, 404);
     process.signal("TERM");
-    let finished = process.wait(std::time::Duration::from_secs(10));
+    let finished = process.wait(Duration::from_secs(10));
     assert_eq!(finished.code, Some(0));
 
     let failed = about_requests(&finished.err);
     let ids: Vec<_> = failed.iter().map(|line| line["request_id"].as_str().unwrap()).collect();
     assert_eq!(ids, [&generated, "tu-proxy:7"], "one line for each failed request, and none for others");
-    for line in &failed {
-        let fields = [&line["level"], &line["method"], &line["route"], &line["detail"]].map(|value| value.as_str().unwrap());
-        assert_eq!(fields, ["WARN", "GET", "top", "the store is unreachable"]);
+    for (line, route) in failed.iter().zip(["top", "history"]) {
+        let fields = ["level", "method", "route", "site", "detail"].map(|name| line[name].as_str().unwrap());
+        assert_eq!(fields, ["WARN", "GET", route, "portal", "the store is unreachable"]);
         assert_eq!(line["status"], 503);
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z') && line["ms"].is_u64(), "{line}");
     }
@@ -88,14 +88,91 @@ fn neither_passwords_nor_addresses_of_visitors_are_logged() {
 }
 
 #[test]
-fn an_invalid_request_id_is_replaced() {
+fn a_request_id_is_returned_and_an_invalid_one_replaced() {
     let place = without_store();
     let service = place.start_unready();
     for bad in [String::new(), "a b".into(), "\"".into(), "é".into(), "x".repeat(65)] {
         let id = fail(&mut service.client(), &format!("X-Request-Id: {bad}\r\n"));
         assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{bad:?} became {id:?}");
     }
+    let counted = |id: &str| {
+        let mut client = service.client();
+        client
+            .send(&format!("POST /v1/sites/portal/views HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0\r\n{id}content-length: 0\r\n\r\n"))
+            .unwrap();
+        client.answer().unwrap()
+    };
+    assert!(counted("x-request-id: tu-proxy:8\r\n").head.contains("x-request-id: tu-proxy:8\r\n"), "a counted view has it too");
+    assert!(!counted("").head.contains("x-request-id"), "without one there is no line of the log to find");
     let longest = "x".repeat(64);
     assert_eq!(fail(&mut service.client(), &format!("X-Request-Id: {longest}\r\n")), longest);
     service.stop();
 }
+
+#[test]
+fn requests_that_fail_alike_have_one_line_a_second_which_accounts_for_all() {
+    const REQUESTS: u64 = 300;
+    let place = without_store().with("LOG__FORMAT", "json");
+    let (process, public, _) = place.spawn_json();
+    let begun = Instant::now();
+    let mut client = Client::connect(&public).unwrap();
+    for _ in 0..REQUESTS {
+        fail(&mut client, "");
+    }
+    let lines = || lines(&process.log(), |line| line["route"] == "top");
+    let accounted =
+        || lines().iter().map(|line| line["left_out"].as_u64().unwrap() + u64::from(line.get("request_id").is_some())).sum::<u64>();
+    eventually("all requests are accounted for", || (accounted() == REQUESTS).then_some(()));
+    let (lines, seconds) = (lines().len() as u64, begun.elapsed().as_secs());
+    assert!(lines <= seconds + 2, "{lines} lines in {seconds} seconds");
+}
+
+/// The lines of a JSON log, as far as it is written, that `wanted` accepts.
+fn lines(log: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    log.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(wanted).collect()
+}
+
+/// Sends a view from a page of this origin; returns the status.
+fn view_from(client: &mut Client, site: &str, headers: &str) -> u16 {
+    client
+        .send(&format!("POST /v1/sites/{site}/views HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0\r\n{headers}content-length: 0\r\n\r\n"))
+        .unwrap();
+    client.answer().unwrap().status
+}
+
+#[test]
+fn the_log_names_the_origins_and_sites_whose_views_are_refused_once_a_minute() {
+    let sites = r#"[{ id = "portal", origins = ["https://portal.example.vn"] }, { id = "khoa", origins = ["https://khoa.example.vn"], max_views_per_second = 1 },
+        { id = "kin", origins = ["https://kin.example.vn"], require_origin = true }]"#;
+    let place = place().with("SITES", sites).with("LOG__FORMAT", "json");
+    let (process, public, _) = place.spawn_json();
+    let mut client = Client::connect(&public).unwrap();
+    for _ in 0..3 {
+        assert_eq!(view_from(&mut client, "portal", "origin: https://www.portal.example.vn\r\n"), 403);
+        assert_eq!(view_from(&mut client, "portal", "origin: http://portal.example.vn\r\n"), 403);
+        assert_eq!(view_from(&mut client, "kin", ""), 403);
+        assert_eq!(view_from(&mut client, "kin", "referer: https://www.kin.example.vn/bai-viet?ten=An\r\n"), 403);
+        assert_eq!(view_from(&mut client, "cong", ""), 404);
+    }
+    assert_eq!(view_from(&mut client, "portal", &format!("origin: \u{202e}{}\r\n", "x".repeat(200))), 403);
+    assert_eq!((0..13).filter(|_| view_from(&mut client, "khoa", "") == 429).count(), 3);
+
+    let warned =
+        eventually("all is logged", || Some(lines(&process.log(), |line| line["level"] == "WARN")).filter(|lines| lines.len() >= 7));
+    let messages: Vec<_> = warned.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    let cut = format!("views from ?{}... are refused: it is not among the origins of site portal", "x".repeat(99));
+    assert_eq!(
+        messages,
+        [
+            "views from https://www.portal.example.vn are refused: it is not among the origins of site portal",
+            "views from http://portal.example.vn are refused: it is not among the origins of site portal",
+            "views without an origin are refused: site kin requires one",
+            "views from https://www.kin.example.vn are refused: it is not among the origins of site kin",
+            "views of site cong are refused: there is no such site",
+            &cut,
+            "views of site khoa are refused: it has more than its max_views_per_second",
+        ]
+    );
+    assert_eq!((warned[0]["site"].as_str(), warned[0]["origin"].as_str()), (Some("portal"), Some("https://www.portal.example.vn")));
+}
+

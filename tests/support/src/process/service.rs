@@ -32,6 +32,19 @@ impl Place {
         Process::spawn(self.command(&arguments))
     }
 
+    /// Starts the service with a log in JSON, and returns when it listens, with its public and its admin address.
+    #[track_caller]
+    pub fn spawn_json(&self) -> (Process, String, String) {
+        let process = self.spawn();
+        let serving = eventually("the service listens", || {
+            let log = process.log();
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.find(|line| line.get("public").is_some())
+        });
+        let address = |name: &str| serving[name].as_str().unwrap().to_owned();
+        (process, address("public"), address("admin"))
+    }
+
     /// Starts the service, and returns when it listens.
     #[track_caller]
     pub fn start_unready(&self) -> Service {
