@@ -155,6 +155,7 @@ struct Service {
     admin: Listener,
     /// Tasks without results: they log advice, and maintain what is known of visitors and clients.
     background: JoinSet<()>,
+    audience: Arc<Audience>,
     reloader: Reloader,
 }
 
@@ -193,8 +194,9 @@ impl Service {
         background.spawn(log_advice(Arc::clone(&store)));
         background.spawn(log_left_out());
         let maintained = Arc::clone(&store);
-        background.spawn(async move { audience.maintain(maintained, Utc::now).await });
-        Ok(Self { journal, store, recorder, public, admin, background, reloader })
+        let maintainer = Arc::clone(&audience);
+        background.spawn(async move { maintainer.maintain(maintained, Utc::now).await });
+        Ok(Self { journal, store, recorder, public, admin, background, audience, reloader })
     }
 
     async fn run_until(
@@ -207,7 +209,10 @@ impl Service {
             tokio::select! {
                 () = &mut stop => break None,
                 failure = self.recorder.failed() => break Some(failure),
-                Some(loaded) = reloaded() => self.reloader.apply(loaded, &mut self.recorder),
+                Some(loaded) = reloaded() => {
+                    self.reloader.apply(loaded, &mut self.recorder);
+                    self.audience.reloaded();
+                }
             }
         };
         match failure {

@@ -96,7 +96,7 @@ impl ClientResolver {
         (!proxy).then(|| ClientNetwork::of(client))
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 }

@@ -13,6 +13,7 @@
 //! Before all of them, [`Audience::check_client`] limits the requests of each client, views or not.
 //!
 //! - `client_ip`: the client behind proxies
+//! - `proxy_hint`: proxies that name their clients in vain
 //! - `origin`: the page that a request comes from
 //! - `bots`: bots, by their `User-Agent`
 //! - `rate_limit`: the requests of a client, the views of a site
@@ -35,6 +36,7 @@ mod bots;
 mod client_ip;
 mod new_articles;
 mod origin;
+mod proxy_hint;
 mod rate_limit;
 mod repeats;
 mod visitor_key;
@@ -45,6 +47,8 @@ pub use bots::{BotRules, Bots, BotsError};
 pub use client_ip::{ClientNetwork, ClientResolver, ClientRules, ProxyHeader};
 pub use new_articles::NewArticles;
 pub use origin::RequestOrigin;
+use proxy_hint::ProxyHint;
+pub use proxy_hint::proxy_advice;
 pub use rate_limit::{MAX_CLIENTS, MonotonicClock, RateLimited, RateLimits};
 pub use repeats::{Claim, MAX_REMEMBERED, RepeatGuard, Repeats};
 pub use visitors::{Estimate, MAX_VISITORS, Visitors};
@@ -76,7 +80,7 @@ pub struct Hit<'a> {
 pub struct Hints {
     /// The browser loads the page before the visitor opens it.
     pub prefetch: bool,
-    /// The visitor does not want to be tracked. Only needed if the site [tracks](tracks_visitors) visitors.
+    /// The visitor does not want to be tracked. Only needed if the site [tracks](crate::domain::site::Rules::tracks_visitors) visitors.
     pub do_not_track: bool,
 }
 
@@ -158,18 +162,13 @@ impl ViewGuard<'_> {
     }
 }
 
-/// Whether a site distinguishes visitors. Only then does it matter who the client is, and [`Hints::do_not_track`].
-#[must_use]
-pub fn tracks_visitors(site: &Site) -> bool {
-    site.rules.visitors || !site.rules.repeat_window.is_zero()
-}
-
 /// The rules about who counts, and what is remembered to apply them.
 #[derive(Debug)]
 pub struct Audience {
     clients: ClientRules,
     bots: Bots,
     rate_limits: RateLimits,
+    proxy_hint: ProxyHint,
     repeats: Repeats,
     new_articles: NewArticles,
     visitors: Arc<Visitors>,
@@ -187,6 +186,7 @@ impl Audience {
             clients,
             bots: Bots::new(bots)?,
             rate_limits,
+            proxy_hint: ProxyHint::default(),
             repeats: Repeats::default(),
             new_articles: NewArticles::default(),
             visitors: Arc::new(Visitors::new(shared_visitors)),
@@ -211,6 +211,20 @@ impl Audience {
     /// If the client has sent too many requests.
     pub fn check_client(&self, client: IpAddr) -> Result<(), RateLimited> {
         self.rate_limits.take_request(|| self.clients.resolver.limited(client))
+    }
+
+    /// Logs, once, that a trusted proxy names its clients although no header is configured and the site tracks visitors. `has`
+    /// looks for a header of the view's request.
+    pub fn look_for_proxy(&self, site: &Site, peer: IpAddr, has: impl Fn(&str) -> bool) {
+        let resolver = &self.clients.resolver;
+        if resolver.header.is_none() && site.rules.tracks_visitors() && resolver.trusts(peer) {
+            self.proxy_hint.look(&site.id, has);
+        }
+    }
+
+    /// The configuration was reloaded: what it still leaves open is logged again.
+    pub fn reloaded(&self) {
+        self.proxy_hint.reset();
     }
 
     /// Applies the rules to a hit. `has_views` looks up whether an article has views already; it returns `None` if the store
@@ -240,7 +254,9 @@ impl Audience {
 
     /// Records the visitor, and claims the view. A visitor who does not want to be tracked is not looked at, and counts.
     fn claim(&self, hit: &Hit<'_>) -> Claim<'_> {
-        let Some(client) = hit.client.filter(|_| tracks_visitors(hit.site) && !hit.hints.do_not_track) else { return Claim::Unknown };
+        let Some(client) = hit.client.filter(|_| hit.site.rules.tracks_visitors() && !hit.hints.do_not_track) else {
+            return Claim::Unknown;
+        };
         let address = ClientNetwork::of(client).octets();
         let agent = hit.agent.unwrap_or_default();
         let parts = [&address[..], agent.get(..MAX_AGENT).unwrap_or(agent)];

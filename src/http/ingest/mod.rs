@@ -60,6 +60,8 @@ fn check_origin(request: &SiteRequest<'_>) -> Result<RequestOrigin, Problem> {
 /// The request as a hit.
 fn hit<'a>(request: &SiteRequest<'a>, origin: RequestOrigin, article: Option<ArticleId>) -> Hit<'a> {
     let headers = &request.head.headers;
+    // Without a configured header, the client is the peer.
+    request.audience.look_for_proxy(request.site, request.client, |name| headers.contains_key(name));
     let mut agents = headers.get_all(USER_AGENT).iter().map(HeaderValue::as_bytes);
     let first = agents.next();
     // If there are several `User-Agent` headers, one that names a bot is enough.
