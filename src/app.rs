@@ -31,7 +31,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     audience::{Audience, BotsError},
-    config::{Config, Mistakes, StoreUrl, same_file},
+    config::{Config, Mistakes, StoreUrl, collide},
     http::{Admin, Limits, Public, log_left_out},
     journal::{
         Journal, JournalError,
@@ -92,7 +92,7 @@ pub enum StartError {
     #[error("{0}")]
     ReadJournal(#[from] JournalError),
     /// Journal and store would be one file.
-    #[error("journal.path and store.url name the same file, {}: choose another one", .0.display())]
+    #[error("journal.path and store.url name the same file, {}, or one that SQLite keeps beside it: choose another one", .0.display())]
     SameFile(PathBuf),
     /// The embedded store cannot be opened.
     #[error("{0}")]
@@ -169,7 +169,7 @@ impl Service {
         let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
         // The configuration was compared before there was a file; some names are the same only now.
         if let StoreUrl::Sqlite(path) = &config.store
-            && same_file(path, &config.journal.path)
+            && collide(path, &config.journal.path)
         {
             return Err(StartError::SameFile(path.clone()));
         }

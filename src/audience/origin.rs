@@ -17,11 +17,11 @@ pub enum RequestOrigin {
 }
 
 impl RequestOrigin {
-    /// The origin by the values of the `Origin` headers, compared byte for byte: browsers have only one spelling.
+    /// The origin by the values of the `Origin` headers.
     pub fn of<'a>(site: &Site, mut headers: impl Iterator<Item = &'a [u8]>) -> Self {
         match (headers.next(), headers.next()) {
             (None, _) => Self::Unknown,
-            (Some(origin), None) if site.origins.iter().any(|own| own.as_str().as_bytes() == origin) => Self::Own,
+            (Some(origin), None) if site.origins.iter().any(|own| own.admits(origin)) => Self::Own,
             _ => Self::Foreign,
         }
     }
@@ -52,5 +52,5 @@ fn is_page_of(site: &Site, url: &str) -> bool {
         let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |end| host + end);
         Origin::parse(&url[..end]).ok()
     });
-    origin.is_some_and(|origin| site.origins.contains(&origin))
+    origin.is_some_and(|origin| site.origins.iter().any(|own| own.admits(origin.as_str().as_bytes())))
 }

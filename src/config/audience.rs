@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 
-use super::table_reader::TableReader;
+use super::table_reader::{Setting, TableReader, shown};
 use crate::{
     audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
     domain::site::Rules,
@@ -24,19 +24,17 @@ const MAX_NETWORKS: usize = 1000;
 const MAX_PATTERN: usize = 256 << 10;
 
 pub(super) fn clients(reader: &mut TableReader<'_>) -> Option<ClientRules> {
-    let header =
-        reader.read("clients.header", "\"none\", \"x-forwarded-for\", \"forwarded\" or \"x-real-ip\"", |setting| match setting.text()? {
-            "none" => Some(None),
-            "x-forwarded-for" => Some(Some(ProxyHeader::XForwardedFor)),
-            "forwarded" => Some(Some(ProxyHeader::Forwarded)),
-            "x-real-ip" => Some(Some(ProxyHeader::XRealIp)),
-            _ => None,
-        });
-    let expected = "up to 1000 networks or addresses, such as [\"127.0.0.0/8\", \"2001:db8::/32\"]";
-    let trusted_proxies = reader.read("clients.trusted_proxies", expected, |setting| {
-        let networks = setting.texts()?.iter().map(|text| network(text)).collect::<Option<Vec<_>>>()?;
-        (networks.len() <= MAX_NETWORKS).then_some(networks)
+    let expected = "\"none\", \"x-forwarded-for\", \"forwarded\" or \"x-real-ip\"";
+    let header = reader.read("clients.header", expected, |setting| match &*setting.text()?.to_ascii_lowercase() {
+        "none" => Some(None),
+        "x-forwarded-for" => Some(Some(ProxyHeader::XForwardedFor)),
+        "forwarded" => Some(Some(ProxyHeader::Forwarded)),
+        "x-real-ip" => Some(Some(ProxyHeader::XRealIp)),
+        _ => None,
     });
+    let array = "an array of up to 1000 texts, such as [\"127.0.0.0/8\", \"2001:db8::/32\"]";
+    let entry = "an IP address or a network, such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
+    let trusted_proxies = reader.list("clients.trusted_proxies", (0..=MAX_NETWORKS, array), entry, |text| network(text).ok_or(None));
     let max_requests_per_second = reader.number("clients.max_requests_per_second", 0..=100_000, 100);
     let max_connections = reader.number("clients.max_connections", 0..=1_000_000, 256);
     let clients = ClientRules {
@@ -64,9 +62,9 @@ pub(super) fn bots(reader: &mut TableReader<'_>) -> Option<BotRules> {
 }
 
 fn words(reader: &mut TableReader<'_>, key: &str) -> Option<Vec<String>> {
-    reader.read(key, "up to 100 texts of 2 to 100 bytes, such as [\"MyMonitor/\"]", |setting| {
-        let words = setting.texts()?;
-        (words.len() <= MAX_WORDS && words.iter().all(|word| (2..=MAX_WORD).contains(&word.len()))).then_some(words)
+    let array = "an array of up to 100 texts, such as [\"MyMonitor/\"]";
+    reader.list(key, (0..=MAX_WORDS, array), "a text of 2 to 100 bytes, such as \"MyMonitor/\"", |word| {
+        if (2..=MAX_WORD).contains(&word.len()) { Ok(word.into()) } else { Err(None) }
     })
 }
 
@@ -78,9 +76,7 @@ pub(super) fn rules(table: &mut TableReader<'_>) -> Option<Rules> {
         table.or("repeat_window", Duration::ZERO, |table, key| table.duration(key, window, "from 0s to 24h, such as \"30m\""));
     let max_new_articles_per_day = table.or("max_new_articles_per_day", 0, |table, key| table.number(key, 0..=1_000_000, 1000));
     let max_views_per_second = table.or("max_views_per_second", 0, |table, key| table.number(key, 0..=100_000, 500));
-    let articles = table.or("articles", None, |table, key| {
-        table.read(key, "a regular expression, such as \"^/tin/\", or \"\"", |setting| pattern(setting.text()?))
-    });
+    let articles = table.or("articles", None, |table, key| table.parse(key, pattern));
     let visitors = table.or("visitors", false, TableReader::boolean);
     Some(Rules {
         require_origin: require_origin?,
@@ -93,9 +89,16 @@ pub(super) fn rules(table: &mut TableReader<'_>) -> Option<Rules> {
 }
 
 /// A pattern, or none if the text is empty.
-fn pattern(text: &str) -> Option<Option<Regex>> {
-    if text.is_empty() {
-        return Some(None);
+fn pattern(setting: &Setting<'_>) -> Result<Option<Regex>, String> {
+    let found = || format!("found {}; expected a regular expression, such as \"^/tin/\", or \"\"", shown(&setting.value));
+    match setting.text() {
+        None => Err(found()),
+        Some("") => Ok(None),
+        Some(text) => RegexBuilder::new(text).size_limit(MAX_PATTERN).build().map(Some).map_err(|error| {
+            let reason = error.to_string();
+            // The other lines show the pattern.
+            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.');
+            format!("{} ({reason})", found())
+        }),
     }
-    RegexBuilder::new(text).size_limit(MAX_PATTERN).build().ok().map(Some)
 }

@@ -9,9 +9,25 @@ use std::{
 /// The most symbolic links that one path can follow, as on Linux.
 const MAX_LINKS: usize = 40;
 
-/// Whether two paths name the same file. A file that does not exist yet is compared by the path at which it would be made.
+/// What SQLite appends to the name of a file for those that it keeps beside it.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Whether two SQLite files would be the same, or one would be a file that SQLite keeps beside the other.
 #[must_use]
-pub fn same_file(one: &Path, other: &Path) -> bool {
+pub fn collide(one: &Path, other: &Path) -> bool {
+    let beside = |path: &Path, other: &Path| {
+        let path = real_path(path).into_os_string();
+        BESIDE.iter().any(|suffix| {
+            let mut name = path.clone();
+            name.push(suffix);
+            same_file(Path::new(&name), other)
+        })
+    };
+    same_file(one, other) || beside(one, other) || beside(other, one)
+}
+
+/// Whether two paths name the same file. A file that does not exist yet is compared by the path at which it would be made.
+fn same_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
     match (identity(one), identity(other)) {
         (Some(one), Some(other)) => one == other,

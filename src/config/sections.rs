@@ -1,16 +1,21 @@
 //! The configuration's sections: their values, and how each key is read.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 use tracing::Level;
 
 use super::{
     audience,
-    same_file::same_file,
+    files::{Files, secret},
+    same_file::collide,
     sites,
     store_url::{StoreUrl, database},
-    table_reader::TableReader,
+    table_reader::{Effective, TableReader, shown, toml_text},
 };
 use crate::{
     audience::{BotRules, ClientRules},
@@ -45,6 +50,12 @@ pub struct Config {
     pub bots: BotRules,
     /// The portals: at least one, with distinct ids.
     pub sites: Vec<Site>,
+    /// The file and line of each site, or the variable.
+    pub(super) site_places: Vec<String>,
+    /// Whether the password of the store is from a file.
+    pub(super) password_file: bool,
+    /// The values of all keys except those of sites.
+    pub(super) effective: Vec<Effective>,
 }
 
 /// The listeners' addresses.
@@ -62,11 +73,12 @@ impl Config {
     /// The keys that differ in another configuration and take effect only at a start.
     #[must_use]
     pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        let rotated = self.password_file && other.password_file && self.store.to_string() == other.store.to_string();
         let keys = [
             ("demo", self.demo == other.demo),
             ("listen.public", self.listen.public == other.listen.public),
             ("listen.admin", self.listen.admin == other.listen.admin),
-            ("store.url", self.store == other.store),
+            (if rotated { "store.password_file" } else { "store.url" }, self.store == other.store),
             ("store.prefix", self.prefix == other.prefix),
             ("store.flush_interval", self.recorder.flush_interval == other.recorder.flush_interval),
             ("journal.path", self.journal.path == other.journal.path),
@@ -82,10 +94,18 @@ impl Config {
 }
 
 /// Takes every key, also after a mistake. Returns `None` if there was one.
-pub(super) fn config(reader: &mut TableReader<'_>) -> Option<Config> {
+pub(super) fn config(reader: &mut TableReader<'_>, files: &mut Files) -> Option<Config> {
     let demo = reader.boolean("demo");
     let listen = listen(reader);
     let store = store(reader);
+    let password_file = reader.read("store.password_file", "the path of a file, or \"\"", |setting| {
+        setting.text().map(|path| (!path.is_empty()).then(|| setting.beside(path)))
+    });
+    let has_file = password_file.as_ref().is_some_and(Option::is_some);
+    let store = match password_file.flatten() {
+        Some(path) => store.and_then(|store| with_password(reader, &store, &path)),
+        None => store,
+    };
     let expected = "1 to 64 letters, digits, '.', '_', ':' or '-', such as \"truycap\"";
     let prefix = reader.read("store.prefix", expected, |setting| setting.text()?.parse().ok());
     let journal = journal(reader, store.as_ref());
@@ -94,7 +114,8 @@ pub(super) fn config(reader: &mut TableReader<'_>) -> Option<Config> {
     let log = log(reader);
     let clients = audience::clients(reader);
     let bots = audience::bots(reader);
-    let sites = sites::sites(reader);
+    let sites = sites::sites(reader, files);
+    let (sites, site_places) = sites.map(|sites| sites.into_iter().unzip())?;
     Some(Config {
         demo: demo?,
         listen: listen?,
@@ -106,14 +127,17 @@ pub(super) fn config(reader: &mut TableReader<'_>) -> Option<Config> {
         log: log?,
         clients: clients?,
         bots: bots?,
-        sites: sites?,
+        sites,
+        site_places,
+        password_file: has_file,
+        effective: Vec::new(),
     })
 }
 
 fn listen(reader: &mut TableReader<'_>) -> Option<Listen> {
     let address = "an IP address and a port, such as";
     let public = reader.read("listen.public", &format!("{address} \"127.0.0.1:8080\""), |setting| setting.text()?.parse().ok());
-    let admin = reader.read("listen.admin", &format!("{address} \"127.0.0.1:9090\""), |setting| setting.text()?.parse().ok());
+    let admin = admin(reader);
     let max_connections = reader.number("listen.max_connections", 1..=1_000_000, 4096);
     let listen = Listen { public: public?, admin: admin?, max_connections: usize::try_from(max_connections?).ok()? };
     if listen.public == listen.admin && listen.public.port() != 0 {
@@ -123,6 +147,11 @@ fn listen(reader: &mut TableReader<'_>) -> Option<Listen> {
     Some(listen)
 }
 
+/// The address of the admin listener.
+pub(super) fn admin(reader: &mut TableReader<'_>) -> Option<SocketAddr> {
+    reader.read("listen.admin", "an IP address and a port, such as \"127.0.0.1:9090\"", |setting| setting.text()?.parse().ok())
+}
+
 fn store(reader: &mut TableReader<'_>) -> Option<StoreUrl> {
     reader.parse("store.url", |setting| match setting.text() {
         Some(text) => StoreUrl::parse(text).map_err(|error| error.to_string()),
@@ -130,14 +159,40 @@ fn store(reader: &mut TableReader<'_>) -> Option<StoreUrl> {
     })
 }
 
+/// The store with the password of a file, which is read once.
+fn with_password(reader: &mut TableReader<'_>, store: &StoreUrl, path: &Path) -> Option<StoreUrl> {
+    // The store is asked first, because a password that is not used should not be read.
+    let with = store.with_password("").map_err(str::to_owned).and_then(|_| secret(path));
+    let with = with.and_then(|password| store.with_password(&password).map_err(str::to_owned));
+    with.map_err(|what| reader.mistake("store.password_file", what)).ok()
+}
+
+/// The path of the journal. The value is not shown if it can be a URL with a password.
+fn journal_path(reader: &mut TableReader<'_>) -> Option<PathBuf> {
+    reader.parse("journal.path", |setting| {
+        let text = setting.text().unwrap_or_default();
+        match text.split_once(':') {
+            Some(("sqlite", path)) => Err(format!("found {}; expected the path alone: {}", shown(&setting.value), toml_text(path))),
+            Some(("redis" | "rediss" | "redis+unix", _)) => {
+                Err("found a URL of Redis; expected the path of a file, such as \"data/journal.db\"".into())
+            }
+            _ => database(text)
+                .ok_or_else(|| format!("found {}; expected the path of a file, such as \"data/journal.db\"", shown(&setting.value))),
+        }
+    })
+}
+
 fn journal(reader: &mut TableReader<'_>, store: Option<&StoreUrl>) -> Option<journal::sqlite::Config> {
-    let path = reader.read("journal.path", "the path of a file, such as \"data/journal.db\"", |setting| database(setting.text()?));
+    let path = journal_path(reader);
     let max_bytes = reader.size("journal.max_bytes", ByteSize::mib(1)..=ByteSize::gib(64), "from 1MiB to 64GiB, such as \"256MiB\"");
     let journal = journal::sqlite::Config { path: path?, max_bytes: max_bytes? };
     if let Some(StoreUrl::Sqlite(file)) = store
-        && same_file(file, &journal.path)
+        && collide(file, &journal.path)
     {
-        let what = format!("found {:?}, which is also the file of store.url, {file:?}; expected another one", journal.path);
+        let what = format!(
+            "found {:?}, which is also the file of store.url, {file:?}, or one that SQLite keeps beside it; expected another one",
+            journal.path
+        );
         reader.mistake("journal.path", what);
     }
     Some(journal)

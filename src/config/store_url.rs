@@ -27,6 +27,9 @@ pub enum StoreUrlError {
         "found {0:?}; expected sqlite: and the path of a file, such as \"sqlite:data/truycap.db\" or \"sqlite:/var/lib/truycap/truycap.db\""
     )]
     Path(String),
+    /// A path without a scheme.
+    #[error("found a path without a scheme; expected sqlite: before it, such as \"sqlite:data/truycap.db\"")]
+    NoScheme,
     /// Anything else.
     #[error(
         "found no URL of a known kind, not shown because it can hold a password; expected one such as \"sqlite:data/truycap.db\" or \"redis://host\""
@@ -45,7 +48,22 @@ impl StoreUrl {
             Some(("redis", _)) => redis(text, "redis"),
             Some(("rediss", _)) => redis(text, "rediss"),
             Some(("redis+unix", _)) => redis(text, "redis+unix"),
+            None if text.contains('/') || text.ends_with(".db") => Err(StoreUrlError::NoScheme),
             _ => Err(StoreUrlError::Unknown),
+        }
+    }
+
+    /// The same server with a password from a file.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub(super) fn with_password(&self, password: &str) -> Result<Self, &'static str> {
+        match self {
+            Self::Sqlite(_) => {
+                Err("found a path, but store.url is a file, which has no password; expected \"\", or a redis: URL in store.url")
+            }
+            Self::Redis(url) if url.has_password() => Err("found a path, but store.url contains a password; expected only one of them"),
+            Self::Redis(url) => Ok(Self::Redis(url.with_password(password))),
         }
     }
 }

@@ -3,25 +3,78 @@
 //! A later layer overrides an earlier one key by key; each value keeps its source and position. In the end, keys that were
 //! not taken are unknown keys.
 
-use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use bytesize::ByteSize;
 use toml::{
     Spanned,
     de::{DeTable, DeValue, Error},
 };
 
-use bytesize::ByteSize;
-
-use super::env::Variable;
+use super::{
+    env::{Variable, variable_name},
+    mistakes::Mistakes,
+    suggestion::suggestion,
+};
 
 /// The keys that hold tables of keys.
 const TABLES: [&str; 7] = ["listen", "store", "journal", "retention", "log", "clients", "bots"];
 
+/// What is expected in the place of an unknown key.
+pub(super) const EXPECTED_KEY: &str = "one of those that \"truycap config\" prints";
+
+/// The most characters of a text that a mistake shows.
+const MAX_SHOWN: usize = 300;
+
+/// A TOML document, and where its lines begin.
+pub(super) struct Document {
+    name: String,
+    /// The directory that its relative paths of other files of the configuration are relative to.
+    dir: PathBuf,
+    text: String,
+    lines: Vec<usize>,
+}
+
+impl Document {
+    pub(super) fn new(name: impl Into<String>, dir: impl Into<PathBuf>, text: String) -> Self {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: name.into(), dir: dir.into(), text, lines }
+    }
+
+    /// The document of a file.
+    pub(super) fn of_file(path: &Path, text: String) -> Self {
+        Self::new(path.display().to_string(), path.parent().unwrap_or(Path::new("")), text)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of the line at a byte, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|start| *start <= at)
+    }
+
+    /// A syntax error by its position. The error's own `Display` would show the line, which can hold a password.
+    fn syntax(&self, error: &Error) -> String {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = self.line(at);
+        let column = self.text.get(self.lines[line - 1]..at).map_or(0, |before| before.chars().count()) + 1;
+        format!("{}:{line}:{column}: not TOML: {}", self.name, error.message())
+    }
+}
+
 /// Where a value comes from.
 #[derive(Clone, Copy)]
-enum Source<'a> {
-    /// The name of a TOML document, and its text.
-    Document(&'a str, &'a str),
+pub(super) enum Source<'a> {
+    /// A TOML document.
+    Document(&'a Document),
     /// The name of a variable.
     Variable(&'a str),
 }
@@ -30,9 +83,18 @@ impl Source<'_> {
     /// The place of a key at a byte of the source, in the table that `scope` names.
     fn place(self, at: usize, scope: &str, key: &str) -> String {
         match self {
-            Self::Document(name, text) => format!("{name}:{}: {scope}{key}", line_and_column(text, at).0),
+            Self::Document(_) => format!("{}: {scope}{key}", self.position(at)),
             Self::Variable(name) if scope.is_empty() => name.into(),
             Self::Variable(name) => format!("{name}: {scope}{key}"),
+        }
+    }
+
+    /// The file and line, or the variable.
+    fn position(self, at: usize) -> String {
+        match self {
+            Self::Document(document) if document.name == BUILT_IN => BUILT_IN.into(),
+            Self::Document(document) => format!("{}:{}", document.name, document.line(at)),
+            Self::Variable(name) => name.into(),
         }
     }
 }
@@ -48,6 +110,24 @@ pub(super) struct Setting<'a> {
 }
 
 impl Setting<'_> {
+    /// The file and line, or the variable.
+    pub(super) fn position(&self) -> String {
+        self.source.position(self.at)
+    }
+
+    /// The position of one entry of this array.
+    pub(super) fn position_of(&self, entry: &Spanned<DeValue<'_>>) -> String {
+        self.source.position(entry.span().start)
+    }
+
+    /// A path of another file of the configuration: relative to the file that sets this key.
+    pub(super) fn beside(&self, path: &str) -> PathBuf {
+        match self.source {
+            Source::Document(document) => document.dir.join(path),
+            Source::Variable(_) => path.into(),
+        }
+    }
+
     /// The value as text.
     pub(super) fn text(&self) -> Option<&str> {
         self.value.as_str()
@@ -71,45 +151,78 @@ impl Setting<'_> {
         }
     }
 
-    /// The value as an array of texts; a variable separates them by commas.
-    pub(super) fn texts(&self) -> Option<Vec<String>> {
+    /// The entries of an array; a variable separates texts by commas.
+    fn entries(&self) -> Option<Vec<DeValue<'_>>> {
         match &self.value {
-            DeValue::Array(array) => array.iter().map(|text| text.get_ref().as_str().map(str::to_owned)).collect(),
+            DeValue::Array(array) => Some(array.iter().map(|entry| entry.get_ref().clone()).collect()),
             DeValue::String(text) if self.is_variable() => {
-                Some(text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect())
+                let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+                Some(texts.map(|text| DeValue::String(text.into())).collect())
             }
             _ => None,
         }
     }
 
-    fn is_variable(&self) -> bool {
+    /// The value in TOML. What a variable holds as text is written in the kind of the built-in value.
+    fn toml(&self, built_in: &DeValue<'_>) -> String {
+        match built_in {
+            DeValue::Integer(_) => self.integer().map(|integer| integer.to_string()),
+            DeValue::Boolean(_) => self.boolean().map(|boolean| boolean.to_string()),
+            DeValue::Array(_) => self.entries().map(|entries| toml_array(entries.iter())),
+            _ => None,
+        }
+        .unwrap_or_else(|| toml_value(&self.value))
+    }
+
+    pub(super) fn is_built_in(&self) -> bool {
+        matches!(self.source, Source::Document(document) if document.name == BUILT_IN)
+    }
+
+    pub(super) fn is_variable(&self) -> bool {
         matches!(self.source, Source::Variable(_))
     }
 }
+
+/// The value of a key as `truycap config --effective` shows it, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// The key, such as `store.url`.
+    pub key: String,
+    /// The value in TOML, without passwords.
+    pub value: String,
+    /// `built-in`, a file and line, or the name of a variable.
+    pub layer: String,
+    /// Whether the value differs from the built-in one.
+    pub differs: bool,
+}
+
+/// The name of the built-in layer.
+pub(super) const BUILT_IN: &str = "built-in";
 
 /// The values of a document or of one table, and the mistakes so far.
 pub(super) struct TableReader<'a> {
     /// The prefix of each key in a mistake.
     scope: String,
     /// The position of the table, for keys that are missing in it.
-    origin: (Source<'a>, usize),
+    origin: Option<(Source<'a>, usize)>,
     values: BTreeMap<String, Setting<'a>>,
-    mistakes: Vec<String>,
+    /// The keys that were asked for, whether or not they have a value.
+    known: BTreeSet<String>,
+    pub(super) mistakes: Mistakes,
 }
 
 impl<'a> TableReader<'a> {
     /// A reader without values.
-    pub(super) fn new(mistakes: Vec<String>) -> Self {
-        let origin = (Source::Document("configuration", ""), 0);
-        Self { scope: String::new(), origin, values: BTreeMap::new(), mistakes }
+    pub(super) fn new(mistakes: Mistakes) -> Self {
+        Self { scope: String::new(), origin: None, values: BTreeMap::new(), known: BTreeSet::new(), mistakes }
     }
 
     /// Adds a TOML document as the next layer. One that cannot be parsed adds no values.
-    pub(super) fn add_document(&mut self, name: &'a str, text: &'a str) {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        self.mistakes.extend(errors.iter().map(|error| syntax(name, text, error)));
+    pub(super) fn add_document(&mut self, document: &'a Document) {
+        let (table, errors) = DeTable::parse_recoverable(&document.text);
+        errors.iter().for_each(|error| self.mistakes.add(|| document.syntax(error)));
         if errors.is_empty() {
-            self.add_table("", table.into_inner(), Source::Document(name, text));
+            self.add_table("", table.into_inner(), Source::Document(document));
         }
     }
 
@@ -119,7 +232,13 @@ impl<'a> TableReader<'a> {
         let value = if key == "sites" {
             let (value, errors) = DeValue::parse_recoverable(text);
             if !errors.is_empty() {
-                self.mistakes.extend(errors.iter().map(|error| syntax(name, text, error)));
+                if is_json(text) {
+                    self.mistakes
+                        .add(|| format!("{name}: found JSON; expected TOML, in which a key is written id = \"…\", not \"id\": \"…\""));
+                    return;
+                }
+                let document = Document::new(name, "", text.clone());
+                errors.iter().for_each(|error| self.mistakes.add(|| document.syntax(error)));
                 return;
             }
             value.into_inner()
@@ -137,7 +256,7 @@ impl<'a> TableReader<'a> {
                 DeValue::Table(table) if self.is_table(&key) => self.add_table(&format!("{key}."), table, source),
                 // The value is not shown: it can be a store URL with a password, put here by mistake.
                 _ if self.is_table(&key) => {
-                    self.mistakes.push(format!("{}: found no table; expected [{key}]", source.place(at, "", &key)));
+                    self.mistakes.add(|| format!("{}: found no table; expected [{key}]", source.place(at, "", &key)));
                 }
                 value => {
                     self.values.insert(key, Setting { value, source, at, taken: false });
@@ -154,27 +273,29 @@ impl<'a> TableReader<'a> {
     pub(super) fn table(&mut self, array: &Setting<'a>, scope: &str, element: &Spanned<DeValue<'a>>) -> Option<Self> {
         let at = element.span().start;
         let DeValue::Table(table) = element.get_ref() else {
-            self.mistakes.push(format!("{}: found {}; expected a table", array.source.place(at, scope, ""), shown(element.get_ref())));
+            self.mistakes.add(|| format!("{}: found {}; expected a table", array.source.place(at, scope, ""), shown(element.get_ref())));
             return None;
         };
         let scope = format!("{scope}: ");
-        let mut inner = Self { scope, origin: (array.source, at), values: BTreeMap::new(), mistakes: Vec::new() };
+        let mut inner = Self { scope, origin: Some((array.source, at)), ..Self::new(Mistakes::default()) };
         inner.add_table("", table.clone(), array.source);
         Some(inner)
     }
 
     /// Adds the mistakes of a reader of one table, including its unknown keys.
     pub(super) fn join(&mut self, inner: Self) {
-        self.mistakes.extend(inner.finish());
+        self.mistakes.append(inner.finish(EXPECTED_KEY));
     }
 
     /// Whether there is a value for a key.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&mut self, key: &str) -> bool {
+        self.known.insert(key.into());
         self.values.contains_key(key)
     }
 
     /// The value of a key; a missing key is a mistake.
     pub(super) fn take(&mut self, key: &str) -> Option<Setting<'a>> {
+        self.known.insert(key.into());
         let Some(setting) = self.values.get_mut(key) else {
             self.mistake(key, "missing");
             return None;
@@ -201,6 +322,31 @@ impl<'a> TableReader<'a> {
     /// The value of a key as `read` returns it, or a default if the key is missing.
     pub(super) fn or<T>(&mut self, key: &str, default: T, read: impl FnOnce(&mut Self, &str) -> Option<T>) -> Option<T> {
         if self.has(key) { read(self, key) } else { Some(default) }
+    }
+
+    /// The entries of an array as `parse` returns them. `array` describes the array and `entry` one entry. `parse` can
+    /// say what is wrong with an entry; the rest of the sentence `found …; ` follows.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &str,
+        (count, array): (RangeInclusive<usize>, &str),
+        entry: &str,
+        parse: impl Fn(&str) -> Result<T, Option<String>>,
+    ) -> Option<Vec<T>> {
+        let setting =
+            self.read(key, array, |setting| setting.entries().filter(|entries| count.contains(&entries.len())).map(|_| setting.clone()))?;
+        let entries = setting.entries().unwrap_or_default();
+        let mut parsed = Vec::with_capacity(entries.len());
+        for value in entries {
+            match value.as_str().map_or(Err(None), &parse) {
+                Ok(value) => parsed.push(value),
+                Err(reason) => {
+                    let reason = reason.unwrap_or_else(|| format!("expected {entry}"));
+                    self.mistake(key, format!("found {}; {reason}", shown(&value)));
+                }
+            }
+        }
+        Some(parsed)
     }
 
     pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
@@ -231,47 +377,91 @@ impl<'a> TableReader<'a> {
 
     /// Reports a mistake in the value of a key.
     pub(super) fn mistake(&mut self, key: &str, what: impl Display) {
-        let (source, at) = self.values.get(key).map_or(self.origin, |setting| (setting.source, setting.at));
-        self.mistakes.push(format!("{}: {what}", source.place(at, &self.scope, key)));
+        let place = self.values.get(key).map(|setting| (setting.source, setting.at)).or(self.origin);
+        let scope = &self.scope;
+        self.mistakes.add(|| match place {
+            Some((source, at)) => format!("{}: {what}", source.place(at, scope, key)),
+            None => format!("{scope}{key}: {what}"),
+        });
     }
 
-    /// All mistakes, including the keys that were not taken.
-    pub(super) fn finish(mut self) -> Vec<String> {
+    /// All mistakes, including the keys that were not taken. `expected` describes keys.
+    pub(super) fn finish(mut self, expected: &str) -> Mistakes {
         for (key, setting) in self.values.iter().filter(|(_, setting)| !setting.taken) {
-            let place = setting.source.place(setting.at, &self.scope, key);
-            self.mistakes.push(format!("{place}: found an unknown key; expected one of those in config/default.toml"));
+            self.mistakes.add(|| {
+                let meant = meant(key, setting.is_variable() && self.scope.is_empty(), &self.known);
+                let what = meant.map_or_else(|| format!("expected {expected}"), |meant| format!("did you mean {meant}?"));
+                format!("{}: found an unknown key; {what}", setting.source.place(setting.at, &self.scope, key))
+            });
         }
         self.mistakes
     }
+
+    /// The values that were taken, compared with those of the built-in configuration.
+    pub(super) fn effective(&self, built_in: &Self) -> Vec<Effective> {
+        let taken = self.values.iter().filter(|(key, setting)| setting.taken && *key != "sites");
+        let effective = taken.filter_map(|(key, setting)| {
+            let default = built_in.values.get(key)?;
+            let (value, default) = (setting.toml(&default.value), toml_value(&default.value));
+            Some(Effective { key: key.clone(), differs: value != default, value, layer: setting.position() })
+        });
+        effective.collect()
+    }
 }
 
-/// A value as messages show it.
+/// What an unknown key is probably meant to be.
+fn meant(key: &str, is_variable: bool, known: &BTreeSet<String>) -> Option<String> {
+    let candidates = known.iter().map(String::as_str).chain(TABLES.iter().copied().filter(|_| !is_variable));
+    let meant = suggestion(key, candidates)?;
+    if !is_variable {
+        return Some(meant.into());
+    }
+    let two = if meant.contains('.') && !key.contains('.') { ", with two underscores between table and key" } else { "" };
+    Some(format!("{}{two}", variable_name(meant)))
+}
+
+/// Whether a text that is not TOML looks like JSON.
+fn is_json(text: &str) -> bool {
+    text.split('"').skip(1).any(|part| part.trim_start().starts_with(':'))
+}
+
+/// A value as messages show it, cut to a readable length.
 pub(super) fn shown(value: &DeValue<'_>) -> String {
     match value {
-        DeValue::String(text) => format!("{text:?}"),
+        DeValue::String(text) => match text.char_indices().nth(MAX_SHOWN) {
+            Some((end, _)) => format!("{:?}…", &text[..end]),
+            None => format!("{text:?}"),
+        },
         DeValue::Integer(integer) => integer.to_string(),
         DeValue::Float(float) => float.to_string(),
         DeValue::Boolean(boolean) => boolean.to_string(),
         DeValue::Datetime(datetime) => datetime.to_string(),
-        DeValue::Array(_) => "an array".into(),
+        DeValue::Array(array) if array.is_empty() => "an empty array".into(),
+        DeValue::Array(array) => format!("an array of {}", array.len()),
         DeValue::Table(_) => "a table".into(),
     }
+}
+
+/// A value in TOML.
+fn toml_value(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => toml_text(text),
+        DeValue::Array(array) => toml_array(array.iter().map(Spanned::get_ref)),
+        other => shown(other),
+    }
+}
+
+fn toml_array<'v>(values: impl Iterator<Item = &'v DeValue<'v>>) -> String {
+    format!("[{}]", values.map(toml_value).collect::<Vec<_>>().join(", "))
+}
+
+/// A text in TOML: as in JSON, except that TOML escapes DEL.
+pub(super) fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
 /// A key as TOML spells it: quoted if necessary, so that `"store.url"` differs from `store.url`.
 fn spelled(key: &str) -> String {
     let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     if bare { key.into() } else { format!("{key:?}") }
-}
-
-/// A syntax error by its position. The error's own `Display` would show the line, which can hold a password.
-fn syntax(name: &str, text: &str, error: &Error) -> String {
-    let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
-    format!("{name}:{line}:{column}: not TOML: {}", error.message())
-}
-
-fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }

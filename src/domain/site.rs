@@ -50,7 +50,8 @@ impl fmt::Display for SiteId {
 }
 
 /// A web origin (RFC 6454) as browsers send it: `https://portal.example.vn`, with a port if it is not the scheme's default.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// In a configuration it can also be `https://*.example.vn`, which stands for all hosts below `example.vn`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(String);
 
 /// A text that is not an [`Origin`].
@@ -58,16 +59,47 @@ pub struct Origin(String);
 #[error("{0:?} is not an origin: write it as http://host or https://host, with :port if it is not the default, and no path")]
 pub struct OriginError(pub String);
 
+/// Why a text of a configuration is not an [`Origin`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfiguredOriginError {
+    /// It has another form.
+    Form,
+    /// It stands for all hosts below a public suffix, such as `gov.vn`: anyone can register one.
+    PublicSuffix(String),
+}
+
 impl Origin {
     /// Parses an origin and normalises it as browsers do: lower case, no default port, no trailing slash.
     ///
     /// # Errors
     /// If the text has another scheme, no host, a path, user information or an invalid port.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
-        Self::normalised(text).map(Self).ok_or_else(|| OriginError(text.into()))
+        Self::normalised(text, Self::host).map(Self).ok_or_else(|| OriginError(text.into()))
     }
 
-    fn normalised(text: &str) -> Option<String> {
+    /// Parses an origin as people write it: the host can have letters of any language, which browsers send as `xn--…`, and
+    /// can begin with `*.`, which stands for one or more labels as in a Content-Security-Policy.
+    ///
+    /// # Errors
+    /// If [`Self::parse`] would refuse it without these, or if the wildcard is below a public suffix.
+    pub fn parse_configured(text: &str) -> Result<Self, ConfiguredOriginError> {
+        let Some((scheme, base)) = text.split_once("://*.") else {
+            return Self::normalised(text, Self::international_host).map(Self).ok_or(ConfiguredOriginError::Form);
+        };
+        let base = Self::normalised(&format!("{scheme}://{base}"), Self::international_host).ok_or(ConfiguredOriginError::Form)?;
+        let (scheme, host) = base.split_once("://").ok_or(ConfiguredOriginError::Form)?;
+        let name = host.split(':').next().unwrap_or_default();
+        let is_address = host.starts_with('[') || name.rsplit('.').next().is_some_and(|label| label.parse::<u8>().is_ok());
+        if is_address || name.split('.').any(str::is_empty) {
+            return Err(ConfiguredOriginError::Form);
+        }
+        if psl::suffix_str(name) == Some(name) {
+            return Err(ConfiguredOriginError::PublicSuffix(name.into()));
+        }
+        Ok(Self(format!("{scheme}://*.{host}")))
+    }
+
+    fn normalised(text: &str, host: impl Fn(&str) -> Option<String>) -> Option<String> {
         let text = text.to_ascii_lowercase();
         // Browsers send this for pages without an origin: local files and sandboxed frames.
         if text == "null" {
@@ -81,13 +113,13 @@ impl Origin {
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         // An IPv6 address is in brackets and contains colons.
-        let (host, port) = match rest.rfind(':').filter(|&colon| !rest[colon..].contains(']')) {
+        let (name, port) = match rest.rfind(':').filter(|&colon| !rest[colon..].contains(']')) {
             // `parse` would accept a plus sign.
             Some(colon) if rest[colon + 1..].starts_with('+') => return None,
             Some(colon) => (&rest[..colon], rest[colon + 1..].parse::<u16>().ok()?),
             None => (rest, default_port),
         };
-        let host = Self::host(host)?;
+        let host = host(name)?;
         Some(if port == default_port { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") })
     }
 
@@ -100,6 +132,20 @@ impl Origin {
         // Browsers write an IPv4 address embedded in an IPv6 address in hexadecimal.
         let [.., high, low] = address.segments();
         Some(if address.to_ipv4_mapped().is_some() { format!("[::ffff:{high:x}:{low:x}]") } else { format!("[{address}]") })
+    }
+
+    fn international_host(text: &str) -> Option<String> {
+        if text.is_ascii() { Self::host(text) } else { Self::host(&idna::domain_to_ascii(text).ok()?) }
+    }
+
+    /// Whether this is the origin that a browser sends, or stands for it. Compared byte for byte: browsers have only one
+    /// spelling.
+    #[must_use]
+    pub fn admits(&self, origin: &[u8]) -> bool {
+        let Some((scheme, base)) = self.0.split_once('*') else { return self.0.as_bytes() == origin };
+        let below = origin.strip_prefix(scheme.as_bytes()).and_then(|host| host.strip_suffix(base.as_bytes()));
+        let is_label = |label: &[u8]| !label.is_empty() && label.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'));
+        below.is_some_and(|labels| labels.split(|c| *c == b'.').all(is_label))
     }
 
     /// The origin as browsers spell it.

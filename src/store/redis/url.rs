@@ -25,6 +25,21 @@ impl Url {
     }
 }
 
+impl Url {
+    /// Whether it has a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.0.redis_settings().password().is_some()
+    }
+
+    /// The same server and user with this password.
+    #[must_use]
+    pub fn with_password(&self, password: &str) -> Self {
+        let settings = self.0.redis_settings().clone().set_password(password);
+        Self(Box::new((*self.0).clone().set_redis_settings(settings)))
+    }
+}
+
 impl FromStr for Url {
     type Err = UrlError;
 
