@@ -34,10 +34,10 @@ use crate::{
     config::{Config, Mistakes, StoreUrl, collide},
     http::{Admin, Limits, Public, log_left_out},
     journal::{
-        Journal, JournalError,
+        Journal, JournalError, Total,
         sqlite::{OpenError, SqliteJournal},
     },
-    recorder::{self, Failure, Handle, Recorder},
+    recorder::{self, Drained, Failure, Handle, Recorder},
     store::{
         Store,
         redis::{self, RedisStore},
@@ -146,6 +146,34 @@ enum Remaining {
     Lost,
 }
 
+impl Remaining {
+    /// The most sites that the log names.
+    const NAMED: usize = 10;
+
+    fn report(self, drained: &Drained) {
+        let Drained { waiting, total: Total { entries, views, .. } } = drained;
+        if waiting.is_empty() {
+            return;
+        }
+        let mut names: Vec<_> = waiting.iter().take(Self::NAMED).map(|(site, _)| site.as_str()).collect();
+        if waiting.len() > Self::NAMED {
+            names.push("…");
+        }
+        let (sites, names) = (waiting.len(), names.join(", "));
+        match self {
+            Self::Journaled => warn!(
+                sites,
+                names,
+                entries,
+                views,
+                "the store lacks the last views of these sites; they are in the journal, and will be applied at the next start. \
+                 Before you delete the journal, run truycap journal status"
+            ),
+            Self::Lost => error!(sites, names, views, "the last views of these sites are lost: the store did not get them in time"),
+        }
+    }
+}
+
 /// A running service. It owns all of its tasks, and joins them when it stops.
 struct Service {
     journal: Arc<SqliteJournal>,
@@ -238,14 +266,7 @@ impl Service {
             warn!(connections = late, "some connections did not finish in time and were closed");
         }
         let drained = self.recorder.shutdown(FINISH_RECORDING).await;
-        for site in &drained.waiting {
-            match remaining {
-                Remaining::Journaled => {
-                    warn!(%site, "the store lacks this site's last views; they are in the journal, and will be applied at the next start");
-                }
-                Remaining::Lost => error!(%site, "this site's last views are lost: the store did not get them in time"),
-            }
-        }
+        remaining.report(&drained);
         let closing = async { tokio::join!(self.background.shutdown(), self.admin.stop(), self.store.close()) };
         if timeout(FINISH_CLOSING, closing).await.is_err() {
             warn!("the store or the admin listener did not close in time; nothing is lost");

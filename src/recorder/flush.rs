@@ -57,7 +57,7 @@ impl Flusher {
     pub(super) async fn run(mut self, mut stage: watch::Receiver<Stage>) {
         let mut stopping = false;
         while !self.shared.health.has_failed() {
-            if stopping && !self.counter.lock().lacks_views() {
+            if stopping && !self.counter.lock().state.unapplied() {
                 return;
             }
             if stopping {

@@ -1,6 +1,6 @@
 //! The recorder's metrics that are read from its state at each scrape. The store is not asked for them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use prometheus::proto::MetricFamily;
@@ -11,18 +11,27 @@ use crate::{
         figures::{Figure, Figures},
         site::SiteId,
     },
+    journal::Total,
     telemetry::metrics::{Kind, family},
 };
 
 /// What the state of the recorder, the journal and the store is now.
 pub(super) fn families(shared: &Shared, now: DateTime<Utc>) -> Vec<MetricFamily> {
-    let (views, seconds) = lag(shared);
+    let unapplied = shared.sites.unapplied(now);
+    let total = Total::of(&unapplied, shared.watermark.head());
+    let seconds = total.oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64());
     let (journal_ok, store_ok) = (shared.health.journal_ok(), shared.health.store_ok());
     let gauge = |name, help, value| family(Kind::Gauge, name, help, [], [([], value)]);
     vec![
         gauge("truycap_journal_up", "1 while the journal takes views, 0 if it had no room for the last ones.", one_if(journal_ok)),
         gauge("truycap_store_up", "1 while the store answers, 0 if its last call failed for some site.", one_if(store_ok)),
-        gauge("truycap_store_lag_views", "Views in memory that the store has not confirmed; more may wait in the journal.", views),
+        gauge(
+            "truycap_journal_unapplied_entries",
+            "Entries of the journal from the first one with views that the store has not confirmed.",
+            total.entries as f64,
+        ),
+        gauge("truycap_journal_unapplied_views", "Views in the journal that the store has not confirmed.", total.views as f64),
+        gauge("truycap_store_lag_views", "The same as truycap_journal_unapplied_views.", total.views as f64),
         gauge("truycap_store_lag_seconds", "The longest that a view which the store has not confirmed can have waited.", seconds),
         outcomes(shared),
         figures(shared, now),
@@ -31,14 +40,6 @@ pub(super) fn families(shared: &Shared, now: DateTime<Utc>) -> Vec<MetricFamily>
 
 fn one_if(condition: bool) -> f64 {
     f64::from(u8::from(condition))
-}
-
-/// All sites' views, and the longest wait.
-fn lag(shared: &Shared) -> (f64, f64) {
-    let sites = shared.sites.all();
-    let lags = sites.values().map(|counter| counter.lock().lag());
-    let (views, wait) = lags.fold((0, Duration::ZERO), |(views, wait), lag| (views + lag.views, wait.max(lag.wait)));
-    (views as f64, wait.as_secs_f64())
 }
 
 /// A site that was taken out of the configuration has no metrics: it would look as if it were not read any more.

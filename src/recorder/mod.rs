@@ -40,7 +40,7 @@ use crate::{
         producer::Seq,
         site::{Site, SiteId},
     },
-    journal::{Journal, JournalError},
+    journal::{Journal, JournalError, Total, Unapplied},
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
 };
@@ -102,8 +102,10 @@ pub enum Failure {
 /// What was left when a recorder stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// The sites whose last views the store lacks. They are in the journal, and are applied at the next start.
-    pub waiting: Vec<SiteId>,
+    /// What the store lacks of each site. It is in the journal, and is applied at the next start.
+    pub waiting: Vec<(SiteId, Unapplied)>,
+    /// The same of all sites.
+    pub total: Total,
 }
 
 /// The recorder, as requests use it. Cheap to clone.
@@ -134,11 +136,12 @@ pub async fn spawn(
     store: Arc<dyn Store>,
     clock: impl Into<Clock>,
 ) -> Result<(Handle, Recorder), JournalError> {
-    let sites = Sites::new(sites, &journal.sites().await?, config.apply_sums);
+    let clock = clock.into();
+    let sites = Sites::new(sites, &journal.sites().await?, config.apply_sums, clock.now());
     let (views, queued_views) = mpsc::channel(MAX_QUEUED_VIEWS);
     let (stage, now) = watch::channel(Stage::Running);
     let (all_written, written) = oneshot::channel();
-    let shared = Arc::new(Shared::new(config, sites, journal, store, clock.into()));
+    let shared = Arc::new(Shared::new(config, sites, journal, store, clock));
     let mut tasks = JoinSet::new();
     let queues = Queues { views: queued_views, stage: now.clone(), written: all_written };
     tasks.spawn(commit::run(Arc::clone(&shared), queues));
@@ -288,6 +291,7 @@ impl Recorder {
         };
         let _late = timeout(patience, tasks).await;
         self.tasks.shutdown().await;
-        Drained { waiting: self.shared.sites.waiting() }
+        let waiting = self.shared.sites.unapplied(self.shared.clock.now());
+        Drained { total: Total::of(&waiting, self.shared.watermark.head()), waiting }
     }
 }

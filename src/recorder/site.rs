@@ -13,7 +13,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
@@ -21,7 +21,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     freshness::{Freshness, Moment, STORE_WAIT},
     health::{StoreCall, StoreFault, StoreHealth, Transition},
-    state::{MemoryBudget, Place, State},
+    state::{MemoryBudget, Place, State, Waiting},
 };
 use crate::{
     domain::{
@@ -33,7 +33,7 @@ use crate::{
         producer::{Position, ProducerId},
         site::{Rules, Site, SiteId},
     },
-    journal::{JournaledSite, Run},
+    journal::{JournaledSite, Run, Unapplied},
     store::{Applied, MAX_ARTICLES, Revision, Snapshot, StoreError},
 };
 
@@ -80,19 +80,12 @@ pub(super) struct Inner {
     wanted: HashSet<ArticleId>,
     /// No view that waits for the store has waited for longer than since then.
     waiting_since: Instant,
+    /// How long some of them had waited then: before this process started.
+    waited_before: Duration,
     /// How many entries the store has of a run that the journal does not have, when that was last reported.
     foreign: Option<(ProducerId, u64)>,
     /// Whether it was reported that a counter has reached its maximum.
     pub(super) saturated: bool,
-}
-
-/// What waits for the store.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lag {
-    /// How many views in memory.
-    pub(super) views: u64,
-    /// The longest that one of them can have waited; zero if none waits.
-    pub(super) wait: Duration,
 }
 
 /// What a look-up of figures finds.
@@ -104,14 +97,18 @@ enum LookUp {
 }
 
 impl SiteCounter {
-    fn new(site: Arc<Site>, configured: bool, journaled: Option<&JournaledSite>, budget: MemoryBudget) -> Self {
+    fn new(site: Arc<Site>, configured: bool, journaled: Option<&JournaledSite>, budget: MemoryBudget, now: DateTime<Utc>) -> Self {
         let (head, confirmed) = journaled.map_or((0, None), |site| (site.last, site.confirmed));
+        let unapplied = journaled.and_then(|site| site.unapplied);
+        let unread = unapplied.map(|Unapplied { first, entries, views, .. }| Waiting { first, entries, views });
+        let waited = unapplied.and_then(|unapplied| (now - unapplied.oldest).to_std().ok());
         let inner = Inner {
-            state: State::new(head, confirmed, budget),
+            state: State::new(head, confirmed, unread.unwrap_or_default(), budget),
             freshness: Freshness::new(Instant::now()),
             health: StoreHealth::default(),
             wanted: HashSet::new(),
             waiting_since: Instant::now(),
+            waited_before: waited.unwrap_or_default(),
             foreign: None,
             saturated: false,
         };
@@ -211,7 +208,7 @@ impl SiteCounter {
         self.outcomes.add(Outcome::Counted, days.clone().map(|(_, sum)| sum.views).sum());
         let mut inner = self.lock();
         if inner.state.committed(run, to, days) {
-            inner.waiting_since = Instant::now();
+            inner.wait_since(Instant::now());
             drop(inner);
             self.wake.notify_one();
         }
@@ -289,16 +286,18 @@ impl Inner {
         if self.state.is_applying() { None } else { self.health.record(StoreCall::Apply, StoreFault::None) }
     }
 
-    /// Whether the store lacks views, or may lack some because it has not answered.
-    pub(super) fn lacks_views(&self) -> bool {
-        let confirmed = self.state.last_confirmed().map_or(0, |confirmed| confirmed.seq);
-        self.state.unapplied() || (self.state.place().is_none() && self.state.head() > confirmed)
-    }
-
     /// Takes in how far the store is.
     pub(super) fn begin(&mut self, place: Place) {
+        let waited = self.state.unapplied();
         self.state.begin(place);
-        self.waiting_since = Instant::now();
+        if !waited {
+            self.wait_since(Instant::now());
+        }
+    }
+
+    /// No view that waits has waited for longer.
+    fn wait_since(&mut self, instant: Instant) {
+        (self.waiting_since, self.waited_before) = (instant, Duration::ZERO);
     }
 
     /// Takes in that the store has `entries` of a run that the journal does not have. Returns how many of them are new.
@@ -344,18 +343,20 @@ impl Inner {
         let was_applying = self.state.is_applying();
         let expected = take(&mut self.state);
         if !expected {
-            self.waiting_since = Instant::now();
+            self.wait_since(Instant::now());
         } else if was_applying && !self.state.is_backlogged() {
             // What is left came after the call that has just ended began.
-            self.waiting_since = self.freshness.last_answered().unwrap_or_else(Instant::now);
+            self.wait_since(self.freshness.last_answered().unwrap_or_else(Instant::now));
         }
         expected
     }
 
-    /// What waits for the store now.
-    pub(super) fn lag(&self) -> Lag {
-        let wait = if self.state.unapplied() { self.waiting_since.elapsed() } else { Duration::ZERO };
-        Lag { views: self.state.lag_views(), wait }
+    /// What the store lacks now. The oldest can be younger.
+    pub(super) fn unapplied(&self, now: DateTime<Utc>) -> Option<Unapplied> {
+        let Waiting { first, entries, views } = self.state.waiting()?;
+        let waited = TimeDelta::from_std(self.waiting_since.elapsed() + self.waited_before).unwrap_or(TimeDelta::MAX);
+        let oldest = now.checked_sub_signed(waited).unwrap_or(DateTime::UNIX_EPOCH);
+        Some(Unapplied { first, oldest, entries, views })
     }
 }
 
@@ -370,7 +371,7 @@ pub(super) struct Sites {
 
 impl Sites {
     /// The sites at the start: those configured, and those that the journal knows.
-    pub(super) fn new(configured: Vec<Site>, journaled: &[JournaledSite], apply_sums: usize) -> Self {
+    pub(super) fn new(configured: Vec<Site>, journaled: &[JournaledSite], apply_sums: usize, now: DateTime<Utc>) -> Self {
         let sites = Self { counters: ArcSwap::default(), apply_sums };
         let configured: Vec<_> = configured.into_iter().map(|site| (site, true)).collect();
         let known: HashSet<_> = configured.iter().map(|(site, _)| site.id.clone()).collect();
@@ -379,7 +380,7 @@ impl Sites {
         let left =
             left.map(|id| (Site { id, origins: Vec::new(), timezone: Tz::UTC, sections: Vec::new(), rules: Rules::default() }, false));
         let left: Vec<_> = left.collect();
-        sites.add(configured.into_iter().chain(left).collect(), journaled);
+        sites.add(configured.into_iter().chain(left).collect(), journaled, now);
         sites
     }
 
@@ -408,11 +409,11 @@ impl Sites {
         for (id, counter) in &*known {
             counter.configured.store(listed.contains(id), Ordering::Release);
         }
-        self.add(new, &[])
+        self.add(new, &[], DateTime::UNIX_EPOCH)
     }
 
     /// Adds sites, and shares the memory among all of them.
-    fn add(&self, new: Vec<(Site, bool)>, journaled: &[JournaledSite]) -> Vec<Arc<SiteCounter>> {
+    fn add(&self, new: Vec<(Site, bool)>, journaled: &[JournaledSite], now: DateTime<Utc>) -> Vec<Arc<SiteCounter>> {
         let journaled: HashMap<_, _> = journaled.iter().map(|site| (&site.id, site)).collect();
         let mut counters = BTreeMap::clone(&self.all());
         let known = counters.values().filter(|counter| counter.is_configured()).count();
@@ -425,7 +426,7 @@ impl Sites {
         }
         let new = new.into_iter().map(|(site, configured)| {
             let journaled = journaled.get(&site.id).copied();
-            SiteCounter::new(Arc::new(site), configured, journaled, budget(configured))
+            SiteCounter::new(Arc::new(site), configured, journaled, budget(configured), now)
         });
         let new = new.map(Arc::new);
         let new: Vec<_> = new.collect();
@@ -442,8 +443,8 @@ impl Sites {
         })
     }
 
-    /// The sites whose last views the store lacks.
-    pub(super) fn waiting(&self) -> Vec<SiteId> {
-        self.all().iter().filter(|(_, counter)| counter.lock().lacks_views()).map(|(id, _)| id.clone()).collect()
+    /// What the store lacks of each site, without those of which it lacks nothing.
+    pub(super) fn unapplied(&self, now: DateTime<Utc>) -> Vec<(SiteId, Unapplied)> {
+        self.all().iter().filter_map(|(id, counter)| Some((id.clone(), counter.lock().unapplied(now)?))).collect()
     }
 }

@@ -31,6 +31,26 @@ use crate::{
     store::{Applied, Revision, Snapshot},
 };
 
+/// Entries with views of a site, and these views.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// The first of the entries, or an earlier one.
+    pub(super) first: Seq,
+    pub(super) entries: u64,
+    pub(super) views: u64,
+}
+
+impl Waiting {
+    /// Adds later entries.
+    fn add(&mut self, later: Self) {
+        if self.entries == 0 {
+            self.first = later.first;
+        }
+        self.entries += later.entries;
+        self.views = self.views.saturating_add(later.views);
+    }
+}
+
 /// The sum of a site's views in the entries after `after` up to `to`, which belong to one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
@@ -43,12 +63,15 @@ pub(super) struct Segment {
     /// The last of them. Its digest is not known while there is none.
     pub(super) to: Position,
     days: BTreeMap<NaiveDate, SiteViews>,
+    /// The first of them with views of the site, or an earlier one of them, and how many have some.
+    first: Seq,
+    entries: u64,
 }
 
 impl Segment {
     /// A segment without entries. It follows the offset `from` of its producer, and entry `after` of the journal.
     fn new(producer: ProducerId, from: Position, after: Seq) -> Self {
-        Self { producer, from, after, to: Position { seq: after, ..from }, days: BTreeMap::new() }
+        Self { producer, from, after, to: Position { seq: after, ..from }, days: BTreeMap::new(), first: 0, entries: 0 }
     }
 
     /// The segment that follows this one in the same run.
@@ -56,10 +79,15 @@ impl Segment {
         Self::new(self.producer, if self.has_entries() { self.to } else { self.from }, self.to.seq)
     }
 
-    fn add<'a>(&mut self, days: impl Iterator<Item = (NaiveDate, &'a SiteViews)>, to: Position) {
+    /// Adds the views of `entries` entries, of which `first` is the first one or an earlier one.
+    fn add<'a>(&mut self, days: impl Iterator<Item = (NaiveDate, &'a SiteViews)>, first: Seq, entries: u64, to: Position) {
         for (day, views) in days {
             self.days.entry(day).or_default().add(views);
         }
+        if self.entries == 0 {
+            self.first = first;
+        }
+        self.entries += entries;
         self.to = to;
     }
 
@@ -85,6 +113,10 @@ impl Segment {
 
     fn views(&self) -> u64 {
         self.days.values().map(|day| day.views).sum()
+    }
+
+    fn waiting(&self) -> Waiting {
+        Waiting { first: self.first, entries: self.entries, views: self.views() }
     }
 
     /// Whether an apply of it moves the offset. One that does not could be repeated without being noticed.
@@ -172,6 +204,9 @@ pub(super) struct State {
     pending: Segment,
     /// Entries that were committed while older ones were still being read from the journal.
     tail: Option<Segment>,
+    /// What is known to wait in entries that are not in memory. Exact after a start; after the store went back, that is known only
+    /// when the entries are read again.
+    unread: Waiting,
     /// The last entry that may hold views of the site.
     head: Seq,
     snapshot: SnapshotCache,
@@ -180,8 +215,8 @@ pub(super) struct State {
 
 impl State {
     /// The state of a site whose last entry in the journal is `head` or earlier, before the store has answered. `confirmed` is
-    /// what the journal knows of the store.
-    pub(super) fn new(head: Seq, confirmed: Option<Confirmed>, budget: MemoryBudget) -> Self {
+    /// what the journal knows of the store, and `unread` what waits in the journal by that.
+    pub(super) fn new(head: Seq, confirmed: Option<Confirmed>, unread: Waiting, budget: MemoryBudget) -> Self {
         Self {
             place: None,
             last_confirmed: confirmed,
@@ -189,6 +224,7 @@ impl State {
             sealed: VecDeque::new(),
             pending: Segment::new(ProducerId(0), Position::START, 0),
             tail: None,
+            unread,
             head,
             snapshot: SnapshotCache::new(budget.articles),
             budget,
@@ -209,16 +245,21 @@ impl State {
         self.head = to.seq;
         self.learn(run);
         let full = self.is_full();
+        let entry = Waiting { first: to.seq, entries: 1, views: days.clone().map(|(_, views)| views.views).sum() };
         match &mut self.tail {
             // A tail must have no hole and be of one run, so one that cannot take the entry is dropped. The journal has it.
-            Some(tail) if tail.producer != run.producer || tail.would_pass(self.budget.apply_sums, days.clone()) => self.tail = None,
-            Some(tail) => tail.add(days, to),
+            Some(tail) if tail.producer != run.producer || tail.would_pass(self.budget.apply_sums, days.clone()) => {
+                self.unread.add(tail.waiting());
+                self.unread.add(entry);
+                self.tail = None;
+            }
+            Some(tail) => tail.add(days, to.seq, 1, to),
             None if complete && !full => {
                 self.begin_run(run.producer, run.after);
                 self.seal_if_large(days.clone());
-                self.pending.add(days, to);
+                self.pending.add(days, to.seq, 1, to);
             }
-            None => {}
+            None => self.unread.add(entry),
         }
         !waiting
     }
@@ -266,7 +307,23 @@ impl State {
 
     /// Whether the store lacks views of this site, as far as is known.
     pub(super) fn unapplied(&self) -> bool {
-        self.applying.is_some() || !self.sealed.is_empty() || self.pending.views() > 0 || self.is_behind()
+        let unread = if self.place.is_some() { self.is_behind() } else { self.unread.views > 0 };
+        self.applying.is_some() || !self.sealed.is_empty() || self.pending.views() > 0 || unread
+    }
+
+    /// What the store lacks of this site, as far as is known.
+    pub(super) fn waiting(&self) -> Option<Waiting> {
+        if !self.unapplied() {
+            return None;
+        }
+        let mut waiting = Waiting::default();
+        self.segments().map(Segment::waiting).for_each(|segment| waiting.add(segment));
+        // After the store went back, what is unread is not known yet.
+        let least = u64::from(self.is_behind());
+        let Waiting { first, entries, views } = self.unread;
+        waiting.add(Waiting { first: first.max(self.pending.to.seq + 1), entries: entries.max(least), views: views.max(least) });
+        self.tail.iter().for_each(|tail| waiting.add(tail.waiting()));
+        Some(waiting)
     }
 
     /// Whether an apply is under way or in doubt.
@@ -342,6 +399,14 @@ impl State {
         self.last_confirmed = Some(place.confirmed());
         self.place = Some(place);
         self.enter_next_runs();
+        self.end_unread();
+    }
+
+    /// If all that waits is in memory, nothing else does.
+    fn end_unread(&mut self) {
+        if !self.is_behind() {
+            self.unread = Waiting::default();
+        }
     }
 
     /// Moves on from each run that the pending segment has reached the end of.
@@ -379,7 +444,10 @@ impl State {
         }
         let days = replay.days.iter().map(|(day, views)| (*day, views));
         self.seal_if_large(days.clone());
-        self.pending.add(days, replay.to);
+        let views = days.clone().map(|(_, views)| views.views).sum();
+        self.pending.add(days, after + 1, replay.entries, replay.to);
+        self.unread.entries = self.unread.entries.saturating_sub(replay.entries);
+        self.unread.views = self.unread.views.saturating_sub(views);
         self.enter_next_runs();
         if let Some(tail) = self.tail.take_if(|tail| self.pending.to.seq >= tail.after)
             && tail.has_entries()
@@ -387,8 +455,9 @@ impl State {
             self.begin_run(tail.producer, tail.after);
             let days = tail.days.iter().map(|(day, views)| (*day, views));
             self.seal_if_large(days.clone());
-            self.pending.add(days, tail.to);
+            self.pending.add(days, tail.first, tail.entries, tail.to);
         }
+        self.end_unread();
     }
 
     /// The segment to apply next: the one whose answer is not known yet, otherwise the first sealed one, otherwise the
@@ -483,7 +552,7 @@ impl State {
 
     /// Memory and store have parted: everything is dropped, and the flusher finds out how far the store is.
     fn lose_place(&mut self) {
-        *self = Self::new(self.head, self.last_confirmed, self.budget);
+        *self = Self::new(self.head, self.last_confirmed, self.waiting().unwrap_or_default(), self.budget);
     }
 
     /// The revision of the snapshot, if the store has answered with figures at its present place.

@@ -117,6 +117,21 @@ impl<'a> Body<'a> {
 }
 
 impl Group<'_> {
+    /// The views of the site, those of its articles included.
+    ///
+    /// # Errors
+    /// If a sum is of an unknown kind, or does not fit 64 bits.
+    pub fn views(&self) -> Result<u64, DecodeError> {
+        let mut all = 0;
+        for &(kind, views) in &self.sums {
+            match kind {
+                VIEWS => add(&mut all, views)?,
+                unknown => return Err(DecodeError::Kind(unknown)),
+            }
+        }
+        Ok(all)
+    }
+
     /// Adds the views to sums by day.
     ///
     /// # Errors
@@ -124,12 +139,7 @@ impl Group<'_> {
     pub fn add_to(&self, days: &mut BTreeMap<NaiveDate, SiteViews>) -> Result<(), DecodeError> {
         let day = NaiveDate::from_num_days_from_ce_opt(self.day).ok_or(DecodeError::Malformed)?;
         let sums = days.entry(day).or_default();
-        for &(kind, views) in &self.sums {
-            match kind {
-                VIEWS => add(&mut sums.views, views)?,
-                unknown => return Err(DecodeError::Kind(unknown)),
-            }
-        }
+        add(&mut sums.views, self.views()?)?;
         for &(article, views) in &self.articles {
             if let Some(sum) = sums.articles.get_mut(article) {
                 add(sum, views)?;

@@ -1,8 +1,7 @@
 //! The open file, and what the commands write to it. Everything here runs on the thread that owns it.
 
 use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -16,6 +15,7 @@ use super::{
     entry::{self, Body},
     errors::{gone, journal_error},
     handles::Handles,
+    read::{Reader, State},
     schema::{PAGE_BYTES, digest_value, read_confirmed, read_position, seq_value},
 };
 use crate::{
@@ -39,19 +39,6 @@ type Result<T> = std::result::Result<T, JournalError>;
 
 /// The runs that have entries, oldest first, and as the last one the run of this process. Others read them.
 pub(super) type Runs = Arc<RwLock<Arc<[Run]>>>;
-
-/// The journal's position; a copy of what the file holds.
-#[derive(Debug)]
-pub(super) struct State {
-    /// The last entry, even if it is deleted.
-    pub(super) head: Position,
-    /// The last `upto` of a trim.
-    pub(super) upto: Seq,
-    /// The last deleted entry; all entries after it are here.
-    pub(super) trimmed: Position,
-    /// What the last trims were given for each site.
-    pub(super) confirmed: HashMap<SiteId, Confirmed>,
-}
 
 #[derive(Debug)]
 pub(super) struct File {
@@ -119,12 +106,10 @@ impl File {
         &self.runs
     }
 
-    pub(super) fn conn(&self) -> &Connection {
-        &self.conn
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Runs `read` on the entries as they are now.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> T) -> T {
+        let runs = Arc::clone(&self.runs.read());
+        read(&Reader { conn: &self.conn, path: &self.path, state: &self.state, runs: &runs })
     }
 
     pub(super) fn append(&mut self, entry: &Entry) -> Result<Position> {

@@ -11,8 +11,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, co
 
 use super::{
     errors::{OpenError, damaged},
-    file::{File, State, random_producer, with_entries},
+    file::{File, random_producer, with_entries},
     handles::{Handles, log_path},
+    read::State,
     schema::{APPLICATION_ID, FORMAT, PAGE_BYTES, TABLES, read_confirmed, read_position, read_producer, read_seq},
 };
 use crate::{
@@ -58,7 +59,7 @@ pub(super) fn open(config: &Config) -> Result<File, OpenError> {
     let run = Run { producer: random_producer().map_err(|error| OpenError::io(path, error))?, after: state.head.seq };
     // SQLite takes 0 for no limit, and allows at most 2^32 - 2 pages.
     let file = File::new(conn, handles, path.clone(), pages.clamp(1, u32::MAX / 2), state, earlier, run).map_err(sqlite)?;
-    file.digest(file.state().head.seq).map_err(|error| open_error(path, error))?;
+    file.read(|entries| entries.digest(file.state().head.seq)).map_err(|error| open_error(path, error))?;
     Ok(file)
 }
 

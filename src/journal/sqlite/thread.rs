@@ -43,12 +43,14 @@ impl JournalThread {
         while let Some(command) = commands.blocking_recv() {
             match command {
                 Command::Append { entry, reply } => self.answer(reply, |file| file.append(&entry)),
-                Command::Read { site, after, upto, reply } => self.answer(reply, |file| file.read(&site, after, upto)),
-                Command::Digest { seq, reply } => self.answer(reply, |file| file.digest(seq)),
+                Command::Read { site, after, upto, reply } => {
+                    self.answer(reply, |file| file.read(|entries| entries.read(&site, after, upto)))
+                }
+                Command::Digest { seq, reply } => self.answer(reply, |file| file.read(|entries| entries.digest(seq))),
                 Command::Trim { confirmed, upto, delete, reply } => self.answer(reply, |file| file.trim(&confirmed, upto, delete)),
                 Command::Part { site, producer, after, reply } => self.answer(reply, |file| file.part(&site, producer, after)),
                 Command::IsParted { producer, reply } => self.answer(reply, |file| file.is_parted(producer)),
-                Command::Sites { reply } => self.answer(reply, |file| file.sites()),
+                Command::Sites { reply } => self.answer(reply, |file| file.read(|entries| entries.sites())),
                 Command::Close => break,
             }
             // Now rather than before the next entry, for which a client waits. If it fails, that entry gets the error.

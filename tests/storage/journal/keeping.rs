@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 use truycap::{
     domain::producer::{Digest, Position, Seq},
     journal::{
-        Journal, JournalError, JournaledSite, Replay,
+        Journal, JournalError, JournaledSite, Replay, Unapplied,
         sqlite::{Config, OpenError, SqliteJournal},
     },
 };
@@ -34,7 +34,7 @@ async fn a_read_sums_one_site_by_day() {
     journal.append(entry(at(0), &[("a", 1, 2, &[("/x", 3)]), ("a", 2, 1, &[]), ("b", 1, 9, &[])])).await.unwrap();
     let to = journal.append(entry(at(0), &[("a", 2, 0, &[("/x", 1), ("/y", 4)])])).await.unwrap();
     let days = BTreeMap::from([(day(1), sums(2, &[("/x", 3)])), (day(2), sums(1, &[("/x", 1), ("/y", 4)]))]);
-    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await, Ok(Replay { to, days, missing: None }));
+    assert_eq!(journal.read(&site("a"), 0, Seq::MAX).await, Ok(Replay { to, days, entries: 2, missing: None }));
     assert_eq!(journal.read(&site("c"), 0, Seq::MAX).await, Ok(Replay { to, ..Replay::default() }));
 }
 
@@ -232,8 +232,12 @@ async fn the_sites_are_those_with_views_after_the_last_upto_and_those_confirmed(
     for id in ["gone", "b", "a", "b", "c"] {
         journal.append(entry(at(0), &[(id, 1, 1, &[])])).await.unwrap();
     }
-    let unconfirmed = |id, last| JournaledSite { id: site(id), last, confirmed: None };
-    let all = [unconfirmed("a", 3), unconfirmed("b", 4), unconfirmed("c", 5), unconfirmed("gone", 1)];
+    let unconfirmed = |id, first, last, entries| {
+        let unapplied = Some(Unapplied { first, oldest: at(0), entries, views: entries });
+        JournaledSite { id: site(id), last, confirmed: None, unapplied }
+    };
+    let c = unconfirmed("c", 5, 5, 1);
+    let all = [unconfirmed("a", 3, 3, 1), unconfirmed("b", 2, 4, 2), c.clone(), unconfirmed("gone", 1, 1, 1)];
     assert_eq!(journal.sites().await.unwrap(), all);
     journal.trim(vec![], 1, 0).await.unwrap();
     drop(journal);
@@ -243,9 +247,28 @@ async fn the_sites_are_those_with_views_after_the_last_upto_and_those_confirmed(
     journal.trim(vec![(site("a"), confirmed(7, 4)), (site("b"), confirmed(8, 4))], 3, 3).await.unwrap();
     drop(journal);
     let journal = place.open();
-    let site_of = |id, last, seq, producer| JournaledSite { id: site(id), last, confirmed: Some(confirmed(producer, seq)) };
+    let site_of =
+        |id, last, seq, producer| JournaledSite { id: site(id), last, confirmed: Some(confirmed(producer, seq)), unapplied: None };
     let (a, b) = (site_of("a", 3, 4, 7), site_of("b", 4, 4, 8));
-    assert_eq!(journal.sites().await.unwrap(), [a.clone(), b.clone(), unconfirmed("c", 5)]);
+    assert_eq!(journal.sites().await.unwrap(), [a.clone(), b.clone(), c]);
     journal.trim(vec![], 5, Seq::MAX).await.unwrap();
     assert_eq!(journal.sites().await.unwrap(), [site_of("a", 4, 4, 7), b]);
+}
+
+#[tokio::test]
+async fn what_a_site_lacks_in_the_store_is_what_came_after_its_last_confirmed_entry() {
+    let place = Place::new();
+    let journal = place.open();
+    for (second, views) in [(10, 5), (20, 3), (30, 4)] {
+        // Two days in one entry, as at midnight.
+        journal.append(entry(at(second), &[("a", 1, views, &[("/x", 1)]), ("a", 2, 1, &[])])).await.unwrap();
+        journal.append(entry(at(second), &[("b", 1, 1, &[])])).await.unwrap();
+    }
+    // The store was unreachable for another site: nothing counts as applied by all.
+    journal.trim(vec![(site("a"), confirmed(7, 1))], 0, 0).await.unwrap();
+    drop(journal);
+    let sites = place.open().sites().await.unwrap();
+    let unapplied: Vec<_> = sites.iter().map(|site| site.unapplied.unwrap()).collect();
+    let of_a = Unapplied { first: 3, oldest: at(20), entries: 2, views: 3 + 1 + 1 + 4 + 1 + 1 };
+    assert_eq!(unapplied, [of_a, Unapplied { first: 2, oldest: at(10), entries: 3, views: 3 }]);
 }

@@ -12,7 +12,7 @@ use truycap::{
         producer::{Digest, Position, ProducerId, Seq},
         site::SiteId,
     },
-    journal::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, Usage},
+    journal::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, Unapplied, Usage},
 };
 
 /// A read ends before the next entry once it has this many articles, as in a real journal.
@@ -223,6 +223,7 @@ impl Journal for MemoryJournal {
                 to = seq - 1;
                 break;
             }
+            replay.entries += u64::from(entry.days_of(site).next().is_some());
             for (day, views) in entry.days_of(site) {
                 replay.days.entry(day).or_default().add(views);
             }
@@ -277,7 +278,16 @@ impl Journal for MemoryJournal {
         let site = |id: &SiteId| {
             let confirmed = confirmed.get(id).copied();
             let last = last(id).map_or_else(|| confirmed.map_or(0, |confirmed| confirmed.seq.min(*upto)), |(seq, _)| *seq);
-            JournaledSite { id: id.clone(), last, confirmed }
+            let waiting = entries.range(upto.max(&confirmed.map_or(0, |confirmed| confirmed.seq)) + 1..);
+            let waiting: Vec<_> = waiting.filter(|(_, (entry, _))| entry.days_of(id).next().is_some()).collect();
+            let views = waiting.iter().flat_map(|(_, (entry, _))| entry.days_of(id)).map(|(_, sum)| sum.views).sum();
+            let unapplied = waiting.first().map(|(first, (entry, _))| Unapplied {
+                first: **first,
+                oldest: entry.at,
+                entries: waiting.len() as u64,
+                views,
+            });
+            JournaledSite { id: id.clone(), last, confirmed, unapplied }
         };
         Ok(sites.into_iter().map(site).collect())
     }

@@ -128,7 +128,7 @@ impl Service {
     pub fn settle(self, place: &Place, server: &Server, tally: &Tally) -> String {
         shown_fit(&self, tally, || tally.clone());
         let log = self.stop().err;
-        assert_eq!(lines(&log, &["lacks this site's last views"]), [""; 0]);
+        assert_eq!(lines(&log, &["lacks the last views"]), [""; 0]);
         let counts = server.counts();
         counts.fit(tally);
         assert_eq!(counts, Counts::exported(place));

@@ -34,6 +34,81 @@ async fn the_lag_grows_while_the_store_is_unreachable_and_returns_to_zero() {
     assert_eq!(stage.metric("truycap_store_up"), 1.0);
 }
 
+/// The four metrics of what waits; the last one is in seconds.
+fn waiting(stage: &Stage) -> [f64; 4] {
+    let names = ["journal_unapplied_entries", "journal_unapplied_views", "store_lag_views", "store_lag_seconds"];
+    names.map(|name| stage.metric(&format!("truycap_{name}")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_known_from_the_journal_before_the_store_first_answers() {
+    let stage = Stage::new().await;
+    stage.record("b", None).await.unwrap();
+    stage.stored_becomes("b", 1, Duration::from_secs(1)).await;
+    sleep(2 * Duration::from_secs(1)).await;
+    stage.store.behaviour().mode = Mode::Fails;
+    assert!(stage.record_all("a", 0..100).await.iter().all(Result::is_ok));
+    sleep(Duration::from_secs(3)).await;
+    let stage = stage.restart(&["a"]).await;
+    let [entries, views, lag, seconds] = waiting(&stage);
+    assert!((views, lag) == (100.0, 100.0) && (1.0..=100.0).contains(&entries) && seconds >= 3.0, "{:?}", waiting(&stage));
+    // Views of a site that the store never answered for, while it is unreachable.
+    assert!(stage.record_all("a", 0..11).await.iter().all(Result::is_ok));
+    sleep(Duration::from_secs(5)).await;
+    let [_, views, lag, seconds] = waiting(&stage);
+    assert!((views, lag) == (111.0, 111.0) && seconds >= 8.0, "{:?}", waiting(&stage));
+    stage.store.behaviour().mode = Mode::Works;
+    stage.stored_becomes("a", 111, Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(waiting(&stage), [0.0; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_memory_has_no_room_for_waits_too() {
+    let stage = Stage::new().await;
+    sleep(Duration::from_secs(1)).await;
+    stage.store.behaviour().mode = Mode::Fails;
+    assert!(stage.record_all("a", 0..60_000).await.iter().all(Result::is_ok));
+    assert_eq!(waiting(&stage)[1], 60_000.0);
+    let stage = stage.restart(&["a"]).await;
+    assert_eq!(waiting(&stage)[1], 60_000.0);
+    stage.store.behaviour().mode = Mode::Works;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while stage.store.stored("a").await < 60_000 {
+        let ([entries, views, lag, _], left) = (waiting(&stage), 60_000 - stage.store.stored("a").await);
+        assert!(entries >= 1.0 && views >= left as f64 && lag == views, "{:?} while {left} are left", waiting(&stage));
+        assert!(Instant::now() < deadline);
+        sleep(Duration::from_millis(100)).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(waiting(&stage), [0.0; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_counts_as_applied_while_a_store_that_went_back_is_repaired() {
+    let stage = Stage::new().await;
+    let image = stage.store.memory.image();
+    assert!(stage.record_all("a", 0..3000).await.iter().all(Result::is_ok));
+    stage.stored_becomes("a", 3000, Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(waiting(&stage), [0.0; 4]);
+    stage.store.memory.restore(image);
+    stage.journal.disk().read_delay = Duration::from_millis(100);
+    stage.stored_becomes("a", 0, Duration::from_secs(5)).await;
+    let found = || waiting(&stage)[0] > 0.0;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !found() {
+        assert!(Instant::now() < deadline);
+        sleep(Duration::from_millis(10)).await;
+    }
+    while stage.store.stored("a").await < 3000 {
+        assert!(waiting(&stage).iter().take(3).all(|value| *value >= 1.0), "{:?}", waiting(&stage));
+        sleep(Duration::from_millis(10)).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(waiting(&stage), [0.0; 4]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn under_steady_load_the_lag_is_that_of_one_flush_and_not_of_the_whole_run() {
     let stage = Stage::new().await;
