@@ -34,7 +34,7 @@ use crate::{
     config::{Config, Mistakes, StoreUrl, collide},
     http::{Admin, Limits, Public, log_left_out},
     journal::{
-        Journal, JournalError, Total,
+        Backlog, Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
     },
     recorder::{self, Drained, Failure, Handle, Recorder},
@@ -45,6 +45,7 @@ use crate::{
     },
 };
 
+pub mod drain;
 mod listener;
 mod reload;
 
@@ -119,6 +120,17 @@ pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, sqlite::OpenError> 
     })
 }
 
+fn open_journal_and_store(config: &Config) -> Result<(Arc<SqliteJournal>, Arc<dyn Store>), StartError> {
+    let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
+    // The configuration was compared before there was a file; some names are the same only now.
+    if let StoreUrl::Sqlite(path) = &config.store
+        && collide(path, &config.journal.path)
+    {
+        return Err(StartError::SameFile(path.clone()));
+    }
+    Ok((journal, open_store(config)?))
+}
+
 /// Runs the service until SIGTERM or SIGINT. `load` loads the configuration again at SIGHUP.
 ///
 /// # Errors
@@ -151,15 +163,15 @@ impl Remaining {
     const NAMED: usize = 10;
 
     fn report(self, drained: &Drained) {
-        let Drained { waiting, total: Total { entries, views, .. } } = drained;
-        if waiting.is_empty() {
+        let Backlog { entries, views, sites, .. } = &drained.waiting;
+        if sites.is_empty() {
             return;
         }
-        let mut names: Vec<_> = waiting.iter().take(Self::NAMED).map(|(site, _)| site.as_str()).collect();
-        if waiting.len() > Self::NAMED {
+        let mut names: Vec<_> = sites.iter().take(Self::NAMED).map(|site| site.site.as_str()).collect();
+        if sites.len() > Self::NAMED {
             names.push("…");
         }
-        let (sites, names) = (waiting.len(), names.join(", "));
+        let (sites, names) = (sites.len(), names.join(", "));
         match self {
             Self::Journaled => warn!(
                 sites,
@@ -194,14 +206,7 @@ impl Service {
         let admin = bind(config.listen.admin)?;
         let shared_visitors = matches!(config.store, StoreUrl::Redis(_));
         let audience = Arc::new(Audience::new(config.clients.clone(), &config.bots, shared_visitors, Instant::now)?);
-        let journal = Arc::new(SqliteJournal::open(config.journal.clone())?);
-        // The configuration was compared before there was a file; some names are the same only now.
-        if let StoreUrl::Sqlite(path) = &config.store
-            && collide(path, &config.journal.path)
-        {
-            return Err(StartError::SameFile(path.clone()));
-        }
-        let store = open_store(&config)?;
+        let (journal, store) = open_journal_and_store(&config)?;
         let demo = config.sites.first().filter(|_| config.demo).map(|site| DemoSite::new(site.id.clone(), &public));
         demo.iter().for_each(|demo| demo.allow_local_origins(&mut config.sites));
         let (handle, recorder) = recorder::spawn(

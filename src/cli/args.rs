@@ -1,6 +1,6 @@
 //! The command line and its help texts.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -13,12 +13,14 @@ Exit codes:
   0  Success; for serve: it stopped after SIGTERM or SIGINT.
   1  Failure; standard error says why.
   2  The command line or the configuration is invalid; nothing was done.
+  3  For journal status: views wait in the journal for the store.
 
 Examples:
   truycap check --config truycap.toml     Is it valid, and can journal and store be used?
   truycap --config truycap.toml           Serve until SIGTERM or SIGINT.
   truycap figures portal                  The box of a site.
   truycap export > views.csv              Back up everything.
+  truycap journal status                  Does the store lack views?
 
 See also docs/ in the source: operations.md, configuration.md, cli.md, http-api.md, import-export.md, metrics.md.";
 
@@ -53,6 +55,18 @@ Examples:
   truycap check --config truycap.toml
   truycap check --full                    Also compare the counters of the store with each other.
   truycap check --json | jq .store";
+
+const AFTER_JOURNAL: &str = "\
+Exit codes:
+  0  Nothing waits.
+  1  Failure; for drain: something still waits.
+  2  The command line or the configuration is invalid.
+  3  status: something waits.
+
+Examples:
+  truycap journal status --config /etc/truycap/truycap.toml
+  truycap journal status --json | jq .views
+  truycap journal drain --timeout 10m";
 
 const AFTER_HEALTH: &str = "\
 Exit codes:
@@ -136,6 +150,9 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show or apply what waits in the journal for the store
+    #[command(subcommand, after_long_help = AFTER_JOURNAL)]
+    Journal(JournalCommand),
     /// Ask the running service whether it takes views
     ///
     /// Requests /readyz from the configured admin listener, within three seconds. A service takes views even if its store is
@@ -151,5 +168,29 @@ pub(super) enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JournalCommand {
+    /// Show what waits for the store, by site
+    ///
+    /// Nothing is changed. If a service runs on the journal, it is asked by its admin listener. Without one, the journal is
+    /// read; the store is not asked, and can have some of what waits already. The exit code is 3 if something waits.
+    #[command(after_long_help = AFTER_JOURNAL)]
+    Status {
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Apply what waits to the store, and exit; for an instance that is taken away for good
+    ///
+    /// The service must not run. Views of sites that are not configured any more are applied too. SIGTERM ends it early; what
+    /// is not applied then stays in the journal.
+    #[command(after_long_help = AFTER_JOURNAL)]
+    Drain {
+        /// How long to wait for the store
+        #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+        timeout: Duration,
     },
 }

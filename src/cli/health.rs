@@ -13,8 +13,8 @@ use super::output::{Message, print};
 /// The time limit for the whole request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The maximum number of bytes that are read; any answer is shorter.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// The maximum number of bytes that are read; any answer is shorter: that about the journal names up to 10 000 sites.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
 
 /// The answer of `/readyz`.
 #[derive(Deserialize)]
@@ -23,23 +23,30 @@ struct Ready {
     store: String,
 }
 
-/// Asks the configured admin listener.
-pub(super) fn health(listener: SocketAddr, json: bool) -> Result<(), Message> {
+/// The status and the body of a page of the configured admin listener.
+pub(super) fn get(listener: SocketAddr, path: &str) -> Result<(u16, String), Message> {
     if listener.port() == 0 {
         return Err("listen.admin has port 0, so the service's port is unknown".into());
     }
     let address = reachable(listener);
-    let answer = ask(address).map_err(|error| format!("{address} did not answer: {error}"))?;
+    let answer = ask(address, path).map_err(|error| format!("{address} did not answer: {error}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| format!("{address} did not answer in HTTP"))?;
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    let ready: Ready = serde_json::from_str(body).map_err(|_| format!("{address} is not truycap: it answered with status {status:.3}"))?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    Ok((status, body.into()))
+}
+
+/// Asks the configured admin listener.
+pub(super) fn health(listener: SocketAddr, json: bool) -> Result<(), Message> {
+    let (status, body) = get(listener, "/readyz")?;
+    let ready: Ready =
+        serde_json::from_str(&body).map_err(|_| format!("{} is not truycap: it answered with status {status}", reachable(listener)))?;
     let parts = format!("journal {}, store {}", ready.journal, ready.store);
     if json {
         print(&format!("{body}\n"))?;
-    } else if status == "200" {
+    } else if status == 200 {
         print(&format!("ready: {parts}\n"))?;
     }
-    if status == "200" { Ok(()) } else { Err(format!("not ready: {parts}")) }
+    if status == 200 { Ok(()) } else { Err(format!("not ready: {parts}")) }
 }
 
 /// The address at which a listener is reached; one on all interfaces is reached on the loopback interface.
@@ -53,7 +60,7 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
 }
 
 /// Sends the request, and returns the whole answer.
-fn ask(address: SocketAddr) -> io::Result<String> {
+fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
     let deadline = Instant::now() + REQUEST_TIMEOUT;
     let left = || match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::ErrorKind::TimedOut),
@@ -61,7 +68,7 @@ fn ask(address: SocketAddr) -> io::Result<String> {
     };
     let mut stream = TcpStream::connect_timeout(&address, left()?)?;
     stream.set_write_timeout(Some(left()?))?;
-    stream.write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let (mut answer, mut part) = (Vec::new(), [0; 4096]);
     while answer.len() < MAX_ANSWER_BYTES {
         stream.set_read_timeout(Some(left()?))?;

@@ -33,10 +33,11 @@ use crate::{
 mod args;
 mod check;
 mod health;
+mod journal;
 mod missing_store;
 mod output;
 
-use args::{Cli, Command};
+use args::{Cli, Command, JournalCommand};
 use missing_store::{is_missing, refuse_missing_store};
 use output::{Message, print, print_error, print_json};
 
@@ -101,6 +102,11 @@ fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Confi
             Command::Export { site } => exit_code(export(&config, site.as_deref()).await),
             Command::Figures { site, article, json } => exit_code(figures(&config, &site, article.as_deref(), json).await),
             Command::Check { full, json } => exit_code(check::check(&config, full, json).await),
+            Command::Journal(JournalCommand::Status { json }) => match journal::status(&config, json) {
+                Ok(code) => code,
+                Err(message) => exit_code(Err(message)),
+            },
+            Command::Journal(JournalCommand::Drain { timeout }) => exit_code(journal::drain(&config, timeout).await),
             Command::Health { json } => exit_code(health::health(config.listen.admin, json)),
             // Done before the configuration was loaded.
             Command::Completions { .. } => ExitCode::SUCCESS,

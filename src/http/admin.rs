@@ -1,4 +1,4 @@
-//! The admin listener's resources: `GET /healthz`, `GET /readyz` and `GET /metrics`.
+//! The admin listener's resources: `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /-/journal`.
 
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -33,6 +33,11 @@ pub(super) fn ready(health: &Health) -> Response<Body> {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response
+}
+
+/// What the store lacks, for `truycap journal status`.
+pub(super) fn journal(handle: &Handle) -> Response<Body> {
+    json(Caching::Never, &handle.backlog())
 }
 
 /// All metrics, for Prometheus.

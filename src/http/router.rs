@@ -73,10 +73,11 @@ static PUBLIC: [Route<Handler>; 14] = {
 };
 
 /// The routes of the admin listener.
-static ADMIN: [Route<AdminHandler>; 3] = [
+static ADMIN: [Route<AdminHandler>; 4] = [
     route(GET, "/healthz", "healthz", AdminHandler::Health),
     route(GET, "/readyz", "readyz", AdminHandler::Ready),
     route(GET, "/metrics", "metrics", AdminHandler::Metrics),
+    route(GET, "/-/journal", "journal", AdminHandler::Journal),
 ];
 
 /// What handles a public route.
@@ -121,6 +122,7 @@ enum AdminHandler {
     Health,
     Ready,
     Metrics,
+    Journal,
 }
 
 const fn route<H>(methods: &'static str, path: &'static str, name: &'static str, handler: H) -> Route<H> {
@@ -314,6 +316,7 @@ impl Responder for Admin {
             Some(AdminHandler::Health) => Ok(admin::health()),
             Some(AdminHandler::Ready) => Ok(admin::ready(&self.handle.health())),
             Some(AdminHandler::Metrics) => admin::metrics(&self.handle),
+            Some(AdminHandler::Journal) => Ok(admin::journal(&self.handle)),
             None => Err(not_found("page", path)),
         });
         timer.end(&head, respond_static(&head, GET, page))

@@ -36,7 +36,10 @@ use crate::domain::{
     site::SiteId,
 };
 
+mod backlog;
 pub mod sqlite;
+
+pub use backlog::{Backlog, SiteBacklog, Unapplied};
 
 /// Views by site, and by the site's day on which they were received.
 pub type EntryViews = BTreeMap<(SiteId, NaiveDate), SiteViews>;
@@ -78,45 +81,6 @@ pub struct JournaledSite {
     pub confirmed: Option<Confirmed>,
     /// The entries with views of it that the store had not confirmed by then. It can have them by now.
     pub unapplied: Option<Unapplied>,
-}
-
-/// The entries with views of a site that the store has not confirmed. There is at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unapplied {
-    /// The first of them, or an earlier entry.
-    pub first: Seq,
-    /// When that was made.
-    pub oldest: DateTime<Utc>,
-    /// How many there are.
-    pub entries: u64,
-    /// The views of the site in them.
-    pub views: u64,
-}
-
-/// What waits in a journal for the store, of all sites.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Total {
-    /// The entries from the first one that waits.
-    pub entries: u64,
-    /// The views.
-    pub views: u64,
-    /// When the first one was made.
-    pub oldest: Option<DateTime<Utc>>,
-}
-
-impl Total {
-    /// The total of what waits of each site, in a journal that ends with entry `head`.
-    #[must_use]
-    pub fn of(sites: &[(SiteId, Unapplied)], head: Seq) -> Self {
-        let all = || sites.iter().map(|(_, unapplied)| unapplied);
-        let first = all().map(|unapplied| unapplied.first).min();
-        Self {
-            // An entry can be in a site's state a moment before it is the last one.
-            entries: first.map_or(0, |first| head.max(first) - first + 1),
-            views: all().fold(0, |views, unapplied| views.saturating_add(unapplied.views)),
-            oldest: all().map(|unapplied| unapplied.oldest).min(),
-        }
-    }
 }
 
 /// What the store has confirmed for a site: it includes the site's views in the entries up to `seq`.

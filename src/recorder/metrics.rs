@@ -11,15 +11,13 @@ use crate::{
         figures::{Figure, Figures},
         site::SiteId,
     },
-    journal::Total,
     telemetry::metrics::{Kind, family},
 };
 
 /// What the state of the recorder, the journal and the store is now.
 pub(super) fn families(shared: &Shared, now: DateTime<Utc>) -> Vec<MetricFamily> {
-    let unapplied = shared.sites.unapplied(now);
-    let total = Total::of(&unapplied, shared.watermark.head());
-    let seconds = total.oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64());
+    let backlog = shared.backlog(now);
+    let seconds = backlog.oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64());
     let (journal_ok, store_ok) = (shared.health.journal_ok(), shared.health.store_ok());
     let gauge = |name, help, value| family(Kind::Gauge, name, help, [], [([], value)]);
     vec![
@@ -28,10 +26,10 @@ pub(super) fn families(shared: &Shared, now: DateTime<Utc>) -> Vec<MetricFamily>
         gauge(
             "truycap_journal_unapplied_entries",
             "Entries of the journal from the first one with views that the store has not confirmed.",
-            total.entries as f64,
+            backlog.entries as f64,
         ),
-        gauge("truycap_journal_unapplied_views", "Views in the journal that the store has not confirmed.", total.views as f64),
-        gauge("truycap_store_lag_views", "The same as truycap_journal_unapplied_views.", total.views as f64),
+        gauge("truycap_journal_unapplied_views", "Views in the journal that the store has not confirmed.", backlog.views as f64),
+        gauge("truycap_store_lag_views", "The same as truycap_journal_unapplied_views.", backlog.views as f64),
         gauge("truycap_store_lag_seconds", "The longest that a view which the store has not confirmed can have waited.", seconds),
         outcomes(shared),
         figures(shared, now),

@@ -28,7 +28,7 @@ use chrono::{DateTime, Utc};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::{
@@ -38,9 +38,9 @@ use crate::{
         outcome::Outcome,
         period::Bucket,
         producer::Seq,
-        site::{Site, SiteId},
+        site::Site,
     },
-    journal::{Journal, JournalError, Total, Unapplied},
+    journal::{Backlog, Journal, JournalError},
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
 };
@@ -74,6 +74,9 @@ pub use site::{Answer, SiteCounter};
 /// The most views that can wait to be written.
 const MAX_QUEUED_VIEWS: usize = 1 << 16;
 
+/// How often [`Recorder::run_dry`] looks whether the store has everything.
+const DRY_INTERVAL: Duration = Duration::from_millis(50);
+
 /// How the recorder is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
@@ -102,10 +105,8 @@ pub enum Failure {
 /// What was left when a recorder stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// What the store lacks of each site. It is in the journal, and is applied at the next start.
-    pub waiting: Vec<(SiteId, Unapplied)>,
-    /// The same of all sites.
-    pub total: Total,
+    /// What the store lacks. It is in the journal, and is applied at the next start.
+    pub waiting: Backlog,
 }
 
 /// The recorder, as requests use it. Cheap to clone.
@@ -220,6 +221,18 @@ impl Handle {
         Health { journal_ok: health.journal_ok(), store_ok: health.store_ok(), head: watermark.head() }
     }
 
+    /// What the store lacks now, as far as is known.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        self.shared.backlog(self.now())
+    }
+
+    /// Whether the store has answered for all sites that have entries in the journal, and has all their views.
+    #[must_use]
+    pub fn is_dry(&self) -> bool {
+        self.shared.sites.are_dry()
+    }
+
     /// The metrics that are counted as things happen. Those who serve the recorder count theirs there, too.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
@@ -259,6 +272,23 @@ impl Recorder {
         }
     }
 
+    /// Returns when the store has everything.
+    ///
+    /// # Errors
+    /// If the recorder cannot go on.
+    pub async fn run_dry(&mut self) -> Result<(), Failure> {
+        let shared = Arc::clone(&self.shared);
+        let dry = async {
+            while !shared.sites.are_dry() {
+                sleep(DRY_INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            failure = self.failed() => Err(failure),
+            () = dry => Ok(()),
+        }
+    }
+
     /// Counts these sites from now on, configured as given here. What was acknowledged for other sites is applied as
     /// before. A site that was counted before goes on where it was.
     pub fn configure(&mut self, sites: Vec<Site>) {
@@ -291,7 +321,6 @@ impl Recorder {
         };
         let _late = timeout(patience, tasks).await;
         self.tasks.shutdown().await;
-        let waiting = self.shared.sites.unapplied(self.shared.clock.now());
-        Drained { total: Total::of(&waiting, self.shared.watermark.head()), waiting }
+        Drained { waiting: self.shared.backlog(self.shared.clock.now()) }
     }
 }

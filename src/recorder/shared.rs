@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{clock::Clock, producer::Seq, site::SiteId},
-    journal::{Confirmed, Journal, JournalError, Usage},
+    journal::{Backlog, Confirmed, Journal, JournalError, Usage},
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
 };
@@ -152,6 +153,11 @@ impl Shared {
     /// Takes in that the store has begun or ceased to fail for a site.
     pub(super) fn store_changed(&self, site: &SiteId, transition: Option<Transition>, error: Option<&StoreError>) {
         self.health.store_changed(site, transition, error, || self.sites.lag());
+    }
+
+    /// What the store lacks now, as far as is known.
+    pub(super) fn backlog(&self, now: DateTime<Utc>) -> Backlog {
+        Backlog::of(self.sites.unapplied(now), self.watermark.head())
     }
 
     /// How far the store is. Sites without entries after `deleted` need no confirmation.

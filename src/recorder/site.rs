@@ -443,6 +443,14 @@ impl Sites {
         })
     }
 
+    /// Whether the store has answered for all sites that have entries in the journal, and has all their views.
+    pub(super) fn are_dry(&self) -> bool {
+        self.all().values().all(|counter| {
+            let inner = counter.lock();
+            inner.state.head() == 0 || (inner.state.place().is_some() && !inner.state.unapplied())
+        })
+    }
+
     /// What the store lacks of each site, without those of which it lacks nothing.
     pub(super) fn unapplied(&self, now: DateTime<Utc>) -> Vec<(SiteId, Unapplied)> {
         self.all().iter().filter_map(|(id, counter)| Some((id.clone(), counter.lock().unapplied(now)?))).collect()

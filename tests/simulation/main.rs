@@ -328,7 +328,7 @@ async fn simulate(seed: u64, store: fn() -> SimulatedStore) {
         drop(process.visitors);
         drop(process.handle);
         let drained = process.recorder.shutdown(Duration::from_secs(5)).await;
-        assert_eq!(drained.waiting, [], "the store is reachable");
+        assert_eq!(drained.waiting.sites, [], "the store is reachable");
     }
     check(&world, &[]).await;
 }

@@ -7,6 +7,7 @@
 //! - `open`: finds, checks or makes the file
 //! - `file`: the open file, and what the commands write to it
 //! - `read`: reads entries back
+//! - `survey`: looks into a journal without opening it
 //! - `handles`: the file and its log through handles of our own, beside SQLite's
 //! - [`entry`]: the bytes of an entry
 //! - `schema`: the format of the file, and values in SQLite's columns
@@ -48,10 +49,12 @@ mod handles;
 mod open;
 mod read;
 mod schema;
+mod survey;
 mod thread;
 
 pub use errors::OpenError;
 pub use open::Config;
+pub use survey::{Survey, SurveyError, survey};
 
 /// A journal in an SQLite file that only this process can open.
 #[derive(Debug)]

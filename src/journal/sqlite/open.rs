@@ -64,7 +64,7 @@ pub(super) fn open(config: &Config) -> Result<File, OpenError> {
 }
 
 /// Refuses a log without its file: SQLite would delete it as a leftover, with the views that are only in it.
-fn refuse_orphaned_log(path: &Path) -> Result<(), OpenError> {
+pub(super) fn refuse_orphaned_log(path: &Path) -> Result<(), OpenError> {
     let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     if bytes(path) == 0 && bytes(&log_path(path)) > 0 {
         return Err(open_error(path, damaged(path, "it is empty or missing, but its -wal is not")));
@@ -107,17 +107,24 @@ fn lock(conn: &Connection) -> rusqlite::Result<()> {
 fn check_or_make(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let tx = conn.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(sqlite)?;
-    let number = |sql| tx.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(sqlite);
+    if !is_journal(&tx, path)? {
+        make(&tx).map_err(sqlite)?;
+    }
+    tx.commit().map_err(sqlite)
+}
+
+/// Whether a file is a journal of a known format; false if it is empty.
+pub(super) fn is_journal(conn: &Connection, path: &Path) -> Result<bool, OpenError> {
+    let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| OpenError::sqlite(path, &error));
     let application = number("PRAGMA application_id")?;
     let format = number("PRAGMA user_version")?;
     match (application, format, number("SELECT count(*) FROM sqlite_schema")?) {
-        (0, 0, 0) => make(&tx).map_err(sqlite)?,
-        (id, _, _) if id != i64::from(APPLICATION_ID) => return Err(OpenError::Foreign(path.into())),
-        (_, FORMAT, _) => {}
-        (_, found, _) if found > 0 => return Err(OpenError::Format { path: path.into(), found }),
-        _ => return Err(open_error(path, damaged(path, format!("its format {format} does not exist")))),
+        (0, 0, 0) => Ok(false),
+        (id, _, _) if id != i64::from(APPLICATION_ID) => Err(OpenError::Foreign(path.into())),
+        (_, FORMAT, _) => Ok(true),
+        (_, found, _) if found > 0 => Err(OpenError::Format { path: path.into(), found }),
+        _ => Err(open_error(path, damaged(path, format!("its format {format} does not exist")))),
     }
-    tx.commit().map_err(sqlite)
 }
 
 fn make(conn: &Connection) -> rusqlite::Result<()> {
@@ -136,7 +143,7 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Reads the journal's position, and the runs that have entries. Verifies that the last entries are still there.
-fn load(conn: &Connection, path: &Path) -> Result<(State, Vec<Run>), OpenError> {
+pub(super) fn load(conn: &Connection, path: &Path) -> Result<(State, Vec<Run>), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let broken = |what: String| open_error(path, damaged(path, what));
     let meta = "SELECT value FROM meta WHERE key = ?1";
@@ -168,7 +175,7 @@ fn load(conn: &Connection, path: &Path) -> Result<(State, Vec<Run>), OpenError> 
     Ok((State { head, upto, trimmed, confirmed }, runs))
 }
 
-fn open_error(path: &Path, error: JournalError) -> OpenError {
+pub(super) fn open_error(path: &Path, error: JournalError) -> OpenError {
     match error {
         JournalError::Damaged(message) => OpenError::Damaged(message),
         JournalError::Full(reason) | JournalError::Gone(reason) | JournalError::Failed(reason) => OpenError::io(path, reason),

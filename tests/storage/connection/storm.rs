@@ -69,7 +69,7 @@ async fn every_acknowledged_view_is_counted_once_despite_resets_and_cuts() {
     over.store(true, Ordering::Relaxed);
     visitors.join_all().await;
     let drained = recorder.shutdown(Duration::from_secs(30)).await;
-    assert_eq!(drained.waiting, []);
+    assert_eq!(drained.waiting.sites, []);
 
     let acknowledged = tally.lock().unwrap().clone();
     assert!(acknowledged.values().sum::<u64>() > 100, "too little load: {acknowledged:?}");

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use truycap::{
     domain::producer::{Digest, ProducerId},
-    journal::{Confirmed, Journal, JournaledSite, Replay, Run},
+    journal::{Confirmed, Journal, Replay, Run},
 };
 
 use super::support::{Place, append, day, producer, site, sums};

@@ -10,3 +10,4 @@ mod power_cuts;
 mod room;
 mod runs;
 mod support;
+mod survey;

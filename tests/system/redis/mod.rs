@@ -20,5 +20,6 @@ mod setup;
 mod sharing;
 mod starting;
 mod visitors;
+mod waiting;
 
 use truycap_test_support::{counts, disk, kill, load, on_redis, process, redis_server, sites, together, traces, views};

@@ -155,7 +155,7 @@ async fn a_thousand_sites_are_counted_like_one() {
     for site in &sites {
         stage.record(site, Some(article(1))).await.unwrap();
     }
-    assert_eq!(stage.recorder.shutdown(Duration::from_secs(4)).await.waiting, []);
+    assert_eq!(stage.recorder.shutdown(Duration::from_secs(4)).await.waiting.sites, []);
     for site in &sites {
         assert_eq!(stage.store.stored(site).await, 1, "{site}");
     }

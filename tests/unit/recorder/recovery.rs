@@ -17,7 +17,7 @@ use super::{
 
 /// The sites of which the store lacks views.
 fn sites(drained: &Drained) -> Vec<SiteId> {
-    drained.waiting.iter().map(|(site, _)| site.clone()).collect()
+    drained.waiting.sites.iter().map(|waiting| id(&waiting.site)).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,7 +41,7 @@ async fn with_a_copy_of_the_journal_older_than_the_store_no_view_recorded_before
         stage.stored_becomes("b", AHEAD + 1, Duration::from_secs(5)).await;
         stage.record("b", None).await.unwrap();
         stage.stored_becomes("b", AHEAD + 2, Duration::from_secs(1)).await;
-        assert_eq!(stage.recorder.shutdown(Duration::from_secs(5)).await.waiting, []);
+        assert_eq!(stage.recorder.shutdown(Duration::from_secs(5)).await.waiting.sites, []);
         assert_eq!(store.stored("a").await, AHEAD + before);
     }
 }
@@ -166,7 +166,7 @@ async fn a_journal_whose_file_is_gone_acknowledges_nothing_more_and_what_it_has_
         stage.stored_becomes("a", 1, Duration::from_secs(3)).await;
         assert_eq!(stage.record("a", None).await, Err(RecordError::Stopped));
         let begun = Instant::now();
-        assert_eq!(stage.recorder.shutdown(Duration::from_secs(3)).await.waiting, []);
+        assert_eq!(stage.recorder.shutdown(Duration::from_secs(3)).await.waiting.sites, []);
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     }
 }

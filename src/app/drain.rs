@@ -1,0 +1,67 @@
+//! Applies what waits in a journal, without counting: for an instance that is taken away for good.
+//!
+//! Journal, store and recorder are those of the service, so there is no second way in which views are applied.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::Utc;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use tracing::warn;
+
+use super::{FINISH_CLOSING, FINISH_RECORDING, RunError, StartError, open_journal_and_store};
+use crate::{
+    config::Config,
+    journal::{Backlog, Journal},
+    recorder,
+};
+
+/// How a drain has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainReport {
+    /// What waited at the beginning, by what the journal knew.
+    pub before: Backlog,
+    /// What still waits.
+    pub after: Backlog,
+    /// Whether the store has answered for every site of the journal, and has all its views.
+    pub complete: bool,
+}
+
+/// Applies everything in the journal to the store, also of sites that are not configured. Ends early after `patience`, or at
+/// SIGTERM or SIGINT.
+///
+/// # Errors
+/// If journal or store cannot be opened, or the journal fails.
+pub async fn drain(config: &Config, patience: Duration) -> Result<DrainReport, RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    let (journal, store) = open_journal_and_store(config)?;
+    let (handle, mut recorder) = recorder::spawn(
+        config.recorder.clone(),
+        config.sites.clone(),
+        Arc::clone(&journal) as Arc<dyn Journal>,
+        Arc::clone(&store),
+        Utc::now,
+    )
+    .await
+    .map_err(StartError::ReadJournal)?;
+    let before = handle.backlog();
+    let ended = tokio::select! {
+        ended = timeout(patience, recorder.run_dry()) => ended,
+        _ = terminate.recv() => Ok(Ok(())),
+        _ = interrupt.recv() => Ok(Ok(())),
+    };
+    let complete = handle.is_dry();
+    if let Ok(Err(failure)) = ended {
+        return Err(failure.into());
+    }
+    // Also writes into the journal how far the store is.
+    let after = recorder.shutdown(FINISH_RECORDING).await.waiting;
+    let _late = timeout(FINISH_CLOSING, store.close()).await;
+    if let Ok(Ok(Err(error))) = timeout(FINISH_CLOSING, tokio::task::spawn_blocking(move || journal.close())).await {
+        warn!(%error, "the journal was not closed cleanly; nothing is lost");
+    }
+    Ok(DrainReport { before, complete: complete && after.is_empty(), after })
+}
