@@ -5,16 +5,15 @@
 //!
 //! SIGHUP: the configuration is loaded again, and what can change in a running service takes effect; see `reload`.
 //!
-//! Stop, on SIGTERM or SIGINT: no new connections are accepted, and requests in progress are finished; the recorder writes
-//! and applies what it holds; store and journal are closed. The deadlines of all steps together are less than the ten
-//! seconds that container engines wait. What the store did not get in time is in the journal, and is applied at the next
-//! start.
+//! Stop, on SIGTERM or SIGINT: the service is not ready any more, and goes on for `listen.drain`, or until another signal; then no
+//! new connections are accepted, and requests in progress are finished; the recorder writes and applies what it holds; store
+//! and journal are closed. The deadlines of all steps after the drain are together less than the ten seconds that container
+//! engines wait. What the store did not get in time is in the journal, and is applied at the next start.
 
 use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
-    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,7 +24,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tracing::{error, info, warn};
 
@@ -37,7 +36,7 @@ use crate::{
         Backlog, Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
     },
-    recorder::{self, Drained, Failure, Handle, Recorder},
+    recorder::{self, Drained, Failure, Recorder},
     store::{
         Store,
         redis::{self, RedisStore},
@@ -140,13 +139,13 @@ pub async fn run(config: Config, load: impl Fn() -> Result<Config, Mistakes>) ->
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let service = Service::start(config).await?;
-    let stop = async {
+    let stop_signal = async || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    service.run_until(stop, async || hang_up.recv().await.map(|()| load())).await
+    service.run_until(stop_signal, async || hang_up.recv().await.map(|()| load())).await
 }
 
 /// What becomes of the views that the store lacks when the service stops.
@@ -193,6 +192,9 @@ struct Service {
     recorder: Recorder,
     public: Listener,
     admin: Listener,
+    admin_pages: Arc<Admin>,
+    /// How long connections are still accepted after the signal to stop.
+    drain: Duration,
     /// Tasks without results: they log advice, and maintain what is known of visitors and clients.
     background: JoinSet<()>,
     audience: Arc<Audience>,
@@ -201,9 +203,10 @@ struct Service {
 
 impl Service {
     async fn start(mut config: Config) -> Result<Self, StartError> {
+        let listen = config.listen;
         let bind = |address| bind(address).map_err(|error| StartError::Listen { address, error });
-        let public = bind(config.listen.public)?;
-        let admin = bind(config.listen.admin)?;
+        let public = bind(listen.public)?;
+        let admin = bind(listen.admin)?;
         let shared_visitors = matches!(config.store, StoreUrl::Redis(_));
         let audience = Arc::new(Audience::new(config.clients.clone(), &config.bots, shared_visitors, Instant::now)?);
         let (journal, store) = open_journal_and_store(&config)?;
@@ -222,25 +225,29 @@ impl Service {
         let (version, sites) = (env!("CARGO_PKG_VERSION"), config.sites.len());
         info!(version, public = address(&public), admin = address(&admin), store = %config.store, sites, "serving");
         let reloader = Reloader::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
-        let (public, admin) = listen(handle, public, admin, &reloader, Arc::clone(&audience));
+        let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
+        let pages = Public::new(handle.clone(), reloader.demo(), &limits, Arc::clone(&audience));
+        let public = Listener::spawn(public.into(), pages, limits.clone(), reloader.max_connections());
+        let admin_pages = Admin::new(handle);
+        let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
+        let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections);
         let mut background = JoinSet::new();
         background.spawn(log_advice(Arc::clone(&store)));
         background.spawn(log_left_out());
         let maintained = Arc::clone(&store);
         let maintainer = Arc::clone(&audience);
         background.spawn(async move { maintainer.maintain(maintained, Utc::now).await });
-        Ok(Self { journal, store, recorder, public, admin, background, audience, reloader })
+        Ok(Self { journal, store, recorder, public, admin, admin_pages, drain: listen.drain, background, audience, reloader })
     }
 
     async fn run_until(
         mut self,
-        stop: impl Future<Output = ()>,
+        mut stop_signal: impl AsyncFnMut(),
         mut reloaded: impl AsyncFnMut() -> Option<Result<Config, Mistakes>>,
     ) -> Result<(), RunError> {
-        let mut stop = pin!(stop);
         let failure = loop {
             tokio::select! {
-                () = &mut stop => break None,
+                () = stop_signal() => break self.drain(stop_signal()).await,
                 failure = self.recorder.failed() => break Some(failure),
                 Some(loaded) = reloaded() => {
                     self.reloader.apply(loaded, &mut self.recorder);
@@ -263,8 +270,26 @@ impl Service {
         }
     }
 
+    /// Says that it stops, and goes on for `listen.drain` or until `end`. Returns a failure of the recorder meanwhile.
+    async fn drain(&mut self, end: impl Future<Output = ()>) -> Option<Failure> {
+        self.admin_pages.begin_stop();
+        self.public.drain();
+        self.admin.drain();
+        if self.drain.is_zero() {
+            return None;
+        }
+        info!(drain = ?self.drain, "stopping: connections are still accepted");
+        tokio::select! {
+            () = sleep(self.drain) => None,
+            () = end => None,
+            failure = self.recorder.failed() => Some(failure),
+        }
+    }
+
     /// Stops. `remaining` is what becomes of the views that the store does not get in time.
     async fn stop(mut self, remaining: Remaining) {
+        self.admin_pages.begin_stop();
+        self.admin.drain();
         info!("stopping: finishing requests");
         let late = self.public.stop().await;
         if late > 0 {
@@ -297,12 +322,6 @@ async fn log_advice(store: Arc<dyn Store>) {
             }
             return;
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
     }
-}
-
-fn listen(handle: Handle, public: TcpListener, admin: TcpListener, reloader: &Reloader, audience: Arc<Audience>) -> (Listener, Listener) {
-    let pages = Public::new(handle.clone(), reloader.demo(), &Limits::default(), audience);
-    let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
-    (Listener::spawn(public, pages, reloader.max_connections()), Listener::spawn(admin, Admin::new(handle), admin_connections))
 }

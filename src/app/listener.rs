@@ -8,36 +8,42 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::http::{Limits, Responder, serve};
+use crate::http::{Acceptor, Limits, Phase, Responder, serve};
 
 /// How many connections the system queues for a listener that has not accepted them yet; the system's own limit can be
 /// lower. If the queue is full, a client gets no answer and retries after a second. The usual 128 fill up before a busy
 /// processor returns to this process.
 const BACKLOG: u32 = 4096;
 
-/// How long requests in progress can take after the signal to stop.
+/// How long requests in progress can take after the listener has closed.
 const FINISH_REQUESTS: Duration = Duration::from_secs(3);
 
 /// The task that serves a listener's connections, and how it is stopped.
 pub(super) struct Listener {
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     task: JoinHandle<usize>,
 }
 
 impl Listener {
-    pub(super) fn spawn<R: Responder>(listener: TcpListener, responder: Arc<R>, max_connections: watch::Receiver<usize>) -> Self {
-        let (stop, mut stopping) = watch::channel(false);
-        let shutdown = async move {
-            // A dropped sender also means stop.
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        let task = tokio::spawn(serve(listener, responder, Limits::default(), max_connections, shutdown, FINISH_REQUESTS));
-        Self { stop, task }
+    pub(super) fn spawn<R: Responder>(
+        acceptor: Acceptor,
+        responder: Arc<R>,
+        limits: Limits,
+        max_connections: watch::Receiver<usize>,
+    ) -> Self {
+        let phase = watch::Sender::new(Phase::Serving);
+        let task = tokio::spawn(serve(acceptor, responder, limits, max_connections, phase.subscribe(), FINISH_REQUESTS));
+        Self { phase, task }
+    }
+
+    /// Closes each connection after its next response. Further connections are still accepted.
+    pub(super) fn drain(&self) {
+        self.phase.send_replace(Phase::Draining);
     }
 
     /// Stops accepting, finishes requests in progress, and returns how many connections did not finish in time.
     pub(super) async fn stop(self) -> usize {
-        self.stop.send_replace(true);
+        self.phase.send_replace(Phase::Stopping);
         self.task.await.unwrap_or(0)
     }
 }

@@ -67,6 +67,10 @@ pub struct Listen {
     pub admin: SocketAddr,
     /// The maximum number of open connections of the public listener, 1 to 1 000 000.
     pub max_connections: usize,
+    /// How long a connection can be idle between two requests: 1 s to 1 h.
+    pub idle_timeout: Duration,
+    /// How long connections are still accepted after the signal to stop: up to 60 s.
+    pub drain: Duration,
 }
 
 impl Config {
@@ -78,6 +82,8 @@ impl Config {
             ("demo", self.demo == other.demo),
             ("listen.public", self.listen.public == other.listen.public),
             ("listen.admin", self.listen.admin == other.listen.admin),
+            ("listen.idle_timeout", self.listen.idle_timeout == other.listen.idle_timeout),
+            ("listen.drain", self.listen.drain == other.listen.drain),
             (if rotated { "store.password_file" } else { "store.url" }, self.store == other.store),
             ("store.prefix", self.prefix == other.prefix),
             ("store.flush_interval", self.recorder.flush_interval == other.recorder.flush_interval),
@@ -139,9 +145,18 @@ fn listen(reader: &mut TableReader<'_>) -> Option<Listen> {
     let public = reader.read("listen.public", &format!("{address} \"127.0.0.1:8080\""), |setting| setting.text()?.parse().ok());
     let admin = admin(reader);
     let max_connections = reader.number("listen.max_connections", 1..=1_000_000, 4096);
-    let listen = Listen { public: public?, admin: admin?, max_connections: usize::try_from(max_connections?).ok()? };
+    let idle = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
+    let idle_timeout = reader.duration("listen.idle_timeout", idle, "from 1s to 1h, such as \"75s\"");
+    let drain = reader.duration("listen.drain", Duration::ZERO..=Duration::from_secs(60), "from 0s to 60s, such as \"5s\"");
+    let listen = Listen {
+        public: public?,
+        admin: admin?,
+        max_connections: usize::try_from(max_connections?).ok()?,
+        idle_timeout: idle_timeout?,
+        drain: drain?,
+    };
     if listen.public == listen.admin && listen.public.port() != 0 {
-        let what = format!("found {}, which is also listen.public; expected another address, such as \"127.0.0.1:9090\"", listen.admin);
+        let what = format!("found {}, which is also listen.public; expected another address, such as \"127.0.0.1:8081\"", listen.admin);
         reader.mistake("listen.admin", what);
     }
     Some(listen)
@@ -149,7 +164,7 @@ fn listen(reader: &mut TableReader<'_>) -> Option<Listen> {
 
 /// The address of the admin listener.
 pub(super) fn admin(reader: &mut TableReader<'_>) -> Option<SocketAddr> {
-    reader.read("listen.admin", "an IP address and a port, such as \"127.0.0.1:9090\"", |setting| setting.text()?.parse().ok())
+    reader.read("listen.admin", "an IP address and a port, such as \"127.0.0.1:8081\"", |setting| setting.text()?.parse().ok())
 }
 
 fn store(reader: &mut TableReader<'_>) -> Option<StoreUrl> {

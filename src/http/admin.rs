@@ -17,14 +17,18 @@ pub(super) fn health() -> Response<Body> {
 #[derive(Serialize)]
 struct Ready {
     ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     journal: &'static str,
     store: &'static str,
 }
 
-/// Whether the service accepts views. It does while the store is unreachable.
-pub(super) fn ready(health: &Health) -> Response<Body> {
+/// Whether the service accepts views. It does while the store is unreachable. While it stops, it still accepts them for a
+/// moment, but further clients must go elsewhere.
+pub(super) fn ready(health: &Health, stopping: bool) -> Response<Body> {
     let ready = Ready {
-        ready: health.journal_ok,
+        ready: health.journal_ok && !stopping,
+        reason: stopping.then_some("stopping"),
         journal: if health.journal_ok { "ok" } else { "full" },
         store: if health.store_ok { "ok" } else { "down" },
     };

@@ -3,6 +3,8 @@
 //! How a request arrives, for both listeners:
 //!
 //! - [`serve()`]: accepts connections, limits and drains them
+//! - [`Acceptor`]: a listening socket
+//! - `connection`: a connection's stream, with the limits on how long its client can take
 //! - `connection_limit`: the connections of each client
 //! - `router`: the table of routes, and what all responses have in common
 //!
@@ -26,7 +28,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+mod acceptor;
 mod admin;
+mod connection;
 mod connection_limit;
 mod error_log;
 mod ingest;
@@ -39,11 +43,13 @@ mod response;
 mod router;
 mod serve;
 
+pub use acceptor::{Acceptor, LOCAL_PEER};
+pub use connection::Limits;
 pub use pages::labels::capitalise;
 pub use request::RequestBody;
 pub use response::Body;
 pub use router::{Admin, Public};
-pub use serve::{ConnectionGuard, Limits, Responder, serve};
+pub use serve::{ConnectionGuard, Phase, Responder, serve};
 
 /// Logs what was left out of the log, once a second, for ever.
 pub async fn log_left_out() {

@@ -24,7 +24,7 @@ use crate::{
 const MAX_HEADERS: usize = 16 * 1024;
 
 /// The longest body, in bytes.
-const MAX_BODY: usize = 4096;
+pub(super) const MAX_BODY: usize = 4096;
 
 /// A request to a site's resource.
 #[derive(Clone, Copy)]

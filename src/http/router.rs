@@ -1,6 +1,13 @@
 //! The routes of both listeners, and what all their responses have in common.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
@@ -14,6 +21,7 @@ use tokio::time::timeout;
 
 use super::{
     admin,
+    connection::Limits,
     connection_limit::ConnectionLimiter,
     error_log::RequestedSite,
     ingest,
@@ -27,7 +35,7 @@ use super::{
     refusal_log,
     request::{RequestBody, SiteRequest, check_head, client_ip, decode},
     response::{Body, Problem, options},
-    serve::{ConnectionGuard, Limits, Responder},
+    serve::{ConnectionGuard, Responder},
 };
 use crate::{
     audience::{Audience, RateLimited, RequestOrigin},
@@ -294,6 +302,7 @@ impl Responder for Public {
 #[derive(Debug)]
 pub struct Admin {
     handle: Handle,
+    stopping: AtomicBool,
     metrics: ListenerMetrics,
 }
 
@@ -302,7 +311,12 @@ impl Admin {
     #[must_use]
     pub fn new(handle: Handle) -> Arc<Self> {
         let metrics = ListenerMetrics::new(&handle.metrics().http, "admin", ADMIN.iter().map(|route| route.name));
-        Arc::new(Self { handle, metrics })
+        Arc::new(Self { handle, stopping: AtomicBool::new(false), metrics })
+    }
+
+    /// Answers from now on that the service is not ready, because it stops.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 }
 
@@ -314,7 +328,7 @@ impl Responder for Admin {
         let timer = self.metrics.start(route.map_or(NO_ROUTE, |route| route.name), &head.method);
         let page = check_head(&head).and_then(|()| match route.map(|route| &route.handler) {
             Some(AdminHandler::Health) => Ok(admin::health()),
-            Some(AdminHandler::Ready) => Ok(admin::ready(&self.handle.health())),
+            Some(AdminHandler::Ready) => Ok(admin::ready(&self.handle.health(), self.stopping.load(Ordering::Relaxed))),
             Some(AdminHandler::Metrics) => admin::metrics(&self.handle),
             Some(AdminHandler::Journal) => Ok(admin::journal(&self.handle)),
             None => Err(not_found("page", path)),

@@ -9,7 +9,7 @@ use std::{
 
 use hyper::{Request, Response};
 use tokio::sync::watch;
-use truycap::http::{Body, Limits, RequestBody, Responder, serve};
+use truycap::http::{Body, Limits, Phase, RequestBody, Responder, serve};
 
 use super::server::{Client, Options, Server, start};
 
@@ -45,15 +45,81 @@ fn a_head_that_trickles_in_times_out() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_whether_or_not_it_was_used() {
-    let server = with(|limits| limits.header_read = SHORT);
+fn an_unused_connection_is_closed_after_the_time_for_a_head_and_a_used_one_after_the_idle_time() {
+    let server = with(|limits| (limits.header_read, limits.idle) = (SHORT, 3 * SHORT));
     let (mut unused, mut used) = (server.connect(), server.connect());
     used.request("GET", "/v1/sites/portal/figures", &[], "");
     assert_eq!(used.answer().status, 200);
     let idle = Instant::now();
-    assert!(used.is_closed());
-    assert!(idle.elapsed() >= SHORT / 2);
     assert!(unused.is_closed());
+    assert!(idle.elapsed() < 3 * SHORT, "{:?}", idle.elapsed());
+    assert!(used.is_closed());
+    assert!(idle.elapsed() >= 5 * SHORT / 2, "{:?}", idle.elapsed());
+}
+
+#[test]
+fn the_head_of_a_later_request_has_its_own_time_from_its_first_byte() {
+    let server = with(|limits| (limits.header_read, limits.idle) = (SHORT, Duration::from_secs(60)));
+    let mut client = server.connect();
+    client.request("GET", "/v1/sites/portal/figures", &[], "");
+    assert_eq!(client.answer().status, 200);
+    // Longer than a head can take, but the connection can be idle for as long.
+    assert!(client.is_silent(2 * SHORT));
+    client.request("GET", "/v1/sites/portal/figures", &[], "");
+    assert_eq!(client.answer().status, 200);
+    let begun = Instant::now();
+    client.send("GET /v1/sites/portal/fig");
+    assert!(client.is_closed());
+    assert!((SHORT..Duration::from_secs(10)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+}
+
+/// Every kind of early response, and how the server says it: to a request whose body is still on its way.
+#[test]
+fn an_early_response_does_not_break_the_connection_for_the_next_request() {
+    let server = start(Options::default());
+    let long = "x".repeat(20_000);
+    let cases = [
+        ("POST", "/v1/sites/portal/views", "Origin: https://elsewhere.example\r\n".to_owned(), 403),
+        ("POST", "/v1/sites/nowhere/views", String::new(), 404),
+        ("POST", "/nothing", String::new(), 404),
+        ("PUT", "/v1/sites/portal/views", String::new(), 405),
+        ("POST", "/v1/sites/portal/figures", String::new(), 405),
+        ("GET", "/v1/sites/portal/top", String::new(), 400),
+        ("POST", "/v1/sites/portal/views", format!("X-Long: {long}\r\n"), 431),
+        ("GET", "/v1/sites/portal/figures", String::new(), 200),
+    ];
+    for (method, target, headers, status) in &cases {
+        let mut client = server.connect();
+        client.send(format!("{method} {target} HTTP/1.1\r\nHost: t\r\nUser-Agent: Mozilla/5.0\r\n{headers}Content-Length: 2\r\n\r\n"));
+        std::thread::sleep(Duration::from_millis(20));
+        client.send("{}");
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (*status, None), "{method} {target}");
+        client.request("GET", "/v1/sites/portal/figures", &[], "");
+        assert_eq!(client.answer().status, 200, "after {method} {target}");
+    }
+}
+
+#[test]
+fn an_early_response_to_a_body_that_is_not_read_closes_the_connection_and_arrives() {
+    let server = with(|limits| limits.body_read = SHORT);
+    let foreign = "POST /v1/sites/portal/views HTTP/1.1\r\nHost: t\r\nOrigin: https://elsewhere.example\r\n";
+    let large = "x".repeat(1 << 20);
+    for (headers, body) in [
+        // Too long, said or found out; too late; not sent before the server asks for it.
+        ("Content-Length: 1048576\r\n", &*large),
+        ("Transfer-Encoding: chunked\r\n", &*format!("100000\r\n{large}\r\n0\r\n\r\n")),
+        ("Content-Length: 2\r\n", "{"),
+        ("Content-Length: 2\r\nExpect: 100-continue\r\n", ""),
+    ] {
+        let mut client = server.connect();
+        client.send(format!("{foreign}{headers}\r\n"));
+        // The server reads on, so that the response is not destroyed by a reset.
+        client.send(body);
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (403, Some("close")), "{headers}");
+        assert!(client.is_closed());
+    }
 }
 
 #[test]
@@ -153,6 +219,7 @@ fn a_stopping_service_finishes_requests_in_progress_and_accepts_no_new_ones() {
     assert_eq!(idle.answer().status, 200);
     begin(&mut busy);
     server.stop();
+    // It can send one more request; here it does not.
     assert!(idle.is_closed());
     crate::http::server::wait_for("the listener to close", || TcpStream::connect(server.public).is_err());
     assert!(busy.is_silent(Duration::from_millis(50)));
@@ -161,6 +228,44 @@ fn a_stopping_service_finishes_requests_in_progress_and_accepts_no_new_ones() {
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert_eq!(answer.json()["counted"], true);
     assert!(busy.is_closed());
+    assert_eq!(server.stopped(), 0);
+}
+
+#[test]
+fn a_draining_service_serves_on_and_closes_each_connection_after_its_next_response() {
+    let server = start(Options::default());
+    let mut old = server.connect();
+    old.request("GET", "/v1/sites/portal/figures", &[], "");
+    assert_eq!(old.answer().header("connection"), None);
+    server.drain();
+    let ready = server.ready();
+    assert_eq!((ready.status, &ready.json()["ready"], &ready.json()["reason"]), (503, &false.into(), &"stopping".into()));
+    for mut client in [old, server.connect()] {
+        client.request("POST", "/v1/sites/portal/views", &[], "");
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_request_over_an_idle_connection_is_answered_after_the_signal_to_stop() {
+    let mut server = start(Options::default());
+    let (mut idle, mut late) = (server.connect(), server.connect());
+    for client in [&mut idle, &mut late] {
+        client.request("GET", "/v1/sites/portal/figures", &[], "");
+        assert_eq!(client.answer().status, 200);
+    }
+    server.stop();
+    idle.request("POST", "/v1/sites/portal/views", &[], "");
+    let answer = idle.answer();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    // A head that has begun by then is finished too.
+    late.send("GET /v1/sites/portal/figures HTTP/1.1\r\nHo");
+    crate::http::server::wait_for("the listener to close", || TcpStream::connect(server.public).is_err());
+    assert!(late.is_silent(Duration::from_millis(700)));
+    late.send("st: t\r\n\r\n");
+    assert_eq!(late.answer().status, 200);
     assert_eq!(server.stopped(), 0);
 }
 
@@ -191,7 +296,9 @@ fn a_handler_that_panics_ends_only_its_own_connection() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
-    runtime.spawn(serve(listener, Arc::new(Panics), Limits::default(), watch::Sender::new(9).subscribe(), std::future::pending(), SHORT));
+    let phase = watch::Sender::new(Phase::Serving);
+    let most = watch::Sender::new(9).subscribe();
+    runtime.spawn(serve(listener, Arc::new(Panics), Limits::default(), most, phase.subscribe(), SHORT));
     let (mut broken, other) = (Client::connect(address), Client::connect(address));
     broken.request("GET", "/panic", &[], "");
     assert!(broken.is_closed());

@@ -15,12 +15,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{
-    net::TcpListener,
-    runtime::Runtime,
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, runtime::Runtime, sync::watch, task::JoinHandle};
 use truycap::{
     audience::{Audience, BotRules, ClientRules, MonotonicClock},
     domain::{
@@ -28,7 +23,7 @@ use truycap::{
         retention::Retention,
         site::{Origin, Rules, Site, SiteId},
     },
-    http::{Admin, Limits, Public, serve},
+    http::{Admin, Limits, Phase, Public, serve},
     journal::{
         JournalError,
         sqlite::{self, SqliteJournal},
@@ -129,7 +124,8 @@ pub(crate) struct Server {
     pub(crate) admin: SocketAddr,
     pub(crate) faults: Arc<Faults>,
     runtime: Runtime,
-    stop: Arc<Notify>,
+    phase: watch::Sender<Phase>,
+    admin_pages: Arc<Admin>,
     serving: Option<JoinHandle<usize>>,
     _recorder: Recorder,
     _dir: TempDir,
@@ -156,8 +152,8 @@ pub(crate) fn start(options: Options) -> Server {
     let journal = SqliteJournal::open(sqlite::Config { path: dir.path().join("journal.db"), max_bytes: 1 << 24 }).unwrap();
     let journal = FaultyJournal::new(Arc::new(journal), faults.clone());
     let store = FaultyStore::new(Arc::new(MemoryStore::new(Retention::default(), options.clock)), faults.clone());
-    let stop = Arc::new(Notify::new());
-    let (public, admin, recorder, serving) = runtime.block_on(async {
+    let phase = watch::Sender::new(Phase::Serving);
+    let (public, admin, admin_pages, recorder, serving) = runtime.block_on(async {
         let (handle, recorder) =
             recorder::spawn(config, vec![site, khoa], Arc::new(journal), Arc::new(store), options.clock).await.unwrap();
         let Options { limits, max_connections, demo, drain, clients, bots, ticks, .. } = options;
@@ -166,13 +162,12 @@ pub(crate) fn start(options: Options) -> Server {
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-        let (responder, stopped) = (Public::new(handle.clone(), demo.then_some(&site), &limits, audience), stop.clone());
-        let serving =
-            tokio::spawn(serve(public, responder, limits.clone(), max_connections.clone(), async move { stopped.notified().await }, drain));
-        tokio::spawn(serve(admin, Admin::new(handle), limits, max_connections, std::future::pending(), drain));
-        (public_address, admin_address, recorder, serving)
+        let (responder, admin_pages) = (Public::new(handle.clone(), demo.then_some(&site), &limits, audience), Admin::new(handle));
+        let serving = tokio::spawn(serve(public, responder, limits.clone(), max_connections.clone(), phase.subscribe(), drain));
+        tokio::spawn(serve(admin, Arc::clone(&admin_pages), limits, max_connections, phase.subscribe(), drain));
+        (public_address, admin_address, admin_pages, recorder, serving)
     });
-    Server { public, admin, faults, runtime, stop, serving: Some(serving), _recorder: recorder, _dir: dir }
+    Server { public, admin, faults, runtime, phase, admin_pages, serving: Some(serving), _recorder: recorder, _dir: dir }
 }
 
 impl Server {
@@ -210,9 +205,15 @@ impl Server {
         client.answer()
     }
 
-    /// Begins to stop the public listener.
+    /// Begins to drain both listeners.
+    pub(crate) fn drain(&self) {
+        self.admin_pages.begin_stop();
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    /// Begins to stop both listeners.
     pub(crate) fn stop(&self) {
-        self.stop.notify_one();
+        self.phase.send_replace(Phase::Stopping);
     }
 
     /// Waits until the public listener has stopped, and returns how many connections were dropped.

@@ -1,0 +1,160 @@
+//! A listening socket, for TCP or a Unix socket, and how connections are accepted from it.
+
+use std::{
+    io, mem,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    time::{Instant, sleep_until},
+};
+
+use super::connection::Socket;
+use crate::{domain::backoff::Backoff, telemetry::log_throttle::LogThrottle};
+
+/// The address of a client of a Unix socket: it is on this machine.
+pub const LOCAL_PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A listening socket.
+#[derive(Debug)]
+pub enum Acceptor {
+    /// At an address and a port.
+    Tcp(TcpListener),
+    /// At a path.
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Acceptor {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Acceptor {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+/// A connection that was accepted, and its peer.
+pub(super) type Accepted = (Box<dyn Socket>, IpAddr);
+
+impl Acceptor {
+    /// Its address, unless it is a Unix socket.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
+    async fn accept_once(&self) -> io::Result<Accepted> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                (Box::new(prepare(stream)), peer.ip())
+            }
+            Self::Unix(listener) => (Box::new(listener.accept().await?.0), LOCAL_PEER),
+        })
+    }
+
+    /// The next connection. If accepting fails, for instance because file descriptors have run out, waits longer after each
+    /// attempt: the listener stays ready, so trying again at once would only use the processor.
+    pub(super) async fn accept(&self, pause: &mut AcceptPause) -> Accepted {
+        loop {
+            if let Some(until) = pause.until {
+                sleep_until(until).await;
+            }
+            match self.accept_once().await {
+                Ok(accepted) => {
+                    pause.worked();
+                    return accepted;
+                }
+                // The client left while it waited.
+                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
+                Err(error) => pause.failed(&error),
+            }
+        }
+    }
+
+    /// Closes the socket. Returns the connections, up to `most`, that the system had accepted for it: their clients can have
+    /// sent requests, and the system would reset them.
+    pub(super) fn close(self, most: usize) -> Vec<Accepted> {
+        let (mut waiting, mut accept_next): (Vec<Accepted>, Box<dyn FnMut() -> io::Result<Accepted>>) = (
+            Vec::new(),
+            match self {
+                // Asked without tokio, which can know of the newest connections too late.
+                Self::Tcp(listener) => match listener.into_std() {
+                    Ok(listener) => Box::new(move || {
+                        let (stream, peer) = listener.accept()?;
+                        stream.set_nonblocking(true)?;
+                        Ok((Box::new(prepare(TcpStream::from_std(stream)?)), peer.ip()))
+                    }),
+                    Err(_) => return Vec::new(),
+                },
+                Self::Unix(listener) => match listener.into_std() {
+                    Ok(listener) => Box::new(move || {
+                        let stream = listener.accept()?.0;
+                        stream.set_nonblocking(true)?;
+                        Ok((Box::new(UnixStream::from_std(stream)?), LOCAL_PEER))
+                    }),
+                    Err(_) => return Vec::new(),
+                },
+            },
+        );
+        while waiting.len() < most
+            && let Ok(accepted) = accept_next()
+        {
+            waiting.push(accepted);
+        }
+        waiting
+    }
+}
+
+fn prepare(stream: TcpStream) -> TcpStream {
+    // Without it, a response can wait for the acknowledgement of the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was not set");
+    }
+    stream
+}
+
+/// When to accept again after a failure. It outlives a cancelled [`Acceptor::accept`].
+#[derive(Debug)]
+pub(super) struct AcceptPause {
+    backoff: Backoff,
+    until: Option<Instant>,
+    /// The failure is in the log, and so its end will be.
+    logged: bool,
+    log: LogThrottle<()>,
+}
+
+impl AcceptPause {
+    pub(super) fn new() -> Self {
+        let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        // Each connection that is closed can let one more be accepted.
+        Self { backoff, until: None, logged: false, log: LogThrottle::new(Duration::from_secs(1), 1) }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        if self.until.is_none()
+            && let Some(left_out) = self.log.allow(())
+        {
+            tracing::error!(%error, left_out, "connections cannot be accepted; trying again");
+            self.logged = true;
+        }
+        self.until = Some(Instant::now() + self.backoff.next_pause());
+    }
+
+    fn worked(&mut self) {
+        if self.until.take().is_some() {
+            self.backoff.reset();
+            if mem::take(&mut self.logged) {
+                tracing::info!("connections are accepted again");
+            }
+        }
+    }
+}
