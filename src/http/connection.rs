@@ -26,6 +26,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use crate::telemetry::log_throttle::LogThrottle;
+
 /// How long a client can take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -164,6 +166,25 @@ impl ConnectionStream {
     }
 }
 
+/// Makes hyper respond with 400 to the beginning of HTTP/2, after which it would close the connection without a word; and warns
+/// of a proxy that speaks the PROXY protocol, whose every request is refused.
+fn refuse_other_protocols(bytes: &mut [u8]) {
+    static LOG: LogThrottle<()> = LogThrottle::new(Duration::from_secs(60), 1);
+    if bytes.starts_with(b"PRI * HTTP/2") {
+        // No head has this byte.
+        bytes[0] = 0;
+    }
+    if (bytes.starts_with(b"PROXY ") || bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n"))
+        && let Some(left_out) = LOG.allow(())
+    {
+        tracing::warn!(
+            left_out,
+            "a connection begins with the PROXY protocol, which is refused with 400; turn it off in the proxy or load balancer, and let \
+             it name its clients in a header (clients.header)"
+        );
+    }
+}
+
 impl AsyncRead for ConnectionStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ended {
@@ -174,6 +195,7 @@ impl AsyncRead for ConnectionStream {
             Poll::Ready(Ok(())) => {
                 self.ended = buffer.filled().len() == before && buffer.remaining() > 0;
                 if !self.head_begun && self.progress.is(Stage::Head) {
+                    refuse_other_protocols(&mut buffer.filled_mut()[before..]);
                     (self.head_begun, self.since) = (true, Instant::now());
                 }
                 Poll::Ready(Ok(()))
