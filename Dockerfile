@@ -33,13 +33,13 @@ COPY --from=build --chown=65532:65532 /empty /data
 VOLUME /data
 WORKDIR /data
 ENV TRUYCAP_LISTEN__PUBLIC=0.0.0.0:8080 \
-    TRUYCAP_LISTEN__ADMIN=0.0.0.0:9090 \
+    TRUYCAP_LISTEN__ADMIN=0.0.0.0:8081 \
     TRUYCAP_STORE__URL=sqlite:/data/truycap.db \
     TRUYCAP_JOURNAL__PATH=/data/journal.db \
     TRUYCAP_DEMO=false
 USER 65532:65532
-# 8080 is for browsers or the proxy. 9090 is for health and metrics; do not publish it.
-EXPOSE 8080 9090
+# 8080 is for browsers or the proxy. 8081 is for health and metrics; do not publish it.
+EXPOSE 8080 8081
 # The process finishes and applies pending views within ten seconds.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["/truycap", "health"]

@@ -11,8 +11,9 @@
 //! engines wait. What the store did not get in time is in the journal, and is applied at the next start.
 
 use std::{
+    fmt::Display,
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -31,7 +32,7 @@ use tracing::{error, info, warn};
 use crate::{
     audience::{Audience, BotsError},
     config::{Config, Mistakes, StoreUrl, collide},
-    http::{Admin, Limits, Public, log_left_out},
+    http::{Acceptor, Admin, LOCAL_PEER, Limits, Public, log_left_out},
     journal::{
         Backlog, Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
@@ -44,11 +45,13 @@ use crate::{
     },
 };
 
+mod bind;
 pub mod drain;
 mod listener;
 mod reload;
 
-use listener::{Listener, bind};
+use bind::SocketFile;
+use listener::Listener;
 use reload::{DemoSite, Reloader};
 
 /// The maximum number of open connections of the admin listener.
@@ -78,10 +81,12 @@ pub enum RunError {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
+    #[error("cannot listen on {address}: {error}; to listen elsewhere, set {key} or TRUYCAP_{}", .key.replace('.', "__").to_uppercase())]
     Listen {
+        /// The key of the address.
+        key: &'static str,
         /// The configured address.
-        address: SocketAddr,
+        address: String,
         /// The system's error.
         error: io::Error,
     },
@@ -193,6 +198,8 @@ struct Service {
     public: Listener,
     admin: Listener,
     admin_pages: Arc<Admin>,
+    /// The public listener's, if it is a Unix socket.
+    socket_file: Option<SocketFile>,
     /// How long connections are still accepted after the signal to stop.
     drain: Duration,
     /// Tasks without results: they log advice, and maintain what is known of visitors and clients.
@@ -203,14 +210,22 @@ struct Service {
 
 impl Service {
     async fn start(mut config: Config) -> Result<Self, StartError> {
-        let listen = config.listen;
-        let bind = |address| bind(address).map_err(|error| StartError::Listen { address, error });
-        let public = bind(listen.public)?;
-        let admin = bind(listen.admin)?;
+        let listen = config.listen.clone();
+        let failed = |key, address: &dyn Display| {
+            let address = address.to_string();
+            move |error| StartError::Listen { key, address, error }
+        };
+        let (public, socket_file) = bind::public(&listen.public).map_err(failed("listen.public", &listen.public))?;
+        let admin = bind::tcp(listen.admin).map_err(failed("listen.admin", &listen.admin))?;
+        let mut clients = config.clients.clone();
+        if public.address().is_none() {
+            // Who can open a Unix socket is on this machine, and is a proxy.
+            clients.resolver.trusted_proxies.push(LOCAL_PEER.into());
+        }
         let shared_visitors = matches!(config.store, StoreUrl::Redis(_));
-        let audience = Arc::new(Audience::new(config.clients.clone(), &config.bots, shared_visitors, Instant::now)?);
+        let audience = Arc::new(Audience::new(clients, &config.bots, shared_visitors, Instant::now)?);
         let (journal, store) = open_journal_and_store(&config)?;
-        let demo = config.sites.first().filter(|_| config.demo).map(|site| DemoSite::new(site.id.clone(), &public));
+        let demo = config.sites.first().filter(|_| config.demo).map(|site| DemoSite::new(site.id.clone(), public.address()));
         demo.iter().for_each(|demo| demo.allow_local_origins(&mut config.sites));
         let (handle, recorder) = recorder::spawn(
             config.recorder.clone(),
@@ -221,13 +236,11 @@ impl Service {
         )
         .await?;
         handle.metrics().journal.max_bytes.set(i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX));
-        let address = |listener: &TcpListener| listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
-        let (version, sites) = (env!("CARGO_PKG_VERSION"), config.sites.len());
-        info!(version, public = address(&public), admin = address(&admin), store = %config.store, sites, "serving");
+        log_start(&config, &public, &admin);
         let reloader = Reloader::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), reloader.demo(), &limits, Arc::clone(&audience));
-        let public = Listener::spawn(public.into(), pages, limits.clone(), reloader.max_connections());
+        let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections());
         let admin_pages = Admin::new(handle);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
         let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections);
@@ -237,7 +250,8 @@ impl Service {
         let maintained = Arc::clone(&store);
         let maintainer = Arc::clone(&audience);
         background.spawn(async move { maintainer.maintain(maintained, Utc::now).await });
-        Ok(Self { journal, store, recorder, public, admin, admin_pages, drain: listen.drain, background, audience, reloader })
+        let drain = listen.drain;
+        Ok(Self { journal, store, recorder, public, admin, admin_pages, socket_file, drain, background, audience, reloader })
     }
 
     async fn run_until(
@@ -272,9 +286,7 @@ impl Service {
 
     /// Says that it stops, and goes on for `listen.drain` or until `end`. Returns a failure of the recorder meanwhile.
     async fn drain(&mut self, end: impl Future<Output = ()>) -> Option<Failure> {
-        self.admin_pages.begin_stop();
-        self.public.drain();
-        self.admin.drain();
+        self.begin_stop();
         if self.drain.is_zero() {
             return None;
         }
@@ -286,12 +298,18 @@ impl Service {
         }
     }
 
+    fn begin_stop(&self) {
+        self.admin_pages.begin_stop();
+        self.public.drain();
+        self.admin.drain();
+    }
+
     /// Stops. `remaining` is what becomes of the views that the store does not get in time.
     async fn stop(mut self, remaining: Remaining) {
-        self.admin_pages.begin_stop();
-        self.admin.drain();
+        self.begin_stop();
         info!("stopping: finishing requests");
         let late = self.public.stop().await;
+        drop(self.socket_file.take());
         if late > 0 {
             warn!(connections = late, "some connections did not finish in time and were closed");
         }
@@ -311,6 +329,23 @@ impl Service {
             Ok(Err(_)) | Err(_) => warn!("the journal was not closed cleanly; nothing is lost"),
         }
     }
+}
+
+/// Logs where the service is reached.
+fn log_start(config: &Config, public: &Acceptor, admin: &TcpListener) {
+    let (version, sites, store) = (env!("CARGO_PKG_VERSION"), config.sites.len(), &config.store);
+    let admin = admin.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
+    let Some(mut address) = public.address() else {
+        let public = config.listen.public.to_string();
+        return info!(version, public, admin, %store, sites, "serving on a Unix socket");
+    };
+    let public = address.to_string();
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    info!(version, public, admin, %store, sites, "serving http://{address}/");
 }
 
 /// Logs the store's advice when it first answers. Gives up on a store that stays unreachable.

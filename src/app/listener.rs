@@ -1,19 +1,10 @@
-//! A bound address whose connections a task serves until it is stopped.
+//! A listening socket whose connections a task serves until it is stopped.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::watch,
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::http::{Acceptor, Limits, Phase, Responder, serve};
-
-/// How many connections the system queues for a listener that has not accepted them yet; the system's own limit can be
-/// lower. If the queue is full, a client gets no answer and retries after a second. The usual 128 fill up before a busy
-/// processor returns to this process.
-const BACKLOG: u32 = 4096;
 
 /// How long requests in progress can take after the listener has closed.
 const FINISH_REQUESTS: Duration = Duration::from_secs(3);
@@ -46,12 +37,4 @@ impl Listener {
         self.phase.send_replace(Phase::Stopping);
         self.task.await.unwrap_or(0)
     }
-}
-
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // After a restart, connections of the previous process can still be closing.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }

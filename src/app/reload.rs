@@ -3,8 +3,10 @@
 //!
 //! A configuration with a mistake changes nothing. Changed keys that take effect only at a start are logged.
 
+use std::net::SocketAddr;
+
 use prometheus::IntGauge;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -23,8 +25,8 @@ pub(super) struct DemoSite {
 }
 
 impl DemoSite {
-    pub(super) fn new(id: SiteId, listener: &TcpListener) -> Self {
-        let hosts = listener.local_addr().map(|address| {
+    pub(super) fn new(id: SiteId, address: Option<SocketAddr>) -> Self {
+        let hosts = address.map(|address| {
             let port = address.port();
             [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")]
         });

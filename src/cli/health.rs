@@ -19,6 +19,7 @@ const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// The answer of `/readyz`.
 #[derive(Deserialize)]
 struct Ready {
+    reason: Option<String>,
     journal: String,
     store: String,
 }
@@ -28,8 +29,7 @@ pub(super) fn get(listener: SocketAddr, path: &str) -> Result<(u16, String), Mes
     if listener.port() == 0 {
         return Err("listen.admin has port 0, so the service's port is unknown".into());
     }
-    let address = reachable(listener);
-    let answer = ask(address, path).map_err(|error| format!("{address} did not answer: {error}"))?;
+    let (address, answer) = ask_any(&reachable(listener), path)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| format!("{address} did not answer in HTTP"))?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     Ok((status, body.into()))
@@ -38,9 +38,9 @@ pub(super) fn get(listener: SocketAddr, path: &str) -> Result<(u16, String), Mes
 /// Asks the configured admin listener.
 pub(super) fn health(listener: SocketAddr, json: bool) -> Result<(), Message> {
     let (status, body) = get(listener, "/readyz")?;
-    let ready: Ready =
-        serde_json::from_str(&body).map_err(|_| format!("{} is not truycap: it answered with status {status}", reachable(listener)))?;
-    let parts = format!("journal {}, store {}", ready.journal, ready.store);
+    let ready: Ready = serde_json::from_str(&body).map_err(|_| format!("{listener} is not truycap: it answered with status {status}"))?;
+    let reason = ready.reason.map(|reason| format!("{reason}; ")).unwrap_or_default();
+    let parts = format!("{reason}journal {}, store {}", ready.journal, ready.store);
     if json {
         print(&format!("{body}\n"))?;
     } else if status == 200 {
@@ -49,19 +49,32 @@ pub(super) fn health(listener: SocketAddr, json: bool) -> Result<(), Message> {
     if status == 200 { Ok(()) } else { Err(format!("not ready: {parts}")) }
 }
 
-/// The address at which a listener is reached; one on all interfaces is reached on the loopback interface.
-fn reachable(listener: SocketAddr) -> SocketAddr {
-    let ip = match listener.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+/// The addresses at which a listener is reached; one on all interfaces is reached on the loopback interface. If that is IPv6,
+/// this machine can have IPv6 turned off all the same.
+fn reachable(listener: SocketAddr) -> Vec<SocketAddr> {
+    let ips: Vec<IpAddr> = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![Ipv4Addr::LOCALHOST.into()],
+        IpAddr::V6(ip) if ip.is_unspecified() => vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
+        ip => vec![ip],
     };
-    SocketAddr::new(ip, listener.port())
+    ips.into_iter().map(|ip| SocketAddr::new(ip, listener.port())).collect()
+}
+
+/// The answer of the first address that answers.
+fn ask_any(addresses: &[SocketAddr], path: &str) -> Result<(SocketAddr, String), Message> {
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    let mut errors = Vec::new();
+    for &address in addresses {
+        match ask(address, path, deadline) {
+            Ok(answer) => return Ok((address, answer)),
+            Err(error) => errors.push(format!("{address} did not answer: {error}")),
+        }
+    }
+    Err(errors.join("; "))
 }
 
 /// Sends the request, and returns the whole answer.
-fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
-    let deadline = Instant::now() + REQUEST_TIMEOUT;
+fn ask(address: SocketAddr, path: &str, deadline: Instant) -> io::Result<String> {
     let left = || match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::ErrorKind::TimedOut),
         left => Ok(left),

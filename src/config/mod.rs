@@ -40,7 +40,7 @@ mod table_reader;
 pub use effective::site_toml;
 pub use mistakes::Mistakes;
 pub use same_file::collide;
-pub use sections::{Config, Listen};
+pub use sections::{Config, Listen, PublicAddress};
 pub use store_url::{StoreUrl, StoreUrlError};
 pub use table_reader::Effective;
 

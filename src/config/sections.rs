@@ -1,6 +1,7 @@
 //! The configuration's sections: their values, and how each key is read.
 
 use std::{
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -58,11 +59,44 @@ pub struct Config {
     pub(super) effective: Vec<Effective>,
 }
 
+/// Where the public listener gets its connections from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicAddress {
+    /// An address and a port.
+    Ip(SocketAddr),
+    /// A Unix socket, which it makes.
+    Unix(PathBuf),
+    /// The socket that the service manager passes (socket activation).
+    Systemd,
+}
+
+impl fmt::Display for PublicAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd => f.write_str("systemd"),
+        }
+    }
+}
+
+impl PublicAddress {
+    fn parse(text: &str) -> Option<Self> {
+        /// The longest path of a Unix socket, in bytes.
+        const MAX_PATH: usize = 107;
+        match text.strip_prefix("unix:") {
+            Some(path) => (1..=MAX_PATH).contains(&path.len()).then(|| Self::Unix(path.into())),
+            None if text == "systemd" => Some(Self::Systemd),
+            None => text.parse().ok().map(Self::Ip),
+        }
+    }
+}
+
 /// The listeners' addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// For browsers.
-    pub public: SocketAddr,
+    pub public: PublicAddress,
     /// For health and metrics; differs from `public`, unless both have port 0.
     pub admin: SocketAddr,
     /// The maximum number of open connections of the public listener, 1 to 1 000 000.
@@ -142,7 +176,8 @@ pub(super) fn config(reader: &mut TableReader<'_>, files: &mut Files) -> Option<
 
 fn listen(reader: &mut TableReader<'_>) -> Option<Listen> {
     let address = "an IP address and a port, such as";
-    let public = reader.read("listen.public", &format!("{address} \"127.0.0.1:8080\""), |setting| setting.text()?.parse().ok());
+    let expected = format!("{address} \"127.0.0.1:8080\"; a Unix socket, such as \"unix:/run/truycap/public.sock\"; or \"systemd\"");
+    let public = reader.read("listen.public", &expected, |setting| PublicAddress::parse(setting.text()?));
     let admin = admin(reader);
     let max_connections = reader.number("listen.max_connections", 1..=1_000_000, 4096);
     let idle = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
@@ -155,7 +190,7 @@ fn listen(reader: &mut TableReader<'_>) -> Option<Listen> {
         idle_timeout: idle_timeout?,
         drain: drain?,
     };
-    if listen.public == listen.admin && listen.public.port() != 0 {
+    if listen.public == PublicAddress::Ip(listen.admin) && listen.admin.port() != 0 {
         let what = format!("found {}, which is also listen.public; expected another address, such as \"127.0.0.1:8081\"", listen.admin);
         reader.mistake("listen.admin", what);
     }

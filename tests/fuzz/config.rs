@@ -4,7 +4,7 @@ use std::fs;
 
 use bolero::check;
 use tempfile::TempDir;
-use truycap::config::{Config, Mistakes};
+use truycap::config::{Config, Mistakes, PublicAddress};
 
 const PASSWORD: &str = "hunter2";
 
@@ -25,7 +25,7 @@ fn check_loaded(loaded: Result<Config, Mistakes>) {
         Ok(config) => {
             assert!(!format!("{config:?} {}", config.store).contains(PASSWORD));
             assert!(!config.sites.is_empty());
-            assert!(config.listen.public != config.listen.admin || config.listen.public.port() == 0);
+            assert!(config.listen.public != PublicAddress::Ip(config.listen.admin) || config.listen.admin.port() == 0);
         }
         Err(mistakes) => {
             assert!(!mistakes.lines().is_empty());

@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 use truycap::{
     audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
-    config::{Config, DEFAULT, StoreUrl},
+    config::{Config, DEFAULT, PublicAddress, StoreUrl},
     domain::{article::Section, retention::Retention},
     telemetry::logging,
 };
@@ -56,11 +56,13 @@ fn origins(config: &Config, site: usize) -> Vec<&str> {
 const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
 
 /// Every key except those of sites and those that name further files, each with a value that differs from the built-in one.
-const KEYS: [(&str, &str); 23] = [
+const KEYS: [(&str, &str); 25] = [
     ("demo", "false"),
     ("listen.public", "[::1]:80"),
     ("listen.admin", "0.0.0.0:81"),
     ("listen.max_connections", "7"),
+    ("listen.idle_timeout", "10m"),
+    ("listen.drain", "5s"),
     ("store.url", "sqlite:/var/lib/x.db"),
     ("store.prefix", "other:1"),
     ("store.flush_interval", "1s"),
@@ -84,9 +86,10 @@ const KEYS: [(&str, &str); 23] = [
 
 fn assert_all_changed(config: &Config) {
     assert!(!config.demo);
-    assert_eq!(config.listen.public, "[::1]:80".parse().unwrap());
+    assert_eq!(config.listen.public, PublicAddress::Ip("[::1]:80".parse().unwrap()));
     assert_eq!(config.listen.admin, "0.0.0.0:81".parse().unwrap());
     assert_eq!(config.listen.max_connections, 7);
+    assert_eq!((config.listen.idle_timeout, config.listen.drain), (Duration::from_secs(600), Duration::from_secs(5)));
     assert_eq!(config.store, StoreUrl::Sqlite("/var/lib/x.db".into()));
     assert_eq!(config.prefix.to_string(), "other:1");
     assert_eq!(config.recorder.flush_interval, Duration::from_secs(1));
@@ -123,9 +126,10 @@ fn variable(key: &str) -> String {
 fn the_built_in_values_are_as_documented() {
     let config = built_in(&[]).unwrap();
     assert!(config.demo);
-    assert_eq!(config.listen.public, "127.0.0.1:8080".parse().unwrap());
-    assert_eq!(config.listen.admin, "127.0.0.1:9090".parse().unwrap());
+    assert_eq!(config.listen.public, PublicAddress::Ip("127.0.0.1:8080".parse().unwrap()));
+    assert_eq!(config.listen.admin, "127.0.0.1:8081".parse().unwrap());
     assert_eq!(config.listen.max_connections, 4096);
+    assert_eq!((config.listen.idle_timeout, config.listen.drain), (Duration::from_secs(75), Duration::ZERO));
     assert_eq!(config.store.to_string(), "sqlite:data/truycap.db");
     assert_eq!(config.prefix.to_string(), "truycap");
     assert_eq!(config.recorder.flush_interval, Duration::from_millis(250));
@@ -251,7 +255,7 @@ fn a_file_overrides_every_built_in_value() {
 fn a_file_can_be_partial_and_tables_can_be_empty() {
     let config = load("\u{feff}[log]\n[store]\n[listen]\nmax_connections = 1_000\n", &[]).unwrap();
     assert_eq!(config.listen.max_connections, 1000);
-    assert_eq!(config.listen.public.port(), 8080);
+    assert_eq!(config.listen.public, PublicAddress::Ip("127.0.0.1:8080".parse().unwrap()));
     assert_eq!(site_ids(&load("", &[]).unwrap()), ["portal"]);
 }
 
@@ -419,11 +423,26 @@ fn site_ids_are_unique_and_each_origin_is_kept_once() {
 
 #[test]
 fn the_listeners_differ_unless_their_ports_are_0() {
-    let same = mistake("listen.public = \"127.0.0.1:9090\"");
-    assert!(same.contains("listen.admin: found 127.0.0.1:9090, which is also listen.public"), "{same}");
+    let same = mistake("listen.public = \"127.0.0.1:8081\"");
+    assert!(same.contains("listen.admin: found 127.0.0.1:8081, which is also listen.public"), "{same}");
     let same = env_mistake(&[("TRUYCAP_LISTEN__ADMIN", "127.0.0.1:8080")]);
     assert!(same.starts_with("TRUYCAP_LISTEN__ADMIN: found 127.0.0.1:8080, which is also listen.public"), "{same}");
     assert!(load("[listen]\npublic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"", &[]).is_ok());
+}
+
+#[test]
+fn the_public_listener_can_be_a_unix_socket_or_one_that_is_inherited() {
+    for (text, expected) in
+        [("unix:/run/truycap/public.sock", PublicAddress::Unix("/run/truycap/public.sock".into())), ("systemd", PublicAddress::Systemd)]
+    {
+        let config = load(&format!("listen.public = \"{text}\""), &[]).unwrap();
+        assert_eq!((&config.listen.public, &*config.listen.public.to_string()), (&expected, text));
+    }
+    for wrong in ["unix:", "/run/truycap/public.sock", "unix:/run/{}"] {
+        let wrong = wrong.replace("{}", &"x".repeat(107));
+        let mistake = mistake(&format!("listen.public = \"{wrong}\""));
+        assert!(mistake.contains("a Unix socket, such as \"unix:/run/truycap/public.sock\"; or \"systemd\""), "{mistake}");
+    }
 }
 
 #[test]

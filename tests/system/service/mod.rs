@@ -7,6 +7,7 @@ mod forgetting;
 mod full;
 mod gone;
 mod killing;
+mod listening;
 mod locked;
 mod logging;
 mod metrics;

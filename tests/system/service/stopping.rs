@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -65,6 +65,30 @@ fn a_request_in_flight_is_answered_while_new_connections_are_refused() {
     let finished = service.process.wait(Duration::from_secs(10));
     assert_eq!(finished.code, Some(0), "{}", finished.err);
     assert_eq!(Counts::exported(&place).total("portal", "/1"), 2);
+}
+
+/// How often a test restarts the service.
+pub(super) fn restarts() -> u32 {
+    if std::env::var_os("TRUYCAP_SOAK").is_some() { 100 } else { 3 }
+}
+
+#[test]
+fn restarts_lose_no_request_over_connections_that_are_kept_alive() {
+    // The same port after each restart.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let place = place().with("CLIENTS__MAX_REQUESTS_PER_SECOND", "0");
+    let address = place.environment["TRUYCAP_LISTEN__PUBLIC"].replace(":0", &format!(":{port}"));
+    let place = place.with("LISTEN__PUBLIC", &address);
+    let load = Load::start(8, pages(12, ""), Duration::from_millis(2));
+    load.aim(Some(&address));
+    for _ in 0..restarts() {
+        let service = place.start();
+        load.wait_for(100);
+        service.stop();
+    }
+    let tally = load.finish();
+    assert_eq!(tally.all().unanswered, 0);
+    Counts::exported(&place).fit(&tally);
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! Binds the configured listeners.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    net::{Ipv6Addr, SocketAddr},
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        net::UnixStream,
+    },
+    path::{Path, PathBuf},
+};
+
+use listenfd::ListenFd;
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, UnixListener, UnixSocket};
+
+use crate::{config::PublicAddress, http::Acceptor};
+
+/// How many connections the system queues for a listener that has not accepted them yet; the system's own limit can be
+/// lower. If the queue is full, a client gets no answer and retries after a second. The usual 128 fill up before a busy
+/// processor returns to this process.
+const BACKLOG: u32 = 4096;
+
+/// The mode of a Unix socket: every local user can connect, as to a port of the loopback interface.
+const SOCKET_MODE: u32 = 0o666;
+
+/// Binds the public listener, and returns what removes its file, if it has one.
+pub(super) fn public(address: &PublicAddress) -> io::Result<(Acceptor, Option<SocketFile>)> {
+    match address {
+        PublicAddress::Ip(address) => Ok((tcp(*address)?.into(), None)),
+        PublicAddress::Unix(path) => {
+            let (listener, file) = unix(path)?;
+            Ok((listener.into(), Some(file)))
+        }
+        PublicAddress::Systemd => Ok((inherited()?, None)),
+    }
+}
+
+pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        // Every interface is meant, with IPv4 too, whatever the system's own setting is.
+        socket.set_only_v6(false)?;
+    }
+    // After a restart, connections of the previous process can still be closing.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG.cast_signed())?;
+    TcpListener::from_std(socket.into())
+}
+
+/// The file of a Unix socket. Dropping it removes the file, unless another process has replaced it.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(io::Error::new(ErrorKind::AlreadyExists, "the file exists and is not a socket"));
+        }
+        // A process that was killed leaves its socket behind.
+        Ok(_) => match UnixStream::connect(path) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)?,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            _ => return Err(io::Error::new(ErrorKind::AddrInUse, "another process listens on it")),
+        },
+        Err(_) => {}
+    }
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    let file = SocketFile { path: path.into(), identity: identity(path) };
+    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
+    Ok((socket.listen(BACKLOG)?, file))
+}
+
+/// The first socket that the service manager passes.
+fn inherited() -> io::Result<Acceptor> {
+    let mut sockets = ListenFd::from_env();
+    if sockets.len() != 1 {
+        let found = format!("the service manager passed {} sockets in LISTEN_FDS; it must pass one, by a .socket unit", sockets.len());
+        return Err(io::Error::new(ErrorKind::InvalidInput, found));
+    }
+    if let Ok(Some(listener)) = sockets.take_unix_listener(0) {
+        listener.set_nonblocking(true)?;
+        return Ok(UnixListener::from_std(listener)?.into());
+    }
+    let listener = sockets.take_tcp_listener(0)?.ok_or(ErrorKind::InvalidInput)?;
+    listener.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(listener)?.into())
+}
