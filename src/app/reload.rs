@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use prometheus::IntGauge;
+use rlimit::Resource;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -41,6 +42,26 @@ impl DemoSite {
             site.origins.extend(new);
         }
     }
+}
+
+/// The file descriptors that everything but the connections of the public listener can need.
+const OTHER_FILES: u64 = 100;
+
+/// As many connections as the process has file descriptors for. If connections took them all, the admin listener, the store and
+/// a reload would fail.
+fn affordable(configured: usize) -> usize {
+    let Ok((open_files, _)) = Resource::NOFILE.get() else { return configured };
+    let most = usize::try_from(open_files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1);
+    if most >= configured {
+        return configured;
+    }
+    let needed = configured as u64 + OTHER_FILES;
+    warn!(
+        open_files,
+        needed,
+        "the limit of open files is too low for listen.max_connections = {configured}, so at most {most} connections are open at once"
+    );
+    most
 }
 
 /// Applies a changed configuration to the running service.
@@ -94,7 +115,8 @@ impl Reloader {
         info!(sites, "the configuration was reloaded");
     }
 
-    fn set_max_connections(&self, max_connections: usize) {
+    fn set_max_connections(&self, configured: usize) {
+        let max_connections = affordable(configured);
         self.max_connections.send_replace(max_connections);
         self.max_connections_gauge.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
     }

@@ -187,3 +187,23 @@ fn an_inherited_unix_socket_is_served_and_its_file_stays() {
     assert_eq!(service.wait(Duration::from_secs(10)).code, Some(0));
     assert!(path.exists());
 }
+
+#[test]
+fn with_few_files_fewer_connections_are_open_and_the_rest_goes_on() {
+    let mut place = place().with("CLIENTS__MAX_CONNECTIONS", "0");
+    place.launcher = ["sh", "-c", "ulimit -n 150; exec \"$0\" \"$@\""].map(str::to_owned).into();
+    let service = place.start();
+    let log = service.process.log();
+    assert!(log.contains("at most 50 connections are open at once") && log.contains("needed=4196"), "{log}");
+    // More than fit; the rest waits in the backlog.
+    let mut clients: Vec<_> = (0..200).map(|_| service.client()).collect();
+    assert!(clients[0].view("portal", "/1").unwrap().counted());
+    assert_eq!(service.ready().unwrap().status, 200);
+    let mut metrics = Client::connect(&service.admin).unwrap();
+    let open = || metrics.get("/metrics").unwrap().body.contains("truycap_http_connections{listener=\"public\"} 50\n").then_some(());
+    eventually("all connections that fit are open", open);
+    service.process.signal("HUP");
+    eventually("the reload works", || service.process.log().contains("the configuration was reloaded").then_some(()));
+    drop(clients);
+    service.stop();
+}
