@@ -49,6 +49,7 @@ mod bind;
 pub mod drain;
 mod listener;
 mod reload;
+mod service_manager;
 
 use bind::SocketFile;
 use listener::Listener;
@@ -241,15 +242,18 @@ impl Service {
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), reloader.demo(), &limits, Arc::clone(&audience));
         let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections());
+        let watched = handle.clone();
         let admin_pages = Admin::new(handle);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
         let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections);
         let mut background = JoinSet::new();
+        background.spawn(service_manager::feed_watchdog(watched));
         background.spawn(log_advice(Arc::clone(&store)));
         background.spawn(log_left_out());
         let maintained = Arc::clone(&store);
         let maintainer = Arc::clone(&audience);
         background.spawn(async move { maintainer.maintain(maintained, Utc::now).await });
+        service_manager::ready();
         let drain = listen.drain;
         Ok(Self { journal, store, recorder, public, admin, admin_pages, socket_file, drain, background, audience, reloader })
     }
@@ -302,6 +306,7 @@ impl Service {
         self.admin_pages.begin_stop();
         self.public.drain();
         self.admin.drain();
+        service_manager::stopping();
     }
 
     /// Stops. `remaining` is what becomes of the views that the store does not get in time.

@@ -10,6 +10,7 @@ use rlimit::Resource;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use super::service_manager;
 use crate::{
     config::{Config, Mistakes},
     domain::site::{Origin, Site, SiteId},
@@ -94,6 +95,12 @@ impl Reloader {
 
     /// Applies a configuration that was loaded again.
     pub(super) fn apply(&self, loaded: Result<Config, Mistakes>, recorder: &mut Recorder) {
+        service_manager::reloading();
+        self.apply_valid(loaded, recorder);
+        service_manager::ready();
+    }
+
+    fn apply_valid(&self, loaded: Result<Config, Mistakes>, recorder: &mut Recorder) {
         let mut config = match loaded {
             Ok(config) => config,
             Err(mistakes) => {

@@ -52,6 +52,8 @@ pub(super) struct View {
 /// The task's inputs.
 pub(super) struct Queues {
     pub(super) views: mpsc::Receiver<View>,
+    /// Questions whether the task makes progress.
+    pub(super) pings: mpsc::Receiver<oneshot::Sender<()>>,
     pub(super) stage: watch::Receiver<Stage>,
     /// Resolves when all queued views are written, on the way to a stop.
     pub(super) written: oneshot::Sender<()>,
@@ -59,11 +61,15 @@ pub(super) struct Queues {
 
 /// Writes views to the journal until the recorder stops, and then those that are still queued.
 pub(super) async fn run(shared: Arc<Shared>, queues: Queues) {
-    let Queues { mut views, mut stage, written } = queues;
+    let Queues { mut views, mut pings, mut stage, written } = queues;
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
         tokio::select! {
             biased;
+            Some(pong) = pings.recv() => {
+                let _ = pong.send(());
+                continue;
+            }
             count = views.recv_many(&mut batch, MAX_BATCH) => if count == 0 { break },
             _ = stage.wait_for(|stage| *stage >= Stage::Writing), if !views.is_closed() => {
                 views.close();

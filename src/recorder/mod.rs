@@ -114,6 +114,7 @@ pub struct Drained {
 pub struct Handle {
     shared: Arc<Shared>,
     views: mpsc::Sender<View>,
+    pings: mpsc::Sender<oneshot::Sender<()>>,
 }
 
 /// The owner of the recorder's tasks. Dropping it ends them at once, as a crash would.
@@ -140,11 +141,12 @@ pub async fn spawn(
     let clock = clock.into();
     let sites = Sites::new(sites, &journal.sites().await?, config.apply_sums, clock.now());
     let (views, queued_views) = mpsc::channel(MAX_QUEUED_VIEWS);
+    let (pings, asked_pings) = mpsc::channel(1);
     let (stage, now) = watch::channel(Stage::Running);
     let (all_written, written) = oneshot::channel();
     let shared = Arc::new(Shared::new(config, sites, journal, store, clock));
     let mut tasks = JoinSet::new();
-    let queues = Queues { views: queued_views, stage: now.clone(), written: all_written };
+    let queues = Queues { views: queued_views, pings: asked_pings, stage: now.clone(), written: all_written };
     tasks.spawn(commit::run(Arc::clone(&shared), queues));
     tasks.spawn(upkeep::run(Arc::clone(&shared), now.clone()));
     tasks.spawn(trim::run(Arc::clone(&shared), now));
@@ -152,7 +154,7 @@ pub async fn spawn(
     for counter in shared.sites.all().values() {
         recorder.start_flusher(Arc::clone(counter));
     }
-    Ok((Handle { shared, views }, recorder))
+    Ok((Handle { shared, views, pings }, recorder))
 }
 
 impl Handle {
@@ -231,6 +233,12 @@ impl Handle {
     #[must_use]
     pub fn is_dry(&self) -> bool {
         self.shared.sites.are_dry()
+    }
+
+    /// Waits until the task that writes views to the journal has finished what it is doing. Returns false if it has ended.
+    pub async fn makes_progress(&self) -> bool {
+        let (pong, answered) = oneshot::channel();
+        self.pings.send(pong).await.is_ok() && answered.await.is_ok()
     }
 
     /// The metrics that are counted as things happen. Those who serve the recorder count theirs there, too.

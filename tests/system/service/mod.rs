@@ -11,6 +11,7 @@ mod listening;
 mod locked;
 mod logging;
 mod metrics;
+mod notifying;
 mod power_cuts;
 mod reloading;
 mod restoring;

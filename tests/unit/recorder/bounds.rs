@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     task::yield_now,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use truycap::domain::{figures::Figure, period::Bucket};
 
@@ -28,6 +28,20 @@ async fn views_that_the_queue_cannot_hold_are_refused_and_not_counted() {
     assert!((1..20_000).contains(&refused), "{refused}");
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 80_000 - refused);
     stage.stored_becomes("a", 80_000 - refused as u64, Duration::from_secs(5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_recorder_makes_progress_only_while_the_journal_answers() {
+    let stage = Stage::new().await;
+    assert!(stage.handle.makes_progress().await);
+    stage.journal.disk().mode = Mode::Hangs;
+    let (handle, site) = (stage.handle.clone(), stage.handle.site("a").unwrap());
+    let view = tokio::spawn(async move { handle.record(&site, None).await });
+    sleep(Duration::from_secs(1)).await;
+    assert!(timeout(Duration::from_secs(3600), stage.handle.makes_progress()).await.is_err());
+    stage.journal.disk().mode = Mode::Works;
+    assert!(stage.handle.makes_progress().await);
+    assert_eq!(view.await.unwrap(), Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
