@@ -3,6 +3,7 @@
 //! Each module has a floor and uses only modules on lower floors. `ARCHITECTURE.md` explains how a view passes through them.
 //!
 //! - 0 [`domain`]: what a view, a bucket and a box are; pure
+//! - 0 [`file_access`]: why a file of SQLite cannot be used
 //! - 1 [`telemetry`]: the log and the metrics
 //! - 1 [`journal`]: the local log that every view is written to before it is acknowledged
 //! - 1 [`store`]: where the counters are kept
@@ -19,6 +20,7 @@ pub mod audience;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod file_access;
 pub mod http;
 pub mod journal;
 pub mod recorder;

@@ -139,8 +139,8 @@ async fn commit(shared: &Shared, batch: &mut [View]) -> Result<(), RecordError> 
 /// Appends an entry, and returns its run and position. If the journal is full, applied entries are deleted before their time.
 async fn append(shared: &Shared, entry: Arc<Entry>) -> Result<(Run, Position), JournalError> {
     let to = match shared.journal.append(Arc::clone(&entry)).await {
-        Err(JournalError::Full(_)) => {
-            shared.delete_early().await?;
+        Err(JournalError::Full(reason)) => {
+            shared.delete_early(&reason).await?;
             shared.journal.append(entry).await?
         }
         result => result?,

@@ -162,10 +162,10 @@ impl HealthMonitor {
         }
     }
 
-    /// Applied entries are deleted before their time, to make room.
-    pub(super) fn deletes_early(&self) {
+    /// Applied entries are deleted before their time, to make room. `reason` is why there is none.
+    pub(super) fn deletes_early(&self, reason: &str) {
         if !self.deleted_early.swap(true, Ordering::Relaxed) {
-            warn!("the journal is nearly full: applied views are not kept for journal.retain; raise journal.max_bytes");
+            warn!(reason, "the journal is nearly full: applied views are not kept for journal.retain");
         }
     }
 

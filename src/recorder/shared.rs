@@ -186,11 +186,11 @@ impl Shared {
         progress
     }
 
-    /// Deletes the oldest applied entries before their time, to make room.
-    pub(super) async fn delete_early(&self) -> Result<Usage, JournalError> {
+    /// Deletes the oldest applied entries before their time, to make room. `reason` is why there is none.
+    pub(super) async fn delete_early(&self, reason: &str) -> Result<Usage, JournalError> {
         let Progress { confirmed, upto, .. } = self.progress(Seq::MAX);
         if upto > 0 {
-            self.health.deletes_early();
+            self.health.deletes_early(reason);
         }
         self.journal.trim(confirmed, upto, upto).await
     }

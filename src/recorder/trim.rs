@@ -66,7 +66,7 @@ impl Trimmer {
         let usage = shared.journal.trim(progress.confirmed, progress.upto, delete).await?;
         shared.metrics.journal.bytes.set(i64::try_from(usage.bytes).unwrap_or(i64::MAX));
         // Free space early, so that appends never wait and /readyz does not report a full journal.
-        if usage.room { Ok(usage) } else { shared.delete_early().await }
+        if usage.room { Ok(usage) } else { shared.delete_early("it reaches journal.max_bytes").await }
     }
 }
 

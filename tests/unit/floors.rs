@@ -12,8 +12,9 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Every module of the library. Modules on one floor do not import each other. At the top, `cli` uses `app`, never the
 /// other way round.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("domain", 0),
+    ("file_access", 0),
     ("telemetry", 1),
     ("journal", 1),
     ("store", 1),

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Error, ErrorCode};
 
 use super::schema::FORMAT;
-use crate::journal::JournalError;
+use crate::{
+    file_access::{describe, find_reason, is_disk_full},
+    journal::JournalError,
+};
 
 /// Why a journal could not be opened. The file is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +51,9 @@ impl OpenError {
         }
         match journal_error(path, error) {
             JournalError::Damaged(message) => Self::Damaged(message),
-            JournalError::Full(_) | JournalError::Gone(_) | JournalError::Failed(_) => Self::io(path, describe(error)),
+            JournalError::Full(_) | JournalError::Gone(_) | JournalError::Failed(_) => {
+                Self::io(path, find_reason(path).unwrap_or_else(|| describe(error)))
+            }
         }
     }
 }
@@ -69,12 +74,14 @@ fn refusal(path: &Path, found: i64) -> String {
 /// error, above all that of an fsync, the content of the disk is unknown.
 pub(super) fn journal_error(path: &Path, error: &Error) -> JournalError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => {
-            JournalError::Full(format!("{}: the disk is full, or the journal has reached its maximum size", path.display()))
-        }
+        Some(ErrorCode::DiskFull) if is_disk_full(path) => JournalError::Full(format!("the disk of {} is full", path.display())),
+        Some(ErrorCode::DiskFull) => JournalError::Full(format!("{} has reached journal.max_bytes", path.display())),
         Some(ErrorCode::DatabaseCorrupt) => damaged(path, describe(error)),
         Some(ErrorCode::NotADatabase) => damaged(path, "it is not a journal, or its beginning was overwritten"),
-        Some(_) => JournalError::Failed(format!("{}: {}", path.display(), describe(error))),
+        Some(_) => {
+            let reason = find_reason(path).map_or_else(String::new, |reason| format!("; {reason}"));
+            JournalError::Failed(format!("{}: {}{reason}", path.display(), describe(error)))
+        }
         // Not an error of SQLite itself: a value has another type than the one written.
         None => damaged(path, error),
     }
@@ -96,11 +103,4 @@ pub(super) fn gone(missing: &Path) -> JournalError {
          before you start truycap again",
         missing.display()
     ))
-}
-
-fn describe(error: &Error) -> String {
-    match error.sqlite_extended_error_code() {
-        Some(code) => format!("{error} (SQLite error {code})"),
-        None => error.to_string(),
-    }
 }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{producer::Position, site::SiteId},
+    file_access::check_access,
     journal::{JournalError, Run},
 };
 
@@ -37,7 +38,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 pub(super) fn open(config: &Config) -> Result<File, OpenError> {
     let path = &std::path::absolute(&config.path).map_err(|error| OpenError::io(&config.path, error))?;
     refuse_orphaned_log(path)?;
-    let new_names = make_directories(path).map_err(|error| OpenError::io(path, error))?;
+    let new_names = make_directories(path).map_err(|error| OpenError::io(path, format!("its directory cannot be made: {error}")))?;
+    check_access(path).map_err(|reason| OpenError::io(path, reason))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let mut conn = Connection::open_with_flags(path, flags).map_err(sqlite)?;

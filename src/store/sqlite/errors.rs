@@ -2,7 +2,7 @@
 
 use rusqlite::{Error, ErrorCode, types::FromSqlError};
 
-use crate::store::StoreError;
+use crate::{file_access::describe, store::StoreError};
 
 /// An error of a read, of SQLite or of what was read.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) fn store_error(e: Error) -> StoreError {
         _ if matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) => {
             StoreError::Corrupt(e.to_string())
         }
-        _ => StoreError::NotApplied(e.to_string()),
+        _ => StoreError::NotApplied(describe(&e)),
     }
 }
 

@@ -8,9 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 
-use crate::store::{StoreError, VERSION, refusal};
+use crate::{
+    file_access::{check_access, describe, find_reason},
+    store::{StoreError, VERSION, refusal},
+};
 
 /// `TCst`: marks a file as a store of truycap, for `file(1)` and for [`open`].
 const APPLICATION_ID: i32 = 0x5443_7374;
@@ -39,8 +42,10 @@ pub struct OpenError {
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let error = |reason| OpenError { path: path.into(), reason };
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(|e| error(e.to_string()))?;
+        fs::create_dir_all(parent).map_err(|e| error(format!("its directory cannot be made: {e}")))?;
     }
+    // SQLite would open a file that can only be read, and nothing would ever be applied.
+    check_access(path).map_err(error)?;
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match prepare(path) {
@@ -48,7 +53,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
             Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(10));
             }
-            prepared => return prepared.map_err(|e| error(reason(&e)))?.map_err(error),
+            prepared => return prepared.map_err(|e| error(reason(path, &e)))?.map_err(error),
         }
     }
 }
@@ -62,10 +67,11 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// What is wrong with a file, for the operator who configured it.
-fn reason(e: &rusqlite::Error) -> String {
+fn reason(path: &Path, e: &rusqlite::Error) -> String {
     match e.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => "it is not an SQLite file".into(),
-        _ => e.to_string(),
+        Some(ErrorCode::DatabaseBusy) => "another process has locked it".into(),
+        _ => find_reason(path).unwrap_or_else(|| describe(e)),
     }
 }
 
@@ -73,6 +79,9 @@ fn reason(e: &rusqlite::Error) -> String {
 fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     let mut conn = Connection::open_with_flags(path, FLAGS | OpenFlags::SQLITE_OPEN_CREATE)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
+    if conn.is_readonly(MAIN_DB)? {
+        return Ok(Err("it can be read, but not written".into()));
+    }
     // Under the write lock, so that only one of two processes that start at once creates the tables.
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let application: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -146,6 +155,16 @@ impl Identity {
             Ok::<_, io::Error>((path, (metadata.dev(), metadata.ino())))
         };
         Ok(Self([of(path.into())?, of(log_of(path)?)?]))
+    }
+
+    /// Says why a call failed, if that can be seen.
+    pub(super) fn explain(&self, error: StoreError) -> StoreError {
+        let explain = |message: String| find_reason(&self.0[0].0).map_or(message.clone(), |reason| format!("{reason} ({message})"));
+        match error {
+            StoreError::NotApplied(message) => StoreError::NotApplied(explain(message)),
+            StoreError::PerhapsApplied(message) => StoreError::PerhapsApplied(explain(message)),
+            other => other,
+        }
     }
 
     /// Fails if a path does not lead to the open file any more. What is written to it would be lost.

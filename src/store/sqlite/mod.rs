@@ -126,7 +126,7 @@ impl SqliteStore {
         let file = self.file.clone();
         let job: ReadJob = Box::new(move |conn| {
             if !sender.is_closed() {
-                let done = file.check().and_then(|()| work(conn).map_err(|error| error.into().0));
+                let done = file.check().and_then(|()| work(conn).map_err(|error| file.explain(error.into().0)));
                 let _gone = sender.send(done);
             }
         });

@@ -59,6 +59,7 @@ impl Writer {
         let mut batch = Vec::with_capacity(BATCH);
         while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
             let outcomes = self.commit(&batch).unwrap_or_else(|error| {
+                let error = self.file.explain(error);
                 self.memory.clear();
                 batch.iter().map(|_| Err(error.clone())).collect()
             });

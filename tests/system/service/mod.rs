@@ -1,5 +1,6 @@
 //! The service as a process: killed, stopped, on a full disk, beside other instances, with damaged or restored files.
 
+mod access;
 mod burst;
 mod commands;
 mod damage;
