@@ -19,7 +19,7 @@ Examples:
   truycap check --config truycap.toml     Is it valid, and can journal and store be used?
   truycap --config truycap.toml           Serve until SIGTERM or SIGINT.
   truycap figures portal                  The box of a site.
-  truycap export > views.csv              Back up everything.
+  truycap backup backup.db                Copy everything that the store holds, also while the service runs.
   truycap journal status                  Does the store lack views?
 
 See also docs/ in the source: operations.md, configuration.md, cli.md, http-api.md, import-export.md, metrics.md.";
@@ -37,7 +37,20 @@ Examples:
 const AFTER_IMPORT: &str = "\
 Examples:
   truycap import past.csv
-  truycap import --json 2024.csv 2025.csv | jq .rows";
+  truycap import --json 2024.csv 2025.csv | jq .rows
+  zcat past.csv.gz | truycap import -
+  kubectl exec -i truycap-0 -- /truycap import - < past.csv";
+
+const AFTER_BACKUP: &str = "\
+Examples:
+  truycap backup /backup/truycap-$(date +%F).db
+  truycap backup - | gzip > backup.db.gz
+  kubectl exec truycap-0 -- /truycap backup - > backup.db";
+
+const AFTER_RESTORE: &str = "\
+Examples:
+  truycap restore --replace /backup/truycap-2026-11-23.db
+  zcat backup.db.gz | truycap restore -";
 
 const AFTER_EXPORT: &str = "\
 Examples:
@@ -104,6 +117,8 @@ pub(super) enum Command {
     Serve,
     /// Import counts from CSV files with the columns site,article,period,views or site,article,bucket,views
     ///
+    /// A file can be a pipe, or - for standard input; that is copied to the disk of the journal first, because it is read twice.
+    ///
     /// All files are checked before anything is added. A file that was imported before adds nothing; an import that was
     /// interrupted continues where it stopped. The service can run at the same time.
     #[command(after_long_help = AFTER_IMPORT)]
@@ -121,6 +136,32 @@ pub(super) enum Command {
         /// Only this site, which need not be configured
         #[arg(long)]
         site: Option<String>,
+    },
+    /// Copy everything that the store holds into a file, from which restore and any command can read it
+    ///
+    /// Unlike an export, a backup holds how far the store has applied each journal. So after a restore, the service applies what
+    /// came after the backup from its journal, and counts nothing twice. The service can run at the same time.
+    #[command(after_long_help = AFTER_BACKUP)]
+    Backup {
+        /// The file, or - for standard output
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Replace the file if it exists, when the new backup is complete
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Restore a backup, made of either kind of store
+    ///
+    /// Keep the journal. With the built-in store, the service must be stopped; with Redis, it can run. A backup that is damaged,
+    /// or of another version, is refused before anything is changed.
+    #[command(after_long_help = AFTER_RESTORE)]
+    Restore {
+        /// The file, or - for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Replace the counts that the store has
+        #[arg(long)]
+        replace: bool,
     },
     /// Show the nine figures of a site, or of one of its articles
     ///

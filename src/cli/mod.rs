@@ -31,13 +31,16 @@ use crate::{
 };
 
 mod args;
+mod backup;
 mod check;
 mod health;
+mod input;
 mod journal;
 mod missing_store;
 mod output;
 
 use args::{Cli, Command, JournalCommand};
+use input::open_twice;
 use missing_store::{is_missing, refuse_missing_store};
 use output::{Message, print, print_error, print_json};
 
@@ -100,6 +103,8 @@ fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Confi
             Command::Serve => serve(config, load).await,
             Command::Import { files, json } => exit_code(import(&config, &files, json).await),
             Command::Export { site } => exit_code(export(&config, site.as_deref()).await),
+            Command::Backup { file, replace } => exit_code(backup::backup(&config, &file, replace).await),
+            Command::Restore { file, replace } => exit_code(backup::restore(&config, &file, replace).await),
             Command::Figures { site, article, json } => exit_code(figures(&config, &site, article.as_deref(), json).await),
             Command::Check { full, json } => exit_code(check::check(&config, full, json).await),
             Command::Journal(JournalCommand::Status { json }) => match journal::status(&config, json) {
@@ -142,9 +147,11 @@ async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Me
     let (mut checked, mut mistakes) = (Vec::with_capacity(files.len()), Vec::new());
     for file in files {
         bar.set_message(format!("checking {}", file.display()));
-        match transfer::check(file, &sites, Utc::now().date_naive(), on_bar(&bar)) {
+        let open = open_twice(config, file);
+        let check = |open| transfer::check(file, open, &sites, Utc::now().date_naive(), on_bar(&bar)).map_err(|error| error.to_string());
+        match open.and_then(check) {
             Ok(file) => checked.push(file),
-            Err(error) => mistakes.push(error.to_string()),
+            Err(error) => mistakes.push(error),
         }
     }
     if !mistakes.is_empty() {

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    fs::{self, File},
+    fs::File,
     io,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -60,9 +60,6 @@ pub enum CheckError {
         /// Why.
         source: io::Error,
     },
-    /// It is a pipe, a terminal or a directory.
-    #[error("{}: not a regular file; an import reads it twice, so save the output of a pipe to a file first", .0.display())]
-    NotAFile(PathBuf),
     /// It has mistakes.
     #[error("{}: nothing was imported because of {mistakes}", path.display())]
     Mistakes {
@@ -73,18 +70,19 @@ pub enum CheckError {
     },
 }
 
-/// Reads a whole file and looks for mistakes; `sites` are the configured ones, and `today` is the day in UTC. `progress` is
-/// called with the number of bytes read and the file's length.
+/// Reads a whole regular file and looks for mistakes; `sites` are the configured ones, and `today` is the day in UTC. `path` is its
+/// name for messages. `progress` is called with the number of bytes read and the file's length.
 ///
 /// # Errors
-/// If it is not a regular file (`-` is not), cannot be read, or has mistakes.
-pub fn check(path: &Path, sites: &BTreeSet<SiteId>, today: NaiveDate, mut progress: impl FnMut(u64, u64)) -> Result<Checked, CheckError> {
+/// If it cannot be read, or has mistakes.
+pub fn check(
+    path: &Path,
+    file: File,
+    sites: &BTreeSet<SiteId>,
+    today: NaiveDate,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Checked, CheckError> {
     let unreadable = |source| CheckError::Unreadable { path: path.into(), source };
-    // Before the file is opened: opening a named pipe would wait for a writer.
-    if path == Path::new("-") || !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(CheckError::NotAFile(path.into()));
-    }
-    let file = File::open(path).map_err(unreadable)?;
     let stamp = stamp(&file).map_err(unreadable)?;
     // In some time zones it is already tomorrow.
     let mut found = Found { latest: today.succ_opt().unwrap_or(today), ..Found::default() };

@@ -6,6 +6,7 @@
 //! - `check`: the first reading of a file, which finds all mistakes
 //! - `import`: the second reading, which adds to the store
 //! - `export`: every counter as CSV; importing it into an empty store restores the same counters
+//! - `spool`: files that are complete before others see them: backups, and what comes from a pipe
 //! - `figures`: the nine figures of a box as text
 //!
 //! An import follows the store's one rule: the file's digest is the producer, and its chunks are the entries.
@@ -17,6 +18,7 @@ mod import;
 mod lines;
 mod producer;
 mod rows;
+pub mod spool;
 
 pub use check::{CheckError, Checked, Mistake, Mistakes, check};
 pub use export::{ExportError, export};

@@ -26,6 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// seconds for the last applies.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The same for a backup or a restore, which copies whole sites in one command.
+const PATIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long no connection is tried after a failure; the pause doubles with each further failure. The first is shorter than
 /// a client waits, and the longest is short enough that a Redis that is back is used without a noticeable delay.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -60,6 +63,7 @@ pub(super) struct Connection {
     info: ConnectionInfo,
     /// The URL without the login, for messages.
     address: String,
+    reply_timeout: Duration,
     state: Mutex<State>,
     /// Held by the request that connects.
     connecting: tokio::sync::Mutex<()>,
@@ -93,10 +97,19 @@ impl State {
 
 impl Connection {
     pub(super) fn new(url: &Url) -> Self {
+        Self::with_timeout(url, REPLY_TIMEOUT)
+    }
+
+    /// A connection that waits longer for replies.
+    pub(super) fn patient(url: &Url) -> Self {
+        Self::with_timeout(url, PATIENT_TIMEOUT)
+    }
+
+    fn with_timeout(url: &Url, reply_timeout: Duration) -> Self {
         let info = url.info().clone().set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let state = State { session: None, made: 0, backoff, pause: None, closed: false };
-        Self { info, address: url.to_string(), state: Mutex::new(state), connecting: tokio::sync::Mutex::default() }
+        Self { info, address: url.to_string(), reply_timeout, state: Mutex::new(state), connecting: tokio::sync::Mutex::default() }
     }
 
     /// Sends a request, once, and waits for its reply.
@@ -168,7 +181,7 @@ impl Connection {
     /// Connects, and sends `PING`, so that a server that refuses this user is reported before a request is sent. Also names the
     /// connection, so that `CLIENT LIST` shows whose it is. A server that refuses the name can be used.
     async fn connect(&self) -> Result<MultiplexedConnection, String> {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(Some(REPLY_TIMEOUT));
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(Some(self.reply_timeout));
         let attempt = async {
             let client = Client::open(self.info.clone()).map_err(|error| error.to_string())?;
             let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| reason(&error))?;

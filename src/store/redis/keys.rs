@@ -17,6 +17,7 @@
 //! truycap:{portal}:visitors:key:2026-11-23   text        the random key that hashes a day's visitors, for 26 hours
 //! truycap:{portal}:visitors:2026-11-23       text        HyperLogLog of a day's visitors, for 26 hours
 //! truycap:{portal}:visitors:online:29732580  text        the same for a minute (since 1970), for 10 minutes
+//! truycap:{portal}:aside:1f3a…:site          hash        and others: what a backup or a restore is working on, for an hour
 //! ```
 //!
 //! The braces are for Redis Cluster, which chooses the slot of a key by the text in them. So all keys of a site are in one
@@ -64,6 +65,22 @@ impl Keys {
     /// A key that no site has, for questions about what a user may do.
     pub(super) fn of_no_site(prefix: &Prefix) -> String {
         format!("{prefix}:{{}}:site")
+    }
+
+    /// Keys of the same site, in the same slot, for a copy of it.
+    pub(super) fn aside(&self, id: &str) -> Self {
+        Self(format!("{}aside:{id}:", self.0))
+    }
+
+    /// A pattern of Redis for the keys of all sites.
+    pub(super) fn pattern(prefix: &Prefix) -> String {
+        format!("{prefix}:{{*}}:*")
+    }
+
+    /// The site of a key if it is one that each site with counts has.
+    pub(super) fn site_of<'a>(prefix: &Prefix, key: &'a str) -> Option<&'a str> {
+        let (site, name) = key.strip_prefix(&prefix.0)?.strip_prefix(":{")?.split_once("}:")?;
+        matches!(name, "site" | "views").then_some(site)
     }
 
     pub(super) fn offsets(&self) -> String {

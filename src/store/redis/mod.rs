@@ -21,6 +21,11 @@
 //! `read` sends the commands of a read as one transaction, so that the result is of one moment. `export` reads step by step,
 //! so that other clients do not wait. `visitors` adds and counts visitors, as estimates. Reads skip expired buckets.
 //!
+//! # Backups
+//!
+//! `backup` copies the keys of a site to other names in one transaction, and reads the copy step by step. `restore` writes a
+//! site to other names step by step, and moves them into place with one call of `restore.lua`.
+//!
 //! # Deleting
 //!
 //! Redis deletes nothing but visitors by its own clock, because a server's clock can be wrong. An apply drops the expired
@@ -48,18 +53,22 @@ use crate::domain::{
 
 mod advice;
 mod apply;
+mod backup;
 mod connection;
 mod errors;
 mod export;
 mod keys;
 mod maintain;
 mod read;
+mod restore;
 mod script;
 mod url;
 mod visitors;
 
 pub use advice::advice;
+pub use backup::backup;
 pub use keys::{Prefix, PrefixError};
+pub use restore::{RestoreError, restore};
 pub use url::{Url, UrlError};
 
 /// Where the store is.

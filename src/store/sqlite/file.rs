@@ -28,6 +28,9 @@ const TABLES: [&str; 7] = ["sites", "offsets", "site_views", "articles", "past",
 /// because each connection stays on one thread.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
+/// What is wrong with a file that has other marks.
+const FOREIGN: &str = "it is an SQLite file of another program";
+
 /// Why a file cannot be used as a store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} cannot be used as the store: {reason}", path.display())]
@@ -67,12 +70,32 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// What is wrong with a file, for the operator who configured it.
-fn reason(path: &Path, e: &rusqlite::Error) -> String {
+pub(super) fn reason(path: &Path, e: &rusqlite::Error) -> String {
     match e.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => "it is not an SQLite file".into(),
         Some(ErrorCode::DatabaseBusy) => "another process has locked it".into(),
         _ => find_reason(path).unwrap_or_else(|| describe(e)),
     }
+}
+
+/// Makes the tables and the marks in an empty file.
+pub(super) fn make(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(include_str!("schema.sql"))?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    conn.pragma_update(None, "user_version", VERSION)
+}
+
+/// Refuses a file that is not a store of this version.
+pub(super) fn check_marks(conn: &Connection) -> rusqlite::Result<Result<(), String>> {
+    let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    Ok(match (application, u32::try_from(version).unwrap_or(u32::MAX), tables) {
+        (APPLICATION_ID, VERSION, _) => Ok(()),
+        (APPLICATION_ID, other, _) => Err(refusal("it", other)),
+        (0, 0, 0) => Err("it is empty".into()),
+        _ => Err(FOREIGN.into()),
+    })
 }
 
 /// The inner error reports a file that SQLite can read but that is not a store of this version.
@@ -101,12 +124,8 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
             }
         }
         (APPLICATION_ID, other, _) => return Ok(Err(refusal("it", other))),
-        (0, 0, 0) => {
-            tx.execute_batch(include_str!("schema.sql"))?;
-            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-        }
-        _ => return Ok(Err("it is an SQLite file of another program".into())),
+        (0, 0, 0) => make(&tx)?,
+        _ => return Ok(Err(FOREIGN.into())),
     }
     tx.commit()?;
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
@@ -120,7 +139,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
 }
 
 /// The path of the log. SQLite keeps it beside the file to which a symbolic link leads.
-fn log_of(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn log_of(path: &Path) -> io::Result<PathBuf> {
     let mut log = fs::canonicalize(path)?.into_os_string();
     log.push("-wal");
     Ok(log.into())

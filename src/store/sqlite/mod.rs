@@ -18,13 +18,21 @@
 //! and keeps the most-read `lists`; `maintain` builds lists and deletes old ones; `site` is the row of a site. `errors`
 //! distinguishes what was not applied, what was perhaps applied, and damage.
 //!
+//! # Backups
+//!
+//! A backup is a file of this store that no process has open. `contents` makes and reads one, also for the store in Redis;
+//! `replace` puts one into the store's place.
+//!
 //! # Reading
 //!
 //! Two more threads run the functions of `reader`, each as of one moment: one for figures, one for lists and histories, so that
 //! neither waits for the other. An export or a check of the whole file has its own connection and blocks a thread of its own,
 //! because it lasts long. Reads skip expired buckets.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
@@ -51,16 +59,20 @@ use crate::domain::{
 };
 
 mod apply;
+pub(in crate::store) mod contents;
 mod errors;
 mod file;
 mod lists;
 mod maintain;
 mod reader;
-mod site;
+mod replace;
+pub(in crate::store) mod site;
 mod thread;
 mod writer;
 
+pub use contents::{Backup, BackupError};
 pub use file::OpenError;
+pub use replace::{ReplaceError, Target};
 
 /// One read for a reader thread; it sends its result itself.
 type ReadJob = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -134,6 +146,15 @@ impl SqliteStore {
             return Err(closed());
         }
         result.await.map_err(|_| closed())?
+    }
+
+    /// Copies everything, as of one moment, into an empty file, while other processes use the store.
+    ///
+    /// # Errors
+    /// If the store cannot be read, is damaged, or the file cannot be written.
+    pub async fn backup(&self, into: &Path) -> Result<(), StoreError> {
+        let into = into.to_owned();
+        self.read_long(move |conn| contents::copy(conn, &into)).await
     }
 
     /// Runs a long read on a connection and a thread of its own.

@@ -10,11 +10,11 @@ use crate::{
 
 /// The row of a site.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SiteRow {
-    pub(super) id: i64,
-    pub(super) revision: Revision,
-    pub(super) articles: u64,
-    pub(super) time: Option<TrustedTime>,
+pub(in crate::store) struct SiteRow {
+    pub(in crate::store) id: i64,
+    pub(in crate::store) revision: Revision,
+    pub(in crate::store) articles: u64,
+    pub(in crate::store) time: Option<TrustedTime>,
 }
 
 impl SiteRow {

@@ -32,6 +32,7 @@ use truycap::{
     },
 };
 
+mod backups;
 mod clocks;
 mod counting;
 mod exporting;

@@ -1,0 +1,43 @@
+-- Moves a restored site from the names at which it was written into its place, or does nothing.
+--
+-- KEYS 1 to 8 as in common.lua; 9 to 16 the same at the other names
+-- ARGV  1 '1' to replace a site that exists, otherwise ''
+--       2 to 6 how many fields the site, the offsets, the views, the records and the pasts must have
+--       7 … the names of the lists
+--
+-- Returns {1} if it was moved; {2} if the site exists; {4, version} if it has another version; {5} if Redis has deleted a part of
+-- what was written.
+
+local empty = KEYS[16]
+local failure = check_rights({
+    {'UNLINK', KEYS[8]}, {'UNLINK', empty}, {'RENAME', empty, KEYS[8]}, {'PERSIST', KEYS[8]},
+})
+if failure then return failure end
+local site = pcall('HGET', SITE, 'version')
+failure = failed(site, SITE) or failed(pcall('HEXISTS', LISTS, ''), LISTS)
+if failure then return failure end
+if call('EXISTS', SITE, OFFSETS, VIEWS, ARTICLES, PAST) > 0 then
+    if ARGV[1] == '' then return {2} end
+    -- A site whose state was deleted is replaced; one of version 1 has no state and no records.
+    if not site and call('EXISTS', ARTICLES) == 0 and call('EXISTS', VIEWS) == 1 then site = '1' end
+    if site and site ~= VERSION then return {4, site} end
+end
+for i, key in ipairs({9, 10, 11, 12, 13}) do
+    if call('HLEN', KEYS[key]) ~= tonumber(ARGV[1 + i]) then return {5} end
+end
+for i = 7, #ARGV do
+    if call('EXISTS', KEYS[16] .. ARGV[i]) == 0 then return {5} end
+end
+
+-- From here on, nothing fails.
+for _, name in ipairs(call('HKEYS', LISTS)) do call('UNLINK', KEYS[8] .. name) end
+local function move(from, to)
+    call('UNLINK', to)
+    if call('EXISTS', from) == 1 then
+        call('RENAME', from, to)
+        call('PERSIST', to)
+    end
+end
+for i = 1, 7 do move(KEYS[8 + i], KEYS[i]) end
+for i = 7, #ARGV do move(KEYS[16] .. ARGV[i], KEYS[8] .. ARGV[i]) end
+return {1}

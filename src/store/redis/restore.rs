@@ -1,0 +1,182 @@
+//! Restores a backup, site by site.
+
+use std::collections::BTreeMap;
+
+use redis::{Pipeline, Value};
+
+use super::{
+    RedisStoreConfig,
+    backup::{ASIDE_SECONDS, random_id},
+    connection::Connection,
+    errors::{RequestError, unexpected_value},
+    keys::Keys,
+    script::Script,
+};
+use crate::{
+    domain::{period::Bucket, retention::TrustedTime, site::SiteId},
+    store::{
+        StoreError, VERSION,
+        sqlite::{Backup, site::SiteRow},
+    },
+};
+
+/// How many articles are written in one step, so that other clients do not wait long.
+const STEP: u32 = 1000;
+
+/// Why a backup was not restored, or not wholly.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The store has counts of a site. Nothing was changed.
+    #[error("the store has counts of site {0}: to replace them by those of the backup, add --replace")]
+    HasCounts(SiteId),
+    /// The call of the store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+/// Restores all sites of a backup, each in one atomic step, while other processes use the store. `replace` also replaces sites
+/// that the store has.
+///
+/// # Errors
+/// If the store has a site and `replace` is not set, or a call fails. Sites before the one that failed are restored; a repetition
+/// restores all.
+pub async fn restore(place: &RedisStoreConfig, backup: &Backup, replace: bool) -> Result<(), RestoreError> {
+    let connection = Connection::patient(&place.url);
+    let sites = backup.sites()?;
+    if !replace {
+        // Before the first site is restored.
+        for site in &sites {
+            let keys = Keys::new(&place.prefix, site);
+            let exists = connection.run(redis::cmd("EXISTS").arg(&keys.of_scripts()[..5])).await;
+            if exists.map_err(|error| error.into_read_error(&[keys.site()]))? != Value::Int(0) {
+                return Err(RestoreError::HasCounts(site.clone()));
+            }
+        }
+    }
+    let script = Script::new(concat!(include_str!("common.lua"), include_str!("restore.lua")));
+    for site in &sites {
+        let keys = Keys::new(&place.prefix, site);
+        let aside = Aside { connection: &connection, keys: keys.aside(&random_id()?) };
+        let written = aside.write(backup, &backup.site(site)?).await?;
+        let moved = script.run(&connection, |cmd| {
+            cmd.arg(16).arg(&keys.of_scripts()).arg(&aside.keys.of_scripts());
+            cmd.arg(if replace { "1" } else { "" }).arg(&written.fields[..]).arg(&written.lists);
+        });
+        let reply = moved.await.map_err(RequestError::into_apply_error)?;
+        match parts(&reply).as_slice() {
+            [Value::Int(1)] => {}
+            [Value::Int(2)] => return Err(RestoreError::HasCounts(site.clone())),
+            [Value::Int(3), ..] => return Err(unexpected_value(&keys.site()).into()),
+            [Value::Int(4), version] => return Err(StoreError::Version { found: number(version) }.into()),
+            [Value::Int(5)] => {
+                return Err(StoreError::NotApplied(format!("Redis deleted a part of site {site} before it was restored")).into());
+            }
+            _ => return Err(StoreError::PerhapsApplied(format!("Redis sent an unexpected reply: {reply:?}")).into()),
+        }
+    }
+    Ok(())
+}
+
+fn parts(reply: &Value) -> Vec<Value> {
+    if let Value::Array(parts) = reply { parts.clone() } else { Vec::new() }
+}
+
+fn number(value: &Value) -> u32 {
+    redis::from_redis_value(value.clone()).unwrap_or_default()
+}
+
+/// How many fields the five hashes of a site must have, and the names of its lists.
+struct Written {
+    fields: [u64; 5],
+    lists: Vec<String>,
+}
+
+/// The names at which a site is written before it is moved into place.
+struct Aside<'a> {
+    connection: &'a Connection,
+    keys: Keys,
+}
+
+impl Aside<'_> {
+    async fn write(&self, backup: &Backup, row: &SiteRow) -> Result<Written, StoreError> {
+        let site = site_fields(row);
+        let offsets = backup.offsets(row)?.into_iter().map(|(producer, offset)| (producer.to_string(), offset.to_string()));
+        let named = |kind: String, bucket: String| if kind.is_empty() { bucket } else { format!("{kind}:{bucket}") };
+        let views = backup.views(row)?.into_iter().map(|(kind, bucket, views)| (named(kind, bucket), views.to_string()));
+        let fields = [
+            self.hash(self.keys.site(), site).await?,
+            self.hash(self.keys.offsets(), offsets.collect()).await?,
+            self.hash(self.keys.views(), views.collect()).await?,
+        ];
+        let (articles, pasts) = self.articles(backup, row).await?;
+        let sections = backup.sections(row)?;
+        let states = sections.values().map(|(name, whole)| (name.clone(), if *whole { "whole" } else { "0 " }.to_owned()));
+        self.hash(self.keys.sections(), states.collect()).await?;
+        let lists = self.lists(backup, row, &sections).await?;
+        self.hash(self.keys.lists(), lists.iter().map(|name| (name.clone(), String::new())).collect()).await?;
+        let [site, offsets, views] = fields;
+        Ok(Written { fields: [site, offsets, views, articles, pasts], lists })
+    }
+
+    /// Writes records and pasts, and returns how many there are.
+    async fn articles(&self, backup: &Backup, row: &SiteRow) -> Result<(u64, u64), StoreError> {
+        let (mut articles, mut pasts, mut after) = (0, 0, String::new());
+        loop {
+            let found = backup.articles(row, &after, STEP)?;
+            let Some((last, ..)) = found.last() else { return Ok((articles, pasts)) };
+            after.clone_from(last);
+            let of_step = found.iter().filter_map(|(article, _, past)| Some((article.clone(), past.clone()?)));
+            pasts += self.hash(self.keys.past(), of_step.collect()).await?;
+            articles += self.hash(self.keys.articles(), found.into_iter().map(|(article, record, _)| (article, record)).collect()).await?;
+        }
+    }
+
+    /// Writes the lists, and returns their names. The file can have lists of sections that it does not have any more.
+    async fn lists(&self, backup: &Backup, row: &SiteRow, sections: &BTreeMap<i64, (String, bool)>) -> Result<Vec<String>, StoreError> {
+        let mut names = Vec::new();
+        for (section, bucket) in backup.lists(row)? {
+            let known = sections.get(&section).map(|(name, _)| format!("{bucket}:{name}"));
+            let Some(name) = known.or_else(|| (section == 0).then(|| bucket.clone())) else { continue };
+            if bucket.parse::<Bucket>().is_err() {
+                return Err(StoreError::Corrupt(format!("{bucket:?} is not a bucket")));
+            }
+            let mut write = Pipeline::new();
+            let key = self.keys.top(&name);
+            for (article, less) in backup.top(row, section, &bucket)? {
+                write.cmd("ZADD").arg(&key).arg(less).arg(article);
+            }
+            self.run(write, &key).await?;
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    /// Adds fields to a hash, and returns how many.
+    async fn hash(&self, key: String, fields: Vec<(String, String)>) -> Result<u64, StoreError> {
+        for fields in fields.chunks(STEP as usize) {
+            let mut write = Pipeline::new();
+            write.cmd("HSET").arg(&key).arg(fields);
+            self.run(write, &key).await?;
+        }
+        Ok(fields.len() as u64)
+    }
+
+    /// Writes to a key, which Redis deletes later if this process ends before it is moved.
+    async fn run(&self, mut write: Pipeline, key: &str) -> Result<(), StoreError> {
+        write.atomic().cmd("EXPIRE").arg(key).arg(ASIDE_SECONDS);
+        let keys = vec![key.to_owned(); write.cmd_iter().count()];
+        self.connection.run(&write).await.map(drop).map_err(|error| error.into_read_error(&keys))
+    }
+}
+
+/// The hash of a site.
+fn site_fields(row: &SiteRow) -> Vec<(String, String)> {
+    let mut fields = vec![("version".to_owned(), VERSION.to_string()), ("revision".to_owned(), row.revision.to_string())];
+    if let Some(TrustedTime { latest, ahead }) = row.time {
+        fields.push(("latest".to_owned(), latest.timestamp().to_string()));
+        if let Some((since, last)) = ahead {
+            fields.push(("ahead".to_owned(), format!("{}:{}", since.timestamp(), last.timestamp())));
+        }
+    }
+    fields
+}

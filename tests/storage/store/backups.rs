@@ -1,0 +1,270 @@
+//! A backup holds everything, each site as of one moment, and is restored into either kind of store.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, Days, Utc};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rusqlite::Connection;
+use tempfile::TempDir;
+use truycap::{
+    domain::{retention::Retention, site::SiteId},
+    store::{
+        Applied, Revision, Row, Store, TopList,
+        redis::{self, RedisStore, RedisStoreConfig},
+        sqlite::{Backup, SqliteStore, Target},
+    },
+};
+
+use super::{
+    MINE, THEIRS, add, apply, at, bucket, days, export, maintain,
+    redis_store::{self, new_prefix, shared},
+    section, site,
+};
+
+fn now() -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339("2026-11-23T12:00:00Z").unwrap().to_utc()
+}
+
+/// A store of either kind.
+#[derive(Clone, Debug)]
+enum Place {
+    File(PathBuf),
+    Redis(String),
+}
+
+fn in_redis(prefix: &str) -> RedisStoreConfig {
+    RedisStoreConfig { url: shared().url().parse().unwrap(), prefix: prefix.parse().unwrap() }
+}
+
+fn open_file(path: &Path) -> SqliteStore {
+    SqliteStore::open(path, Retention::default(), now as fn() -> DateTime<Utc>).unwrap()
+}
+
+fn open_redis(prefix: &str) -> RedisStore {
+    redis_store::open_by(&shared().url(), prefix, now)
+}
+
+/// Everything of a site that a store shows.
+#[derive(Debug, PartialEq)]
+struct Contents {
+    rows: Vec<Row>,
+    offsets: Vec<u64>,
+    revision: Revision,
+    lists: Vec<TopList>,
+}
+
+async fn contents(store: &impl Store, site: &SiteId) -> Contents {
+    let rows = export(store, site).await.unwrap();
+    let snapshot = store.figures(site, &[MINE, THEIRS], now().date_naive(), &[]).await.unwrap();
+    let mut lists = Vec::new();
+    let buckets: BTreeSet<_> = rows.iter().map(|row| row.0).chain([bucket("2026-11-22"), bucket("total")]).collect();
+    for bucket in buckets {
+        for section in [None, Some(section("/a")), Some(section("/b/"))] {
+            lists.push(store.top(site, section.as_ref(), bucket, 100).await.unwrap());
+        }
+    }
+    Contents { rows, offsets: snapshot.offsets.iter().map(|offset| offset.seq).collect(), revision: snapshot.revision, lists }
+}
+
+impl Place {
+    fn both(dir: &TempDir, name: &str) -> [Self; 2] {
+        [Self::File(dir.path().join(name)), Self::Redis(new_prefix())]
+    }
+
+    /// Counts views of many articles over months, by two producers, with two sections.
+    async fn fill(&self) {
+        match self {
+            Self::File(path) => fill(&open_file(path)).await,
+            Self::Redis(prefix) => fill(&open_redis(prefix)).await,
+        }
+    }
+
+    async fn contents(&self, site: &SiteId) -> Contents {
+        match self {
+            Self::File(path) => contents(&open_file(path), site).await,
+            Self::Redis(prefix) => contents(&open_redis(prefix), site).await,
+        }
+    }
+
+    /// One more view of an article, if the offset is where it was.
+    async fn count(&self, site: &SiteId, from: u64) -> Applied {
+        let (day, to) = (days(&[(now().date_naive(), "/a/new", 1)]), from + 1);
+        match self {
+            Self::File(path) => open_file(path).apply(site, MINE, at(from), at(to), day).await.unwrap(),
+            Self::Redis(prefix) => open_redis(prefix).apply(site, MINE, at(from), at(to), day).await.unwrap(),
+        }
+    }
+
+    async fn back_up(&self, file: &Path) {
+        fs::write(file, "").unwrap();
+        match self {
+            Self::File(path) => open_file(path).backup(file).await.unwrap(),
+            Self::Redis(prefix) => redis::backup(&in_redis(prefix), Retention::default(), now as fn() -> _, file).await.unwrap(),
+        }
+    }
+
+    async fn restore(&self, file: &Path, replace: bool) -> Result<(), String> {
+        let copy = file.with_extension("copy");
+        fs::copy(file, &copy).unwrap();
+        let backup = Backup::open(&copy).map_err(|error| error.to_string())?;
+        match self {
+            Self::File(path) => {
+                drop(backup);
+                let target = Target::open(path, replace).map_err(|error| error.to_string())?;
+                target.replace(|path| fs::rename(&copy, path)).map_err(|error| error.to_string())
+            }
+            Self::Redis(prefix) => redis::restore(&in_redis(prefix), &backup, replace).await.map_err(|error| error.to_string()),
+        }
+    }
+}
+
+async fn fill(store: &impl Store) {
+    let mut rng = StdRng::seed_from_u64(7);
+    for site in [site("portal"), site("xa.cu-m")] {
+        maintain(store, &site, &[section("/a"), section("/b/")]).await;
+        for seq in 0..40 {
+            for producer in [MINE, THEIRS] {
+                let day = now().date_naive() - Days::new(rng.random_range(0..70));
+                let ids: Vec<_> =
+                    (0..60).map(|_| format!("/{}/{}", ["a", "b", "ế"][rng.random_range(0..3)], rng.random_range(0..300))).collect();
+                let mut rows: Vec<_> = ids.iter().map(|id| (day, id.as_str(), rng.random_range(1..9))).collect();
+                rows.push((day, "", rng.random_range(1..999)));
+                apply(store, &site, producer, seq, seq + 1, days(&rows)).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_backup_of_either_kind_of_store_restores_the_same_into_either_kind() {
+    let dir = TempDir::new().unwrap();
+    for from in Place::both(&dir, "from.db") {
+        from.fill().await;
+        let file = dir.path().join("backup.db");
+        from.back_up(&file).await;
+        // What comes later is not in it.
+        let sites = [site("portal"), site("xa.cu-m")];
+        let before = [from.contents(&sites[0]).await, from.contents(&sites[1]).await];
+        assert!(before[0].rows.len() > 1000 && before[0].lists.iter().any(|list| list.articles.len() == 100));
+        assert!(matches!(from.count(&sites[0], 40).await, Applied::Done(_)));
+        for (number, to) in Place::both(&dir, "to.db").into_iter().enumerate() {
+            to.restore(&file, false).await.unwrap();
+            for (site, before) in sites.iter().zip(&before) {
+                assert_eq!(to.contents(site).await, *before, "{from:?} into {to:?}");
+            }
+            assert_eq!(to.count(&sites[0], 39).await, Applied::Refused(at(40)));
+            assert!(matches!(to.count(&sites[0], 40).await, Applied::Done(_)));
+            // A store with counts is only replaced if that is asked for.
+            let error = to.restore(&file, false).await.unwrap_err();
+            assert!(error.contains("has counts") && error.contains("--replace"), "{error}");
+            assert_eq!(to.contents(&sites[0]).await.offsets[0], 41);
+            to.restore(&file, true).await.unwrap();
+            assert_eq!(to.contents(&sites[0]).await, before[0], "{number}");
+            if let Place::File(path) = to {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+    let aside: Vec<String> = ::redis::cmd("KEYS").arg("*aside*").query(&mut shared().raw()).unwrap();
+    assert_eq!(aside, [""; 0]);
+}
+
+/// What a store replaced has, also in a list that the backup does not have.
+#[tokio::test]
+async fn nothing_of_a_replaced_store_remains() {
+    let dir = TempDir::new().unwrap();
+    for place in Place::both(&dir, "truycap.db") {
+        let portal = site("portal");
+        let empty = dir.path().join("empty.db");
+        place.back_up(&empty).await;
+        place.restore(&empty, false).await.unwrap();
+        place.count(&portal, 0).await;
+        let one = dir.path().join("one.db");
+        place.back_up(&one).await;
+        let before = place.contents(&portal).await;
+        if let Place::Redis(prefix) = &place {
+            add(&open_redis(prefix), &portal, THEIRS, 0, 1, &[("2026-11-22", "/b/1", 5), ("total", "/a/new", 5)]).await;
+        }
+        place.restore(&one, true).await.unwrap();
+        assert_eq!(place.contents(&portal).await, before, "{place:?}");
+    }
+}
+
+/// Each apply adds one view to the site and to each article, so in a state of one moment all are equal to the offset.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_of_one_moment_while_views_are_applied() {
+    let dir = TempDir::new().unwrap();
+    let ids: Vec<_> = (0..2500).map(|id| format!("/{id}")).collect();
+    for place in Place::both(&dir, "truycap.db") {
+        let portal = site("portal");
+        let views: Vec<_> = ids.iter().map(String::as_str).chain([""]).map(|id| (now().date_naive(), id, 1)).collect();
+        let views = days(&views);
+        let write = async |store: Box<dyn Store>| {
+            for seq in 0..40 {
+                assert!(matches!(store.apply(&portal, MINE, at(seq), at(seq + 1), views.clone()).await, Ok(Applied::Done(_))));
+            }
+        };
+        let store: Box<dyn Store> = match &place {
+            Place::File(path) => Box::new(open_file(path)),
+            Place::Redis(prefix) => Box::new(open_redis(prefix)),
+        };
+        let file = dir.path().join("backup.db");
+        let backups = async {
+            let mut moments = Vec::new();
+            for _ in 0..4 {
+                place.back_up(&file).await;
+                let backup = contents(&open_file(&file), &portal).await;
+                let seq = backup.offsets[0];
+                assert_eq!(backup.rows.len(), if seq == 0 { 0 } else { 5 * 2501 });
+                assert!(backup.rows.iter().all(|row| row.2 == seq), "{place:?} at {seq}");
+                moments.push(seq);
+                for suffix in ["", "-wal", "-shm"] {
+                    let _ = fs::remove_file(format!("{}{suffix}", file.display()));
+                }
+            }
+            moments
+        };
+        let ((), moments) = tokio::join!(write(store), backups);
+        assert!(moments.iter().any(|seq| (1..40).contains(seq)), "no backup was made between applies: {moments:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_whole_backup_of_this_version_changes_nothing() {
+    let dir = TempDir::new().unwrap();
+    let [good, bad] = ["good.db", "bad.db"].map(|name| dir.path().join(name));
+    let from = Place::File(dir.path().join("from.db"));
+    from.fill().await;
+    from.back_up(&good).await;
+    let bytes = fs::read(&good).unwrap();
+    let sql = |sql: &str| {
+        fs::write(&bad, &bytes).unwrap();
+        Connection::open(&bad).unwrap().execute_batch(sql).unwrap();
+        fs::read(&bad).unwrap()
+    };
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2..][..4096].fill(0xa5);
+    let files = [
+        (vec![], "it is empty"),
+        (b"site,article,bucket,views\nportal,,total,5\n".repeat(200), "it is not an SQLite file"),
+        (bytes[..bytes.len() / 2].to_vec(), "malformed"),
+        (flipped, ""),
+        (sql("PRAGMA user_version = 3"), "it has version 3"),
+        (sql("PRAGMA application_id = 7"), "another program"),
+        (sql("DELETE FROM articles WHERE article > '/b'"), "articles, but"),
+    ];
+    for to in Place::both(&dir, "to.db") {
+        to.fill().await;
+        let before = to.contents(&site("portal")).await;
+        for (bytes, reason) in &files {
+            fs::write(&bad, bytes).unwrap();
+            let error = to.restore(&bad, true).await.unwrap_err();
+            assert!(error.contains(reason), "{reason}: {error}");
+            assert_eq!(to.contents(&site("portal")).await, before);
+        }
+    }
+}
