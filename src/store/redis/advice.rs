@@ -32,8 +32,18 @@ pub(super) async fn check_server(connection: &Connection, key: &str) -> Result<V
     }
     let appendfsync: Option<Vec<String>> = query(connection, redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await?;
     let mut advice = advice(&info, appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str));
-    // No script has the digest of zeros, so EVALSHA always fails; only the error of a forbidden command matters. Some proxies
-    // take no script without a key.
+    advice.extend(check_scripts(connection, key).await);
+    let loads_with_rights = field(&info, "redis_version").and_then(number).is_some_and(|number| number >= LOADS_WITH_RIGHTS);
+    if loads_with_rights && field(&info, "aof_enabled") == Some("1") {
+        advice.extend(check_loading(connection, key).await?);
+    }
+    Ok(advice)
+}
+
+/// Checks that the server runs scripts like ours. Some proxies take no script without a key.
+async fn check_scripts(connection: &Connection, key: &str) -> Vec<String> {
+    let mut advice = Vec::new();
+    // No script has the digest of zeros, so EVALSHA always fails; only the error of a forbidden command matters.
     for (name, script) in [("EVALSHA", "0000000000000000000000000000000000000000"), ("EVAL", "return 1")] {
         match connection.run(redis::cmd(name).arg(script).arg(1).arg(key)).await {
             Err(RequestError::Refused(error)) if error.is_forbidden() => advice.push(format!(
@@ -43,11 +53,17 @@ pub(super) async fn check_server(connection: &Connection, key: &str) -> Result<V
             _ => {}
         }
     }
-    let loads_with_rights = field(&info, "redis_version").and_then(number).is_some_and(|number| number >= LOADS_WITH_RIGHTS);
-    if loads_with_rights && field(&info, "aof_enabled") == Some("1") {
-        advice.extend(check_loading(connection, key).await?);
+    // The keys of lists are not among those that are passed.
+    let script = "return redis.call('EXISTS', KEYS[1] .. ':list')";
+    match connection.run(redis::cmd("EVAL").arg(script).arg(1).arg(key)).await {
+        Err(RequestError::Refused(error)) if advice.is_empty() && error.code == "ERR" => advice.push(format!(
+            "this server lets scripts use only the keys that are passed to them, and truycap's also use others: allow undeclared keys, or \
+             use another server ({})",
+            error.text
+        )),
+        _ => {}
     }
-    Ok(advice)
+    advice
 }
 
 /// Checks that the server loads what the scripts wrote. It does so with the rights of the user `default`, also if that is off,

@@ -62,9 +62,9 @@ impl Keys {
         Self(format!("{prefix}:{{{site}}}:"))
     }
 
-    /// A key that no site has, for questions about what a user may do.
+    /// A key that need not exist, for questions about what a user may do.
     pub(super) fn of_no_site(prefix: &Prefix) -> String {
-        format!("{prefix}:{{}}:site")
+        format!("{prefix}:{{none}}:site")
     }
 
     /// Keys of the same site, in the same slot, for a copy of it.

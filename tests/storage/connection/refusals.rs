@@ -294,6 +294,19 @@ async fn a_proxy_that_takes_no_script_without_a_key_is_not_said_to_run_none() {
     assert_eq!(store.verify(false).await, Ok(()));
 }
 
+/// As Dragonfly and some hosted servers do.
+#[tokio::test]
+async fn a_server_whose_scripts_use_only_declared_keys_gets_advice() {
+    let url = fake(|asked| match asked {
+        asked if asked.contains("INFO") => bulk("redis_version:7.2.0\r\n"),
+        asked if asked.contains("redis.call('EXISTS'") => "-ERR script tried accessing undeclared key\r\n".into(),
+        asked if asked.contains("EVALSHA") => "-NOSCRIPT No matching script. Please use EVAL.\r\n".into(),
+        _ => "+OK\r\n".into(),
+    });
+    let advice = open(&url.await, "p").advice().await.unwrap();
+    assert!(advice.len() == 1 && advice[0].contains("allow undeclared keys"), "{advice:?}");
+}
+
 #[tokio::test]
 async fn a_keydb_that_is_an_active_replica_cannot_be_used() {
     let url = fake(|asked| match asked {
