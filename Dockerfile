@@ -28,15 +28,13 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /truycap /
+# Below the operator's file and variables. It is not in /etc/truycap, where a directory is mounted.
+COPY config/image.toml /
 # Journal and store. Everything else can be read-only.
 COPY --from=build --chown=65532:65532 /empty /data
 VOLUME /data
 WORKDIR /data
-ENV TRUYCAP_LISTEN__PUBLIC=0.0.0.0:8080 \
-    TRUYCAP_LISTEN__ADMIN=0.0.0.0:8081 \
-    TRUYCAP_STORE__URL=sqlite:/data/truycap.db \
-    TRUYCAP_JOURNAL__PATH=/data/journal.db \
-    TRUYCAP_DEMO=false
+ENV TRUYCAP_DEFAULTS=/image.toml
 USER 65532:65532
 # 8080 is for browsers or the proxy. 8081 is for health and metrics; do not publish it.
 EXPOSE 8080 8081

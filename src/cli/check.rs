@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app,
-    config::{Config, StoreUrl},
+    config::{Config, Effective, StoreUrl},
     domain::producer::ProducerId,
     journal::sqlite::{OpenError, SqliteJournal},
     store,
@@ -20,9 +20,20 @@ use crate::{
 #[derive(Serialize)]
 struct Report {
     ok: bool,
+    /// The values that differ from the built-in ones, and where they come from.
+    values: Vec<Value>,
+    /// What is worth a second look.
+    advice: Vec<String>,
     sites: Vec<Site>,
     journal: Journal,
     store: Store,
+}
+
+#[derive(Serialize)]
+struct Value {
+    key: String,
+    value: String,
+    layer: String,
 }
 
 #[derive(Serialize)]
@@ -51,7 +62,9 @@ struct Store {
 pub(super) async fn check(config: &Config, full: bool, json: bool) -> Result<(), Message> {
     let sites = config.sites.iter().map(|site| Site { id: site.id.to_string(), timezone: site.timezone.name() }).collect();
     let (journal, store) = (check_journal(config), check_store(config, full).await);
-    let report = Report { ok: journal.error.is_none() && store.error.is_none(), sites, journal, store };
+    let value = |value: &Effective| Value { key: value.key.clone(), value: value.value.clone(), layer: value.layer.clone() };
+    let (values, advice) = (config.differences().map(value).collect(), config.origin_advice());
+    let report = Report { ok: journal.error.is_none() && store.error.is_none(), values, advice, sites, journal, store };
     if json {
         print_json(&report)?
     } else {
@@ -66,6 +79,8 @@ impl Report {
     fn text(&self) -> String {
         let ids: Vec<_> = self.sites.iter().map(|site| format!("{} ({})", site.id, site.timezone)).collect();
         let mut text = format!("configuration: valid; sites: {}\n", ids.join(", "));
+        text.extend(self.values.iter().map(|value| format!("configuration: {} = {} ({})\n", value.key, value.value, value.layer)));
+        text.extend(self.advice.iter().map(|advice| format!("configuration: {advice}\n")));
         let journal = self.journal.path.display();
         match &self.journal {
             Journal { error: Some(_), .. } => {}

@@ -21,6 +21,11 @@ impl Config {
         &self.effective
     }
 
+    /// The values that differ from the built-in ones.
+    pub fn differences(&self) -> impl Iterator<Item = &Effective> {
+        self.effective.iter().filter(|value| value.differs)
+    }
+
     /// Whether there are no sites but the built-in one.
     #[must_use]
     pub fn has_built_in_sites(&self) -> bool {
@@ -34,7 +39,7 @@ impl Config {
         let first = self.site_places.first().map_or("", String::as_str);
         let file = |place: &str| place.rsplit_once(':').map(|(file, _)| file.to_owned());
         let more = if self.site_places.iter().any(|place| file(place) != file(first)) { " and other files" } else { "" };
-        let tables = format!("{} tables", self.sites.len());
+        let tables = if self.sites.len() == 1 { "1 table".into() } else { format!("{} tables", self.sites.len()) };
         effective.push(Effective {
             key: "sites".into(),
             value: tables,

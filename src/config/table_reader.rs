@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Display,
+    fmt::{self, Display},
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
@@ -194,6 +194,12 @@ pub struct Effective {
     pub layer: String,
     /// Whether the value differs from the built-in one.
     pub differs: bool,
+}
+
+impl Display for Effective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {} ({})", self.key, self.value, self.layer)
+    }
 }
 
 /// The name of the built-in layer.

@@ -31,7 +31,6 @@ fn the_supplied_configurations_are_valid() {
 fn every_supplied_environment_variable_exists() {
     let known = fs::read_to_string(file("config/default.toml")).unwrap();
     for name in [
-        "Dockerfile",
         "deploy/compose.yaml",
         "deploy/kubernetes/truycap.yaml",
         "deploy/systemd/truycap.service",
@@ -43,4 +42,29 @@ fn every_supplied_environment_variable_exists() {
         assert!(variables.peek().is_some(), "{name}");
         assert_eq!(variables.find(|variable| !known.contains(&format!("# {variable}\n"))), None, "{name}");
     }
+}
+
+/// A variable of the image would silently beat the file that an operator mounts.
+#[test]
+fn the_image_has_its_defaults_below_the_file_of_the_operator() {
+    let dockerfile = fs::read_to_string(file("Dockerfile")).unwrap();
+    assert!(dockerfile.contains("\nCOPY config/image.toml /\n") && dockerfile.contains("\nENV TRUYCAP_DEFAULTS=/image.toml\n"));
+    let set = dockerfile.matches("TRUYCAP_").count() - dockerfile.matches("TRUYCAP_COMMIT").count();
+    assert_eq!(set, 1, "{dockerfile}");
+    let mut place = Place::new();
+    place.environment.clear();
+    let image = file("config/image.toml").display().to_string();
+    place.environment.insert("TRUYCAP_DEFAULTS".into(), image.clone());
+    let mounted = place.write("truycap.toml", "[store]\nurl = \"redis://joe:hunter2@redis\"\n[listen]\nadmin = \"127.0.0.1:8082\"\n");
+    let shown = place.with("LISTEN__ADMIN", "[::]:8081").ok(&["config", "--effective", "--config", &mounted]);
+    for line in [
+        format!("url = \"redis://redis:6379/0\" # {mounted}:2"),
+        format!("public = \"0.0.0.0:8080\" # {image}:7"),
+        "admin = \"[::]:8081\" # TRUYCAP_LISTEN__ADMIN".into(),
+        format!("demo = false # {image}:4"),
+        "prefix = \"truycap\" # built-in".into(),
+    ] {
+        assert!(shown.contains(&format!("\n{line}\n")), "{line}: {shown}");
+    }
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
