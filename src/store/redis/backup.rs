@@ -9,11 +9,11 @@ use std::{
 use redis::{Cmd, FromRedisValue};
 
 use super::{
-    RedisStoreConfig,
     connection::Connection,
     errors::unexpected_value,
     keys::Keys,
     read::{ReadTransaction, SiteState, View, article, count, decode},
+    url::RedisStoreConfig,
 };
 use crate::{
     domain::{

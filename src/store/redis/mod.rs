@@ -69,16 +69,7 @@ pub use advice::advice;
 pub use backup::backup;
 pub use keys::{Prefix, PrefixError};
 pub use restore::{RestoreError, restore};
-pub use url::{Url, UrlError};
-
-/// Where the store is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedisStoreConfig {
-    /// The server.
-    pub url: Url,
-    /// What all keys begin with. Services that share a server but not their counters have different prefixes.
-    pub prefix: Prefix,
-}
+pub use url::{RedisStoreConfig, Url, UrlError};
 
 /// A store in Redis.
 pub struct RedisStore {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use redis::{Pipeline, Value};
 
 use super::{
-    RedisStoreConfig,
     backup::{ASIDE_SECONDS, random_id},
     connection::Connection,
     errors::{RequestError, unexpected_value},
     keys::Keys,
     script::Script,
+    url::RedisStoreConfig,
 };
 use crate::{
     domain::{period::Bucket, retention::TrustedTime, site::SiteId},

@@ -4,8 +4,19 @@ use std::{fmt, str::FromStr};
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
+use super::keys::Prefix;
+
 /// The schemes of the three kinds of URL.
 const SCHEMES: [&str; 3] = ["redis", "rediss", "redis+unix"];
+
+/// Where the store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisStoreConfig {
+    /// The server.
+    pub url: Url,
+    /// What all keys begin with. Services that share a server but not their counters have different prefixes.
+    pub prefix: Prefix,
+}
 
 /// The address of a Redis server and the login: `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS,
 /// or `redis+unix:///path[?db=…&user=…&pass=…]`. The default port is 6379 and the default database 0.

@@ -53,7 +53,10 @@ fn a_view_can_name_its_article_in_every_allowed_form() {
 #[test]
 fn an_ordinary_http_client_can_count_a_view() {
     let server = start(Options::default());
-    let mut answer = ureq::post(format!("http://{}{VIEWS}", server.public)).send_json(json!({ "article": "/tin/1" })).unwrap();
+    let mut answer = ureq::post(format!("http://{}{VIEWS}", server.public))
+        .header("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0")
+        .send_json(json!({ "article": "/tin/1" }))
+        .unwrap();
     assert_eq!(answer.body_mut().read_json::<serde_json::Value>().unwrap()["articles"]["/tin/1"]["today"], 1);
 }
 
