@@ -13,11 +13,13 @@ needs=(
     chromium:chromium
     chromedriver:chromium-driver
     prometheus:prometheus
+    /usr/sbin/nginx:nginx-light
+    /usr/sbin/haproxy:haproxy
     faketime:faketime
     c++:g++
 )
 (($# == 0)) || needs=("$@")
-services=(redis-server prometheus)
+services=(redis-server prometheus nginx haproxy)
 
 missing=()
 for need in "${needs[@]}"; do

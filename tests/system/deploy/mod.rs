@@ -1,10 +1,13 @@
 //! The files for operators in `deploy/`, tested with the programs that read them.
 //!
-//! `prometheus` runs a real server that scrapes instances; the other modules are tests.
+//! `prometheus` runs a real server that scrapes instances, and `proxies` real proxies in front of them; the other modules
+//! are tests.
 
 mod alerts;
 mod dashboard;
 mod prometheus;
+mod proxies;
+mod rolling;
 mod rules;
 mod settings;
 
