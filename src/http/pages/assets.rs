@@ -86,7 +86,9 @@ fn weight(request: &HeaderMap, coding: &str) -> u16 {
     let mut others = u16::from(coding == "identity");
     for entry in entries(request, &ACCEPT_ENCODING) {
         let (name, parameter) = entry.split_once(';').unwrap_or((entry, ""));
-        let weight = parameter.trim().strip_prefix("q=").map_or(Some(1000), thousandths).unwrap_or(0);
+        // The name `q` has no case.
+        let weight = parameter.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
+        let weight = weight.map_or(Some(1000), thousandths).unwrap_or(0);
         match name.trim() {
             name if name.eq_ignore_ascii_case(coding) => return weight,
             "*" => others = weight,

@@ -39,8 +39,8 @@ pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Respons
 /// Allows the style sheets only, and frames on pages of the site only.
 fn policy(site: &Site) -> HeaderValue {
     let mut policy = String::from("default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'");
-    // A policy has no syntax for IPv6 addresses, and browsers complain about them.
-    for origin in site.origins.iter().filter(|origin| !origin.as_str().contains('[')) {
+    // A policy has no syntax for IPv6 addresses and for `null`, and browsers complain about them.
+    for origin in site.origins.iter().filter(|origin| !origin.as_str().contains('[') && origin.as_str() != "null") {
         policy = policy + " " + origin.as_str();
     }
     // Every origin is a valid header value. If one were not, the page would be shown nowhere.

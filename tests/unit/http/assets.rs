@@ -65,6 +65,8 @@ fn a_file_is_served_in_the_preferred_encoding_and_is_the_same_in_each() {
         ("GZIP;q=0.5", Some("gzip")),
         ("br;q=0.5, gzip;q=0.501", Some("gzip")),
         ("br ; q=0, gzip;q=0.000", None),
+        ("br;Q=0, gzip", Some("gzip")),
+        ("br;Q=0.5, gzip;q=0.501", Some("gzip")),
         ("br;q=0, *", Some("gzip")),
         ("*;q=0", None),
         ("identity, br;q=0.9", None),
