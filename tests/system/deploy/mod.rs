@@ -10,6 +10,7 @@ mod proxies;
 mod rolling;
 mod rules;
 mod settings;
+mod units;
 
 use truycap_test_support::{load, process, redis_server, sites};
 

@@ -84,7 +84,7 @@ fn place(redis: &Server, drain: &str) -> Place {
 
 /// The number of restarts: `TRUYCAP_SOAK=1` does 100.
 fn restarts() -> usize {
-    if env::var_os("TRUYCAP_SOAK").is_some() { 100 } else { 4 }
+    if env::var_os("TRUYCAP_SOAK").is_some() { 100 } else { 3 }
 }
 
 /// Restarts two instances one after the other while clients send requests through the proxy.

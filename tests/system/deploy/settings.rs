@@ -34,6 +34,8 @@ fn every_supplied_environment_variable_exists() {
         "deploy/compose.yaml",
         "deploy/kubernetes/truycap.yaml",
         "deploy/systemd/truycap.service",
+        "deploy/systemd/truycap@.service",
+        "deploy/systemd/socket.conf",
         "docs/operations.md",
         "benches/README.md",
     ] {
