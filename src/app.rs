@@ -268,8 +268,9 @@ impl Service {
                 () = stop_signal() => break self.drain(stop_signal()).await,
                 failure = self.recorder.failed() => break Some(failure),
                 Some(loaded) = reloaded() => {
-                    self.reloader.apply(loaded, &mut self.recorder);
+                    // First, because a view can arrive as soon as the reload is logged.
                     self.audience.reloaded();
+                    self.reloader.apply(loaded, &mut self.recorder);
                 }
             }
         };
