@@ -2,9 +2,14 @@
 
 use std::fs;
 
+use chrono::Utc;
 use truycap::{
-    domain::article::Section,
-    store::{Row, SharedVisitors, Store, VisitorCounts, redis::RedisStore},
+    domain::{article::Section, retention::Retention},
+    store::{
+        Row, SharedVisitors, Store, VisitorCounts,
+        redis::{RedisStore, RedisStoreConfig, backup, restore},
+        sqlite::Backup,
+    },
 };
 
 use super::{STEP, Step, answered, apply, export, figures, redis_server::Server, redis_store::open, site, steps};
@@ -60,9 +65,42 @@ async fn is_allowed_everything(rights: &str) {
     assert_eq!(store.count(&site(), today, 1, &[[1; 16]]).await, Ok(VisitorCounts { online: 1, today: 1 }));
     assert_eq!(store.verify(true).await, Ok(()));
     assert_eq!(store.advice().await, Ok(vec![]));
+    is_allowed_backups(&url).await;
     // Keys with another prefix are not allowed.
     let elsewhere = apply(&open(&url, "q"), 0).await;
     assert!(format!("{elsewhere:?}").contains("may not do this"), "{elsewhere:?}");
+}
+
+/// A backup, and a restore that replaces what is there.
+async fn is_allowed_backups(url: &str) {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("backup.db");
+    fs::write(&file, "").unwrap();
+    let place = RedisStoreConfig { url: url.parse().unwrap(), prefix: "p".parse().unwrap() };
+    backup(&place, Retention::default(), Utc::now, &file).await.unwrap();
+    restore(&place, &Backup::open(&file).unwrap(), true).await.unwrap();
+    assert_eq!(steps(&open(url, "p")).await, 3);
+}
+
+/// A user without the right to move keys must not replace a part of a site.
+#[tokio::test]
+async fn a_restore_without_its_rights_changes_nothing() {
+    let (server, url) = with_user(&[], RIGHTS);
+    let store = open(&url, "p");
+    assert_eq!(apply(&store, 0).await, Ok(Step::Done));
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("backup.db");
+    fs::write(&file, "").unwrap();
+    let place = RedisStoreConfig { url: url.parse().unwrap(), prefix: "p".parse().unwrap() };
+    backup(&place, Retention::default(), Utc::now, &file).await.unwrap();
+    assert_eq!(apply(&store, 1).await, Ok(Step::Done));
+    for right in ["-unlink", "-rename", "-persist"] {
+        let mut cmd = redis::cmd("ACL");
+        cmd.arg("SETUSER").arg("counter").arg("+@write").arg(right).exec(&mut server.raw()).unwrap();
+        let error = restore(&place, &Backup::open(&file).unwrap(), true).await.unwrap_err().to_string();
+        assert!(error.contains("may not do this"), "{right}: {error}");
+        assert_eq!(steps(&store).await, 2);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //!
 //! With `TRUYCAP_SOAK=1`, there are more kills and longer outages.
 
+mod backups;
 mod checking;
 mod copies;
 mod damage;

@@ -1,6 +1,7 @@
 //! The service as a process: killed, stopped, on a full disk, beside other instances, with damaged or restored files.
 
 mod access;
+mod backups;
 mod burst;
 mod commands;
 mod damage;
