@@ -46,10 +46,12 @@ fn a_backup_of_a_running_service_and_its_journal_have_every_view_once() {
     refused(&place, &["restore", "--replace", "backup.db"], "stop it, and then restore");
     service.process.kill();
     // SQLite would take the log that remains for that of the restored file.
-    assert!(fs::metadata(format!("{}-wal", place.store().display())).unwrap().len() > 0);
+    let log = format!("{}-wal", place.store().display());
+    assert!(fs::metadata(&log).unwrap().len() > 0);
     fs::remove_file(place.store()).unwrap();
 
     place.ok(&["restore", "backup.db"]);
+    assert!(!Path::new(&log).exists());
     let tally = first.and(&second);
     let service = place.start();
     shown_fit(&service, &tally, || tally.clone());
