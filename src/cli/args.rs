@@ -16,7 +16,7 @@ Exit codes:
   3  For journal status: views wait in the journal for the store.
 
 Examples:
-  truycap check --config truycap.toml     Is it valid, and can journal and store be used?
+  truycap check --config truycap.toml     Is it valid, and can everything be used?
   truycap --config truycap.toml           Serve until SIGTERM or SIGINT.
   truycap figures portal                  The box of a site.
   truycap backup backup.db                Copy everything that the store holds, also while the service runs.
@@ -178,10 +178,10 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Check the configuration, and that journal and store can be used
+    /// Check the configuration, and that addresses, journal and store can be used
     ///
-    /// Both are opened, and made if they do not exist; the store's file is not made if the journal shows that it is missing.
-    /// The service can run at the same time.
+    /// Nothing is made: files that do not exist are those that the service makes. Run it as the service's user. The service can
+    /// run at the same time.
     #[command(after_long_help = AFTER_CHECK)]
     Check {
         /// Also compare the parts of the built-in store with each other, which takes several times as long

@@ -35,10 +35,7 @@ pub(super) struct Status {
 /// Looks into the journal, or asks the running service if that has it open.
 pub(super) fn look(config: &Config) -> Result<Status, Message> {
     match survey(&config.journal.path) {
-        Ok(survey) => {
-            let waiting = survey.sites.into_iter().filter_map(|site| Some((site.id, site.unapplied?)));
-            Ok(Status { running: false, backlog: Backlog::of(waiting, survey.head) })
-        }
+        Ok(survey) => Ok(Status { running: false, backlog: survey.backlog() }),
         Err(held @ SurveyError::Held { .. }) => {
             let asked = health::get(config.listen.admin, "/-/journal").and_then(|(status, body)| match status {
                 200 => serde_json::from_str(&body).map_err(|error| error.to_string()),
@@ -98,7 +95,7 @@ pub(super) async fn drain(config: &Config, patience: Duration) -> Result<(), Mes
     if is_missing(&config.journal.path) {
         return Err(SurveyError::Missing(config.journal.path.clone()).to_string());
     }
-    refuse_missing_store(config).await?;
+    refuse_missing_store(config)?;
     let report = drain::drain(config, patience).await.map_err(|error| match error {
         RunError::Start(StartError::OpenJournal(OpenError::InUse(_))) => {
             format!("the journal {journal} is held by another process: a running service applies what waits itself; stop it first")

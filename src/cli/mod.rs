@@ -33,6 +33,7 @@ use crate::{
 mod args;
 mod backup;
 mod check;
+mod file_place;
 mod health;
 mod input;
 mod journal;
@@ -157,7 +158,7 @@ async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Me
     if !mistakes.is_empty() {
         return Err(mistakes.join("\n"));
     }
-    refuse_missing_store(config).await?;
+    refuse_missing_store(config)?;
     let store = open(config)?;
     for (path, file) in files.iter().zip(&checked) {
         bar.set_message(format!("importing {}", path.display()));

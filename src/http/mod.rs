@@ -45,6 +45,7 @@ mod serve;
 
 pub use acceptor::{Acceptor, LOCAL_PEER};
 pub use connection::Limits;
+pub use pages::box_page::box_policy_bytes;
 pub use pages::labels::capitalise;
 pub use request::RequestBody;
 pub use response::Body;

@@ -47,6 +47,12 @@ fn policy(site: &Site) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
 }
 
+/// How long the header is that names the site's origins.
+#[must_use]
+pub fn box_policy_bytes(site: &Site) -> usize {
+    policy(site).len()
+}
+
 /// The whole page, with dashes if the figures are not known. URLs are relative, because a proxy can serve it under another
 /// path.
 fn page(language: Language, labels: &[(Figure, String)], figures: Option<&Figures>) -> String {

@@ -19,7 +19,10 @@ use super::{
     open::{is_journal, load, open_error, refuse_orphaned_log},
     read::Reader,
 };
-use crate::{domain::producer::Seq, journal::JournaledSite};
+use crate::{
+    domain::producer::Seq,
+    journal::{Backlog, JournaledSite},
+};
 
 /// What a path has in a URI as it is.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
@@ -31,6 +34,15 @@ pub struct Survey {
     pub head: Seq,
     /// The sites, with what waits of each by what the journal knows of the store.
     pub sites: Vec<JournaledSite>,
+}
+
+impl Survey {
+    /// What waits, by what the journal knows of the store.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        let waiting = self.sites.iter().filter_map(|site| Some((site.id.clone(), site.unapplied?)));
+        Backlog::of(waiting, self.head)
+    }
 }
 
 /// Why a journal could not be looked into.
@@ -100,7 +112,8 @@ fn read(path: &Path) -> Result<Survey, OpenError> {
         return Ok(Survey::default());
     }
     let (state, runs) = load(&conn, path)?;
-    let sites = Reader { conn: &conn, path, state: &state, runs: &runs }.sites();
+    let entries = Reader { conn: &conn, path, state: &state, runs: &runs };
+    let sites = entries.digest(state.head.seq).and_then(|_| entries.sites());
     Ok(Survey { head: state.head.seq, sites: sites.map_err(|error| open_error(path, error))? })
 }
 

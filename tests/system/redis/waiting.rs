@@ -136,6 +136,7 @@ fn an_instance_that_is_taken_away_while_the_store_is_down_is_drained_later() {
     assert_eq!((code, &report["running"], &report["views"]), (Some(3), &json!(false), &json!(1500)));
     let views: Vec<_> = report["sites"].as_array().unwrap().iter().map(|site| (&site["site"], &site["views"])).collect();
     assert_eq!(views, [(&json!("khoa"), &json!(750)), (&json!("portal"), &json!(750))]);
+    assert!(goes.run(&["check"]).out.contains("1500 views in"));
     assert_eq!(files(&goes.path(".")), before);
 
     // Its sites are not those of the machine on which it is drained.

@@ -3,6 +3,7 @@
 mod access;
 mod backups;
 mod burst;
+mod checking;
 mod commands;
 mod damage;
 mod forgetting;
