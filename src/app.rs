@@ -3,7 +3,8 @@
 //! Start: listeners, journal, store, recorder, HTTP. So a port that is taken or a journal that is held is reported before
 //! anything is written.
 //!
-//! SIGHUP: the configuration is loaded again, and what can change in a running service takes effect; see `reload`.
+//! SIGHUP, or a request to reload: the configuration is loaded again, and what can change in a running service takes
+//! effect; see `reload`.
 //!
 //! Stop, on SIGTERM or SIGINT: the service is not ready any more, and goes on for `listen.drain`, or until another signal; then no
 //! new connections are accepted, and requests in progress are finished; the recorder writes and applies what it holds; store
@@ -23,7 +24,7 @@ use chrono::Utc;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -32,7 +33,7 @@ use tracing::{error, info, warn};
 use crate::{
     audience::{Audience, BotsError},
     config::{Config, Mistakes, StoreUrl, collide},
-    http::{Acceptor, Admin, LOCAL_PEER, Limits, Public, log_left_out},
+    http::{Acceptor, Admin, LOCAL_PEER, Limits, Public, ReloadCall, log_left_out},
     journal::{
         Backlog, Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
@@ -53,7 +54,7 @@ mod service_manager;
 
 use bind::SocketFile;
 use listener::Listener;
-use reload::{DemoSite, Reloader};
+use reload::{DemoSite, Loader, Reloader, WAITING_RELOADS};
 
 /// The maximum number of open connections of the admin listener.
 const ADMIN_CONNECTIONS: usize = 4096;
@@ -136,22 +137,23 @@ fn open_journal_and_store(config: &Config) -> Result<(Arc<SqliteJournal>, Arc<dy
     Ok((journal, open_store(config)?))
 }
 
-/// Runs the service until SIGTERM or SIGINT. `load` loads the configuration again at SIGHUP.
+/// Runs the service until SIGTERM or SIGINT. `load` loads the configuration again.
 ///
 /// # Errors
 /// If it cannot start, or its recorder fails.
-pub async fn run(config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> Result<(), RunError> {
+pub async fn run(config: Config, load: impl Fn() -> Result<Config, Mistakes> + Send + Sync + 'static) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
-    let service = Service::start(config).await?;
+    let hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
+    let (reloads, calls) = mpsc::channel(WAITING_RELOADS);
+    let service = Service::start(config, reloads).await?;
     let stop_signal = async || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    service.run_until(stop_signal, async || hang_up.recv().await.map(|()| load())).await
+    service.run_until(stop_signal, Loader::new(Arc::new(load), hang_up, calls)).await
 }
 
 /// What becomes of the views that the store lacks when the service stops.
@@ -210,7 +212,7 @@ struct Service {
 }
 
 impl Service {
-    async fn start(mut config: Config) -> Result<Self, StartError> {
+    async fn start(config: Config, reloads: mpsc::Sender<ReloadCall>) -> Result<Self, StartError> {
         let listen = config.listen.clone();
         let failed = |key, address: &dyn Display| {
             let address = address.to_string();
@@ -227,23 +229,21 @@ impl Service {
         let audience = Arc::new(Audience::new(clients, &config.bots, shared_visitors, Instant::now)?);
         let (journal, store) = open_journal_and_store(&config)?;
         let demo = config.sites.first().filter(|_| config.demo).map(|site| DemoSite::new(site.id.clone(), public.address()));
-        demo.iter().for_each(|demo| demo.allow_local_origins(&mut config.sites));
-        let (handle, recorder) = recorder::spawn(
-            config.recorder.clone(),
-            config.sites.clone(),
-            Arc::clone(&journal) as Arc<dyn Journal>,
-            Arc::clone(&store),
-            Utc::now,
-        )
-        .await?;
+        // Not in the configuration: instances with the same one are compared.
+        let mut sites = config.sites.clone();
+        demo.iter().for_each(|demo| demo.allow_local_origins(&mut sites));
+        let (handle, recorder) =
+            recorder::spawn(config.recorder.clone(), sites, Arc::clone(&journal) as Arc<dyn Journal>, Arc::clone(&store), Utc::now).await?;
         handle.metrics().journal.max_bytes.set(i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX));
         log_start(&config, &public, &admin);
-        let reloader = Reloader::new(config, demo, handle.metrics().http.max_connections.with_label_values(&["public"]));
+        let values: Vec<_> = config.differences().map(ToString::to_string).collect();
+        info!(values = values.join("; "), "configured differently from the built-in configuration");
+        let reloader = Reloader::new(config, demo, handle.metrics());
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), reloader.demo(), &limits, Arc::clone(&audience));
         let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections());
         let watched = handle.clone();
-        let admin_pages = Admin::new(handle);
+        let admin_pages = Admin::new(handle, reloads);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
         let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections);
         let mut background = JoinSet::new();
@@ -258,22 +258,24 @@ impl Service {
         Ok(Self { journal, store, recorder, public, admin, admin_pages, socket_file, drain, background, audience, reloader })
     }
 
-    async fn run_until(
-        mut self,
-        mut stop_signal: impl AsyncFnMut(),
-        mut reloaded: impl AsyncFnMut() -> Option<Result<Config, Mistakes>>,
-    ) -> Result<(), RunError> {
+    async fn run_until(mut self, mut stop_signal: impl AsyncFnMut(), mut loader: Loader) -> Result<(), RunError> {
         let failure = loop {
             tokio::select! {
                 () = stop_signal() => break self.drain(stop_signal()).await,
                 failure = self.recorder.failed() => break Some(failure),
-                Some(loaded) = reloaded() => {
+                (call, loaded) = loader.next() => {
                     // First, because a view can arrive as soon as the reload is logged.
                     self.audience.reloaded();
-                    self.reloader.apply(loaded, &mut self.recorder);
+                    let result = self.reloader.apply(loaded, &mut self.recorder);
+                    if let Some(call) = call {
+                        // The client may have left.
+                        let _ = call.send(result);
+                    }
                 }
             }
         };
+        // Requests to reload that wait are answered now.
+        drop(loader);
         match failure {
             None => {
                 self.stop(Remaining::Journaled).await;

@@ -3,20 +3,92 @@
 //!
 //! A configuration with a mistake changes nothing. Changed keys that take effect only at a start are logged.
 
-use std::net::SocketAddr;
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
+use chrono::Utc;
 use prometheus::IntGauge;
 use rlimit::Resource;
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::Signal,
+    sync::{mpsc, watch},
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, timeout_at},
+};
 use tracing::{error, info, warn};
 
 use super::service_manager;
 use crate::{
-    config::{Config, Mistakes},
+    config::{Config, Mistakes, site_toml},
     domain::site::{Origin, Site, SiteId},
+    http::{ReloadCall, ReloadRefused, Reloaded, SiteNames},
     recorder::Recorder,
-    telemetry::logging,
+    telemetry::{logging, metrics::Metrics},
 };
+
+/// How long the configuration can take to be loaded again: the disk can hang, and a file can be a pipe without a writer.
+const LOAD: Duration = Duration::from_secs(10);
+
+/// How many requests to reload wait for the one that is running.
+pub(super) const WAITING_RELOADS: usize = 1;
+
+/// How many removed sites the log names.
+const MAX_LOGGED: usize = 10;
+
+/// How many sites of each kind an answer names.
+const MAX_NAMED: usize = 100;
+
+/// Loads the configuration again.
+pub(super) type Load = dyn Fn() -> Result<Config, Mistakes> + Send + Sync;
+
+/// Loads the configuration at SIGHUP and on request, one at a time and on a thread of its own.
+pub(super) struct Loader {
+    load: Arc<Load>,
+    hang_up: Signal,
+    calls: mpsc::Receiver<ReloadCall>,
+    running: Option<JoinHandle<Result<Config, Mistakes>>>,
+}
+
+impl Loader {
+    pub(super) fn new(load: Arc<Load>, hang_up: Signal, calls: mpsc::Receiver<ReloadCall>) -> Self {
+        Self { load, hang_up, calls, running: None }
+    }
+
+    /// Waits for a signal or a request, and loads the configuration. Returns who gets the answer.
+    pub(super) async fn next(&mut self) -> (Option<ReloadCall>, Result<Config, ReloadRefused>) {
+        let call = tokio::select! {
+            Some(()) = self.hang_up.recv() => None,
+            Some(call) = self.calls.recv() => Some(call),
+            else => pending().await,
+        };
+        (call, self.load().await)
+    }
+
+    async fn load(&mut self) -> Result<Config, ReloadRefused> {
+        service_manager::reloading();
+        let deadline = Instant::now() + LOAD;
+        let late = |_| refused(format!("the configuration could not be read within {LOAD:?}"));
+        // A thread cannot be stopped. The result of one that was late is outdated.
+        if let Some(earlier) = &mut self.running {
+            let _ = timeout_at(deadline, earlier).await.map_err(late)?;
+        }
+        let load = Arc::clone(&self.load);
+        let loaded = timeout_at(deadline, self.running.insert(spawn_blocking(move || load()))).await.map_err(late)?;
+        self.running = None;
+        let loaded = loaded.map_err(|error| refused(format!("the configuration could not be read: {error}")))?;
+        loaded.map_err(|mistakes| ReloadRefused { mistakes: mistakes.lines().to_vec(), more: mistakes.more() })
+    }
+}
+
+fn refused(reason: String) -> ReloadRefused {
+    ReloadRefused { mistakes: vec![reason], more: 0 }
+}
 
 /// The site of the demo page, and the origins under which a browser on this machine opens the page, on any port. Origins
 /// with other hosts are configured.
@@ -71,15 +143,23 @@ pub(super) struct Reloader {
     /// The configuration of the start.
     started: Config,
     demo: Option<DemoSite>,
+    /// The configured sites, each with a hash of its configuration.
+    sites: BTreeMap<SiteId, u64>,
+    /// Whether there are no sites but the built-in one.
+    built_in_sites: bool,
     max_connections: watch::Sender<usize>,
     max_connections_gauge: IntGauge,
+    metrics: crate::telemetry::metrics::Config,
 }
 
 impl Reloader {
-    pub(super) fn new(started: Config, demo: Option<DemoSite>, max_connections_gauge: IntGauge) -> Self {
+    pub(super) fn new(started: Config, demo: Option<DemoSite>, metrics: &Metrics) -> Self {
         let max_connections = watch::Sender::new(started.listen.max_connections);
-        let reloader = Self { started, demo, max_connections, max_connections_gauge };
+        let max_connections_gauge = metrics.http.max_connections.with_label_values(&["public"]);
+        let (sites, built_in_sites, metrics) = (hashes(&started), started.has_built_in_sites(), metrics.config.clone());
+        let reloader = Self { started, demo, sites, built_in_sites, max_connections, max_connections_gauge, metrics };
         reloader.set_max_connections(reloader.started.listen.max_connections);
+        reloader.loaded(&reloader.started);
         reloader
     }
 
@@ -93,38 +173,95 @@ impl Reloader {
         self.max_connections.subscribe()
     }
 
-    /// Applies a configuration that was loaded again.
-    pub(super) fn apply(&self, loaded: Result<Config, Mistakes>, recorder: &mut Recorder) {
-        service_manager::reloading();
-        self.apply_valid(loaded, recorder);
+    /// Applies a configuration that was loaded again, or logs why it is refused.
+    pub(super) fn apply(&mut self, loaded: Result<Config, ReloadRefused>, recorder: &mut Recorder) -> Result<Reloaded, ReloadRefused> {
+        let result = self.apply_valid(loaded, recorder);
         service_manager::ready();
+        result
     }
 
-    fn apply_valid(&self, loaded: Result<Config, Mistakes>, recorder: &mut Recorder) {
-        let mut config = match loaded {
-            Ok(config) => config,
-            Err(mistakes) => {
-                for mistake in mistakes.lines() {
-                    error!(mistake, "the configuration is invalid");
-                }
-                error!(mistakes = mistakes.lines().len(), "the configuration was not reloaded; the previous one stays in effect");
-                return;
+    fn apply_valid(&mut self, loaded: Result<Config, ReloadRefused>, recorder: &mut Recorder) -> Result<Reloaded, ReloadRefused> {
+        let config = loaded.and_then(|config| self.refuse_no_sites(config)).inspect_err(|refused| {
+            self.metrics.last_reload_successful.set(0);
+            for mistake in &refused.mistakes {
+                error!(mistake, "the configuration is invalid");
             }
-        };
-        for key in self.started.fixed_differences(&config) {
+            let mistakes = refused.mistakes.len() + refused.more;
+            error!(mistakes, "the configuration was not reloaded; the previous one stays in effect");
+        })?;
+        Ok(self.take(config, recorder))
+    }
+
+    /// Refuses a configuration without sites if the one in effect has some: the file is empty or half written.
+    fn refuse_no_sites(&self, config: Config) -> Result<Config, ReloadRefused> {
+        if config.has_built_in_sites() && !self.built_in_sites {
+            let sites = self.sites.len();
+            return Err(refused(format!("sites: found none, although {sites} are in effect; expected one or more tables [[sites]]")));
+        }
+        Ok(config)
+    }
+
+    fn take(&mut self, mut config: Config, recorder: &mut Recorder) -> Reloaded {
+        let restart = self.started.fixed_differences(&config);
+        for key in &restart {
             warn!(key, "this key was changed; the change takes effect at the next start");
         }
+        let hashes = hashes(&config);
+        let added = hashes.keys().filter(|id| !self.sites.contains_key(*id));
+        let changed = hashes.iter().filter(|(id, hash)| self.sites.get(*id).is_some_and(|old| old != *hash));
+        let removed: Vec<_> = self.sites.keys().filter(|id| !hashes.contains_key(*id)).collect();
+        log_removed(&removed);
+        let (added, changed, removed) = (names(added), names(changed.map(|(id, _)| id)), names(removed.into_iter()));
+        (self.sites, self.built_in_sites) = (hashes, config.has_built_in_sites());
         logging::set_level(config.log.level);
         self.set_max_connections(config.listen.max_connections);
+        self.loaded(&config);
         self.demo.iter().for_each(|demo| demo.allow_local_origins(&mut config.sites));
         let sites = config.sites.len();
         recorder.configure(config.sites);
-        info!(sites, "the configuration was reloaded");
+        info!(sites, added = added.count, changed = changed.count, removed = removed.count, "the configuration was reloaded");
+        Reloaded { sites, added, changed, removed, restart }
+    }
+
+    /// Measures a configuration that was taken.
+    fn loaded(&self, config: &Config) {
+        self.metrics.last_reload_successful.set(1);
+        self.metrics.last_reload_timestamp.set(Utc::now().timestamp());
+        self.metrics.sites_hash.set(i64::try_from(config.sites_hash()).unwrap_or(0));
     }
 
     fn set_max_connections(&self, configured: usize) {
         let max_connections = affordable(configured);
         self.max_connections.send_replace(max_connections);
         self.max_connections_gauge.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
+    }
+}
+
+fn hashes(config: &Config) -> BTreeMap<SiteId, u64> {
+    let hash = |site: &Site| {
+        let mut hasher = DefaultHasher::new();
+        site_toml(site).hash(&mut hasher);
+        hasher.finish()
+    };
+    config.sites.iter().map(|site| (site.id.clone(), hash(site))).collect()
+}
+
+fn names<'a>(ids: impl Iterator<Item = &'a SiteId>) -> SiteNames {
+    let mut names = SiteNames::default();
+    for id in ids {
+        names.count += 1;
+        if names.count <= MAX_NAMED {
+            names.first.push(id.to_string());
+        }
+    }
+    names
+}
+
+fn log_removed(removed: &[&SiteId]) {
+    for site in removed.iter().take(MAX_LOGGED) {
+        warn!(%site, "this site is no longer configured; requests for it get 404");
+    }
+    if removed.len() > MAX_LOGGED {
+        warn!(sites = removed.len() - MAX_LOGGED, "further sites are no longer configured");
     }
 }

@@ -7,7 +7,8 @@ use clap_complete::Shell;
 
 const AFTER: &str = "\
 Environment:
-  TRUYCAP_…  Sets a key of the configuration: TRUYCAP_STORE__URL is url in [store]. It overrides the file.
+  TRUYCAP_…         Sets a key of the configuration: TRUYCAP_STORE__URL is url in [store]. It overrides the file.
+  TRUYCAP_DEFAULTS  A file with the defaults of an image or a package, which the other file overrides.
 
 Exit codes:
   0  Success; for serve: it stopped after SIGTERM or SIGINT.
@@ -26,7 +27,7 @@ See also docs/ in the source: operations.md, configuration.md, cli.md, http-api.
 
 const AFTER_SERVE: &str = "\
 Signals:
-  SIGHUP           Reload the configuration: sites, origins, time zones, listen.max_connections and log.level take
+  SIGHUP           Reload the configuration, as truycap reload does: sites, origins, time zones, listen.max_connections and log.level take
                    effect without losing a view. An invalid configuration is refused, and the previous one stays.
   SIGTERM, SIGINT  Finish requests, apply queued views, and exit with code 0 within ten seconds.
 
@@ -90,6 +91,21 @@ Exit codes:
 Examples:
   truycap health --config truycap.toml
   HEALTHCHECK CMD [\"truycap\", \"health\"]    in a Dockerfile";
+
+const AFTER_RELOAD: &str = "\
+Exit codes:
+  0  The configuration was reloaded.
+  1  It was refused, or the service did not answer; standard error says why.
+  2  The command line is invalid, or the configuration does not say where the service is.
+
+Examples:
+  truycap reload --config truycap.toml
+  curl -X POST http://127.0.0.1:8081/-/reload    The same.";
+
+const AFTER_CONFIG: &str = "\
+Examples:
+  truycap config > truycap.toml
+  truycap config --effective --config truycap.toml";
 
 const AFTER_COMPLETIONS: &str = "\
 Examples:
@@ -203,6 +219,23 @@ pub(super) enum Command {
         /// Print the service's answer unchanged, a JSON object
         #[arg(long)]
         json: bool,
+    },
+    /// Make the running service load its configuration again
+    ///
+    /// Sites, origins, time zones, listen.max_connections and log.level take effect without losing a view. A configuration with
+    /// mistakes is refused, and the previous one stays. Asks the configured admin listener.
+    #[command(after_long_help = AFTER_RELOAD)]
+    Reload {
+        /// Print the service's answer unchanged, a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the built-in configuration, with every key explained
+    #[command(after_long_help = AFTER_CONFIG)]
+    Config {
+        /// Print the values in effect and where each comes from, without passwords
+        #[arg(long)]
+        effective: bool,
     },
     /// Print completions for a shell
     #[command(after_long_help = AFTER_COMPLETIONS)]

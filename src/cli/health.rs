@@ -26,10 +26,15 @@ struct Ready {
 
 /// The status and the body of a page of the configured admin listener.
 pub(super) fn get(listener: SocketAddr, path: &str) -> Result<(u16, String), Message> {
+    request(listener, &format!("GET {path}"), REQUEST_TIMEOUT)
+}
+
+/// The status and the body of the answer to a request without a body. `line` is its method and path.
+pub(super) fn request(listener: SocketAddr, line: &str, patience: Duration) -> Result<(u16, String), Message> {
     if listener.port() == 0 {
         return Err("listen.admin has port 0, so the service's port is unknown".into());
     }
-    let (address, answer) = ask_any(&reachable(listener), path)?;
+    let (address, answer) = ask_any(&reachable(listener), line, patience)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| format!("{address} did not answer in HTTP"))?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     Ok((status, body.into()))
@@ -61,11 +66,11 @@ fn reachable(listener: SocketAddr) -> Vec<SocketAddr> {
 }
 
 /// The answer of the first address that answers.
-fn ask_any(addresses: &[SocketAddr], path: &str) -> Result<(SocketAddr, String), Message> {
-    let deadline = Instant::now() + REQUEST_TIMEOUT;
+fn ask_any(addresses: &[SocketAddr], line: &str, patience: Duration) -> Result<(SocketAddr, String), Message> {
+    let deadline = Instant::now() + patience;
     let mut errors = Vec::new();
     for &address in addresses {
-        match ask(address, path, deadline) {
+        match ask(address, line, deadline) {
             Ok(answer) => return Ok((address, answer)),
             Err(error) => errors.push(format!("{address} did not answer: {error}")),
         }
@@ -74,14 +79,14 @@ fn ask_any(addresses: &[SocketAddr], path: &str) -> Result<(SocketAddr, String),
 }
 
 /// Sends the request, and returns the whole answer.
-fn ask(address: SocketAddr, path: &str, deadline: Instant) -> io::Result<String> {
+fn ask(address: SocketAddr, line: &str, deadline: Instant) -> io::Result<String> {
     let left = || match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::ErrorKind::TimedOut),
         left => Ok(left),
     };
     let mut stream = TcpStream::connect_timeout(&address, left()?)?;
     stream.set_write_timeout(Some(left()?))?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(format!("{line} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes())?;
     let (mut answer, mut part) = (Vec::new(), [0; 4096]);
     while answer.len() < MAX_ANSWER_BYTES {
         stream.set_read_timeout(Some(left()?))?;

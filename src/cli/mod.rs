@@ -23,7 +23,7 @@ use tracing::{Level, error, warn};
 
 use crate::{
     app::{self, RunError},
-    config::{Config, Mistakes, StoreUrl},
+    config::{Config, DEFAULT, Mistakes, StoreUrl},
     domain::{article::ArticleId, site::SiteId},
     store::Store,
     telemetry::logging,
@@ -39,6 +39,7 @@ mod input;
 mod journal;
 mod missing_store;
 mod output;
+mod reload;
 
 use args::{Cli, Command, JournalCommand};
 use input::open_twice;
@@ -55,19 +56,27 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: impl Into
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    if let Some(Command::Completions { shell }) = cli.command {
-        return exit_code(completions(shell));
-    }
     let environment: Vec<_> = environment.into_iter().collect();
-    let load = || Config::load(cli.config.as_deref(), environment.iter().cloned());
+    let admin = || Config::admin_listener(cli.config.as_deref(), environment.iter().cloned());
+    match cli.command {
+        Some(Command::Completions { shell }) => return exit_code(completions(shell)),
+        Some(Command::Config { effective: false }) => return exit_code(print(DEFAULT)),
+        // A service that refused its new configuration goes on with the previous one, so mistakes do not matter here.
+        Some(Command::Health { json }) => return admin().map_or_else(invalid, |admin| exit_code(health::health(admin, json))),
+        Some(Command::Reload { json }) => return admin().map_or_else(invalid, |admin| exit_code(reload::reload(admin, json))),
+        _ => {}
+    }
+    let load = move || Config::load(cli.config.as_deref(), environment.iter().cloned());
     let config = match load() {
         Ok(config) => config,
-        Err(mistakes) => {
-            print_error(&format!("the configuration is invalid:\n{mistakes}"));
-            return ExitCode::from(2);
-        }
+        Err(mistakes) => return invalid(mistakes),
     };
     run_command(cli.command.unwrap_or(Command::Serve), config, load)
+}
+
+fn invalid(mistakes: Mistakes) -> ExitCode {
+    print_error(&format!("the configuration is invalid:\n{mistakes}"));
+    ExitCode::from(2)
 }
 
 fn exit_code(result: Result<(), Message>) -> ExitCode {
@@ -80,7 +89,7 @@ fn exit_code(result: Result<(), Message>) -> ExitCode {
     }
 }
 
-fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> ExitCode {
+fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Config, Mistakes> + Send + Sync + 'static) -> ExitCode {
     let serving = matches!(command, Command::Serve);
     // The output of other commands is for the user, not for a log collector.
     let terminal = io::stderr().is_terminal();
@@ -113,9 +122,9 @@ fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Confi
                 Err(message) => exit_code(Err(message)),
             },
             Command::Journal(JournalCommand::Drain { timeout }) => exit_code(journal::drain(&config, timeout).await),
-            Command::Health { json } => exit_code(health::health(config.listen.admin, json)),
+            Command::Config { .. } => exit_code(print(&config.to_toml())),
             // Done before the configuration was loaded.
-            Command::Completions { .. } => ExitCode::SUCCESS,
+            Command::Health { .. } | Command::Reload { .. } | Command::Completions { .. } => ExitCode::SUCCESS,
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -123,7 +132,7 @@ fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Confi
 }
 
 /// Runs the service. Its errors are lines of the log, in the log's format.
-async fn serve(config: Config, load: impl Fn() -> Result<Config, Mistakes>) -> ExitCode {
+async fn serve(config: Config, load: impl Fn() -> Result<Config, Mistakes> + Send + Sync + 'static) -> ExitCode {
     // Each connection needs a file descriptor, and the usual soft limit is less than the maximum number of connections.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(%error, "cannot raise the limit of open files");

@@ -1,13 +1,61 @@
-//! The admin listener's resources: `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /-/journal`.
+//! The admin listener's resources: `GET /healthz`, `GET /readyz`, `GET /metrics`, `GET /-/journal` and `POST /-/reload`.
 
-use hyper::{Response, StatusCode};
+use std::time::Duration;
+
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{HeaderName, ORIGIN},
+};
 use serde::Serialize;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::{
     http::response::{Body, Caching, Problem, content, json},
     recorder::{Handle, Health},
     telemetry::metrics::CONTENT_TYPE,
 };
+
+/// How long a client waits for a reload: for the one that is running, and its own.
+const RELOAD: Duration = Duration::from_secs(25);
+
+/// A request to load the configuration again. The answer goes to this sender.
+pub type ReloadCall = oneshot::Sender<Result<Reloaded, ReloadRefused>>;
+
+/// What a reload changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reloaded {
+    /// How many sites there are now.
+    pub sites: usize,
+    /// The sites that are new.
+    pub added: SiteNames,
+    /// The sites that are configured differently.
+    pub changed: SiteNames,
+    /// The sites that are gone.
+    pub removed: SiteNames,
+    /// Changed keys that take effect at the next start.
+    pub restart: Vec<&'static str>,
+}
+
+/// The ids of sites.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SiteNames {
+    /// How many there are.
+    pub count: usize,
+    /// The first of them.
+    pub first: Vec<String>,
+}
+
+/// Why a configuration was not taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReloadRefused {
+    /// The first mistakes, one line each.
+    pub mistakes: Vec<String>,
+    /// How many further mistakes there are.
+    pub more: usize,
+}
 
 /// The process is running.
 pub(super) fn health() -> Response<Body> {
@@ -48,4 +96,44 @@ pub(super) fn journal(handle: &Handle) -> Response<Body> {
 pub(super) fn metrics(handle: &Handle) -> Result<Response<Body>, Problem> {
     let text = handle.metrics_text().map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(content(CONTENT_TYPE, Caching::Never, text))
+}
+
+#[derive(Serialize)]
+struct ReloadAnswer<T> {
+    ok: bool,
+    #[serde(flatten)]
+    result: T,
+}
+
+/// Loads the configuration again and responds when it is in effect or refused.
+pub(super) async fn reload(headers: &HeaderMap, calls: &mpsc::Sender<ReloadCall>) -> Result<Response<Body>, Problem> {
+    refuse_pages(headers)?;
+    let (call, answer) = oneshot::channel();
+    calls.try_send(call).map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => Problem::unavailable("other reloads are waiting", 1),
+        mpsc::error::TrySendError::Closed(_) => Problem::unavailable("the service is stopping", 1),
+    })?;
+    let answer =
+        timeout(RELOAD, answer).await.map_err(|_| Problem::unavailable("the reload takes too long; the log will say how it ends", 10))?;
+    match answer.map_err(|_| Problem::unavailable("the service is stopping", 1))? {
+        Ok(result) => Ok(json(Caching::Never, &ReloadAnswer { ok: true, result })),
+        Err(result) => {
+            let mut response = json(Caching::Never, &ReloadAnswer { ok: false, result });
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(response)
+        }
+    }
+}
+
+/// Refuses requests of pages in a browser on this machine: any page can send a POST to a loopback address, and browsers
+/// then add one of these headers.
+fn refuse_pages(headers: &HeaderMap) -> Result<(), Problem> {
+    const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    if headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "a page in a browser cannot reload; send the request without Origin and Sec-Fetch-Site",
+        ));
+    }
+    Ok(())
 }

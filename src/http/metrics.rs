@@ -15,8 +15,8 @@ use crate::telemetry::metrics::{GaugeGuard, Http};
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", "other"];
 
 /// The statuses of responses, all others, and requests whose client left before there was a response.
-const STATUSES: [&str; 16] =
-    ["200", "204", "304", "400", "403", "404", "405", "408", "413", "415", "429", "431", "500", "503", "other", "aborted"];
+const STATUSES: [&str; 17] =
+    ["200", "204", "304", "400", "403", "404", "405", "408", "413", "415", "422", "429", "431", "500", "503", "other", "aborted"];
 const OTHER: usize = STATUSES.len() - 2;
 const ABORTED: usize = STATUSES.len() - 1;
 

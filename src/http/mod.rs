@@ -19,7 +19,7 @@
 //! - `ingest`: views
 //! - `read`: figures, most-read lists, histories
 //! - `pages`: the box, the badge, the demo, and the files that pages load
-//! - `admin`: health and metrics
+//! - `admin`: health, metrics, reload
 //!
 //! Who counts is decided in [`audience`](crate::audience). Handlers are generic over the body that they read, so only
 //! [`serve()`] needs a socket.
@@ -44,6 +44,7 @@ mod router;
 mod serve;
 
 pub use acceptor::{Acceptor, LOCAL_PEER};
+pub use admin::{ReloadCall, ReloadRefused, Reloaded, SiteNames};
 pub use connection::Limits;
 pub use pages::box_page::box_policy_bytes;
 pub use pages::labels::capitalise;

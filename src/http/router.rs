@@ -17,10 +17,10 @@ use hyper::{
     },
     http::request::Parts,
 };
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    admin,
+    admin::{self, ReloadCall},
     connection::Limits,
     connection_limit::ConnectionLimiter,
     error_log::RequestedSite,
@@ -81,11 +81,12 @@ static PUBLIC: [Route<Handler>; 14] = {
 };
 
 /// The routes of the admin listener.
-static ADMIN: [Route<AdminHandler>; 4] = [
+static ADMIN: [Route<AdminHandler>; 5] = [
     route(GET, "/healthz", "healthz", AdminHandler::Health),
     route(GET, "/readyz", "readyz", AdminHandler::Ready),
     route(GET, "/metrics", "metrics", AdminHandler::Metrics),
     route(GET, "/-/journal", "journal", AdminHandler::Journal),
+    route(POST, "/-/reload", "reload", AdminHandler::Reload),
 ];
 
 /// What handles a public route.
@@ -131,6 +132,7 @@ enum AdminHandler {
     Ready,
     Metrics,
     Journal,
+    Reload,
 }
 
 const fn route<H>(methods: &'static str, path: &'static str, name: &'static str, handler: H) -> Route<H> {
@@ -303,20 +305,31 @@ impl Responder for Public {
 pub struct Admin {
     handle: Handle,
     stopping: AtomicBool,
+    reloads: mpsc::Sender<ReloadCall>,
     metrics: ListenerMetrics,
 }
 
 impl Admin {
-    /// The admin interface of a recorder.
+    /// The admin interface of a recorder. Requests to load the configuration again go to `reloads`.
     #[must_use]
-    pub fn new(handle: Handle) -> Arc<Self> {
+    pub fn new(handle: Handle, reloads: mpsc::Sender<ReloadCall>) -> Arc<Self> {
         let metrics = ListenerMetrics::new(&handle.metrics().http, "admin", ADMIN.iter().map(|route| route.name));
-        Arc::new(Self { handle, stopping: AtomicBool::new(false), metrics })
+        Arc::new(Self { handle, stopping: AtomicBool::new(false), reloads, metrics })
     }
 
     /// Answers from now on that the service is not ready, because it stops.
     pub fn begin_stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    async fn handle(&self, handler: &AdminHandler, head: &Parts) -> Result<Response<Body>, Problem> {
+        match handler {
+            AdminHandler::Health => Ok(admin::health()),
+            AdminHandler::Ready => Ok(admin::ready(&self.handle.health(), self.stopping.load(Ordering::Relaxed))),
+            AdminHandler::Metrics => admin::metrics(&self.handle),
+            AdminHandler::Journal => Ok(admin::journal(&self.handle)),
+            AdminHandler::Reload => admin::reload(&head.headers, &self.reloads).await,
+        }
     }
 }
 
@@ -326,14 +339,16 @@ impl Responder for Admin {
         let path = head.uri.path();
         let route = find(&ADMIN, path).map(|(route, _)| route);
         let timer = self.metrics.start(route.map_or(NO_ROUTE, |route| route.name), &head.method);
-        let page = check_head(&head).and_then(|()| match route.map(|route| &route.handler) {
-            Some(AdminHandler::Health) => Ok(admin::health()),
-            Some(AdminHandler::Ready) => Ok(admin::ready(&self.handle.health(), self.stopping.load(Ordering::Relaxed))),
-            Some(AdminHandler::Metrics) => admin::metrics(&self.handle),
-            Some(AdminHandler::Journal) => Ok(admin::journal(&self.handle)),
-            None => Err(not_found("page", path)),
-        });
-        timer.end(&head, respond_static(&head, GET, page))
+        let response = async {
+            check_head(&head)?;
+            let route = route.ok_or_else(|| not_found("page", path))?;
+            match check_method(&head, route.methods)? {
+                MethodCheck::Options => Ok(options(route.methods)),
+                MethodCheck::Respond => self.handle(&route.handler, &head).await,
+            }
+        };
+        let response = response.await.unwrap_or_else(Problem::into_response);
+        timer.end(&head, response)
     }
 
     fn connect(&self, _peer: IpAddr) -> Option<ConnectionGuard> {

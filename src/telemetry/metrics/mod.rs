@@ -36,6 +36,19 @@ pub struct Metrics {
     pub store: Store,
     /// The listeners' metrics.
     pub http: Http,
+    /// The configuration's metrics.
+    pub config: Config,
+}
+
+/// The metrics of the configuration that is in effect.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// 1 if the last reload was taken.
+    pub last_reload_successful: IntGauge,
+    /// When the configuration in effect was loaded.
+    pub last_reload_timestamp: IntGauge,
+    /// A number below 2^53 that differs if the sites do.
+    pub sites_hash: IntGauge,
 }
 
 /// The journal's metrics.
@@ -102,7 +115,8 @@ impl Metrics {
         let build = make.gauges("truycap_build_info", "1; the labels are the program's version and commit.", &["version", "commit"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), COMMIT]).set(1);
         let (journal, store, http) = (Journal::new(&make), Store::new(&make), Http::new(&make));
-        Self { registry, journal, store, http }
+        let config = Config::new(&make);
+        Self { registry, journal, store, http, config }
     }
 
     /// Everything, including `more`, in Prometheus' text format.
@@ -155,6 +169,19 @@ impl Store {
             ),
             partings: make
                 .counter("truycap_store_partings_total", "Times that another process was found to write the same run of the journal."),
+        }
+    }
+}
+
+impl Config {
+    fn new(make: &Factory<'_>) -> Self {
+        Self {
+            last_reload_successful: make
+                .gauge("truycap_config_last_reload_successful", "1 if the last reload, or the start, was taken, 0 if it was refused."),
+            last_reload_timestamp: make
+                .gauge("truycap_config_last_reload_timestamp_seconds", "Unix time of the last reload, or start, that was taken."),
+            sites_hash: make
+                .gauge("truycap_config_sites_hash", "A number that is the same for instances of one version with the same sites."),
         }
     }
 }

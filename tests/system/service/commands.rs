@@ -69,7 +69,7 @@ fn help_and_version_are_printed_on_standard_output() {
     let help = place.run(&["--help"]);
     assert_eq!(help.code, Some(0));
     let documents = include_str!("../../../docs/cli.md");
-    for command in ["serve", "import", "export", "figures", "check", "journal", "health", "completions"] {
+    for command in ["serve", "import", "export", "figures", "check", "journal", "health", "reload", "config", "completions"] {
         assert!(help.out.contains(command), "{}", help.out);
         let own = place.ok(&[command, "--help"]);
         assert!(own.contains("Examples:") && own.contains(&format!("truycap {command}")), "{own}");

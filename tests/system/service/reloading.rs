@@ -1,13 +1,20 @@
 //! A service reloads its configuration without losing a view.
 
-use std::time::Duration;
+use std::{fs, process::Command, thread, time::Duration};
+
+use serde_json::json;
 
 use super::{
     counts::Counts,
     files::place,
     load::{Load, pages},
     metrics::{scrape, value},
-    process::{Place, Service, eventually},
+    process::{
+        Place, Service,
+        child::Finished,
+        client::{Answer, Client},
+        eventually,
+    },
     views::view,
 };
 
@@ -156,5 +163,167 @@ fn origins_time_zones_limits_and_the_log_level_are_reloaded_and_other_changed_ke
     assert_eq!(value(&scrape(&service), "truycap_http_max_connections{listener=\"public\"}"), Some(77.0));
     service.get("/khong-co");
     eventually("a refusal is logged at level debug", || service.process.log().contains("a request was refused").then_some(()));
+    service.stop();
+}
+
+/// Runs `truycap reload` in the place of a service.
+fn command(place: &Place, service: &Service, arguments: &[&str]) -> Finished {
+    place.clone().with("LISTEN__ADMIN", &service.admin).run(&[&["reload"], arguments].concat())
+}
+
+/// Sends `POST /-/reload`, with further headers.
+fn post(service: &Service, headers: &str) -> Answer {
+    let mut client = Client::connect(&service.admin).unwrap();
+    client.send(&format!("POST /-/reload HTTP/1.1\r\nhost: x\r\n{headers}content-length: 0\r\n\r\n")).unwrap();
+    client.answer().unwrap()
+}
+
+fn config_metric(service: &Service, name: &str) -> f64 {
+    value(&scrape(service), &format!("truycap_config_{name}")).unwrap()
+}
+
+#[test]
+fn a_reload_by_command_says_what_changed() {
+    let place = by_file(&sites(&["portal", "khoa"]));
+    let service = place.start();
+    assert_eq!(config_metric(&service, "last_reload_successful"), 1.0);
+    let (started, hash) = (config_metric(&service, "last_reload_timestamp_seconds"), config_metric(&service, "sites_hash"));
+    assert!(started > 1.6e9 && hash > 0.0 && hash < 2f64.powi(53), "{started} {hash}");
+    let same = command(&place, &service, &[]);
+    assert_eq!((same.code, &*same.out), (Some(0), "the configuration was reloaded; sites: 2\n"), "{}", same.err);
+    let new = format!("[journal]\nretain = \"20m\"\n{}", sites(&["thu-vien", "portal"]).replace("https://portal", "https://moi"));
+    place.write("truycap.toml", new);
+    let changed = command(&place, &service, &[]);
+    let expected = "the configuration was reloaded; sites: 2\nadded: thu-vien\nchanged: portal\nremoved: khoa\n\
+                    journal.retain was changed; the change takes effect at the next start\n";
+    assert_eq!((changed.code, &*changed.out), (Some(0), expected), "{}", changed.err);
+    assert_ne!(config_metric(&service, "sites_hash"), hash);
+    // The order of the sites does not matter.
+    place.write("truycap.toml", sites(&["khoa", "portal"]));
+    let none = json!({ "count": 0, "first": [] });
+    let names = |name: &str| json!({ "count": 1, "first": [name] });
+    let answer = json!({
+        "ok": true, "sites": 2, "added": names("khoa"), "changed": names("portal"), "removed": names("thu-vien"), "restart": []
+    });
+    assert_eq!(post(&service, "").json(), answer);
+    assert_eq!(config_metric(&service, "sites_hash"), hash);
+    let again = command(&place, &service, &["--json"]);
+    let answer = json!({ "ok": true, "sites": 2, "added": none, "changed": none, "removed": none, "restart": [] });
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&again.out).unwrap(), answer);
+    service.stop();
+    let gone = place.clone().with("LISTEN__ADMIN", "127.0.0.1:1").run(&["reload"]);
+    assert!(gone.code == Some(1) && gone.err.contains("127.0.0.1:1 did not answer"), "{gone:?}");
+}
+
+#[test]
+fn a_reload_by_command_prints_the_mistakes_and_metrics_show_that_it_was_refused() {
+    let place = by_file(&sites(&["portal"]));
+    let service = place.start();
+    place.write("truycap.toml", format!("color = 1\n{}timezone = \"Asia/Hanoi\"\n", sites(&["khoa"])));
+    let refused = command(&place, &service, &[]);
+    assert_eq!((refused.code, &*refused.out), (Some(1), ""));
+    for mistake in ["\ntruycap.toml:1: color: found an unknown key", "\ntruycap.toml:5: site no. 1: timezone: found \"Asia/Hanoi\""] {
+        assert!(refused.err.contains(mistake), "{mistake}: {}", refused.err);
+    }
+    let answer = post(&service, "");
+    assert_eq!((answer.status, &answer.json()["ok"], answer.json()["mistakes"].as_array().unwrap().len()), (422, &json!(false), 2));
+    assert_eq!(config_metric(&service, "last_reload_successful"), 0.0);
+    assert_eq!((status(&service, "portal"), status(&service, "khoa")), (200, 404));
+    // The health of the service is another matter.
+    let health = place.clone().with("LISTEN__ADMIN", &service.admin).run(&["health"]);
+    assert_eq!(health.code, Some(0), "{}", health.err);
+    place.write("truycap.toml", sites(&["portal"]));
+    assert_eq!(command(&place, &service, &[]).code, Some(0));
+    assert_eq!(config_metric(&service, "last_reload_successful"), 1.0);
+    service.stop();
+}
+
+#[test]
+fn a_configuration_without_sites_is_refused_if_the_previous_one_had_some() {
+    let place = by_file(&sites(&["portal"]));
+    let service = place.start();
+    for empty in ["", "demo = false\n"] {
+        assert!(reload(&place, &service, empty).contains("sites: found none, although 1 are in effect"));
+        let refused = command(&place, &service, &[]);
+        assert!(refused.code == Some(1) && refused.err.contains("sites: found none"), "{refused:?}");
+        assert_eq!(status(&service, "portal"), 200);
+    }
+    service.stop();
+    // The built-in site is not missed.
+    let place = by_file("");
+    let service = place.start();
+    assert!(reload(&place, &service, "[log]\n").contains("was reloaded"));
+    service.stop();
+}
+
+#[test]
+fn the_log_names_ten_sites_that_are_gone_and_counts_the_rest() {
+    let ids: Vec<_> = (10..22).map(|number| format!("s{number}")).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).chain(["portal"]).collect();
+    let place = by_file(&sites(&ids));
+    let service = place.start();
+    let log = reload(&place, &service, &sites(&["portal"]));
+    let named: Vec<_> = log.lines().filter(|line| line.contains("WARN") && line.contains("is no longer configured")).collect();
+    assert!(named.len() == 10 && named[0].contains("s10") && named[9].contains("s19"), "{log}");
+    assert!(log.contains("further sites are no longer configured sites=2"), "{log}");
+    service.stop();
+}
+
+#[test]
+fn a_page_in_a_browser_cannot_reload() {
+    let place = by_file(&sites(&["portal"]));
+    let service = place.start();
+    place.write("truycap.toml", sites(&["khoa"]));
+    for header in ["origin: https://evil.example\r\n", "origin: null\r\n", "sec-fetch-site: cross-site\r\n", "sec-fetch-site: none\r\n"] {
+        let answer = post(&service, header);
+        assert_eq!((answer.status, status(&service, "portal")), (403, 200), "{header}");
+        assert!(!answer.head.contains("access-control"), "{answer:?}");
+    }
+    assert_eq!(Client::connect(&service.admin).unwrap().get("/-/reload").unwrap().status, 405);
+    assert_eq!(service.get("/-/reload").status, 404, "it is not on the public listener");
+    assert!(!service.process.log().contains("reloaded"));
+    assert_eq!((post(&service, "").status, status(&service, "portal")), (200, 404));
+    service.stop();
+}
+
+/// The configuration is a pipe that is open and has no end.
+#[test]
+fn a_reload_that_hangs_delays_neither_requests_nor_the_end() {
+    let place = by_file(&sites(&["portal"]));
+    let service = place.start();
+    let file = place.path("truycap.toml");
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    service.process.signal("HUP");
+    // Opens as soon as the service reads.
+    let pipe = fs::File::options().write(true).open(&file).unwrap();
+    service.count("portal", "/1");
+    // One reload waits, and further ones are refused.
+    let mut waiting = Client::connect(&service.admin).unwrap();
+    waiting.send("POST /-/reload HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").unwrap();
+    let in_flight = "truycap_http_requests_in_flight{listener=\"admin\"}";
+    eventually("a reload waits", || value(&scrape(&service), in_flight).filter(|requests| *requests == 2.0));
+    let refused = post(&service, "");
+    assert_eq!((refused.status, &refused.json()["detail"]), (503, &json!("other reloads are waiting")));
+    let waiting = thread::spawn(move || waiting.answer().unwrap().json()["detail"].clone());
+    let log = service.stop().err;
+    assert!(log.contains("stopped"), "{log}");
+    assert_eq!(waiting.join().unwrap(), json!("the service is stopping"));
+    drop(pipe);
+}
+
+#[test]
+fn a_reload_reads_the_directory_of_sites_again() {
+    let place = by_file("sites_dir = \"sites.d\"\n");
+    fs::create_dir(place.path("sites.d")).unwrap();
+    place.write("sites.d/khoa.toml", sites(&["khoa"]));
+    let service = place.start();
+    place.write("sites.d/portal.toml", sites(&["portal"]));
+    assert_eq!(command(&place, &service, &[]).out, "the configuration was reloaded; sites: 2\nadded: portal\n");
+    fs::remove_file(place.path("sites.d/khoa.toml")).unwrap();
+    assert_eq!(command(&place, &service, &[]).out, "the configuration was reloaded; sites: 1\nremoved: khoa\n");
+    fs::remove_file(place.path("sites.d/portal.toml")).unwrap();
+    assert_eq!(command(&place, &service, &[]).code, Some(1));
+    assert_eq!((status(&service, "portal"), status(&service, "khoa")), (200, 404));
     service.stop();
 }

@@ -15,7 +15,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{net::TcpListener, runtime::Runtime, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use truycap::{
     audience::{Audience, BotRules, ClientRules, MonotonicClock},
     domain::{
@@ -162,7 +167,8 @@ pub(crate) fn start(options: Options) -> Server {
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-        let (responder, admin_pages) = (Public::new(handle.clone(), demo.then_some(&site), &limits, audience), Admin::new(handle));
+        let (responder, admin_pages) =
+            (Public::new(handle.clone(), demo.then_some(&site), &limits, audience), Admin::new(handle, mpsc::channel(1).0));
         let serving = tokio::spawn(serve(public, responder, limits.clone(), max_connections.clone(), phase.subscribe(), drain));
         tokio::spawn(serve(admin, Arc::clone(&admin_pages), limits, max_connections, phase.subscribe(), drain));
         (public_address, admin_address, admin_pages, recorder, serving)
