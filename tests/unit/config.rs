@@ -692,3 +692,409 @@ fn trusted_proxies_are_networks_and_a_header_requires_at_least_one() {
         "FILE:1: bots.deny: found \"\"; expected a text of 2 to 100 bytes, such as \"MyMonitor/\""
     );
 }
+
+#[test]
+fn an_unknown_key_names_the_one_that_was_probably_meant() {
+    for (text, place, meant) in [
+        ("[listen]\npubic = \"127.0.0.1:80\"", "FILE:2: listen.pubic", "listen.public"),
+        ("[site]\nid = \"a\"", "FILE:1: site", "sites"),
+        ("[journals]\n", "FILE:1: journals", "journal"),
+        ("[store]\nmax_bytes = \"1GiB\"", "FILE:2: store.max_bytes", "journal.max_bytes"),
+        ("level = \"info\"", "FILE:1: level", "log.level"),
+        ("Demo = false", "FILE:1: Demo", "demo"),
+        ("store-url = \"redis://host\"", "FILE:1: store-url", "store.url"),
+        (&format!("{SITE}origin = []"), "FILE:4: site no. 1: origin", "origins"),
+        (&format!("{SITE}time_zone = \"Asia/Tokyo\""), "FILE:4: site no. 1: time_zone", "timezone"),
+    ] {
+        assert_eq!(mistake(text), format!("{place}: found an unknown key; did you mean {meant}?"));
+    }
+    let two = ", with two underscores between table and key";
+    for (name, meant, hint) in [
+        ("TRUYCAP_LISTEN_PUBLIC", "TRUYCAP_LISTEN__PUBLIC", two),
+        ("TRUYCAP_STORE_PASSWORD_FILE", "TRUYCAP_STORE__PASSWORD_FILE", two),
+        ("TRUYCAP__DEMO", "TRUYCAP_DEMO", ""),
+        ("TRUYCAP_LOG__LEVELS", "TRUYCAP_LOG__LEVEL", ""),
+        ("TRUYCAP_SITES__DIR", "TRUYCAP_SITES_DIR", ""),
+    ] {
+        assert_eq!(env_mistake(&[(name, "1")]), format!("{name}: found an unknown key; did you mean {meant}{hint}?"));
+    }
+    let expected = "found an unknown key; expected one of those that \"truycap config\" prints";
+    assert_eq!(mistake("colour = 1"), format!("FILE:1: colour: {expected}"));
+    assert_eq!(mistake(&format!("{} = 1", "x".repeat(100_000))), format!("FILE:1: {}: {expected}", "x".repeat(100_000)));
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_a_service_are_named_as_such() {
+    let links = [
+        ("TRUYCAP_SERVICE_HOST", "10.0.0.1"),
+        ("TRUYCAP_SERVICE_PORT", "8080"),
+        ("TRUYCAP_SERVICE_PORT_HTTP", "8080"),
+        ("TRUYCAP_PORT", "tcp://10.0.0.1:8080"),
+        ("TRUYCAP_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("TRUYCAP_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("TRUYCAP_REDIS_PORT_6379_TCP_PROTO", "tcp"),
+    ];
+    let found = "found a variable that Kubernetes sets for a service";
+    let write = "; write \"enableServiceLinks: false\" into the pod's spec";
+    assert_eq!(env_mistake(&links), format!("TRUYCAP_PORT: {found}, and 6 more of this kind{write}"));
+    for link in links {
+        assert_eq!(env_mistake(&[link]), format!("{}: {found}{write}", link.0));
+    }
+    assert!(env_mistake(&[("TRUYCAP_PORT", "8080")]).contains("unknown key"));
+}
+
+#[test]
+fn sites_in_json_are_told_from_other_text_that_is_not_toml() {
+    let expected = "TRUYCAP_SITES: found JSON; expected TOML, in which a key is written id = \"…\", not \"id\": \"…\"";
+    for json in ["[{\"id\": \"portal\", \"origins\": [\"https://portal.example.vn\"]}]", "[{ \"id\" : \"portal\" }"] {
+        assert_eq!(env_mistake(&[("TRUYCAP_SITES", json)]), expected);
+    }
+    let mistakes = built_in(&[("TRUYCAP_SITES", "[{ id = \"a\", origins = [\"https://a.vn\" }]")]).unwrap_err();
+    assert!(mistakes.iter().all(|mistake| mistake.contains(": not TOML: ")), "{mistakes:#?}");
+}
+
+#[test]
+fn a_list_names_the_wrong_entry() {
+    let mistakes = load("clients.trusted_proxies = [\"10.0.0.0/33\", \"10.0.0.1\", \"abc\", 5]", &[]).unwrap_err();
+    let entry = "expected an IP address or a network, such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
+    let expected = ["\"10.0.0.0/33\"", "\"abc\"", "5"].map(|found| format!("FILE:1: clients.trusted_proxies: found {found}; {entry}"));
+    assert_eq!(mistakes, expected);
+    let mistake = env_mistake(&[("TRUYCAP_BOTS__DENY", "good, x")]);
+    assert_eq!(mistake, "TRUYCAP_BOTS__DENY: found \"x\"; expected a text of 2 to 100 bytes, such as \"MyMonitor/\"");
+    let array = "expected an array of one or more texts, such as [\"https://portal.example.vn\"]";
+    for (value, found) in [("[]", "an empty array"), ("\"https://a.example.vn\"", "\"https://a.example.vn\"")] {
+        assert_eq!(
+            self::mistake(&format!("[[sites]]\nid = \"a\"\norigins = {value}")),
+            format!("FILE:3: site no. 1: origins: found {found}; {array}")
+        );
+    }
+    let many = format!("bots.allow = [{}]", "\"good\", ".repeat(101));
+    assert!(self::mistake(&many).starts_with("FILE:1: bots.allow: found an array of 101; expected an array of up to 100 texts"));
+}
+
+#[test]
+fn the_header_of_a_proxy_has_no_case() {
+    for header in ["X-Forwarded-For", "x-forwarded-for", "X-FORWARDED-FOR"] {
+        assert_eq!(load(&format!("clients.header = {header:?}"), &[]).unwrap().clients.resolver.header, Some(ProxyHeader::XForwardedFor));
+    }
+    assert_eq!(built_in(&[("TRUYCAP_CLIENTS__HEADER", "Forwarded")]).unwrap().clients.resolver.header, Some(ProxyHeader::Forwarded));
+}
+
+#[test]
+fn a_wrong_pattern_comes_with_the_reason() {
+    for (pattern, reason) in [("(", "unclosed group"), ("[z-a]", "invalid character class range, the start must be <= the end")] {
+        let expected = format!("found \"{pattern}\"; expected a regular expression, such as \"^/tin/\", or \"\" ({reason})");
+        assert_eq!(mistake(&format!("{SITE}articles = {pattern:?}")), format!("FILE:4: site no. 1: articles: {expected}"));
+    }
+    assert!(mistake(&format!("{SITE}articles = \"(a{{1000}}){{1000}}\"")).contains("exceeds size limit"));
+}
+
+#[test]
+fn a_store_without_a_scheme_and_a_journal_with_one_say_what_to_write() {
+    for path in ["data/truycap.db", "truycap.db", "/var/lib/truycap"] {
+        let expected = "found a path without a scheme; expected sqlite: before it, such as \"sqlite:data/truycap.db\"";
+        assert_eq!(mistake(&format!("store.url = {path:?}")), format!("FILE:1: store.url: {expected}"));
+    }
+    assert_eq!(
+        mistake("journal.path = \"sqlite:data/journal.db\""),
+        "FILE:1: journal.path: found \"sqlite:data/journal.db\"; expected the path alone: \"data/journal.db\""
+    );
+    let redis = mistake("journal.path = \"redis://:hunter2@host\"");
+    assert!(redis.starts_with("FILE:1: journal.path: found a URL of Redis; expected the path") && !redis.contains("hunter2"), "{redis}");
+}
+
+#[test]
+fn journal_and_store_are_not_files_that_sqlite_keeps_beside_the_other() {
+    let dir = TempDir::new().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    symlink("store.db", at("link.db")).unwrap();
+    for suffix in ["-wal", "-shm", "-journal"] {
+        for store in ["store.db", "link.db"] {
+            let beside = at(&format!("store.db{suffix}"));
+            assert!(is_refused(&beside, &at(store)) && is_refused(&at(store), &beside), "{store} {suffix}");
+        }
+    }
+    assert!(!is_refused(&at("store.db-log"), &at("store.db")));
+}
+
+/// Otherwise such a file would take minutes and fill the log.
+#[test]
+fn a_hundred_mistakes_are_named_and_the_rest_counted() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("truycap.toml");
+    let zones: String =
+        (0..10_000).map(|n| format!("{}timezone = \"Asia/Hanoi\"\n", SITE.replace("\"a\"", &format!("\"a{n}\"")))).collect();
+    let unknown: String = (0..40_000).map(|n| format!("key{n} = 1\n")).collect();
+    for (text, count, hundredth) in [
+        (zones, 10_000, "400: site no. 100: timezone: found \"Asia/Hanoi\""),
+        (unknown, 40_000, ": found an unknown key"),
+        ("[log]\n".to_owned() + &"level = \"info\"\n".repeat(200_000), 199_999, "102:1: not TOML: duplicate key"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let mistakes = Config::load(Some(&path), Vec::<(String, String)>::new()).unwrap_err();
+        assert_eq!((mistakes.lines().len(), mistakes.more()), (100, count - 100));
+        assert!(mistakes.lines()[99].contains(hundredth), "{}", mistakes.lines()[99]);
+        assert!(mistakes.to_string().ends_with(&format!("\nand {} more mistakes", count - 100)));
+    }
+    fs::write(&path, " ".repeat((16 << 20) + 1)).unwrap();
+    let mistakes = Config::load(Some(&path), Vec::<(String, String)>::new()).unwrap_err();
+    assert!(mistakes.lines()[0].ends_with("truycap.toml: the configuration is larger than 16 MiB"), "{mistakes}");
+    let long = mistake(&format!("log.level = \"{}\"", "x".repeat(100_000)));
+    assert!(long.len() < 500 && long.contains("xx\"…; expected"), "{long}");
+}
+
+#[test]
+fn an_origin_can_be_a_wildcard_or_have_letters_of_any_language() {
+    let one = |text: &str| load(&SITE.replace("https://a.example.vn", text), &[]).map(|config| origins(&config, 0)[0].to_owned());
+    for (text, origin) in [
+        ("https://*.example.vn", "https://*.example.vn"),
+        ("HTTP://*.Example.vn:8080/", "http://*.example.vn:8080"),
+        ("https://cổngthôngtin.vn", "https://xn--cngthngtin-vbb7982g.vn"),
+        ("https://CỔNGTHÔNGTIN.vn", "https://xn--cngthngtin-vbb7982g.vn"),
+        ("https://*.cổngthôngtin.vn", "https://*.xn--cngthngtin-vbb7982g.vn"),
+    ] {
+        assert_eq!(one(text).unwrap(), origin);
+    }
+    for suffix in ["vn", "gov.vn", "com.vn", "hanoi.vn", "github.io"] {
+        let mistake = only(one(&format!("https://*.{suffix}")).unwrap_err());
+        let expected = format!("found \"https://*.{suffix}\"; anyone can register a name below {suffix}; expected all hosts below a name");
+        assert!(mistake.starts_with(&format!("FILE:3: site no. 1: origins: {expected}")), "{mistake}");
+    }
+    for wrong in [
+        "*",
+        "https://*",
+        "https://*.",
+        "https://www.*.example.vn",
+        "https://*example.vn",
+        "https://*.*.example.vn",
+        "https://*.10.0.0.1",
+        "https://*.[::1]",
+        "*.example.vn",
+        "https://*..vn",
+    ] {
+        let mistake = only(one(wrong).unwrap_err());
+        assert!(mistake.contains(&format!("found {wrong:?}; expected http:// or https:// and a host")), "{mistake}");
+        assert!(mistake.ends_with("or \"https://*.example.vn\" for all hosts below"), "{mistake}");
+    }
+}
+
+#[test]
+fn advice_names_origins_that_two_sites_list_and_siblings_that_seem_forgotten() {
+    let config = |sites: &[&[&str]]| {
+        let tables = sites.iter().zip(["a", "b", "c"]).map(|(origins, id)| format!("[[sites]]\nid = \"{id}\"\norigins = {origins:?}\n"));
+        load(&tables.collect::<String>(), &[]).unwrap().origin_advice()
+    };
+    let shared = config(&[&["https://www.example.vn", "https://example.vn"], &["https://example.vn", "https://www.example.vn"]]);
+    assert_eq!(shared.len(), 1, "{shared:?}");
+    assert!(shared[0].ends_with(": https://example.vn of a and b, https://www.example.vn of a and b"), "{shared:?}");
+    for (origin, sibling) in [
+        ("https://www.tinh.example.vn", "https://tinh.example.vn"),
+        ("https://example.gov.vn", "https://www.example.gov.vn"),
+        ("https://example.vn:8443", "https://www.example.vn:8443"),
+    ] {
+        let advice = config(&[&[origin]]);
+        assert!(advice.len() == 1 && advice[0].ends_with(&format!(": {sibling} of a")), "{advice:?}");
+    }
+    // http is forgotten only if it is used elsewhere; https if there is only http.
+    let http = config(&[&["https://soyte.example.vn"], &["http://tinh.example.vn"]]);
+    assert!(http.len() == 1 && http[0].ends_with(": http://soyte.example.vn of a, https://tinh.example.vn of b"), "{http:?}");
+    let quiet = [
+        &["https://soyte.example.vn"][..],
+        &["https://example.vn", "https://*.example.vn"],
+        &["http://127.0.0.1:8080", "http://localhost", "null"],
+    ];
+    assert_eq!(config(&quiet), [""; 0]);
+    let many: Vec<_> = (0..9).map(|n| format!("https://e{n}.vn")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    assert!(config(&[&many])[0].ends_with(": https://www.e0.vn of a, https://www.e1.vn of a, https://www.e2.vn of a and 6 more"));
+}
+
+/// A directory with a configuration file and further ones. In mistakes, the directory's name is left out.
+fn load_files(files: &[(&str, &str)], env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let dir = TempDir::new().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let name = format!("{}/", dir.path().display());
+    let env: Vec<_> = env.iter().map(|(key, value)| (*key, value.replace("DIR/", &name))).collect();
+    Config::load(Some(&dir.path().join("truycap.toml")), env)
+        .map_err(|mistakes| mistakes.lines().iter().map(|line| line.replace(&name, "")).collect())
+}
+
+const MAIN: &str = "sites_dir = \"sites.d\"\n";
+
+fn site_named(id: &str) -> String {
+    SITE.replace("\"a\"", &format!("\"{id}\""))
+}
+
+#[test]
+fn the_files_of_a_directory_add_sites_in_the_order_of_their_names() {
+    let (c, b, a) = (site_named("c"), site_named("b") + &site_named("b2"), site_named("a"));
+    let files = [
+        ("truycap.toml", MAIN),
+        ("sites.d/20.toml", &*c),
+        ("sites.d/10.toml", &b),
+        ("sites.d/.10.toml.swp", "x"),
+        ("sites.d/..data/x", "x"),
+        ("sites.d/10.toml~", "x"),
+        ("sites.d/10.toml.bak", "x"),
+        ("sites.d/#10.toml#", "x"),
+    ];
+    assert_eq!(site_ids(&load_files(&files, &[]).unwrap()), ["b", "b2", "c"], "without the built-in site");
+    let main = MAIN.to_owned() + &a;
+    let with_own = [&[("truycap.toml", &*main)], &files[1..]].concat();
+    assert_eq!(site_ids(&load_files(&with_own, &[]).unwrap()), ["a", "b", "b2", "c"]);
+    let sites = ("TRUYCAP_SITES", "[{ id = \"v\", origins = [\"https://v.example.vn\"] }]");
+    assert_eq!(site_ids(&load_files(&with_own, &[sites]).unwrap()), ["v"]);
+    let dir = ("TRUYCAP_SITES_DIR", "DIR/sites.d");
+    assert_eq!(site_ids(&load_files(&[&[("truycap.toml", "")], &files[1..]].concat(), &[dir]).unwrap()), ["b", "b2", "c"]);
+    assert_eq!(site_ids(&load_files(&with_own, &[sites, dir]).unwrap()), ["v", "b", "b2", "c"]);
+    assert_eq!(site_ids(&load_files(&with_own, &[("TRUYCAP_SITES_DIR", "")]).unwrap()), ["a"]);
+}
+
+#[test]
+fn mistakes_in_a_directory_of_sites_name_both_places() {
+    let (a, b) = (site_named("a"), format!("# A portal.\n{}", site_named("a")));
+    let mistakes = load_files(&[("truycap.toml", MAIN), ("sites.d/a.toml", &a), ("sites.d/b.toml", &b)], &[]).unwrap_err();
+    let expected =
+        "sites.d/b.toml:3: site no. 1: id: found \"a\", which is also the id of a site in sites.d/a.toml:1; expected another one";
+    assert_eq!(only(mistakes), expected);
+    let main = MAIN.to_owned() + &a;
+    let mistakes = load_files(&[("truycap.toml", &main), ("sites.d/b.toml", &b)], &[]).unwrap_err();
+    assert_eq!(only(mistakes), expected.replace("sites.d/a.toml:1", "truycap.toml:2"));
+    for (name, text, expected) in [
+        ("a.toml", "id = \"a\"\n", "sites.d/a.toml:1: id: found an unknown key; expected tables under lines [[sites]] and nothing else"),
+        ("a.toml", "", "sites.d/a.toml: found no site; expected a line [[sites]] and its keys below"),
+        ("a.toml", "[[sites]", "sites.d/a.toml:1:"),
+        ("a.toml", &format!("{a}[log]\nlevel = \"info\""), "sites.d/a.toml:5: log.level: found an unknown key; expected tables"),
+        ("a.txt", &a, "sites.d/a.txt: found no file with a name that ends in .toml; move it elsewhere, or rename it to end in .bak"),
+        ("a.toml/x.toml", &a, "sites.d/a.toml: found no file with a name that ends in .toml"),
+        (".gitkeep", "", "truycap.toml:1: sites_dir: found no file in sites.d; expected one or more with a line [[sites]]"),
+        ("a.toml", "\u{0}", "sites.d/a.toml:1:1: not TOML"),
+    ] {
+        let mistakes = load_files(&[("truycap.toml", MAIN), (&format!("sites.d/{name}"), text)], &[]).unwrap_err();
+        assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{name}: {mistakes:#?}");
+    }
+    let missing = only(load_files(&[("truycap.toml", MAIN)], &[]).unwrap_err());
+    assert!(missing.starts_with("sites.d: No such file or directory"), "{missing}");
+    let many: String = (0..9_999).map(|n| site_named(&format!("m{n}"))).collect();
+    let two = site_named("x") + &site_named("y");
+    assert_eq!(load_files(&[("truycap.toml", MAIN), ("sites.d/m.toml", &many), ("sites.d/x.toml", &a)], &[]).unwrap().sites.len(), 10_000);
+    let mistakes = load_files(&[("truycap.toml", MAIN), ("sites.d/m.toml", &many), ("sites.d/x.toml", &two)], &[]).unwrap_err();
+    assert!(only(mistakes).contains("sites: found 10001 tables; expected 1 to 10000 tables"));
+}
+
+#[test]
+fn a_password_can_come_from_a_file() {
+    let main = "[store]\nurl = \"redis://joe@host\"\npassword_file = \"secret/redis\"\n";
+    let with = |password: &str| load_files(&[("truycap.toml", main), ("secret/redis", password)], &[]);
+    let url = |text: &str| built_in(&[("TRUYCAP_STORE__URL", text)]).unwrap().store;
+    for (text, percent_encoded) in [
+        ("hunter2", "hunter2"),
+        ("hunter2\n", "hunter2"),
+        ("hunter2\r\n", "hunter2"),
+        (" hunter2 \n", "%20hunter2%20"),
+        ("h@n/t#e%r:2", "h%40n%2Ft%23e%25r%3A2"),
+    ] {
+        let config = with(text).unwrap();
+        assert_eq!(config.store, url(&format!("redis://joe:{percent_encoded}@host")), "{text:?}");
+        assert!(!format!("{config:?}{}", config.to_toml()).contains("hunter2"));
+    }
+    let uid = std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap());
+    for (text, expected) in [
+        ("", "found no password in secret/redis; the file is empty".to_owned()),
+        ("\n", "found no password in secret/redis; the file is empty".to_owned()),
+        ("a\nb\n", "found several lines in secret/redis; expected only the password".to_owned()),
+        (&"x".repeat(4097), "found more than 4096 bytes in secret/redis; expected a password".to_owned()),
+    ] {
+        assert_eq!(only(with(text).unwrap_err()), format!("truycap.toml:3: store.password_file: {expected}"));
+    }
+    let missing = only(load_files(&[("truycap.toml", main)], &[]).unwrap_err());
+    let expected = format!("truycap.toml:3: store.password_file: cannot read secret/redis as uid {uid}: No such file or directory");
+    assert!(missing.starts_with(&expected), "{missing}");
+    let twice = only(load_files(&[("truycap.toml", &main.replace("joe@", "joe:pw@")), ("secret/redis", "x")], &[]).unwrap_err());
+    assert_eq!(twice, "truycap.toml:3: store.password_file: found a path, but store.url contains a password; expected only one of them");
+    let file = only(load_files(&[("truycap.toml", "store.password_file = \"secret/redis\"\n"), ("secret/redis", "x")], &[]).unwrap_err());
+    assert!(
+        file.starts_with("truycap.toml:1: store.password_file: found a path, but store.url is a file, which has no password"),
+        "{file}"
+    );
+    // An absolute path in a variable, as systemd's %d gives it, and a socket.
+    let env = [("TRUYCAP_STORE__PASSWORD_FILE", "DIR/cred/redis"), ("TRUYCAP_STORE__URL", "redis+unix:///run/redis.sock?user=joe")];
+    let config = load_files(&[("truycap.toml", main), ("cred/redis", "hunter2\n")], &env).unwrap();
+    assert_eq!(config.store, url("redis+unix:///run/redis.sock?user=joe&pass=hunter2"));
+    let other = load_files(&[("truycap.toml", main), ("cred/redis", "new\n")], &env).unwrap();
+    assert_eq!(config.fixed_differences(&other), ["store.password_file"]);
+}
+
+#[test]
+fn the_effective_configuration_is_valid_and_names_the_layer_of_each_value() {
+    let defaults = "[listen]\npublic = \"0.0.0.0:8080\"\n[log]\nlevel = \"warn\"\n";
+    let main = "retention.days = 40\nlog.level = \"error\"\n[bots]\ndeny = [\"a\\\"b\\u0001\\u007f\"]\n[store]\nurl = \"redis://joe:hunter2@host\"\n".to_owned()
+        + &site_named("a")
+        + "repeat_window = \"90m\"\narticles = '^/tin/\\d'\n";
+    let env = [
+        ("TRUYCAP_DEFAULTS", "DIR/image.toml"),
+        ("TRUYCAP_RETENTION__WEEKS", "020"),
+        ("TRUYCAP_CLIENTS__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+    ];
+    let config = load_files(&[("truycap.toml", &main), ("image.toml", defaults)], &env).unwrap();
+    let differences: Vec<_> =
+        config.differences().map(|value| (&*value.key, &*value.value, value.layer.rsplit('/').next().unwrap())).collect();
+    let expected = [
+        ("bots.deny", "[\"a\\\"b\\u0001\\u007f\"]", "truycap.toml:4"),
+        ("clients.trusted_proxies", "[\"10.0.0.0/8\", \"::1\"]", "TRUYCAP_CLIENTS__TRUSTED_PROXIES"),
+        ("listen.public", "\"0.0.0.0:8080\"", "image.toml:2"),
+        ("log.level", "\"error\"", "truycap.toml:2"),
+        ("retention.weeks", "20", "TRUYCAP_RETENTION__WEEKS"),
+        ("store.url", "\"redis://host:6379/0\"", "truycap.toml:6"),
+        ("sites", "1 table", "truycap.toml:7"),
+    ];
+    assert_eq!(differences, expected);
+    let text = config.to_toml();
+    let again = load(&text, &[]).unwrap();
+    let values = |config: &Config| config.effective().iter().map(|value| (value.key.clone(), value.value.clone())).collect::<Vec<_>>();
+    assert_eq!((values(&again), again.sites_hash()), (values(&config), config.sites_hash()));
+    assert!(built_in(&[]).unwrap().differences().next().is_none());
+    assert_eq!(load(DEFAULT, &[]).unwrap().differences().map(|value| &*value.key).collect::<Vec<_>>(), ["sites"]);
+}
+
+#[test]
+fn the_hash_of_the_sites_differs_exactly_if_a_site_does() {
+    let hash = |text: &str| load(text, &[]).unwrap().sites_hash();
+    let (a, b) = (site_named("a"), site_named("b"));
+    let base = hash(&(a.clone() + &b));
+    assert!(base < 1 << 53);
+    let spelled =
+        a.replace("https://a.example.vn", "HTTPS://a.example.vn:443/") + "timezone = \"Asia/Ho_Chi_Minh\"\nrepeat_window = \"0ms\"\n";
+    assert_eq!(hash(&format!("log.level = \"warn\"\n{b}{spelled}")), base);
+    for change in [
+        "timezone = \"Asia/Tokyo\"",
+        "sections = [\"/\"]",
+        "require_origin = true",
+        "repeat_window = \"1s\"",
+        "max_new_articles_per_day = 1",
+        "max_views_per_second = 1",
+        "articles = \"a\"",
+        "visitors = true",
+    ] {
+        assert_ne!(hash(&format!("{a}{b}{change}\n")), base, "{change}");
+    }
+    assert_ne!(hash(&a), base);
+    assert_ne!(hash(&(a + &b.replace("https", "http"))), base);
+}
+
+#[test]
+fn the_address_of_the_admin_listener_is_read_whatever_else_is_wrong() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("truycap.toml");
+    let admin = |text: &str| {
+        fs::write(&path, text).unwrap();
+        Config::admin_listener(Some(&path), Vec::<(String, String)>::new())
+    };
+    assert_eq!(admin("colour = 1\n[listen]\nadmin = \"[::]:81\"\n").unwrap(), "[::]:81".parse().unwrap());
+    assert!(admin("[listen]\nadmin = \"x\"\n").unwrap_err().lines()[0].contains("listen.admin: found \"x\""));
+    assert!(admin("[listen\n").unwrap_err().lines()[0].contains("not TOML"));
+}
