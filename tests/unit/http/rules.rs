@@ -102,8 +102,37 @@ fn articles_that_do_not_match_the_pattern_count_for_the_site_alone() {
 #[test]
 fn pages_with_the_origin_null_count_if_the_site_allows_it() {
     assert_eq!(Origin::parse("null").unwrap().as_str(), "null");
-    let server = start(Options { null_origin: true, ..Options::default() });
+    let server = start(Options { more_origins: &["null"], ..Options::default() });
     let answer = server.ask("POST", VIEWS, &["Origin: null"], "");
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some("null")));
     assert_eq!(start(Options::default()).ask("POST", VIEWS, &["Origin: null"], "").status, 403);
+}
+
+#[test]
+fn a_site_can_have_all_hosts_below_a_name() {
+    let rules = Rules { require_origin: true, ..Rules::default() };
+    let server = start(Options { rules, more_origins: &["https://*.tinh.example.vn"], ..Options::default() });
+    for host in ["soyte.tinh.example.vn", "a.b.tinh.example.vn", "xn--s-rjs.tinh.example.vn"] {
+        let answer = server.ask("POST", VIEWS, &[&format!("Origin: https://{host}")], "");
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some(&*format!("https://{host}"))), "{host}");
+        assert_eq!(server.ask("GET", GIF, &[&format!("Referer: https://{host}/tin/1")], "").status, 200, "{host}");
+    }
+    for origin in [
+        "https://tinh.example.vn",
+        "https://.tinh.example.vn",
+        "https://a..tinh.example.vn",
+        "https://*.tinh.example.vn",
+        "https://eviltinh.example.vn",
+        "https://evil.example/.tinh.example.vn",
+        "https://evil.example:1.tinh.example.vn",
+        "https://a.tinh.example.vn:8443",
+        "https://a.tinh.example.vn.evil.example",
+        "http://a.tinh.example.vn",
+    ] {
+        let answer = server.ask("POST", VIEWS, &[&format!("Origin: {origin}")], "");
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (403, None), "{origin}");
+        assert_eq!(server.ask("GET", GIF, &[&format!("Referer: {origin}/")], "").status, 403, "{origin}");
+    }
+    let policy = server.get("/v1/sites/portal/box");
+    assert!(policy.header("content-security-policy").unwrap().contains(" https://*.tinh.example.vn"), "{policy:?}");
 }

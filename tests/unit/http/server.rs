@@ -101,8 +101,8 @@ pub(crate) struct Options {
     pub(crate) clock: fn() -> DateTime<Utc>,
     /// The clock of the rate limits.
     pub(crate) ticks: MonotonicClock,
-    /// Whether `null` is one of the origins of `portal`.
-    pub(crate) null_origin: bool,
+    /// Further origins of `portal`, as in a configuration.
+    pub(crate) more_origins: &'static [&'static str],
 }
 
 impl Default for Options {
@@ -118,7 +118,7 @@ impl Default for Options {
             bots: BotRules::default(),
             clock: now,
             ticks: Instant::now,
-            null_origin: false,
+            more_origins: &[],
         }
     }
 }
@@ -148,9 +148,7 @@ pub(crate) fn start(options: Options) -> Server {
         rules: options.rules.clone(),
     };
     let khoa = Site { id: SiteId::parse("khoa").unwrap(), sections: vec![], ..site.clone() };
-    if options.null_origin {
-        site.origins.push(Origin::parse("null").unwrap());
-    }
+    site.origins.extend(options.more_origins.iter().map(|origin| Origin::parse_configured(origin).unwrap()));
     let config =
         recorder::Config { flush_interval: Duration::from_millis(10), retain: Duration::from_secs(900), apply_sums: recorder::APPLY_SUMS };
     let dir = TempDir::new().unwrap();
