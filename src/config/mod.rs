@@ -60,7 +60,7 @@ impl Config {
         let mut files = std::mem::replace(&mut layers.files, Files::new());
         let mut reader = layers.reader();
         let config = sections::config(&mut reader, &mut files);
-        let effective = reader.effective(&Layers::built_in().reader());
+        let effective = reader.effective();
         let mistakes = reader.finish(EXPECTED_KEY);
         match config {
             Some(config) if mistakes.is_empty() => Ok(config.with_effective(effective)),
@@ -93,10 +93,6 @@ struct Layers {
 }
 
 impl Layers {
-    fn built_in() -> Self {
-        Self::read(None, Vec::<(OsString, OsString)>::new())
-    }
-
     fn read(file: Option<&Path>, env: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>) -> Self {
         let (mut mistakes, mut files) = (Mistakes::default(), Files::new());
         let environment = env::environment(env, &mut mistakes);

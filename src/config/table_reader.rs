@@ -212,6 +212,8 @@ pub(super) struct TableReader<'a> {
     /// The position of the table, for keys that are missing in it.
     origin: Option<(Source<'a>, usize)>,
     values: BTreeMap<String, Setting<'a>>,
+    /// The values of the built-in layer.
+    built_in: BTreeMap<String, DeValue<'a>>,
     /// The keys that were asked for, whether or not they have a value.
     known: BTreeSet<String>,
     pub(super) mistakes: Mistakes,
@@ -220,7 +222,7 @@ pub(super) struct TableReader<'a> {
 impl<'a> TableReader<'a> {
     /// A reader without values.
     pub(super) fn new(mistakes: Mistakes) -> Self {
-        Self { scope: String::new(), origin: None, values: BTreeMap::new(), known: BTreeSet::new(), mistakes }
+        Self { scope: String::new(), origin: None, values: BTreeMap::new(), built_in: BTreeMap::new(), known: BTreeSet::new(), mistakes }
     }
 
     /// Adds a TOML document as the next layer. One that cannot be parsed adds no values.
@@ -229,6 +231,10 @@ impl<'a> TableReader<'a> {
         errors.iter().for_each(|error| self.mistakes.add(|| document.syntax(error)));
         if errors.is_empty() {
             self.add_table("", table.into_inner(), Source::Document(document));
+        }
+        if document.name == BUILT_IN {
+            let keys = self.values.iter().filter(|(key, _)| *key != "sites");
+            self.built_in = keys.map(|(key, setting)| (key.clone(), setting.value.clone())).collect();
         }
     }
 
@@ -403,12 +409,11 @@ impl<'a> TableReader<'a> {
         self.mistakes
     }
 
-    /// The values that were taken, compared with those of the built-in configuration.
-    pub(super) fn effective(&self, built_in: &Self) -> Vec<Effective> {
-        let taken = self.values.iter().filter(|(key, setting)| setting.taken && *key != "sites");
-        let effective = taken.filter_map(|(key, setting)| {
-            let default = built_in.values.get(key)?;
-            let (value, default) = (setting.toml(&default.value), toml_value(&default.value));
+    /// The values in effect, compared with those of the built-in configuration.
+    pub(super) fn effective(&self) -> Vec<Effective> {
+        let effective = self.built_in.iter().filter_map(|(key, default)| {
+            let setting = self.values.get(key)?;
+            let (value, default) = (setting.toml(default), toml_value(default));
             Some(Effective { key: key.clone(), differs: value != default, value, layer: setting.position() })
         });
         effective.collect()
