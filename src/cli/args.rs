@@ -1,7 +1,8 @@
 //! The command line and its help texts.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::LazyLock, time::Duration};
 
+use chrono_tz::IANA_TZDB_VERSION;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -115,9 +116,12 @@ Examples:
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
 
+/// For `--version`: time zones change more often than programs are updated.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| format!("{VERSION}\ntime zone database {IANA_TZDB_VERSION}"));
+
 /// A visitor counter for web portals: each view is counted exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "truycap", version = VERSION, after_long_help = AFTER)]
+#[command(name = "truycap", version = VERSION, long_version = LONG_VERSION.as_str(), after_long_help = AFTER)]
 pub(super) struct Cli {
     /// The configuration file; keys that it does not set have their built-in values
     #[arg(long, global = true, value_name = "FILE")]

@@ -140,7 +140,8 @@ impl Flusher {
             Err(LocateError::Journal(JournalError::Full(reason))) => return Err(FlushError::JournalFull(reason)),
             Err(LocateError::Journal(error)) => return Err(self.fail(error)),
         };
-        debug!(site = %self.counter.id(), ?place, "the store was asked for its offset");
+        let offset = place.as_ref().map_or_else(ToString::to_string, |place| place.offset.to_string());
+        debug!(site = %self.counter.id(), offset, "the store was asked for its offset");
         // Taken in before "reachable again" is logged: that line counts what waits, for which the offset must be known.
         self.end_call(StoreCall::Figures, place, |inner, place| inner.begin(place))?;
         self.settle_apply();

@@ -8,6 +8,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig};
+use tracing::info;
 
 use super::{
     errors::{OpenError, damaged},
@@ -109,10 +110,15 @@ fn lock(conn: &Connection) -> rusqlite::Result<()> {
 fn check_or_make(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let tx = conn.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(sqlite)?;
-    if !is_journal(&tx, path)? {
+    let is_new = !is_journal(&tx, path)?;
+    if is_new {
         make(&tx).map_err(sqlite)?;
     }
-    tx.commit().map_err(sqlite)
+    tx.commit().map_err(sqlite)?;
+    if is_new {
+        info!(path = %path.display(), "a new journal was made");
+    }
+    Ok(())
 }
 
 /// Whether a file is a journal of a known format; false if it is empty.

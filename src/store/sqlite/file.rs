@@ -9,6 +9,7 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
+use tracing::info;
 
 use crate::{
     file_access::{check_access, describe, find_reason},
@@ -110,6 +111,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     let application: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables: u32 = tx.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    let mut is_new = false;
     match (application, u32::try_from(version).unwrap_or(u32::MAX), tables) {
         (APPLICATION_ID, VERSION, _) => {
             let is_there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
@@ -124,10 +126,16 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
             }
         }
         (APPLICATION_ID, other, _) => return Ok(Err(refusal("it", other))),
-        (0, 0, 0) => make(&tx)?,
+        (0, 0, 0) => {
+            make(&tx)?;
+            is_new = true;
+        }
         _ => return Ok(Err(FOREIGN.into())),
     }
     tx.commit()?;
+    if is_new {
+        info!(path = %path.display(), "a new store was made: it holds no counts yet");
+    }
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
         return Ok(Err(format!("its file system does not allow journal mode WAL, only {mode}")));

@@ -30,6 +30,18 @@ fn used() -> Place {
     place
 }
 
+#[test]
+fn a_start_that_makes_a_new_store_says_so() {
+    let place = place();
+    let log = place.start().stop().err;
+    for (file, words) in [(place.store(), "a new store was made"), (place.journal(), "a new journal was made")] {
+        let line = log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("no {words:?} in {log}"));
+        assert!(line.contains(&file.display().to_string()), "{line}");
+    }
+    let log = place.start().stop().err;
+    assert!(!log.contains("was made"), "{log}");
+}
+
 /// Runs both commands, which must refuse the files and say why in these words.
 #[track_caller]
 fn refused(place: &Place, words: &[&str]) {

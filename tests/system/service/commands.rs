@@ -81,8 +81,11 @@ fn help_and_version_are_printed_on_standard_output() {
     assert!(help.out.contains("Exit codes:") && help.out.contains("Environment:"), "{}", help.out);
     let version = place.run(&["--version"]);
     assert_eq!(version.code, Some(0));
-    let commit = version.out.strip_prefix(concat!("truycap ", env!("CARGO_PKG_VERSION"), " (")).and_then(|rest| rest.strip_suffix(")\n"));
-    assert!(commit.is_some_and(|commit| !commit.is_empty()), "{}", version.out);
+    let rest = version.out.strip_prefix(concat!("truycap ", env!("CARGO_PKG_VERSION"), " (")).and_then(|rest| rest.split_once(")\n"));
+    let (commit, zones) = rest.unwrap_or_else(|| panic!("{}", version.out));
+    assert!(!commit.is_empty(), "{}", version.out);
+    let year = zones.strip_prefix("time zone database ").and_then(|zones| zones.get(..4)?.parse::<u32>().ok());
+    assert!(year.is_some_and(|year| year >= 2025), "{}", version.out);
 }
 
 #[test]
