@@ -9,8 +9,11 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    counts::Counts,
+    disk::Disk,
     files::place,
-    process::{Place, Service, child::Process, client::Client, eventually},
+    load::{Load, pages},
+    process::{Place, Service, child::Process, client::Client, eventually, wait::within},
 };
 
 /// Starts the service with its log in a pipe of which nothing is read after the line with the addresses.
@@ -121,4 +124,59 @@ fn the_last_lines_of_a_service_that_ends_are_in_the_log() {
     assert_eq!(finished.code, Some(0));
     assert_eq!(left_out(&read), dropped);
     assert!(read.lines().last().unwrap().contains("\"stopped\""), "{read}");
+}
+
+/// How long the log is not read, and how long the disk is full; each of them twice.
+fn long() -> Duration {
+    Duration::from_secs(if std::env::var_os("TRUYCAP_SOAK").is_some() { 15 * 60 } else { 1 })
+}
+
+/// Waits, while the load goes on and monitors get their answers.
+fn keep_asking(service: &Service, ready: &[u16]) {
+    let until = Instant::now() + long();
+    while Instant::now() < until {
+        let mut admin = Client::connect(&service.admin).unwrap();
+        for (path, statuses) in [("/healthz", [200].as_slice()), ("/readyz", ready), ("/metrics", &[200])] {
+            let status = admin.get(path).unwrap().status;
+            assert!(statuses.contains(&status), "{path}: {status}");
+        }
+        assert_eq!(service.get("/counter.js").status, 200);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn with_a_stalled_log_and_a_full_disk_for_long_twice_over_no_acknowledged_view_is_lost() {
+    let place = place().with("LOG__LEVEL", "debug").with("LOG__FORMAT", "json");
+    let mount = place.path("disk");
+    let disk = Disk::new(&mount, 8);
+    let place = disk.visible_to(place.with_journal(mount.join("journal.db")));
+    let (service, mut log) = start(&place);
+    let load = Load::start(4, pages(12, ""), Duration::from_millis(5));
+    load.aim(Some(&service.public));
+    for _ in 0..2 {
+        fill(&service);
+        keep_asking(&service, &[200]);
+        disk.fill();
+        let refused = load.tally().refused;
+        eventually("views are refused", || (load.tally().refused > refused + 10).then_some(()));
+        // The write-ahead log can have room for a small entry now and then.
+        keep_asking(&service, &[200, 503]);
+        disk.empty();
+        let counted = load.tally().all().acknowledged;
+        within(Duration::from_secs(15), "views are counted again", || (load.tally().all().acknowledged > counted + 100).then_some(()));
+        // The reader goes on, as far as the line about what is missing.
+        let mut line = String::new();
+        while left_out(&line) == 0 {
+            line.clear();
+            log.read_line(&mut line).unwrap();
+        }
+    }
+    fill(&service);
+    let tally = load.finish();
+    service.process.signal("TERM");
+    let finished = service.process.wait(Duration::from_secs(10));
+    assert_eq!(finished.code, Some(0));
+    println!("{:?}, {} refused", tally.all(), tally.refused);
+    Counts::exported(&place).fit(&tally);
 }
