@@ -29,7 +29,7 @@ fn start(place: &Place) -> (Service, BufReader<PipeReader>) {
         let mut line = String::new();
         assert!(log.read_line(&mut line).unwrap() > 0, "the service ended");
         let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        if line["message"] == "serving" {
+        if line.get("public").is_some() {
             break line;
         }
     };
