@@ -81,7 +81,7 @@ fn labels_of_the_box_can_be_set_and_are_escaped() {
 #[test]
 fn the_box_loads_only_styles_and_only_pages_of_the_site_can_frame_it() {
     // `null`, which is an origin of the site here, has no place in a policy.
-    let server = start(Options { demo: false, null_origin: true, ..Options::default() });
+    let server = start(Options { demo: false, more_origins: &["null"], ..Options::default() });
     let answer = server.get(BOX);
     let policy = answer.header("content-security-policy").unwrap();
     let rules: Vec<_> = policy.split("; ").collect();
