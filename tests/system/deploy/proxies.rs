@@ -98,6 +98,19 @@ impl Proxy {
                 ("maxconn 20000", "maxconn 1000"),
             ],
         );
+        Self::start_haproxy(&text, address, dir)
+    }
+
+    /// Starts HAProxy between truycap and Redis servers, which are named by address and port.
+    pub(crate) fn haproxy_to_redis(servers: &[String]) -> Self {
+        let [address] = free_addresses();
+        let servers: Vec<_> = servers.iter().enumerate().map(|(number, server)| format!("r{number} {server}")).collect();
+        let text = replaced("deploy/haproxy/redis.cfg", ("a 10.0.0.11:6379", &servers), &[("127.0.0.1:6380", &address)]);
+        Self::start_haproxy(&text, address, TempDir::new().unwrap())
+    }
+
+    /// Checks a configuration of HAProxy, and starts it.
+    fn start_haproxy(text: &str, address: String, dir: TempDir) -> Self {
         let config = dir.path().join("haproxy.cfg");
         fs::write(&config, text).unwrap();
         let checked = Command::new(program("haproxy")).args(["-c", "-V", "-f"]).arg(&config).output().unwrap();

@@ -213,6 +213,32 @@ fn haproxy_repeats_no_view_that_an_instance_took() {
 }
 
 #[test]
+fn haproxy_leads_to_the_primary_of_two_redis_servers_and_no_view_is_lost() {
+    let redis = [(); 2].map(|()| Server::start_on_port(&[]));
+    let ports = redis.each_ref().map(|server| server.tcp_url().rsplit_once(':').unwrap().1.trim_end_matches('/').to_owned());
+    let follow = |follower: usize, primary: usize| redis[follower].cli::<()>(&format!("REPLICAOF 127.0.0.1 {}", ports[primary]));
+    let info = |server: &Server| server.cli::<String>("INFO replication");
+    follow(1, 0);
+    eventually("the replica is in sync", || info(&redis[1]).contains("master_link_status:up").then_some(()));
+    let proxy = Proxy::haproxy_to_redis(&ports.each_ref().map(|port| format!("127.0.0.1:{port}")));
+    let place = place(&redis[0], "0s").with("STORE__URL", &format!("redis://{}", proxy.address));
+    let service = place.start();
+    let mut tally = Tally::default();
+    let mut count = || {
+        service.count("portal", "/1");
+        tally.acknowledge(&("portal".into(), "/1".into()));
+    };
+    (0..20).for_each(|_| count());
+    eventually("the first primary has the views", || (redis[0].counts().total("portal", "") == 20).then_some(()));
+
+    redis[1].cli::<()>("REPLICAOF NO ONE");
+    follow(0, 1);
+    (0..20).for_each(|_| count());
+    redis[1].wait_for("the new primary has all views", &tally);
+    service.settle(&place, &redis[1], &tally);
+}
+
+#[test]
 fn nginx_passes_long_requests_serves_files_without_truycap_and_shares_its_request_ids() {
     let redis = Server::start(&[]);
     let service = place(&redis, "0s").start();
