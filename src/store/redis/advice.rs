@@ -76,7 +76,8 @@ async fn check_loading(connection: &Connection, key: &str) -> Result<Option<Stri
                 let why: String = redis::from_redis_value(refused).unwrap_or_default();
                 return Ok(Some(format!(
                     "Redis drops the counters when it next starts, because it loads its append-only file with the rights of the user \
-                     default, which lacks some: run ACL SETUSER default '~*' +@all; it can stay off, or needs a password ({why})"
+                     default, which lacks some: run ACL SETUSER default '~*' +@all and save it with ACL SAVE or CONFIG REWRITE; \
+                     default can stay off, or needs a password ({why})"
                 )));
             }
             Err(RequestError::Refused(error)) if error.is_no_permission() => {
