@@ -181,6 +181,7 @@ impl Remaining {
         let (sites, names) = (sites.len(), names.join(", "));
         match self {
             Self::Journaled => warn!(
+                event = "views_wait_at_stop",
                 sites,
                 names,
                 entries,
@@ -188,7 +189,10 @@ impl Remaining {
                 "the store lacks the last views of these sites; they are in the journal, and will be applied at the next start. \
                  Before you delete the journal, run truycap journal status"
             ),
-            Self::Lost => error!(sites, names, views, "the last views of these sites are lost: the store did not get them in time"),
+            Self::Lost => error!(
+                event = "views_lost_at_stop",
+                sites, names, views, "the last views of these sites are lost: the store did not get them in time"
+            ),
         }
     }
 }
@@ -237,7 +241,7 @@ impl Service {
         handle.metrics().journal.max_bytes.set(i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX));
         log_start(&config, &public, &admin);
         let values: Vec<_> = config.differences().map(ToString::to_string).collect();
-        info!(values = values.join("; "), "configured differently from the built-in configuration");
+        info!(event = "config_values", values = values.join("; "), "configured differently from the built-in configuration");
         let reloader = Reloader::new(config, demo, handle.metrics());
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), reloader.demo(), &limits, Arc::clone(&audience));
@@ -282,7 +286,10 @@ impl Service {
                 Ok(())
             }
             Some(Failure::Gone(reason)) => {
-                error!(reason, "the journal's file is gone: what it held is applied to the store, and the service stops");
+                error!(
+                    event = "journal_gone",
+                    reason, "the journal's file is gone: what it held is applied to the store, and the service stops"
+                );
                 self.stop(Remaining::Lost).await;
                 Err(Failure::Gone(reason).into())
             }
@@ -297,7 +304,7 @@ impl Service {
         if self.drain.is_zero() {
             return None;
         }
-        info!(drain = ?self.drain, "stopping: connections are still accepted");
+        info!(event = "draining", drain = ?self.drain, "stopping: connections are still accepted");
         tokio::select! {
             () = sleep(self.drain) => None,
             () = end => None,
@@ -315,26 +322,26 @@ impl Service {
     /// Stops. `remaining` is what becomes of the views that the store does not get in time.
     async fn stop(mut self, remaining: Remaining) {
         self.begin_stop();
-        info!("stopping: finishing requests");
+        info!(event = "stopping", "stopping: finishing requests");
         let late = self.public.stop().await;
         drop(self.socket_file.take());
         if late > 0 {
-            warn!(connections = late, "some connections did not finish in time and were closed");
+            warn!(event = "connections_closed_at_stop", connections = late, "some connections did not finish in time and were closed");
         }
         let drained = self.recorder.shutdown(FINISH_RECORDING).await;
         remaining.report(&drained);
         let closing = async { tokio::join!(self.background.shutdown(), self.admin.stop(), self.store.close()) };
         if timeout(FINISH_CLOSING, closing).await.is_err() {
-            warn!("the store or the admin listener did not close in time; nothing is lost");
+            warn!(event = "stop_incomplete", "the store or the admin listener did not close in time; nothing is lost");
         }
         if remaining == Remaining::Lost {
             return;
         }
         let journal = self.journal;
         match timeout(FINISH_CLOSING, tokio::task::spawn_blocking(move || journal.close())).await {
-            Ok(Ok(Ok(()))) => info!("stopped"),
-            Ok(Ok(Err(error))) => warn!(%error, "the journal was not closed cleanly; nothing is lost"),
-            Ok(Err(_)) | Err(_) => warn!("the journal was not closed cleanly; nothing is lost"),
+            Ok(Ok(Ok(()))) => info!(event = "stopped", "stopped"),
+            Ok(Ok(Err(error))) => warn!(event = "journal_not_closed", %error, "the journal was not closed cleanly; nothing is lost"),
+            Ok(Err(_)) | Err(_) => warn!(event = "journal_not_closed", "the journal was not closed cleanly; nothing is lost"),
         }
     }
 }
@@ -345,7 +352,7 @@ fn log_start(config: &Config, public: &Acceptor, admin: &TcpListener) {
     let admin = admin.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     let Some(mut address) = public.address() else {
         let public = config.listen.public.to_string();
-        return info!(version, public, admin, %store, sites, "serving on a Unix socket");
+        return info!(event = "serving", version, public, admin, %store, sites, "serving on a Unix socket");
     };
     let public = address.to_string();
     match address.ip() {
@@ -353,7 +360,7 @@ fn log_start(config: &Config, public: &Acceptor, admin: &TcpListener) {
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    info!(version, public, admin, %store, sites, "serving http://{address}/");
+    info!(event = "serving", version, public, admin, %store, sites, "serving http://{address}/");
 }
 
 /// Logs the store's advice when it first answers. Gives up on a store that stays unreachable.
@@ -361,7 +368,7 @@ async fn log_advice(store: Arc<dyn Store>) {
     for _ in 0..ADVICE_ATTEMPTS {
         if let Ok(advice) = store.advice().await {
             for sentence in advice {
-                warn!("{sentence}");
+                warn!(event = "store_advice", "{sentence}");
             }
             return;
         }

@@ -61,7 +61,7 @@ pub async fn drain(config: &Config, patience: Duration) -> Result<DrainReport, R
     let after = recorder.shutdown(FINISH_RECORDING).await.waiting;
     let _late = timeout(FINISH_CLOSING, store.close()).await;
     if let Ok(Ok(Err(error))) = timeout(FINISH_CLOSING, tokio::task::spawn_blocking(move || journal.close())).await {
-        warn!(%error, "the journal was not closed cleanly; nothing is lost");
+        warn!(event = "journal_not_closed", %error, "the journal was not closed cleanly; nothing is lost");
     }
     Ok(DrainReport { before, complete: complete && after.is_empty(), after })
 }

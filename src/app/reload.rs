@@ -130,6 +130,7 @@ fn affordable(configured: usize) -> usize {
     }
     let needed = configured as u64 + OTHER_FILES;
     warn!(
+        event = "open_files_too_low",
         open_files,
         needed,
         "the limit of open files is too low for listen.max_connections = {configured}, so at most {most} connections are open at once"
@@ -184,10 +185,10 @@ impl Reloader {
         let config = loaded.and_then(|config| self.refuse_no_sites(config)).inspect_err(|refused| {
             self.metrics.last_reload_successful.set(0);
             for mistake in &refused.mistakes {
-                error!(mistake, "the configuration is invalid");
+                error!(event = "config_mistake", mistake, "the configuration is invalid");
             }
             let mistakes = refused.mistakes.len() + refused.more;
-            error!(mistakes, "the configuration was not reloaded; the previous one stays in effect");
+            error!(event = "reload_refused", mistakes, "the configuration was not reloaded; the previous one stays in effect");
         })?;
         Ok(self.take(config, recorder))
     }
@@ -204,7 +205,7 @@ impl Reloader {
     fn take(&mut self, mut config: Config, recorder: &mut Recorder) -> Reloaded {
         let restart = self.started.fixed_differences(&config);
         for key in &restart {
-            warn!(key, "this key was changed; the change takes effect at the next start");
+            warn!(event = "key_needs_restart", key, "this key was changed; the change takes effect at the next start");
         }
         let hashes = hashes(&config);
         let added = hashes.keys().filter(|id| !self.sites.contains_key(*id));
@@ -219,7 +220,14 @@ impl Reloader {
         self.demo.iter().for_each(|demo| demo.allow_local_origins(&mut config.sites));
         let sites = config.sites.len();
         recorder.configure(config.sites);
-        info!(sites, added = added.count, changed = changed.count, removed = removed.count, "the configuration was reloaded");
+        info!(
+            event = "reloaded",
+            sites,
+            added = added.count,
+            changed = changed.count,
+            removed = removed.count,
+            "the configuration was reloaded"
+        );
         Reloaded { sites, added, changed, removed, restart }
     }
 
@@ -259,9 +267,9 @@ fn names<'a>(ids: impl Iterator<Item = &'a SiteId>) -> SiteNames {
 
 fn log_removed(removed: &[&SiteId]) {
     for site in removed.iter().take(MAX_LOGGED) {
-        warn!(%site, "this site is no longer configured; requests for it get 404");
+        warn!(event = "site_removed", %site, "this site is no longer configured; requests for it get 404");
     }
     if removed.len() > MAX_LOGGED {
-        warn!(sites = removed.len() - MAX_LOGGED, "further sites are no longer configured");
+        warn!(event = "sites_removed", sites = removed.len() - MAX_LOGGED, "further sites are no longer configured");
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn ready() {
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
-        Err(error) => warn!(%error, "the service manager was not told of the reload"),
+        Err(error) => warn!(event = "service_manager_not_notified", %error, "the service manager was not told of the reload"),
     }
 }
 
@@ -41,6 +41,6 @@ pub(super) async fn feed_watchdog(handle: Handle) {
 
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, ?states, "the service manager was not notified");
+        warn!(event = "service_manager_not_notified", %error, ?states, "the service manager was not notified");
     }
 }

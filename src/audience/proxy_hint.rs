@@ -31,7 +31,7 @@ impl ProxyHint {
         let Some((name, value)) = HEADERS.into_iter().find(|(name, _)| has(name)) else { return };
         if !self.0.swap(true, Ordering::Relaxed) {
             warn!(
-                %site, header = name,
+                event = "proxy_header_ignored", %site, header = name,
                 "a trusted proxy names its clients in {name}, but clients.header is \"none\", so all of them are one visitor: site {site} \
                  counts too few views or visitors. Set clients.header = \"{value}\""
             );

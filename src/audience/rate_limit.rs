@@ -134,12 +134,16 @@ impl RateLimits {
         let Some(left_out) = self.log.allow(()) else { return };
         if left_out > 0 && mem::take(&mut *majority).is_certain() {
             warn!(
+                event = "client_limited",
                 left_out,
                 "one client sends most of the requests that exceed clients.max_requests_per_second and get 429. If it is a proxy, \
                  set clients.header and clients.trusted_proxies"
             );
         } else {
-            warn!(left_out, "a client exceeds clients.max_requests_per_second and gets 429; is it a proxy that is not configured?");
+            warn!(
+                event = "client_limited",
+                left_out, "a client exceeds clients.max_requests_per_second and gets 429; is it a proxy that is not configured?"
+            );
         }
     }
 

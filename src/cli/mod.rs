@@ -135,12 +135,12 @@ fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Confi
 async fn serve(config: Config, load: impl Fn() -> Result<Config, Mistakes> + Send + Sync + 'static) -> ExitCode {
     // Each connection needs a file descriptor, and the usual soft limit is less than the maximum number of connections.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        warn!(%error, "cannot raise the limit of open files");
+        warn!(event = "open_files_not_raised", %error, "cannot raise the limit of open files");
     }
     match app::run(config, load).await {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(RunError::Start(error)) => error!(%error, "cannot start"),
-        Err(RunError::Recorder(error)) => error!(%error, "the service failed"),
+        Err(RunError::Start(error)) => error!(event = "start_failed", %error, "cannot start"),
+        Err(RunError::Recorder(error)) => error!(event = "service_failed", %error, "the service failed"),
     }
     ExitCode::FAILURE
 }

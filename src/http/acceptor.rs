@@ -143,7 +143,7 @@ impl AcceptPause {
         if self.until.is_none()
             && let Some(left_out) = self.log.allow(())
         {
-            tracing::error!(%error, left_out, "connections cannot be accepted; trying again");
+            tracing::error!(event = "accept_failed", %error, left_out, "connections cannot be accepted; trying again");
             self.logged = true;
         }
         self.until = Some(Instant::now() + self.backoff.next_pause());
@@ -153,7 +153,7 @@ impl AcceptPause {
         if self.until.take().is_some() {
             self.backoff.reset();
             if mem::take(&mut self.logged) {
-                tracing::info!("connections are accepted again");
+                tracing::info!(event = "accept_recovered", "connections are accepted again");
             }
         }
     }

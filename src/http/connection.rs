@@ -178,6 +178,7 @@ fn refuse_other_protocols(bytes: &mut [u8]) {
         && let Some(left_out) = LOG.allow(())
     {
         tracing::warn!(
+            event = "proxy_protocol_refused",
             left_out,
             "a connection begins with the PROXY protocol, which is refused with 400; turn it off in the proxy or load balancer, and let \
              it name its clients in a header (clients.header)"

@@ -49,7 +49,10 @@ impl ConnectionLimiter {
         drop(open);
         self.refused.inc();
         if let Some(left_out) = self.log.allow(()) {
-            warn!(left_out, "a client has clients.max_connections open, so further ones are closed; is it a proxy that is not configured?");
+            warn!(
+                event = "client_connections_limited",
+                left_out, "a client has clients.max_connections open, so further ones are closed; is it a proxy that is not configured?"
+            );
         }
         Err(TooManyConnections)
     }

@@ -54,10 +54,32 @@ pub(super) fn log_error(route: &'static str, method: &str, headers: &HeaderMap, 
         let failed = detail.filter(|_| status.is_server_error());
         match failed.and_then(|detail| FAILURES.allow((route, code, detail.clone()))) {
             Some(left_out) if status == StatusCode::SERVICE_UNAVAILABLE => {
-                warn!(request_id, method, route, site, status = code, ms, detail = failed.map(|d| &**d), left_out, "a request failed");
+                warn!(
+                    event = "request_failed",
+                    request_id,
+                    method,
+                    route,
+                    site,
+                    status = code,
+                    ms,
+                    detail = failed.map(|d| &**d),
+                    left_out,
+                    "a request failed"
+                );
             }
             Some(left_out) => {
-                error!(request_id, method, route, site, status = code, ms, detail = failed.map(|d| &**d), left_out, "a request failed");
+                error!(
+                    event = "request_failed",
+                    request_id,
+                    method,
+                    route,
+                    site,
+                    status = code,
+                    ms,
+                    detail = failed.map(|d| &**d),
+                    left_out,
+                    "a request failed"
+                );
             }
             None => debug!(request_id, method, route, site, status = code, ms, detail = detail.map(|d| &**d), "a request was refused"),
         }
@@ -69,10 +91,10 @@ pub(super) fn log_error(route: &'static str, method: &str, headers: &HeaderMap, 
 pub(super) fn log_left_out() {
     let left_out = FAILURES.expire();
     for ((route, status, detail), requests) in left_out.lines {
-        warn!(route, status, detail = &*detail, left_out = requests, "further requests failed");
+        warn!(event = "requests_failed", route, status, detail = &*detail, left_out = requests, "further requests failed");
     }
     if left_out.others > 0 {
-        warn!(left_out = left_out.others, "further requests failed");
+        warn!(event = "requests_failed", left_out = left_out.others, "further requests failed");
     }
 }
 

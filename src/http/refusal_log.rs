@@ -31,9 +31,9 @@ pub(super) fn foreign(site: &Site, headers: &HeaderMap) {
     let Some(left_out) = FOREIGN.allow((site.id.clone(), origin.clone())) else { return };
     let site = &site.id;
     if origin.is_empty() {
-        warn!(%site, left_out, "views without an origin are refused: site {site} requires one");
+        warn!(event = "origin_missing", %site, left_out, "views without an origin are refused: site {site} requires one");
     } else {
-        warn!(%site, origin, left_out, "views from {origin} are refused: it is not among the origins of site {site}");
+        warn!(event = "origin_refused", %site, origin, left_out, "views from {origin} are refused: it is not among the origins of site {site}");
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) fn foreign(site: &Site, headers: &HeaderMap) {
 pub(super) fn unknown_site(id: &str) {
     let id = clean(id);
     if let Some(left_out) = UNKNOWN.allow(id.clone()) {
-        warn!(unknown_site = id, left_out, "views of site {id} are refused: there is no such site");
+        warn!(event = "unknown_site_refused", unknown_site = id, left_out, "views of site {id} are refused: there is no such site");
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn unknown_site(id: &str) {
 pub(super) fn limited(site: &Site) {
     if let Some(left_out) = LIMITED.allow(site.id.clone()) {
         let site = &site.id;
-        warn!(%site, left_out, "views of site {site} are refused: it has more than its max_views_per_second");
+        warn!(event = "site_limited", %site, left_out, "views of site {site} are refused: it has more than its max_views_per_second");
     }
 }
 
@@ -57,24 +57,37 @@ pub(super) fn limited(site: &Site) {
 pub(super) fn log_left_out() {
     let foreign = FOREIGN.expire();
     for ((site, origin), left_out) in foreign.lines {
-        warn!(%site, origin, left_out, "further views from {origin} were refused: it is not among the origins of site {site}");
+        warn!(event = "origins_refused", %site, origin, left_out, "further views from {origin} were refused: it is not among the origins of site {site}");
     }
     if foreign.others > 0 {
-        warn!(left_out = foreign.others, "views from further origins were refused: they are not among those of their sites");
+        warn!(
+            event = "origins_refused",
+            left_out = foreign.others,
+            "views from further origins were refused: they are not among those of their sites"
+        );
     }
     let unknown = UNKNOWN.expire();
     for (id, left_out) in unknown.lines {
-        warn!(unknown_site = id, left_out, "further views of site {id} were refused: there is no such site");
+        warn!(
+            event = "unknown_sites_refused",
+            unknown_site = id,
+            left_out,
+            "further views of site {id} were refused: there is no such site"
+        );
     }
     if unknown.others > 0 {
-        warn!(left_out = unknown.others, "views of further sites were refused: there are no such sites");
+        warn!(event = "unknown_sites_refused", left_out = unknown.others, "views of further sites were refused: there are no such sites");
     }
     let limited = LIMITED.expire();
     for (site, left_out) in limited.lines {
-        warn!(%site, left_out, "further views of site {site} were refused: it had more than its max_views_per_second");
+        warn!(event = "sites_limited", %site, left_out, "further views of site {site} were refused: it had more than its max_views_per_second");
     }
     if limited.others > 0 {
-        warn!(left_out = limited.others, "views of further sites were refused: they had more than their max_views_per_second");
+        warn!(
+            event = "sites_limited",
+            left_out = limited.others,
+            "views of further sites were refused: they had more than their max_views_per_second"
+        );
     }
 }
 

@@ -248,6 +248,6 @@ fn report(ended: Result<(), JoinError>) {
         && error.is_panic()
         && let Some(left_out) = PANICS.allow(())
     {
-        tracing::error!(%error, left_out, "a request's handler panicked; its connection was closed");
+        tracing::error!(event = "handler_panicked", %error, left_out, "a request's handler panicked; its connection was closed");
     }
 }

@@ -225,12 +225,12 @@ impl Flusher {
     fn report_done(&self, done: Done) {
         if done.jumped && !self.shared.jump_reported.swap(true, Ordering::Relaxed) {
             warn!(
-                site = %self.counter.id(),
+                event = "clock_jumped", site = %self.counter.id(),
                 "the clock is more than a day away from the last time of the site, so one of them is wrong: nothing expires for six hours"
             );
         }
         if done.saturated && !std::mem::replace(&mut self.counter.lock().saturated, true) {
-            error!(site = %self.counter.id(), "a counter has reached 2^53 - 1 and stays there");
+            error!(event = "counter_saturated", site = %self.counter.id(), "a counter has reached 2^53 - 1 and stays there");
         }
     }
 

@@ -149,7 +149,7 @@ impl HealthMonitor {
         }
         if self.logged_full.load(Ordering::Relaxed) && self.log.allow(()).is_some() {
             self.logged_full.store(false, Ordering::Relaxed);
-            info!("the journal has room again: views are accepted");
+            info!(event = "journal_has_room", "the journal has room again: views are accepted");
         }
     }
 
@@ -158,14 +158,14 @@ impl HealthMonitor {
         self.journal_has_room.store(false, Ordering::Relaxed);
         if !self.logged_full.load(Ordering::Relaxed) && self.log.allow(()).is_some() {
             self.logged_full.store(true, Ordering::Relaxed);
-            error!(reason, "the journal is full: views are refused until it has room");
+            error!(event = "journal_full", reason, "the journal is full: views are refused until it has room");
         }
     }
 
     /// Applied entries are deleted before their time, to make room. `reason` is why there is none.
     pub(super) fn deletes_early(&self, reason: &str) {
         if !self.deleted_early.swap(true, Ordering::Relaxed) {
-            warn!(reason, "the journal is nearly full: applied views are not kept for journal.retain");
+            warn!(event = "journal_nearly_full", reason, "the journal is nearly full: applied views are not kept for journal.retain");
         }
     }
 
@@ -195,12 +195,12 @@ impl HealthMonitor {
             StoreFault::None => {}
             StoreFault::Unreachable => {
                 if self.unreachable.fetch_add(1, Ordering::Relaxed) == 0 {
-                    warn!(%site, %error, "the store is unreachable: views are kept in the journal");
+                    warn!(event = "store_unreachable", %site, %error, "the store is unreachable: views are kept in the journal");
                 }
             }
             StoreFault::Permanent => {
                 self.permanent.fetch_add(1, Ordering::Relaxed);
-                error!(%site, %error, "the store cannot take this site's views: they are kept in the journal");
+                error!(event = "site_not_applied", %site, %error, "the store cannot take this site's views: they are kept in the journal");
             }
         }
         match from {
@@ -210,13 +210,13 @@ impl HealthMonitor {
                     // At a start, what waits is known only now.
                     let (now, first) = (lag(), self.waited.lock().take().unwrap_or_default());
                     let (views, unread_entries) = (now.0.max(first.0), now.1.max(first.1));
-                    info!(views, unread_entries, "the store is reachable again: waiting views are applied");
+                    info!(event = "store_reachable", views, unread_entries, "the store is reachable again: waiting views are applied");
                 }
             }
             StoreFault::Permanent => {
                 self.permanent.fetch_sub(1, Ordering::Relaxed);
                 if to == StoreFault::None {
-                    info!(%site, "the store takes this site's views again");
+                    info!(event = "site_applied_again", %site, "the store takes this site's views again");
                 }
             }
         }

@@ -134,7 +134,7 @@ impl Locator<'_> {
         if stored == Position::START {
             self.shared.metrics.store.partings.inc();
             error!(
-                site = %self.counter.id(), run = %run.producer, store = %offset, after = heir.seq,
+                event = "journal_cloned", site = %self.counter.id(), run = %run.producer, store = %offset, after = heir.seq,
                 "another process writes the same run of this journal: a clone of this machine or of its memory? \
                  The views after the last confirmed entry are applied under a new producer"
             );
@@ -151,7 +151,7 @@ impl Locator<'_> {
             self.shared.lists_missing.notify_one();
             self.shared.metrics.store.rewinds.inc();
             let hint = (place.offset == Position::START).then_some(DROPPED);
-            warn!(site = %self.counter.id(), from, to, hint, "the store went back: the journal is applied again from there");
+            warn!(event = "store_went_back", site = %self.counter.id(), from, to, hint, "the store went back: the journal is applied again from there");
         }
         place
     }
@@ -163,7 +163,7 @@ impl Locator<'_> {
         }
         self.shared.metrics.store.foreign_entries.inc_by(news);
         warn!(
-            site = %self.counter.id(), run = %run.producer, first = end + 1, last = offset.seq,
+            event = "journal_copied", site = %self.counter.id(), run = %run.producer, first = end + 1, last = offset.seq,
             "the store includes entries of an earlier run that this journal does not have: the journal is a copy, or was restored \
              from one. Nothing is counted twice"
         );
@@ -175,7 +175,7 @@ pub(super) fn report_lost(shared: &Shared, counter: &SiteCounter, first: Seq, la
     shared.metrics.store.lost_entries.inc_by(last - first + 1);
     let hint = (first == Position::START.seq + 1).then_some(DROPPED);
     error!(
-        site = %counter.id(), first, last, hint,
+        event = "views_lost_by_store", site = %counter.id(), first, last, hint,
         "the store went back further than the journal reaches: it has lost this site's views in these entries"
     );
 }

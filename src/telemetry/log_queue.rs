@@ -194,7 +194,7 @@ impl StandardError {
             return;
         }
         // An error, so that it is there at every level.
-        error!(lines = self.left_out, "log lines were left out: standard error did not take them in time");
+        error!(event = "log_lines_left_out", lines = self.left_out, "log lines were left out: standard error did not take them in time");
         let line = OWN_LINES.with_borrow_mut(|own| own.as_mut().map(mem::take)).unwrap_or_default();
         if self.write(&line).is_ok() {
             self.left_out = 0;

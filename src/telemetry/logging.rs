@@ -109,7 +109,7 @@ fn log_panic(panic: &panic::PanicHookInfo<'_>) {
         captured if captured.status() == BacktraceStatus::Captured => captured.to_string(),
         _ => String::new(),
     };
-    error!(thread, location, reason, backtrace, "a thread panicked: this is a mistake in truycap");
+    error!(event = "thread_panicked", thread, location, reason, backtrace, "a thread panicked: this is a mistake in truycap");
 }
 
 /// Logs messages of this level and more serious ones from now on.

@@ -8,6 +8,7 @@ mod bots;
 mod circles;
 mod config;
 mod domain;
+mod events;
 mod floors;
 mod http;
 mod recorder;

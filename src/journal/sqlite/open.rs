@@ -116,7 +116,7 @@ fn check_or_make(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     }
     tx.commit().map_err(sqlite)?;
     if is_new {
-        info!(path = %path.display(), "a new journal was made");
+        info!(event = "journal_made", path = %path.display(), "a new journal was made");
     }
     Ok(())
 }

@@ -134,7 +134,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     }
     tx.commit()?;
     if is_new {
-        info!(path = %path.display(), "a new store was made: it holds no counts yet");
+        info!(event = "store_made", path = %path.display(), "a new store was made: it holds no counts yet");
     }
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
