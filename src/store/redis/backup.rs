@@ -195,8 +195,11 @@ impl Copy<'_> {
 /// The most-read lists of a site, made from its records: of the whole site (section 0) and of its sections.
 struct Lists {
     sections: Vec<(i64, Section)>,
-    rows: HashMap<(i64, Bucket), BTreeSet<(Reverse<u64>, ArticleId)>>,
+    rows: HashMap<(i64, Bucket), MostRead>,
 }
+
+/// Most views first, then by id.
+type MostRead = BTreeSet<(Reverse<u64>, ArticleId)>;
 
 impl Lists {
     fn add(&mut self, article: &ArticleId, record: &Record, past: Option<&Past>, kept: impl Fn(Bucket) -> bool) {
