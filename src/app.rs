@@ -54,7 +54,7 @@ mod service_manager;
 
 use bind::SocketFile;
 use listener::Listener;
-use reload::{DemoSite, Loader, Reloader, WAITING_RELOADS};
+use reload::{Loader, Reloader, WAITING_RELOADS};
 
 /// The maximum number of open connections of the admin listener.
 const ADMIN_CONNECTIONS: usize = 4096;
@@ -232,19 +232,22 @@ impl Service {
         let shared_visitors = matches!(config.store, StoreUrl::Redis(_));
         let audience = Arc::new(Audience::new(clients, &config.bots, shared_visitors, Instant::now)?);
         let (journal, store) = open_journal_and_store(&config)?;
-        let demo = config.sites.first().filter(|_| config.demo).map(|site| DemoSite::new(site.id.clone(), public.address()));
-        // Not in the configuration: instances with the same one are compared.
-        let mut sites = config.sites.clone();
-        demo.iter().for_each(|demo| demo.allow_local_origins(&mut sites));
-        let (handle, recorder) =
-            recorder::spawn(config.recorder.clone(), sites, Arc::clone(&journal) as Arc<dyn Journal>, Arc::clone(&store), Utc::now).await?;
+        let demo = config.sites.first().filter(|_| config.demo).map(|site| site.id.clone());
+        let (handle, recorder) = recorder::spawn(
+            config.recorder.clone(),
+            config.sites.clone(),
+            Arc::clone(&journal) as Arc<dyn Journal>,
+            Arc::clone(&store),
+            Utc::now,
+        )
+        .await?;
         handle.metrics().journal.max_bytes.set(i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX));
         log_start(&config, &public, &admin);
         let values: Vec<_> = config.differences().map(ToString::to_string).collect();
         info!(event = "config_values", values = values.join("; "), "configured differently from the built-in configuration");
-        let reloader = Reloader::new(config, demo, handle.metrics());
+        let reloader = Reloader::new(config, handle.metrics());
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
-        let pages = Public::new(handle.clone(), reloader.demo(), &limits, Arc::clone(&audience));
+        let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience));
         let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections());
         let watched = handle.clone();
         let admin_pages = Admin::new(handle, reloads);

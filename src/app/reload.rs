@@ -7,7 +7,6 @@ use std::{
     collections::BTreeMap,
     future::pending,
     hash::{DefaultHasher, Hash, Hasher},
-    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -26,7 +25,7 @@ use tracing::{error, info, warn};
 use super::service_manager;
 use crate::{
     config::{Config, Mistakes, site_toml},
-    domain::site::{Origin, Site, SiteId},
+    domain::site::{Site, SiteId},
     http::{ReloadCall, ReloadRefused, Reloaded, SiteNames},
     recorder::Recorder,
     telemetry::{logging, metrics::Metrics},
@@ -90,33 +89,6 @@ fn refused(reason: String) -> ReloadRefused {
     ReloadRefused { mistakes: vec![reason], more: 0 }
 }
 
-/// The site of the demo page, and the origins under which a browser on this machine opens the page, on any port. Origins
-/// with other hosts are configured.
-#[derive(Debug)]
-pub(super) struct DemoSite {
-    id: SiteId,
-    origins: Vec<Origin>,
-}
-
-impl DemoSite {
-    pub(super) fn new(id: SiteId, address: Option<SocketAddr>) -> Self {
-        let hosts = address.map(|address| {
-            let port = address.port();
-            [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")]
-        });
-        let hosts = hosts.into_iter().flatten();
-        Self { id, origins: hosts.filter_map(|host| Origin::parse(&format!("http://{host}")).ok()).collect() }
-    }
-
-    /// Adds the local origins to the demo page's site, so that views of the page count.
-    pub(super) fn allow_local_origins(&self, sites: &mut [Site]) {
-        if let Some(site) = sites.iter_mut().find(|site| site.id == self.id) {
-            let new = self.origins.iter().filter(|origin| !site.origins.contains(origin)).cloned().collect::<Vec<_>>();
-            site.origins.extend(new);
-        }
-    }
-}
-
 /// The file descriptors that everything but the connections of the public listener can need.
 const OTHER_FILES: u64 = 100;
 
@@ -143,7 +115,6 @@ fn affordable(configured: usize) -> usize {
 pub(super) struct Reloader {
     /// The configuration of the start.
     started: Config,
-    demo: Option<DemoSite>,
     /// The configured sites, each with a hash of its configuration.
     sites: BTreeMap<SiteId, u64>,
     /// Whether there are no sites but the built-in one.
@@ -154,19 +125,14 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    pub(super) fn new(started: Config, demo: Option<DemoSite>, metrics: &Metrics) -> Self {
+    pub(super) fn new(started: Config, metrics: &Metrics) -> Self {
         let max_connections = watch::Sender::new(started.listen.max_connections);
         let max_connections_gauge = metrics.http.max_connections.with_label_values(&["public"]);
         let (sites, built_in_sites, metrics) = (hashes(&started), started.has_built_in_sites(), metrics.config.clone());
-        let reloader = Self { started, demo, sites, built_in_sites, max_connections, max_connections_gauge, metrics };
+        let reloader = Self { started, sites, built_in_sites, max_connections, max_connections_gauge, metrics };
         reloader.set_max_connections(reloader.started.listen.max_connections);
         reloader.loaded(&reloader.started);
         reloader
-    }
-
-    /// The site of the demo page, if it is served.
-    pub(super) fn demo(&self) -> Option<&SiteId> {
-        self.demo.as_ref().map(|demo| &demo.id)
     }
 
     /// The maximum number of open connections of the public listener, and its changes.
@@ -202,7 +168,7 @@ impl Reloader {
         Ok(config)
     }
 
-    fn take(&mut self, mut config: Config, recorder: &mut Recorder) -> Reloaded {
+    fn take(&mut self, config: Config, recorder: &mut Recorder) -> Reloaded {
         let restart = self.started.fixed_differences(&config);
         for key in &restart {
             warn!(event = "key_needs_restart", key, "this key was changed; the change takes effect at the next start");
@@ -217,7 +183,6 @@ impl Reloader {
         logging::set_level(config.log.level);
         self.set_max_connections(config.listen.max_connections);
         self.loaded(&config);
-        self.demo.iter().for_each(|demo| demo.allow_local_origins(&mut config.sites));
         let sites = config.sites.len();
         recorder.configure(config.sites);
         info!(
