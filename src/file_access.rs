@@ -31,6 +31,14 @@ pub fn check_access(path: &Path) -> Result<(), String> {
     can(directory, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| denied(directory, "make SQLite's files (-wal, -shm) in", error))
 }
 
+/// Fails if this user cannot make files in a directory.
+///
+/// # Errors
+/// A sentence that names the directory, its owner and the user.
+pub fn check_directory(path: &Path) -> Result<(), String> {
+    can(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| denied(path, "make files in", error))
+}
+
 /// Why an error of a database happened, if that can be seen: its disk is full, or this user cannot use it.
 #[must_use]
 pub fn find_reason(path: &Path) -> Option<String> {

@@ -1,17 +1,18 @@
 //! Whether a file of the service can be used by this user, without making or changing anything.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{Access, AtFlags, CWD, accessat, statfs, statvfs},
+    fs::{statfs, statvfs},
     process::geteuid,
 };
 
 use super::output::Message;
+use crate::file_access::{check_access, check_directory};
 
 /// What lies around the entries of a journal: its write-ahead log and spare pages.
 const MARGIN_BYTES: u64 = 10 << 20;
@@ -63,17 +64,15 @@ impl<'a> FilePlace<'a> {
 
     /// Fails if this user cannot write the files, or make them.
     pub(super) fn verify(&self) -> Result<(), Message> {
-        for file in self.files() {
-            // Opened and not only asked about: this also finds a read-only file system.
-            fs::File::options().read(true).write(true).open(&file).map_err(|error| refused(&file, &error))?;
+        if self.files().next().is_some() {
+            check_access(self.path)?;
         }
         self.verify_directory()
     }
 
     /// Fails if this user cannot make files in the directory.
     pub(super) fn verify_directory(&self) -> Result<(), Message> {
-        let usable = accessat(CWD, &self.directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
-        usable.map_err(|error| refused(&self.directory, &error.into()))?;
+        check_directory(&self.directory)?;
         if self.directory.is_dir() && !self.kind().is_some_and(|kind| WITHOUT_FILES.contains(&kind)) {
             return Ok(());
         }
@@ -128,13 +127,4 @@ impl<'a> FilePlace<'a> {
             )
         })
     }
-}
-
-/// Why a file or a directory cannot be written.
-fn refused(path: &Path, error: &io::Error) -> Message {
-    let denied = error.kind() == io::ErrorKind::PermissionDenied;
-    let owner = fs::metadata(path).ok().filter(|_| denied);
-    let owner = owner.map(|found| format!("; it belongs to uid {} and has mode {:04o}", found.uid(), found.mode() & 0o7777));
-    let user = geteuid().as_raw();
-    format!("{} cannot be written by this user (uid {user}): {error}{}", path.display(), owner.unwrap_or_default())
 }

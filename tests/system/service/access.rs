@@ -95,7 +95,10 @@ fn a_directory_that_cannot_be_made_is_named() {
     fs::create_dir(&closed).unwrap();
     mode(&closed, 0o555);
     let place = place.with_journal(closed.join("below/journal.db"));
-    refused(&place, &["cannot use the journal", "its directory cannot be made: Permission denied"]);
+    let served = place.run(&["serve"]).err;
+    assert!(served.contains("cannot use the journal") && served.contains("its directory cannot be made: Permission denied"), "{served}");
+    let checked = place.run(&["check"]);
+    assert!(checked.code == Some(1) && checked.err.contains(&format!("cannot make files in {}", closed.display())), "{checked:?}");
 }
 
 #[test]

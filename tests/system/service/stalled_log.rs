@@ -122,7 +122,9 @@ fn the_last_lines_of_a_service_that_ends_are_in_the_log() {
     log.read_to_string(&mut read).unwrap();
     let finished = service.process.wait(Duration::from_secs(10));
     assert_eq!(finished.code, Some(0));
-    assert_eq!(left_out(&read), dropped);
+    // The first lines of the stop are left out too if the queue is full.
+    let left_out = left_out(&read);
+    assert!((dropped..dropped + 20).contains(&left_out), "{left_out} lines, {dropped} before the stop");
     assert!(read.lines().last().unwrap().contains("\"stopped\""), "{read}");
 }
 
