@@ -27,13 +27,23 @@ fn fast_rules() -> String {
         ("[5m]", "[5s]"),
         ("[15m]", "[5s]"),
         ("[30m]", "[30s]"),
-        ("[1h]", "[30s]"),
-        ("offset 1h", "offset 30s"),
+        ("[1h]", "[10s]"),
+        ("[6h]", "[20s]"),
+        ("[1d]", "[40s]"),
+        ("[7d]", "[2m]"),
+        ("[6h:1h]", "[20s:10s]"),
+        ("[1d:1h]", "[40s:10s]"),
+        ("[7d:1h]", "[60s:10s]"),
         ("offset 15m", "offset 5s"),
+        ("offset 1h", "offset 10s"),
+        ("offset 1d", "offset 40s"),
+        ("offset 7d", "offset 60s"),
         ("for: 1m", "for: 1s"),
         ("for: 2m", "for: 1s"),
         ("for: 5m", "for: 1s"),
         ("for: 10m", "for: 1s"),
+        ("for: 15m", "for: 1s"),
+        ("interval: 1m", "interval: 250ms"),
         ("lag_seconds > 60", "lag_seconds > 3"),
     ];
     short.into_iter().fold(rules, |rules, (long, short)| {
@@ -51,6 +61,26 @@ impl Prometheus {
     fn resolves(&self, alert: &str) {
         within(ALERT_TIMEOUT, &format!("{alert} resolves"), || (!self.firing().contains(alert)).then_some(()));
         println!("{alert} is resolved");
+    }
+
+    /// Asserts that an alert fires all the time.
+    fn goes_on_firing(&self, alert: &str, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            assert!(self.firing().contains(alert), "{alert} has ended");
+            thread::sleep(Duration::from_millis(250));
+        }
+        println!("{alert} goes on");
+    }
+
+    /// Requests views until an alert fires, 50 a second at most.
+    fn fires_while(&self, alert: &str, mut view: impl FnMut()) {
+        within(ALERT_TIMEOUT, alert, || {
+            view();
+            thread::sleep(Duration::from_millis(20));
+            self.firing().contains(alert).then_some(())
+        });
+        println!("{alert} fires");
     }
 }
 
@@ -77,6 +107,8 @@ fn a_frozen_instance_and_a_site_without_views_fire_alerts() {
     prometheus.fires("TruycapViewsStopped");
     other.process.signal("CONT");
     prometheus.resolves("TruycapDown");
+    // For longer than the rule looks back.
+    prometheus.goes_on_firing("TruycapViewsStopped", Duration::from_secs(90));
     load.aim(Some(&service.public));
     prometheus.resolves("TruycapViewsStopped");
     load.finish();
@@ -187,4 +219,89 @@ fn nearly_full_connections_and_a_lagging_store_fire_alerts() {
     load.finish();
     prometheus.resolves("TruycapStoreLagging");
     service.stop();
+}
+
+/// Requests the picture of a site from a page of an origin; returns the status.
+fn request_picture(client: &mut Client, site: &str, origin: &str) -> u16 {
+    let head = format!("GET /v1/sites/{site}/views.gif HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0\r\nReferer: {origin}/\r\n\r\n");
+    client.send(&head).unwrap();
+    client.answer().unwrap().status
+}
+
+#[test]
+#[ignore = "takes minutes; make soak runs it"]
+fn views_that_are_refused_or_never_begin_fire_alerts() {
+    const ORIGIN: &str = "https://portal.example.vn";
+    let site = |id| format!("{{ id = \"{id}\", origins = [\"{ORIGIN}\"], max_views_per_second = 1 }}");
+    let place = sites().with("SITES", &format!("[{}, {}]", site("portal"), site("moi")));
+    let service = place.start();
+    let prometheus = Prometheus::start(&[&service], &fast_rules());
+    let mut client = service.client();
+
+    prometheus.fires_while("TruycapViewsLimited", || {
+        request_picture(&mut client, "portal", ORIGIN);
+    });
+    prometheus.fires_while("TruycapViewsForeign", || {
+        assert_eq!(request_picture(&mut client, "portal", "https://other.example.vn"), 403);
+    });
+    prometheus.fires_while("TruycapUnknownSite", || assert_eq!(request_picture(&mut client, "other", ORIGIN), 404));
+    for alert in ["TruycapViewsLimited", "TruycapViewsForeign", "TruycapUnknownSite"] {
+        prometheus.resolves(alert);
+    }
+
+    prometheus.fires("TruycapViewsNeverBegan");
+    assert_eq!(request_picture(&mut client, "moi", ORIGIN), 200);
+    let moi = "ALERTS{alertname=\"TruycapViewsNeverBegan\", site=\"moi\"}";
+    within(ALERT_TIMEOUT, "its first view resolves it", || prometheus.query(moi).is_empty().then_some(()));
+    service.stop();
+}
+
+#[test]
+#[ignore = "takes minutes; make soak runs it"]
+fn a_small_site_whose_views_stop_fires_an_alert() {
+    let service = sites().start();
+    let prometheus = Prometheus::start(&[&service], &fast_rules());
+    let mut client = service.client();
+    // Too few for the rule of busy sites, for longer than the time to which the other rule compares.
+    let end = Instant::now() + Duration::from_secs(75);
+    while Instant::now() < end {
+        assert_eq!(request_picture(&mut client, "portal", "https://portal.example.vn"), 200);
+        thread::sleep(Duration::from_millis(250));
+    }
+    assert!(!prometheus.firing().contains("TruycapViewsStopped"));
+    prometheus.fires("TruycapViewsStopped");
+    prometheus.goes_on_firing("TruycapViewsStopped", Duration::from_secs(90));
+    assert_eq!(request_picture(&mut client, "portal", "https://portal.example.vn"), 200);
+    prometheus.resolves("TruycapViewsStopped");
+    service.stop();
+}
+
+#[test]
+#[ignore = "takes minutes; make soak runs it"]
+fn an_instance_that_goes_with_views_fires_an_alert_until_it_is_back() {
+    let mut redis = Server::start_on_port(&[]);
+    let place = with_fixed_admin_address(sites().with("STORE__URL", &redis.url()));
+    let other = sites().with("STORE__URL", &redis.url());
+    let (mut service, other) = (place.start(), other.start());
+    let prometheus = Prometheus::start(&[&service, &other], &fast_rules());
+    // A normal stop leaves nothing.
+    service.count("portal", "/1");
+    service.stop();
+    prometheus.fires("TruycapDown");
+    assert!(!prometheus.firing().contains("TruycapInstanceGoneWithViews"));
+    service = place.start();
+    prometheus.resolves("TruycapDown");
+
+    redis.kill();
+    service.count("portal", "/1");
+    let waits = "truycap_store_lag_seconds > 11 and truycap_journal_unapplied_views > 0";
+    within(ALERT_TIMEOUT, "a view waits", || prometheus.query(waits).pop());
+    service.stop();
+    prometheus.fires("TruycapInstanceGoneWithViews");
+    redis.run();
+    prometheus.goes_on_firing("TruycapInstanceGoneWithViews", Duration::from_secs(10));
+    service = place.start();
+    prometheus.resolves("TruycapInstanceGoneWithViews");
+    service.stop();
+    other.stop();
 }
