@@ -31,7 +31,6 @@ fn the_supplied_configurations_are_valid() {
 fn every_supplied_environment_variable_exists() {
     let known = fs::read_to_string(file("config/default.toml")).unwrap();
     for name in [
-        "deploy/compose.yaml",
         "deploy/kubernetes/truycap.yaml",
         "deploy/systemd/truycap.service",
         "deploy/systemd/truycap@.service",
@@ -44,6 +43,13 @@ fn every_supplied_environment_variable_exists() {
         assert!(variables.peek().is_some(), "{name}");
         assert_eq!(variables.find(|variable| !known.contains(&format!("# {variable}\n"))), None, "{name}");
     }
+}
+
+/// A variable would silently beat the file that an operator edits.
+#[test]
+fn the_compose_file_sets_nothing_beside_the_mounted_file() {
+    let text = fs::read_to_string(file("deploy/compose.yaml")).unwrap();
+    assert_eq!(variables(&text).next(), None);
 }
 
 /// A variable of the image would silently beat the file that an operator mounts.
