@@ -105,17 +105,22 @@ struct ReloadAnswer<T> {
     result: T,
 }
 
+/// A service that stops loads no configuration.
+pub(super) fn is_stopping() -> Problem {
+    Problem::unavailable("the service is stopping", 1)
+}
+
 /// Loads the configuration again and responds when it is in effect or refused.
 pub(super) async fn reload(headers: &HeaderMap, calls: &mpsc::Sender<ReloadCall>) -> Result<Response<Body>, Problem> {
     refuse_pages(headers)?;
     let (call, answer) = oneshot::channel();
     calls.try_send(call).map_err(|error| match error {
         mpsc::error::TrySendError::Full(_) => Problem::unavailable("other reloads are waiting", 1),
-        mpsc::error::TrySendError::Closed(_) => Problem::unavailable("the service is stopping", 1),
+        mpsc::error::TrySendError::Closed(_) => is_stopping(),
     })?;
     let answer =
         timeout(RELOAD, answer).await.map_err(|_| Problem::unavailable("the reload takes too long; the log will say how it ends", 10))?;
-    match answer.map_err(|_| Problem::unavailable("the service is stopping", 1))? {
+    match answer.map_err(|_| is_stopping())? {
         Ok(result) => Ok(json(Caching::Never, &ReloadAnswer { ok: true, result })),
         Err(result) => {
             let mut response = json(Caching::Never, &ReloadAnswer { ok: false, result });

@@ -328,6 +328,7 @@ impl Admin {
             AdminHandler::Ready => Ok(admin::ready(&self.handle.health(), self.stopping.load(Ordering::Relaxed))),
             AdminHandler::Metrics => admin::metrics(&self.handle),
             AdminHandler::Journal => Ok(admin::journal(&self.handle)),
+            AdminHandler::Reload if self.stopping.load(Ordering::Relaxed) => Err(admin::is_stopping()),
             AdminHandler::Reload => admin::reload(&head.headers, &self.reloads).await,
         }
     }
