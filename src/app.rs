@@ -250,7 +250,7 @@ impl Service {
         let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience));
         let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections());
         let watched = handle.clone();
-        let admin_pages = Admin::new(handle, reloads);
+        let admin_pages = Admin::new(handle, Arc::clone(&audience), reloads);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
         let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections);
         let mut background = JoinSet::new();

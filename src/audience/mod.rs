@@ -28,7 +28,12 @@ use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 
 use crate::{
-    domain::{article::ArticleId, clock::Clock, outcome::Outcome, site::Site},
+    domain::{
+        article::ArticleId,
+        clock::Clock,
+        outcome::{Outcome, SiteAlone},
+        site::Site,
+    },
     store::Store,
 };
 
@@ -104,26 +109,6 @@ pub struct CountedView<'a> {
     pub site_alone: Option<SiteAlone>,
     /// Makes the next view of the visitor a repeat. Drop it if the view is not recorded.
     pub guard: ViewGuard<'a>,
-}
-
-/// Why a view counts for its site, and not for the article that it named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SiteAlone {
-    /// The article does not match the site's pattern.
-    ArticlePattern,
-    /// The site has had its maximum of new articles today.
-    ArticleLimit,
-}
-
-impl SiteAlone {
-    /// Its name in responses.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ArticlePattern => "article_pattern",
-            Self::ArticleLimit => "article_limit",
-        }
-    }
 }
 
 /// Why a view is refused.
@@ -288,6 +273,17 @@ impl Audience {
     /// How many visitors a site has: `None` if the site does not estimate them, `Some(None)` if it is not known.
     pub fn estimate(&self, site: &Site, now: impl FnOnce() -> DateTime<Utc>) -> Option<Option<Estimate>> {
         site.rules.visitors.then(|| self.visitors.estimate(site, now()))
+    }
+
+    /// How much is remembered of what has a bound, with the bound. Beyond it, further clients are not limited, and further
+    /// visitors not recognized.
+    #[must_use]
+    pub fn remembered(&self) -> [(&'static str, usize, usize); 3] {
+        [
+            ("clients", self.rate_limits.clients(), MAX_CLIENTS),
+            ("repeats", self.repeats.remembered(), MAX_REMEMBERED),
+            ("visitors", self.visitors.remembered(), MAX_VISITORS),
+        ]
     }
 
     /// Forgets what has expired.

@@ -125,6 +125,12 @@ impl Visitors {
         }
     }
 
+    /// How many visitors are remembered.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.remembered.load(Relaxed)
+    }
+
     /// How many visitors there are; `None` if the shared store has not answered lately.
     #[must_use]
     pub fn estimate(&self, site: &Site, now: DateTime<Utc>) -> Option<Estimate> {

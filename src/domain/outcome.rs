@@ -47,6 +47,29 @@ impl Outcome {
     }
 }
 
+/// Why a view counts for its site, and not for the article that it named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SiteAlone {
+    /// The article does not match the site's pattern.
+    ArticlePattern,
+    /// The site has had its maximum of new articles today.
+    ArticleLimit,
+}
+
+impl SiteAlone {
+    /// All reasons.
+    pub const ALL: [Self; 2] = [Self::ArticlePattern, Self::ArticleLimit];
+
+    /// Its name in responses and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ArticlePattern => "article_pattern",
+            Self::ArticleLimit => "article_limit",
+        }
+    }
+}
+
 /// How many views had which outcome since the start.
 #[derive(Debug, Default)]
 pub struct OutcomeCounts([AtomicU64; Outcome::ALL.len()]);
@@ -60,5 +83,21 @@ impl OutcomeCounts {
     /// The views of each outcome.
     pub fn each(&self) -> impl Iterator<Item = (Outcome, u64)> {
         Outcome::ALL.into_iter().map(|outcome| (outcome, self.0[outcome as usize].load(Ordering::Relaxed)))
+    }
+}
+
+/// How many counted views were of the site alone, by reason, since the start.
+#[derive(Debug, Default)]
+pub struct SiteAloneCounts([AtomicU64; SiteAlone::ALL.len()]);
+
+impl SiteAloneCounts {
+    /// Adds a view.
+    pub fn add(&self, reason: SiteAlone) {
+        self.0[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The views for each reason.
+    pub fn each(&self) -> impl Iterator<Item = (SiteAlone, u64)> {
+        SiteAlone::ALL.into_iter().map(|reason| (reason, self.0[reason as usize].load(Ordering::Relaxed)))
     }
 }

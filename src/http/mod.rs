@@ -11,6 +11,7 @@
 //! What a handler works with:
 //!
 //! - `request`: what a request contains: head, query, body, site
+//! - `negotiation`: what a client accepts
 //! - `response`: how a response is written: JSON, problems, files
 //! - `metrics`, `error_log`, `refusal_log`: what is measured and logged about a request
 //!
@@ -35,6 +36,7 @@ mod connection_limit;
 mod error_log;
 mod ingest;
 mod metrics;
+mod negotiation;
 mod pages;
 mod read;
 mod refusal_log;

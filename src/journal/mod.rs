@@ -112,6 +112,8 @@ pub struct Replay {
 pub struct Usage {
     /// Bytes that entries use, in whole pages.
     pub bytes: u64,
+    /// Bytes that are free on its disk, if that is known.
+    pub disk_free: Option<u64>,
     /// Whether there is room for more entries.
     pub room: bool,
     /// Whether another trim could delete more now: each trim is bounded.

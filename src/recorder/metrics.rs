@@ -32,6 +32,7 @@ pub(super) fn families(shared: &Shared, now: DateTime<Utc>) -> Vec<MetricFamily>
         gauge("truycap_store_lag_views", "The same as truycap_journal_unapplied_views.", backlog.views as f64),
         gauge("truycap_store_lag_seconds", "The longest that a view which the store has not confirmed can have waited.", seconds),
         outcomes(shared),
+        site_alone(shared),
         figures(shared, now),
     ]
 }
@@ -50,6 +51,17 @@ fn outcomes(shared: &Shared) -> MetricFamily {
     let values = configured(&sites)
         .flat_map(|(id, counter)| counter.outcomes().each().map(move |(outcome, views)| ([outcome.name(), id.as_str()], views as f64)));
     family(Kind::Counter, "truycap_views_total", "Views since the start, by outcome.", ["outcome", "site"], values)
+}
+
+/// Reasons that a site has not had are left out: most sites have none.
+fn site_alone(shared: &Shared) -> MetricFamily {
+    let sites = shared.sites.all();
+    let values = configured(&sites).flat_map(|(id, counter)| {
+        let views = counter.site_alone().each().filter(|(_, views)| *views > 0);
+        views.map(move |(reason, views)| ([reason.name(), id.as_str()], views as f64))
+    });
+    let help = "Counted views of the site alone since the start, although they named an article, by reason.";
+    family(Kind::Counter, "truycap_views_site_alone_total", help, ["reason", "site"], values)
 }
 
 /// The figures of each site, if they are known.

@@ -25,6 +25,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use prometheus::proto::MetricFamily;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -247,12 +248,12 @@ impl Handle {
         &self.shared.metrics
     }
 
-    /// All metrics in Prometheus' text format. The store is not asked for them.
+    /// All metrics in Prometheus' text format, and `more`. The store is not asked for them.
     ///
     /// # Errors
     /// If they cannot be written, because of a bug.
-    pub fn metrics_text(&self) -> prometheus::Result<String> {
-        self.metrics().text(metrics::families(&self.shared, self.now()))
+    pub fn metrics_text(&self, more: impl IntoIterator<Item = MetricFamily>) -> prometheus::Result<String> {
+        self.metrics().text(metrics::families(&self.shared, self.now()).into_iter().chain(more))
     }
 
     /// The present instant, by the recorder's clock.

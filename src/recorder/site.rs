@@ -29,7 +29,7 @@ use crate::{
         clock::Clock,
         counts::SiteViews,
         figures::Figures,
-        outcome::{Outcome, OutcomeCounts},
+        outcome::{Outcome, OutcomeCounts, SiteAlone, SiteAloneCounts},
         producer::{Position, ProducerId},
         site::{Rules, Site, SiteId},
     },
@@ -68,6 +68,7 @@ pub struct SiteCounter {
     /// Wakes the requests that wait for the store, when it has answered or failed.
     answered: Notify,
     outcomes: OutcomeCounts,
+    site_alone: SiteAloneCounts,
 }
 
 /// What the mutex guards.
@@ -120,6 +121,7 @@ impl SiteCounter {
             wake: Notify::new(),
             answered: Notify::new(),
             outcomes: OutcomeCounts::default(),
+            site_alone: SiteAloneCounts::default(),
         }
     }
 
@@ -145,6 +147,15 @@ impl SiteCounter {
     /// Counts one view with an outcome other than `counted`.
     pub fn note(&self, outcome: Outcome) {
         self.outcomes.add(outcome, 1);
+    }
+
+    /// Counts a counted view that is not of the article that it named.
+    pub fn note_site_alone(&self, reason: SiteAlone) {
+        self.site_alone.add(reason);
+    }
+
+    pub(super) fn site_alone(&self) -> &SiteAloneCounts {
+        &self.site_alone
     }
 
     pub(super) fn outcomes(&self) -> &OutcomeCounts {

@@ -64,7 +64,9 @@ impl Trimmer {
         let progress = shared.progress(self.deleted);
         let delete = self.follow(&progress, shared.watermark.take_went_back());
         let usage = shared.journal.trim(progress.confirmed, progress.upto, delete).await?;
-        shared.metrics.journal.bytes.set(i64::try_from(usage.bytes).unwrap_or(i64::MAX));
+        let gauge = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        shared.metrics.journal.bytes.set(gauge(usage.bytes));
+        usage.disk_free.into_iter().for_each(|free| shared.metrics.journal.disk_free_bytes.set(gauge(free)));
         // Free space early, so that appends never wait and /readyz does not report a full journal.
         if usage.room { Ok(usage) } else { shared.delete_early("it reaches journal.max_bytes").await }
     }

@@ -16,8 +16,8 @@ use super::{
     response::{Body, Caching, Problem, content},
 };
 use crate::{
-    audience::{Decision, Hints, Hit, Refusal, RequestOrigin, SiteAlone},
-    domain::{article::ArticleId, figures::Figure},
+    audience::{Decision, Hints, Hit, Refusal, RequestOrigin},
+    domain::{article::ArticleId, figures::Figure, outcome::SiteAlone},
     recorder::RecordError,
 };
 
@@ -107,6 +107,7 @@ async fn count(request: &SiteRequest<'_>, hit: Hit<'_>) -> Result<(ViewResult, O
         guard.release();
         return Err(not_recorded(error));
     }
+    view.site_alone.into_iter().for_each(|reason| request.counter.note_site_alone(reason));
     Ok((ViewResult { counted: true, reason: view.site_alone.map(SiteAlone::name) }, view.article))
 }
 

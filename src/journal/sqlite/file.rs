@@ -262,7 +262,8 @@ impl File {
             room = wrote || self.probe()?;
             self.refused = !room;
         }
-        Ok(Usage { bytes: u64::from(pages) * u64::from(PAGE_BYTES), room, more })
+        let disk_free = rustix::fs::statvfs(&self.path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        Ok(Usage { bytes: u64::from(pages) * u64::from(PAGE_BYTES), disk_free, room, more })
     }
 
     fn probe(&mut self) -> Result<bool> {

@@ -11,6 +11,8 @@ use prometheus::{
     process_collector::ProcessCollector, proto::MetricFamily,
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::logging::dropped_lines;
 
 mod family;
@@ -22,6 +24,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The commit that the program was built from; `unknown` if the build could not determine it, `debug` in a debug build.
 pub const COMMIT: &str = env!("BUILD_COMMIT");
+
+const CPU_SECONDS: &str = "process_cpu_seconds_total";
 
 /// The buckets of all durations, in seconds: an fsync or a call of the store.
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -62,6 +66,8 @@ pub struct Journal {
     pub bytes: IntGauge,
     /// The bytes that entries can use.
     pub max_bytes: IntGauge,
+    /// The bytes that are free on its disk.
+    pub disk_free_bytes: IntGauge,
 }
 
 /// The store's metrics.
@@ -125,6 +131,8 @@ impl Metrics {
     /// If a family is empty.
     pub fn text(&self, more: impl IntoIterator<Item = MetricFamily>) -> prometheus::Result<String> {
         let mut families = self.registry.gather();
+        families.retain(|family| family.name() != CPU_SECONDS);
+        families.push(cpu_seconds());
         families.extend(more.into_iter().filter(|family| !family.get_metric().is_empty()));
         TextEncoder::new().encode_to_string(&families)
     }
@@ -144,6 +152,7 @@ impl Journal {
             batch_views: make.histogram("truycap_journal_batch_views", "Views per entry.", views),
             bytes: make.gauge("truycap_journal_bytes", "Bytes of entries, measured once a second."),
             max_bytes: make.gauge("truycap_journal_max_bytes", "The maximum number of bytes of entries: journal.max_bytes."),
+            disk_free_bytes: make.gauge("truycap_journal_disk_free_bytes", "Bytes free on the journal's disk, measured once a second."),
         }
     }
 }
@@ -248,6 +257,13 @@ impl Factory<'_> {
     fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
         self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
     }
+}
+
+/// The processor time of this process. The one of [`ProcessCollector`] has whole seconds only.
+fn cpu_seconds() -> MetricFamily {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
+    family(Kind::Counter, CPU_SECONDS, "Total user and system CPU time spent in seconds.", [], [([], seconds)])
 }
 
 /// Increments a gauge until it is dropped.

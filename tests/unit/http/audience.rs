@@ -14,11 +14,11 @@ use parking_lot::Mutex;
 use regex::Regex;
 use tokio::sync::mpsc;
 use truycap::{
-    audience::{Audience, BotRules, ClientRules, CountedView, Decision, Estimate, Hints, Hit, Refusal, RequestOrigin, SiteAlone, Visitors},
+    audience::{Audience, BotRules, ClientRules, CountedView, Decision, Estimate, Hints, Hit, Refusal, RequestOrigin, Visitors},
     domain::{
         article::{ArticleId, Section},
         counts::Deltas,
-        outcome::Outcome,
+        outcome::{Outcome, SiteAlone},
         period::Bucket,
         producer::{Position, ProducerId, Seq},
         site::{Rules, Site, SiteId},

@@ -97,6 +97,7 @@ fn articles_that_do_not_match_the_pattern_count_for_the_site_alone() {
     let figures = server.get("/v1/sites/portal/figures?article=/tin/1&article=/").json();
     assert_eq!((&figures["site"]["total"], &figures["articles"]["/"]["total"]), (&json!(3), &json!(0)));
     assert_eq!(server.ask("POST", VIEWS, &[], "").json()["counted"], true);
+    assert_eq!(server.metric("truycap_views_site_alone_total{reason=\"article_pattern\",site=\"portal\"}"), 2.0);
 }
 
 #[test]

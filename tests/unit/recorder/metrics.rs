@@ -6,7 +6,7 @@ use fakes::Mode;
 impl Stage {
     /// The value of a metric.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let text = self.handle.metrics_text().unwrap();
+        let text = self.handle.metrics_text([]).unwrap();
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         value.unwrap_or_else(|| panic!("no {name} in {text}"))
     }
