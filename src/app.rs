@@ -15,7 +15,7 @@ use std::{
     fmt::Display,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::PathBuf,
+    path::{self, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -245,12 +245,13 @@ impl Service {
         log_start(&config, &public, &admin);
         let values: Vec<_> = config.differences().map(ToString::to_string).collect();
         info!(event = "config_values", values = values.join("; "), "configured differently from the built-in configuration");
+        let journal_path = path::absolute(&config.journal.path).unwrap_or_else(|_| config.journal.path.clone());
         let reloader = Reloader::new(config, handle.metrics());
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience));
         let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections());
         let watched = handle.clone();
-        let admin_pages = Admin::new(handle, Arc::clone(&audience), reloads);
+        let admin_pages = Admin::new(handle, Arc::clone(&audience), journal_path, reloads);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
         let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections);
         let mut background = JoinSet::new();

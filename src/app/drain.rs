@@ -40,7 +40,8 @@ pub async fn drain(config: &Config, patience: Duration) -> Result<DrainReport, R
     let (journal, store) = open_journal_and_store(config)?;
     let (handle, mut recorder) = recorder::spawn(
         config.recorder.clone(),
-        config.sites.clone(),
+        // Sites that the journal names are applied without it, and the sections in the store are left to the instances that go on.
+        Vec::new(),
         Arc::clone(&journal) as Arc<dyn Journal>,
         Arc::clone(&store),
         Utc::now,

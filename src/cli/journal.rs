@@ -1,6 +1,6 @@
 //! `truycap journal`: what waits in the journal for the store, and how it gets there.
 
-use std::{collections::HashSet, process::ExitCode, time::Duration};
+use std::{collections::HashSet, fs, path::Path, process::ExitCode, time::Duration};
 
 use chrono::SecondsFormat;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     app::{RunError, StartError, drain},
     config::Config,
+    http::JournalAnswer,
     journal::{
         Backlog,
         sqlite::{OpenError, SurveyError, survey},
@@ -37,14 +38,25 @@ pub(super) fn look(config: &Config) -> Result<Status, Message> {
     match survey(&config.journal.path) {
         Ok(survey) => Ok(Status { running: false, backlog: survey.backlog() }),
         Err(held @ SurveyError::Held { .. }) => {
-            let asked = health::get(config.listen.admin, "/-/journal").and_then(|(status, body)| match status {
-                200 => serde_json::from_str(&body).map_err(|error| error.to_string()),
-                _ => Err(format!("{} is not the admin listener of a truycap of this version", config.listen.admin)),
-            });
-            let backlog = asked.map_err(|error| format!("{held}, which was not reached by listen.admin: {error}"))?;
+            let backlog = ask(config).map_err(|error| format!("{held}, which was not reached by listen.admin: {error}"))?;
             Ok(Status { running: true, backlog })
         }
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Asks the service at the configured admin listener, which must be the one with this journal.
+fn ask(config: &Config) -> Result<Backlog, Message> {
+    let address = config.listen.admin;
+    let (status, body) = health::get(address, "/-/journal")?;
+    if status != 200 {
+        return Err(format!("{address} is not the admin listener of a truycap of this version"));
+    }
+    let JournalAnswer { journal, backlog } = serde_json::from_str(&body).map_err(|error| error.to_string())?;
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    match real(&journal) {
+        Some(path) if Some(&path) == real(&config.journal.path).as_ref() => Ok(backlog),
+        _ => Err(format!("{address} is a truycap with another journal, {}", journal.display())),
     }
 }
 
@@ -52,7 +64,7 @@ pub(super) fn look(config: &Config) -> Result<Status, Message> {
 pub(super) fn status(config: &Config, json: bool) -> Result<ExitCode, Message> {
     #[derive(Serialize)]
     struct Report<'a> {
-        journal: &'a std::path::Path,
+        journal: &'a Path,
         running: bool,
         #[serde(flatten)]
         backlog: &'a Backlog,

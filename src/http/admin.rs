@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use hyper::{
     header::{CONTENT_ENCODING, HeaderName, HeaderValue, ORIGIN, VARY},
 };
 use prometheus::proto::MetricFamily;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_blocking,
@@ -24,6 +25,7 @@ use crate::{
         negotiation::weight,
         response::{Body, Caching, Problem, content, json},
     },
+    journal::Backlog,
     recorder::{Handle, Health},
     telemetry::metrics::{CONTENT_TYPE, Kind, family},
 };
@@ -97,9 +99,18 @@ pub(super) fn ready(health: &Health, stopping: bool) -> Response<Body> {
     response
 }
 
-/// What the store lacks, for `truycap journal status`.
-pub(super) fn journal(handle: &Handle) -> Response<Body> {
-    json(Caching::Never, &handle.backlog())
+/// What the store lacks, for `truycap journal status`, which compares the path: another service can have the address.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct JournalAnswer {
+    /// The journal's file, as an absolute path.
+    pub journal: PathBuf,
+    /// What waits in it.
+    #[serde(flatten)]
+    pub backlog: Backlog,
+}
+
+pub(super) fn journal(handle: &Handle, journal: &Path) -> Response<Body> {
+    json(Caching::Never, &JournalAnswer { journal: journal.into(), backlog: handle.backlog() })
 }
 
 /// All metrics, for Prometheus, which accepts gzip. Thousands of sites take tens of milliseconds, so this has a thread of its own.

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -305,6 +306,8 @@ impl Responder for Public {
 pub struct Admin {
     handle: Handle,
     audience: Arc<Audience>,
+    /// The journal's file.
+    journal: PathBuf,
     stopping: AtomicBool,
     reloads: mpsc::Sender<ReloadCall>,
     metrics: ListenerMetrics,
@@ -313,9 +316,9 @@ pub struct Admin {
 impl Admin {
     /// The admin interface of a recorder. Requests to load the configuration again go to `reloads`.
     #[must_use]
-    pub fn new(handle: Handle, audience: Arc<Audience>, reloads: mpsc::Sender<ReloadCall>) -> Arc<Self> {
+    pub fn new(handle: Handle, audience: Arc<Audience>, journal: PathBuf, reloads: mpsc::Sender<ReloadCall>) -> Arc<Self> {
         let metrics = ListenerMetrics::new(&handle.metrics().http, "admin", ADMIN.iter().map(|route| route.name));
-        Arc::new(Self { handle, audience, stopping: AtomicBool::new(false), reloads, metrics })
+        Arc::new(Self { handle, audience, journal, stopping: AtomicBool::new(false), reloads, metrics })
     }
 
     /// Answers from now on that the service is not ready, because it stops.
@@ -328,7 +331,7 @@ impl Admin {
             AdminHandler::Health => Ok(admin::health()),
             AdminHandler::Ready => Ok(admin::ready(&self.handle.health(), self.stopping.load(Ordering::Relaxed))),
             AdminHandler::Metrics => admin::metrics(&self.handle, &self.audience, &head.headers).await,
-            AdminHandler::Journal => Ok(admin::journal(&self.handle)),
+            AdminHandler::Journal => Ok(admin::journal(&self.handle, &self.journal)),
             AdminHandler::Reload if self.stopping.load(Ordering::Relaxed) => Err(admin::is_stopping()),
             AdminHandler::Reload => admin::reload(&head.headers, &self.reloads).await,
         }

@@ -351,11 +351,11 @@ impl Inner {
     /// Takes in an answer of the store, and since when the views that are left have waited. Returns what `take` returns:
     /// whether the store is where it was expected.
     fn follow(&mut self, take: impl FnOnce(&mut State) -> bool) -> bool {
-        let was_applying = self.state.is_applying();
+        let (was_applying, waited) = (self.state.is_applying(), self.state.unapplied());
         let expected = take(&mut self.state);
-        if !expected {
+        if !expected && !waited {
             self.wait_since(Instant::now());
-        } else if was_applying && !self.state.is_backlogged() {
+        } else if expected && was_applying && !self.state.is_backlogged() {
             // What is left came after the call that has just ended began.
             self.wait_since(self.freshness.last_answered().unwrap_or_else(Instant::now));
         }

@@ -207,6 +207,8 @@ pub(super) struct State {
     /// What is known to wait in entries that are not in memory. Exact after a start; after the store went back, that is known only
     /// when the entries are read again.
     unread: Waiting,
+    /// Whether the store was found elsewhere than expected. What it lacks is not known until its place is.
+    misplaced: bool,
     /// The last entry that may hold views of the site.
     head: Seq,
     snapshot: SnapshotCache,
@@ -225,6 +227,7 @@ impl State {
             pending: Segment::new(ProducerId(0), Position::START, 0),
             tail: None,
             unread,
+            misplaced: false,
             head,
             snapshot: SnapshotCache::new(budget.articles),
             budget,
@@ -307,7 +310,7 @@ impl State {
 
     /// Whether the store lacks views of this site, as far as is known.
     pub(super) fn unapplied(&self) -> bool {
-        let unread = if self.place.is_some() { self.is_behind() } else { self.unread.views > 0 };
+        let unread = if self.place.is_some() { self.is_behind() } else { self.misplaced || self.unread.views > 0 };
         self.applying.is_some() || !self.sealed.is_empty() || self.pending.views() > 0 || unread
     }
 
@@ -319,7 +322,7 @@ impl State {
         let mut waiting = Waiting::default();
         self.segments().map(Segment::waiting).for_each(|segment| waiting.add(segment));
         // After the store went back, what is unread is not known yet.
-        let least = u64::from(self.is_behind());
+        let least = u64::from(self.is_behind() || self.misplaced);
         let Waiting { first, entries, views } = self.unread;
         waiting.add(Waiting { first: first.max(self.pending.to.seq + 1), entries: entries.max(least), views: views.max(least) });
         self.tail.iter().for_each(|tail| waiting.add(tail.waiting()));
@@ -398,6 +401,7 @@ impl State {
         self.pending = Segment::new(run.producer, from, place.included);
         self.last_confirmed = Some(place.confirmed());
         self.place = Some(place);
+        self.misplaced = false;
         self.enter_next_runs();
         self.end_unread();
     }
@@ -553,6 +557,7 @@ impl State {
     /// Memory and store have parted: everything is dropped, and the flusher finds out how far the store is.
     fn lose_place(&mut self) {
         *self = Self::new(self.head, self.last_confirmed, self.waiting().unwrap_or_default(), self.budget);
+        self.misplaced = true;
     }
 
     /// The revision of the snapshot, if the store has answered with figures at its present place.

@@ -152,6 +152,8 @@ pub(crate) struct StoreBehaviour {
     pub(crate) maintain_calls: usize,
     /// Whether applies work, but calls of `figures` fail.
     pub(crate) fails_figures: bool,
+    /// Whether calls of `offset` fail.
+    pub(crate) fails_offsets: bool,
     /// The sites that cannot be applied to, but can be read.
     pub(crate) unwritable: Vec<&'static str>,
     /// The sites whose figures cannot be read.
@@ -189,6 +191,7 @@ impl StoreFaults for Switches<StoreBehaviour> {
                 }
             }
             StoreCall::Figures(site) if behaviour.corrupt.contains(site) => return Err(StoreError::Corrupt("simulated failure".into())),
+            StoreCall::Offset if behaviour.fails_offsets => return Err(StoreError::NotApplied("simulated failure".into())),
             StoreCall::Figures(_) if behaviour.fails_figures => return Err(StoreError::NotApplied("simulated failure".into())),
             _ => {}
         }

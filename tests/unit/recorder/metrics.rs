@@ -64,6 +64,29 @@ async fn what_waits_is_known_from_the_journal_before_the_store_first_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn something_waits_as_long_as_it_is_not_known_what_a_store_that_went_back_lacks() {
+    let stage = Stage::new().await;
+    let before = stage.store.memory.image();
+    assert!(stage.record_all("a", 0..10).await.iter().all(Result::is_ok));
+    stage.stored_becomes("a", 10, Duration::from_secs(1)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(waiting(&stage), [0.0; 4]);
+    // The store answers once more, and then it is away.
+    stage.store.behaviour().fails_offsets = true;
+    stage.store.memory.restore(before);
+    sleep(Duration::from_secs(10)).await;
+    let [entries, views, lag, seconds] = waiting(&stage);
+    assert!(entries >= 1.0 && views >= 1.0 && lag >= 1.0 && seconds >= 1.0, "{:?}", waiting(&stage));
+    let begun = seconds;
+    sleep(Duration::from_secs(10)).await;
+    assert!(waiting(&stage)[3] >= begun + 9.0, "{:?}", waiting(&stage));
+    stage.store.behaviour().fails_offsets = false;
+    stage.stored_becomes("a", 10, Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(waiting(&stage), [0.0; 4]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_memory_has_no_room_for_waits_too() {
     let stage = Stage::new().await;
     sleep(Duration::from_secs(1)).await;
