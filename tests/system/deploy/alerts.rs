@@ -305,3 +305,37 @@ fn an_instance_that_goes_with_views_fires_an_alert_until_it_is_back() {
     service.stop();
     other.stop();
 }
+
+#[test]
+#[ignore = "takes minutes; make soak runs it"]
+fn a_refused_reload_and_instances_with_different_sites_fire_alerts() {
+    let by_file = |ids: &[&str]| {
+        let mut place = sites();
+        place.environment.remove("TRUYCAP_SITES");
+        place.options = vec!["--config".into(), place.write("truycap.toml", tables(ids))];
+        place
+    };
+    let (first, second) = (by_file(&["portal", "khoa"]), by_file(&["portal", "khoa"]));
+    let (service, other) = (first.start(), second.start());
+    let prometheus = Prometheus::start(&[&service, &other], &fast_rules());
+    within(ALERT_TIMEOUT, "Prometheus scrapes both", || (prometheus.query("truycap_config_sites_hash").len() == 2).then_some(()));
+    assert_eq!(prometheus.firing(), [].into());
+
+    first.write("truycap.toml", "[[sites]]\n");
+    service.process.signal("HUP");
+    prometheus.fires("TruycapReloadFailed");
+    first.write("truycap.toml", tables(&["portal", "vien"]));
+    service.process.signal("HUP");
+    prometheus.resolves("TruycapReloadFailed");
+    prometheus.fires("TruycapSitesDiffer");
+    second.write("truycap.toml", tables(&["portal", "vien"]));
+    other.process.signal("HUP");
+    prometheus.resolves("TruycapSitesDiffer");
+    service.stop();
+    other.stop();
+}
+
+/// Tables of sites with an origin each.
+fn tables(ids: &[&str]) -> String {
+    ids.iter().map(|id| format!("[[sites]]\nid = \"{id}\"\norigins = [\"https://{id}.example.vn\"]\n")).collect()
+}
