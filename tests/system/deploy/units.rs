@@ -39,6 +39,18 @@ fn systemd_accepts_the_units() {
     }
 }
 
+/// systemd would otherwise kill a start that reads a large journal, after 90 seconds and again and again. It sends the signal to
+/// reload itself, so a command that sends it would reload twice.
+#[test]
+fn a_start_has_unlimited_time_and_a_reload_happens_once() {
+    for name in ["truycap.service", "truycap@.service"] {
+        let text = fs::read_to_string(file("deploy/systemd").join(name)).unwrap();
+        for (line, set) in [("TimeoutStartSec=infinity", true), ("Type=notify-reload", true), ("ExecReload=", false)] {
+            assert_eq!(text.contains(&format!("\n{line}")), set, "{name}: {line}");
+        }
+    }
+}
+
 #[test]
 fn a_stop_has_time_for_the_drain() {
     for name in ["truycap.service", "truycap@.service"] {
