@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs, io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -37,6 +37,24 @@ pub fn check_access(path: &Path) -> Result<(), String> {
 /// A sentence that names the directory, its owner and the user.
 pub fn check_directory(path: &Path) -> Result<(), String> {
     can(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| denied(path, "make files in", error))
+}
+
+/// Makes an empty file that is missing, if this is root in a directory of another user: the file belongs to that user, who runs the
+/// service and must be able to write to it. SQLite gives the files that it keeps beside a database the same owner.
+///
+/// # Errors
+/// If the file cannot be made, or its owner not be changed.
+pub fn make_for_owner(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let owner = fs::metadata(directory)?;
+    if !geteuid().is_root() || owner.uid() == 0 {
+        return Ok(());
+    }
+    match fs::File::options().write(true).create_new(true).open(path) {
+        Ok(file) => fchown(file, Some(owner.uid()), Some(owner.gid())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Why an error of a database happened, if that can be seen: its disk is full, or this user cannot use it.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 use tracing::info;
 
 use crate::{
-    file_access::{check_access, describe, find_reason},
+    file_access::{check_access, describe, find_reason, make_for_owner},
     store::{StoreError, VERSION, refusal},
 };
 
@@ -50,6 +50,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     }
     // SQLite would open a file that can only be read, and nothing would ever be applied.
     check_access(path).map_err(error)?;
+    make_for_owner(path).map_err(|e| error(format!("it cannot be made: {e}")))?;
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match prepare(path) {

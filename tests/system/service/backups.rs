@@ -162,6 +162,23 @@ fn an_import_from_a_pipe_leaves_the_room_that_the_journal_needs() {
     assert_eq!(finished.out, "-: imported 1 row\n", "{finished:?}");
 }
 
+/// As with the unit in deploy/: the service has a user of its own, and root imports before its first start.
+#[test]
+fn a_store_that_root_imports_into_belongs_to_the_user_of_the_service() {
+    if !as_root() {
+        return;
+    }
+    let mut place = place();
+    chown(place.path(""), Some(61_184), Some(61_184)).unwrap();
+    place.ok(&["import", &place.write("past.csv", "site,article,period,views\nportal,,2020,7\n")]);
+    let words = ["setpriv", "--reuid=61184", "--regid=61184", "--clear-groups", "sh", "-c", "umask 0077; exec \"$@\"", "sh"];
+    place.launcher = words.map(String::from).into();
+    let service = place.start();
+    service.count("portal", "/1");
+    service.stop();
+    assert_eq!(Counts::exported(&place).total("portal", ""), 8);
+}
+
 /// As with the unit in deploy/: the service has a user of its own, and root restores.
 #[test]
 fn a_store_that_root_restores_belongs_to_the_user_of_the_service() {
