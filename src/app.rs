@@ -33,7 +33,7 @@ use tracing::{error, info, warn};
 use crate::{
     audience::{Audience, BotsError},
     config::{Config, Mistakes, StoreUrl, collide},
-    http::{Acceptor, Admin, LOCAL_PEER, Limits, Public, ReloadCall, log_left_out},
+    http::{Acceptor, Admin, AdminConfig, LOCAL_PEER, Limits, Public, ReloadCall, log_left_out},
     journal::{
         Backlog, Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
@@ -246,12 +246,13 @@ impl Service {
         let values: Vec<_> = config.differences().map(ToString::to_string).collect();
         info!(event = "config_values", values = values.join("; "), "configured differently from the built-in configuration");
         let journal_path = path::absolute(&config.journal.path).unwrap_or_else(|_| config.journal.path.clone());
+        let admin_config = AdminConfig { journal: journal_path, per_site_metrics: config.per_site_metrics };
         let reloader = Reloader::new(config, handle.metrics());
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience));
         let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections());
         let watched = handle.clone();
-        let admin_pages = Admin::new(handle, Arc::clone(&audience), journal_path, reloads);
+        let admin_pages = Admin::new(handle, Arc::clone(&audience), admin_config, reloads);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
         let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections);
         let mut background = JoinSet::new();

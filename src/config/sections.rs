@@ -45,6 +45,8 @@ pub struct Config {
     pub retention: Retention,
     /// What is logged, and how.
     pub log: logging::Config,
+    /// Whether metrics of sites have the label `site`; otherwise they are added up.
+    pub per_site_metrics: bool,
     /// How clients are identified and limited.
     pub clients: ClientRules,
     /// Which user agents are bots.
@@ -126,6 +128,7 @@ impl Config {
             ("journal.max_bytes", self.journal.max_bytes == other.journal.max_bytes),
             ("retention", self.retention == other.retention),
             ("log.format", self.log.format == other.log.format),
+            ("metrics.per_site", self.per_site_metrics == other.per_site_metrics),
             ("clients", self.clients == other.clients),
             ("bots", self.bots == other.bots),
         ];
@@ -152,6 +155,7 @@ pub(super) fn config(reader: &mut TableReader<'_>, files: &mut Files) -> Option<
     let recorder = recorder(reader);
     let retention = retention(reader);
     let log = log(reader);
+    let per_site_metrics = reader.boolean("metrics.per_site");
     let clients = audience::clients(reader);
     let bots = audience::bots(reader);
     let sites = sites::sites(reader, files);
@@ -165,6 +169,7 @@ pub(super) fn config(reader: &mut TableReader<'_>, files: &mut Files) -> Option<
         recorder: recorder?,
         retention: retention?,
         log: log?,
+        per_site_metrics: per_site_metrics?,
         clients: clients?,
         bots: bots?,
         sites,

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// The keys that hold tables of keys.
-const TABLES: [&str; 7] = ["listen", "store", "journal", "retention", "log", "clients", "bots"];
+const TABLES: [&str; 8] = ["listen", "store", "journal", "retention", "log", "metrics", "clients", "bots"];
 
 /// What is expected in the place of an unknown key.
 pub(super) const EXPECTED_KEY: &str = "one of those that \"truycap config\" prints";

@@ -99,6 +99,15 @@ pub(super) fn ready(health: &Health, stopping: bool) -> Response<Body> {
     response
 }
 
+/// What the admin listener serves beside what the recorder knows.
+#[derive(Clone, Debug)]
+pub struct AdminConfig {
+    /// The journal's file, as an absolute path.
+    pub journal: PathBuf,
+    /// Whether metrics of sites have the label `site`; otherwise they are added up.
+    pub per_site_metrics: bool,
+}
+
 /// What the store lacks, for `truycap journal status`, which compares the path: another service can have the address.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct JournalAnswer {
@@ -114,13 +123,13 @@ pub(super) fn journal(handle: &Handle, journal: &Path) -> Response<Body> {
 }
 
 /// All metrics, for Prometheus, which accepts gzip. Thousands of sites take tens of milliseconds, so this has a thread of its own.
-pub(super) async fn metrics(handle: &Handle, audience: &Audience, request: &HeaderMap) -> Result<Response<Body>, Problem> {
+pub(super) async fn metrics(handle: &Handle, audience: &Audience, per_site: bool, request: &HeaderMap) -> Result<Response<Body>, Problem> {
     let failed = |error: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error);
     let zipped = weight(request, "gzip") > 0 && weight(request, "gzip") >= weight(request, "identity");
     let handle = handle.clone();
     let remembered = audience.remembered();
     let write = move || {
-        let text = handle.metrics_text(fills(&remembered)).map_err(|error| error.to_string())?;
+        let text = handle.metrics_text(per_site, fills(&remembered)).map_err(|error| error.to_string())?;
         if zipped { gzip(text.as_bytes()).map_err(|error| error.to_string()) } else { Ok(text.into_bytes()) }
     };
     let body = spawn_blocking(write).await.map_err(|error| failed(error.to_string()))?.map_err(failed)?;

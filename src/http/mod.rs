@@ -46,7 +46,7 @@ mod router;
 mod serve;
 
 pub use acceptor::{Acceptor, LOCAL_PEER};
-pub use admin::{JournalAnswer, ReloadCall, ReloadRefused, Reloaded, SiteNames};
+pub use admin::{AdminConfig, JournalAnswer, ReloadCall, ReloadRefused, Reloaded, SiteNames};
 pub use connection::Limits;
 pub use pages::box_page::box_policy_bytes;
 pub use pages::labels::capitalise;

@@ -2,7 +2,6 @@
 
 use std::{
     net::IpAddr,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -21,7 +20,7 @@ use hyper::{
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    admin::{self, ReloadCall},
+    admin::{self, AdminConfig, ReloadCall},
     connection::Limits,
     connection_limit::ConnectionLimiter,
     error_log::RequestedSite,
@@ -306,8 +305,7 @@ impl Responder for Public {
 pub struct Admin {
     handle: Handle,
     audience: Arc<Audience>,
-    /// The journal's file.
-    journal: PathBuf,
+    config: AdminConfig,
     stopping: AtomicBool,
     reloads: mpsc::Sender<ReloadCall>,
     metrics: ListenerMetrics,
@@ -316,9 +314,9 @@ pub struct Admin {
 impl Admin {
     /// The admin interface of a recorder. Requests to load the configuration again go to `reloads`.
     #[must_use]
-    pub fn new(handle: Handle, audience: Arc<Audience>, journal: PathBuf, reloads: mpsc::Sender<ReloadCall>) -> Arc<Self> {
+    pub fn new(handle: Handle, audience: Arc<Audience>, config: AdminConfig, reloads: mpsc::Sender<ReloadCall>) -> Arc<Self> {
         let metrics = ListenerMetrics::new(&handle.metrics().http, "admin", ADMIN.iter().map(|route| route.name));
-        Arc::new(Self { handle, audience, journal, stopping: AtomicBool::new(false), reloads, metrics })
+        Arc::new(Self { handle, audience, config, stopping: AtomicBool::new(false), reloads, metrics })
     }
 
     /// Answers from now on that the service is not ready, because it stops.
@@ -330,8 +328,8 @@ impl Admin {
         match handler {
             AdminHandler::Health => Ok(admin::health()),
             AdminHandler::Ready => Ok(admin::ready(&self.handle.health(), self.stopping.load(Ordering::Relaxed))),
-            AdminHandler::Metrics => admin::metrics(&self.handle, &self.audience, &head.headers).await,
-            AdminHandler::Journal => Ok(admin::journal(&self.handle, &self.journal)),
+            AdminHandler::Metrics => admin::metrics(&self.handle, &self.audience, self.config.per_site_metrics, &head.headers).await,
+            AdminHandler::Journal => Ok(admin::journal(&self.handle, &self.config.journal)),
             AdminHandler::Reload if self.stopping.load(Ordering::Relaxed) => Err(admin::is_stopping()),
             AdminHandler::Reload => admin::reload(&head.headers, &self.reloads).await,
         }

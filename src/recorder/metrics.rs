@@ -14,8 +14,9 @@ use crate::{
     telemetry::metrics::{Kind, family},
 };
 
-/// What the state of the recorder, the journal and the store is now.
-pub(super) fn families(shared: &Shared, now: DateTime<Utc>) -> Vec<MetricFamily> {
+/// What the state of the recorder, the journal and the store is now. Without `per_site`, values of sites are added up and have no
+/// label `site`.
+pub(super) fn families(shared: &Shared, per_site: bool, now: DateTime<Utc>) -> Vec<MetricFamily> {
     let backlog = shared.backlog(now);
     let seconds = backlog.oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64());
     let (journal_ok, store_ok) = (shared.health.journal_ok(), shared.health.store_ok());
@@ -31,9 +32,9 @@ pub(super) fn families(shared: &Shared, now: DateTime<Utc>) -> Vec<MetricFamily>
         gauge("truycap_journal_unapplied_views", "Views in the journal that the store has not confirmed.", backlog.views as f64),
         gauge("truycap_store_lag_views", "The same as truycap_journal_unapplied_views.", backlog.views as f64),
         gauge("truycap_store_lag_seconds", "The longest that a view which the store has not confirmed can have waited.", seconds),
-        outcomes(shared),
-        site_alone(shared),
-        figures(shared, now),
+        outcomes(shared, per_site),
+        site_alone(shared, per_site),
+        figures(shared, per_site, now),
     ]
 }
 
@@ -41,37 +42,56 @@ fn one_if(condition: bool) -> f64 {
     f64::from(u8::from(condition))
 }
 
-/// A site that was taken out of the configuration has no metrics: it would look as if it were not read any more.
-fn configured(sites: &BTreeMap<SiteId, Arc<SiteCounter>>) -> impl Iterator<Item = (&SiteId, &SiteCounter)> {
-    sites.iter().map(|(id, counter)| (id, &**counter)).filter(|(_, counter)| counter.is_configured())
-}
-
-fn outcomes(shared: &Shared) -> MetricFamily {
+fn outcomes(shared: &Shared, per_site: bool) -> MetricFamily {
     let sites = shared.sites.all();
-    let values = configured(&sites)
-        .flat_map(|(id, counter)| counter.outcomes().each().map(move |(outcome, views)| ([outcome.name(), id.as_str()], views as f64)));
-    family(Kind::Counter, "truycap_views_total", "Views since the start, by outcome.", ["outcome", "site"], values)
+    let of = |id, counter: &SiteCounter| counter.outcomes().each().map(|(outcome, views)| (outcome.name(), id, views as f64)).collect();
+    of_sites(Kind::Counter, "truycap_views_total", "Views since the start, by outcome.", "outcome", per_site, rows(&sites, per_site, of))
 }
 
 /// Reasons that a site has not had are left out: most sites have none.
-fn site_alone(shared: &Shared) -> MetricFamily {
+fn site_alone(shared: &Shared, per_site: bool) -> MetricFamily {
     let sites = shared.sites.all();
-    let values = configured(&sites).flat_map(|(id, counter)| {
+    let of = |id, counter: &SiteCounter| {
         let views = counter.site_alone().each().filter(|(_, views)| *views > 0);
-        views.map(move |(reason, views)| ([reason.name(), id.as_str()], views as f64))
-    });
+        views.map(|(reason, views)| (reason.name(), id, views as f64)).collect()
+    };
     let help = "Counted views of the site alone since the start, although they named an article, by reason.";
-    family(Kind::Counter, "truycap_views_site_alone_total", help, ["reason", "site"], values)
+    of_sites(Kind::Counter, "truycap_views_site_alone_total", help, "reason", per_site, rows(&sites, per_site, of))
 }
 
 /// The figures of each site, if they are known.
-fn figures(shared: &Shared, now: DateTime<Utc>) -> MetricFamily {
+fn figures(shared: &Shared, per_site: bool, now: DateTime<Utc>) -> MetricFamily {
     let named = |figures: Figures| Figure::ALL.map(|figure| (figure, figures[figure]));
     let sites = shared.sites.all();
-    let values = configured(&sites).flat_map(|(id, counter)| {
+    let of = |id, counter: &SiteCounter| {
         let today = counter.day(now);
         let figures = counter.lock().state.site(today);
-        figures.map(named).into_iter().flatten().map(move |(figure, views)| ([figure.name(), id.as_str()], views as f64))
-    });
-    family(Kind::Gauge, "truycap_site_views", "The figures of each site, as its box shows them.", ["figure", "site"], values)
+        figures.map(named).into_iter().flatten().map(|(figure, views)| (figure.name(), id, views as f64)).collect()
+    };
+    let help = "The figures of each site, as its box shows them.";
+    of_sites(Kind::Gauge, "truycap_site_views", help, "figure", per_site, rows(&sites, true, of))
+}
+
+/// A value with its label and its site.
+type Row<'a> = (&'static str, &'a str, f64);
+
+/// The rows of the configured sites: one that was taken out would look as if it were not read any more. For sums that must not fall when a site is taken out, of all sites.
+fn rows<'a>(
+    sites: &'a BTreeMap<SiteId, Arc<SiteCounter>>,
+    configured: bool,
+    of: impl Fn(&'a str, &SiteCounter) -> Vec<Row<'a>>,
+) -> Vec<Row<'a>> {
+    let sites = sites.iter().filter(|(_, counter)| !configured || counter.is_configured());
+    sites.flat_map(|(id, counter)| of(id.as_str(), counter)).collect()
+}
+
+fn of_sites(kind: Kind, name: &str, help: &str, label: &str, per_site: bool, rows: Vec<Row<'_>>) -> MetricFamily {
+    if per_site {
+        return family(kind, name, help, [label, "site"], rows.into_iter().map(|(value, site, views)| ([value, site], views)));
+    }
+    let mut sums = BTreeMap::new();
+    for (value, _, views) in rows {
+        *sums.entry(value).or_insert(0.0) += views;
+    }
+    family(kind, name, help, [label], sums.into_iter().map(|(value, views)| ([value], views)))
 }

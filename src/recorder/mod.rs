@@ -252,8 +252,8 @@ impl Handle {
     ///
     /// # Errors
     /// If they cannot be written, because of a bug.
-    pub fn metrics_text(&self, more: impl IntoIterator<Item = MetricFamily>) -> prometheus::Result<String> {
-        self.metrics().text(metrics::families(&self.shared, self.now()).into_iter().chain(more))
+    pub fn metrics_text(&self, per_site: bool, more: impl IntoIterator<Item = MetricFamily>) -> prometheus::Result<String> {
+        self.metrics().text(metrics::families(&self.shared, per_site, self.now()).into_iter().chain(more))
     }
 
     /// The present instant, by the recorder's clock.

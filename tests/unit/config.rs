@@ -56,7 +56,7 @@ fn origins(config: &Config, site: usize) -> Vec<&str> {
 const SITE: &str = "[[sites]]\nid = \"a\"\norigins = [\"https://a.example.vn\"]\n";
 
 /// Every key except those of sites and those that name further files, each with a value that differs from the built-in one.
-const KEYS: [(&str, &str); 25] = [
+const KEYS: [(&str, &str); 26] = [
     ("demo", "false"),
     ("listen.public", "[::1]:80"),
     ("listen.admin", "0.0.0.0:81"),
@@ -75,6 +75,7 @@ const KEYS: [(&str, &str); 25] = [
     ("retention.years", "103"),
     ("log.level", "debug"),
     ("log.format", "json"),
+    ("metrics.per_site", "false"),
     ("clients.header", "forwarded"),
     ("clients.trusted_proxies", "10.0.0.0/8, 2001:db8::1"),
     ("clients.max_requests_per_second", "8"),
@@ -101,6 +102,7 @@ fn assert_all_changed(config: &Config) {
     let networks = ["10.0.0.0/8", "2001:db8::1/128"].map(|network| network.parse().unwrap());
     let resolver = ClientResolver { header: Some(ProxyHeader::Forwarded), trusted_proxies: networks.into() };
     let clients = ClientRules { resolver, max_requests_per_second: 8, max_connections: 9 };
+    assert!(!config.per_site_metrics);
     assert_eq!(config.clients, clients);
     assert_eq!(config.bots, BotRules { deny: vec!["Evil".into(), "x y".into()], allow: vec!["Good/".into()], headless: false });
 }
@@ -111,7 +113,7 @@ fn toml_value(key: &str, value: &str) -> String {
         return format!("{:?}", value.split(", ").collect::<Vec<_>>());
     }
     let plain = key == "demo"
-        || key == "bots.headless"
+        || matches!(key, "bots.headless" | "metrics.per_site")
         || key.contains(".max_connections")
         || key == "clients.max_requests_per_second"
         || key.starts_with("retention.");
@@ -141,6 +143,7 @@ fn the_built_in_values_are_as_documented() {
     let networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap());
     let resolver = ClientResolver { header: None, trusted_proxies: networks.into() };
     let clients = ClientRules { resolver, max_requests_per_second: 100, max_connections: 256 };
+    assert!(config.per_site_metrics);
     assert_eq!(config.clients, clients);
     assert_eq!(config.bots, BotRules::default());
     assert_eq!(site_ids(&config), ["portal"]);
@@ -359,7 +362,7 @@ colour = "red"
 
 #[test]
 fn an_unknown_key_is_a_mistake_in_every_table() {
-    for table in ["listen", "store", "journal", "retention", "log", "clients", "bots"] {
+    for table in ["listen", "store", "journal", "retention", "log", "metrics", "clients", "bots"] {
         assert!(mistake(&format!("[{table}]\ncolour = 1")).starts_with(&format!("FILE:2: {table}.colour: found an unknown key")));
         let name = format!("TRUYCAP_{}__COLOUR", table.to_uppercase());
         assert!(env_mistake(&[(&name, "1")]).starts_with(&format!("{name}: found an unknown key")));

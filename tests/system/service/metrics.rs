@@ -51,9 +51,12 @@ fn use_all(service: &Service) {
 
 #[test]
 fn every_metric_passes_promtool_and_is_documented() {
-    let place = place();
+    let sites = r#"[{ id = "portal", origins = ["https://portal.example.vn"], articles = "^/b" }]"#;
+    let place = place().with("SITES", sites);
     let service = place.start();
     use_all(&service);
+    // It counts for the site alone.
+    service.count("portal", "/1");
     let text = scrape(&service);
 
     let mut promtool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -28,7 +28,7 @@ use truycap::{
         retention::Retention,
         site::{Origin, Rules, Site, SiteId},
     },
-    http::{Admin, Limits, Phase, Public, serve},
+    http::{Admin, AdminConfig, Limits, Phase, Public, serve},
     journal::{
         JournalError,
         sqlite::{self, SqliteJournal},
@@ -165,7 +165,12 @@ pub(crate) fn start(options: Options) -> Server {
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-        let admin_pages = Admin::new(handle.clone(), Arc::clone(&audience), "/journal.db".into(), mpsc::channel(1).0);
+        let admin_pages = Admin::new(
+            handle.clone(),
+            Arc::clone(&audience),
+            AdminConfig { journal: "/journal.db".into(), per_site_metrics: true },
+            mpsc::channel(1).0,
+        );
         let responder = Public::new(handle, demo.then_some(&site), &limits, audience);
         let serving = tokio::spawn(serve(public, responder, limits.clone(), max_connections.clone(), phase.subscribe(), drain));
         tokio::spawn(serve(admin, Arc::clone(&admin_pages), limits, max_connections, phase.subscribe(), drain));

@@ -6,7 +6,7 @@ use fakes::Mode;
 impl Stage {
     /// The value of a metric.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let text = self.handle.metrics_text([]).unwrap();
+        let text = self.handle.metrics_text(true, []).unwrap();
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         value.unwrap_or_else(|| panic!("no {name} in {text}"))
     }
@@ -181,4 +181,24 @@ async fn views_that_a_full_journal_refuses_are_counted_as_full() {
     assert_eq!(stage.metric("truycap_views_total{outcome=\"full\",site=\"a\"}"), 4.0);
     assert_eq!(stage.metric("truycap_views_total{outcome=\"counted\",site=\"a\"}"), 0.0);
     assert_eq!(stage.metric("truycap_journal_up"), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_series_per_site_the_sites_are_added_up_and_no_sum_falls() {
+    let mut stage = Stage::new().await;
+    for (site, views) in [("a", 3), ("b", 2)] {
+        for _ in 0..views {
+            stage.record(site, None).await.unwrap();
+        }
+        stage.stored_becomes(site, views, Duration::from_secs(1)).await;
+        stage.figures(site, &[]).await;
+    }
+    let text = stage.handle.metrics_text(false, []).unwrap();
+    assert!(!text.contains("site=\""), "{text}");
+    assert!(text.contains("\ntruycap_views_total{outcome=\"counted\"} 5\n"), "{text}");
+    assert!(text.contains("\ntruycap_site_views{figure=\"total\"} 5\n"), "{text}");
+    let site = truycap::domain::site::Site::clone(&stage.handle.site("a").unwrap().site());
+    stage.recorder.configure(vec![site]);
+    let text = stage.handle.metrics_text(false, []).unwrap();
+    assert!(text.contains("\ntruycap_views_total{outcome=\"counted\"} 5\n"), "{text}");
 }
