@@ -11,10 +11,6 @@ const OLDEST: (u32, u32) = (6, 2);
 /// The first version that loads transactions with the rights of a user.
 const LOADS_WITH_RIGHTS: (u32, u32) = (7, 0);
 
-/// The commands by which the append-only file holds what the scripts write, with arguments after the key.
-const WRITTEN: [(&str, &[&str]); 5] =
-    [("HSET", &["", ""]), ("HDEL", &[""]), ("ZADD", &["0", ""]), ("ZREMRANGEBYRANK", &["0", "0"]), ("UNLINK", &[])];
-
 /// Fails if the server cannot be a store at all.
 pub(super) async fn verify_server(connection: &Connection) -> Result<(), StoreError> {
     let info: Option<String> = query(connection, &redis::cmd("INFO")).await?;
@@ -66,11 +62,27 @@ async fn check_scripts(connection: &Connection, key: &str) -> Vec<String> {
     advice
 }
 
-/// Checks that the server loads what the scripts wrote. It does so with the rights of the user `default`, also if that is off,
+/// The commands by which the append-only file holds what scripts and transactions write: counting, upkeep, backup and restore. It
+/// holds each `EXPIRE` as a `PEXPIREAT`.
+fn written(key: &str) -> [Vec<&str>; 9] {
+    [
+        vec!["HSET", key, "", ""],
+        vec!["HDEL", key, ""],
+        vec!["ZADD", key, "0", ""],
+        vec!["ZREMRANGEBYRANK", key, "0", "0"],
+        vec!["UNLINK", key],
+        vec!["COPY", key, key],
+        vec!["PEXPIREAT", key, "1"],
+        vec!["RENAME", key, key],
+        vec!["PERSIST", key],
+    ]
+}
+
+/// Checks that the server loads what was written. It does so with the rights of the user `default`, also if that is off,
 /// and drops what that user may not write.
 async fn check_loading(connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {
-    for (command, arguments) in WRITTEN {
-        match connection.run(redis::cmd("ACL").arg("DRYRUN").arg("default").arg(command).arg(key).arg(arguments)).await {
+    for command in written(key) {
+        match connection.run(redis::cmd("ACL").arg("DRYRUN").arg("default").arg(command)).await {
             Ok(Value::Okay) => {}
             Ok(refused) => {
                 let why: String = redis::from_redis_value(refused).unwrap_or_default();
