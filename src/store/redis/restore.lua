@@ -2,8 +2,8 @@
 --
 -- KEYS 1 to 8 as in common.lua; 9 to 16 the same at the other names
 -- ARGV  1 '1' to replace a site that exists, otherwise ''
---       2 to 6 how many fields the site, the offsets, the views, the records and the pasts must have
---       7 … the names of the lists
+--       2 to 8 how many fields each of the hashes 9 to 15 must have
+--       9 … the names of the lists
 --
 -- Returns {1} if it was moved; {2} if the site exists; {4, version} if it has another version; {5} if Redis has deleted a part of
 -- what was written.
@@ -22,10 +22,10 @@ if call('EXISTS', SITE, OFFSETS, VIEWS, ARTICLES, PAST) > 0 then
     if not site and call('EXISTS', ARTICLES) == 0 and call('EXISTS', VIEWS) == 1 then site = '1' end
     if site and site ~= VERSION then return {4, site} end
 end
-for i, key in ipairs({9, 10, 11, 12, 13}) do
-    if call('HLEN', KEYS[key]) ~= tonumber(ARGV[1 + i]) then return {5} end
+for i = 1, 7 do
+    if call('HLEN', KEYS[8 + i]) ~= tonumber(ARGV[1 + i]) then return {5} end
 end
-for i = 7, #ARGV do
+for i = 9, #ARGV do
     if call('EXISTS', KEYS[16] .. ARGV[i]) == 0 then return {5} end
 end
 
@@ -39,5 +39,5 @@ local function move(from, to)
     end
 end
 for i = 1, 7 do move(KEYS[8 + i], KEYS[i]) end
-for i = 7, #ARGV do move(KEYS[16] .. ARGV[i], KEYS[8] .. ARGV[i]) end
+for i = 9, #ARGV do move(KEYS[16] .. ARGV[i], KEYS[8] .. ARGV[i]) end
 return {1}

@@ -1,7 +1,5 @@
 //! Restores a backup, site by site.
 
-use std::collections::BTreeMap;
-
 use redis::{Pipeline, Value};
 
 use super::{
@@ -56,25 +54,32 @@ pub async fn restore(place: &RedisStoreConfig, backup: &Backup, replace: bool) -
     let script = Script::new(concat!(include_str!("common.lua"), include_str!("restore.lua")));
     for site in &sites {
         let keys = Keys::new(&place.prefix, site);
-        let aside = Aside { connection: &connection, keys: keys.aside(&random_id()?) };
-        let written = aside.write(backup, &backup.site(site)?).await?;
-        let moved = script.run(&connection, |cmd| {
-            cmd.arg(16).arg(&keys.of_scripts()).arg(&aside.keys.of_scripts());
-            cmd.arg(if replace { "1" } else { "" }).arg(&written.fields[..]).arg(&written.lists);
-        });
-        let reply = moved.await.map_err(RequestError::into_apply_error)?;
-        match parts(&reply).as_slice() {
-            [Value::Int(1)] => {}
-            [Value::Int(2)] => return Err(RestoreError::HasCounts(site.clone())),
-            [Value::Int(3), ..] => return Err(unexpected_value(&keys.site()).into()),
-            [Value::Int(4), version] => return Err(StoreError::Version { found: number(version) }.into()),
-            [Value::Int(5)] => {
-                return Err(StoreError::NotApplied(format!("Redis deleted a part of site {site} before it was restored")).into());
-            }
-            _ => return Err(StoreError::PerhapsApplied(format!("Redis sent an unexpected reply: {reply:?}")).into()),
+        let row = backup.site(site)?;
+        let aside = Aside { connection: &connection, keys: keys.aside(&random_id()?), backup, row: &row, lists: lists(backup, &row)? };
+        let restored = restore_site(&aside, &script, &keys, site, replace).await;
+        if restored.is_err() {
+            aside.delete().await;
         }
+        restored?;
     }
     Ok(())
+}
+
+async fn restore_site(aside: &Aside<'_>, script: &Script, keys: &Keys, site: &SiteId, replace: bool) -> Result<(), RestoreError> {
+    let fields = aside.write().await?;
+    let (from, lists): (_, Vec<&str>) = (aside.keys.of_scripts(), aside.lists.iter().map(|list| list.name.as_str()).collect());
+    let moved = script.run(aside.connection, |cmd| {
+        cmd.arg(16).arg(&keys.of_scripts()).arg(&from).arg(if replace { "1" } else { "" }).arg(&fields[..]).arg(&lists);
+    });
+    let reply = moved.await.map_err(RequestError::into_apply_error)?;
+    match parts(&reply).as_slice() {
+        [Value::Int(1)] => Ok(()),
+        [Value::Int(2)] => Err(RestoreError::HasCounts(site.clone())),
+        [Value::Int(3), ..] => Err(unexpected_value(&keys.site()).into()),
+        [Value::Int(4), version] => Err(StoreError::Version { found: number(version) }.into()),
+        [Value::Int(5)] => Err(StoreError::NotApplied(format!("Redis deleted a part of site {site} before it was restored")).into()),
+        _ => Err(StoreError::PerhapsApplied(format!("Redis sent an unexpected reply: {reply:?}")).into()),
+    }
 }
 
 fn parts(reply: &Value) -> Vec<Value> {
@@ -85,44 +90,69 @@ fn number(value: &Value) -> u32 {
     redis::from_redis_value(value.clone()).unwrap_or_default()
 }
 
-/// How many fields the five hashes of a site must have, and the names of its lists.
-struct Written {
-    fields: [u64; 5],
-    lists: Vec<String>,
+/// A most-read list in the backup, and its name in Redis.
+struct List {
+    section: i64,
+    bucket: String,
+    name: String,
+}
+
+/// The lists of a site. The file can have lists of sections that it does not have any more.
+fn lists(backup: &Backup, row: &SiteRow) -> Result<Vec<List>, StoreError> {
+    let sections = backup.sections(row)?;
+    let mut lists = Vec::new();
+    for (section, bucket) in backup.lists(row)? {
+        let known = sections.get(&section).map(|(name, _)| format!("{bucket}:{name}"));
+        let Some(name) = known.or_else(|| (section == 0).then(|| bucket.clone())) else { continue };
+        if bucket.parse::<Bucket>().is_err() {
+            return Err(StoreError::Corrupt(format!("{bucket:?} is not a bucket")));
+        }
+        lists.push(List { section, bucket, name });
+    }
+    Ok(lists)
 }
 
 /// The names at which a site is written before it is moved into place.
 struct Aside<'a> {
     connection: &'a Connection,
     keys: Keys,
+    backup: &'a Backup,
+    row: &'a SiteRow,
+    lists: Vec<List>,
 }
 
 impl Aside<'_> {
-    async fn write(&self, backup: &Backup, row: &SiteRow) -> Result<Written, StoreError> {
-        let site = site_fields(row);
+    /// Writes everything, and returns how many fields the seven hashes must have.
+    async fn write(&self) -> Result<[u64; 7], StoreError> {
+        let Self { backup, row, .. } = self;
         let offsets = backup.offsets(row)?.into_iter().map(|(producer, offset)| (producer.to_string(), offset.to_string()));
         let named = |kind: String, bucket: String| if kind.is_empty() { bucket } else { format!("{kind}:{bucket}") };
         let views = backup.views(row)?.into_iter().map(|(kind, bucket, views)| (named(kind, bucket), views.to_string()));
-        let fields = [
-            self.hash(self.keys.site(), site).await?,
-            self.hash(self.keys.offsets(), offsets.collect()).await?,
-            self.hash(self.keys.views(), views.collect()).await?,
-        ];
-        let (articles, pasts) = self.articles(backup, row).await?;
-        let sections = backup.sections(row)?;
-        let states = sections.values().map(|(name, whole)| (name.clone(), if *whole { "whole" } else { "0 " }.to_owned()));
-        self.hash(self.keys.sections(), states.collect()).await?;
-        let lists = self.lists(backup, row, &sections).await?;
-        self.hash(self.keys.lists(), lists.iter().map(|name| (name.clone(), String::new())).collect()).await?;
-        let [site, offsets, views] = fields;
-        Ok(Written { fields: [site, offsets, views, articles, pasts], lists })
+        let sections = backup.sections(row)?.into_values().map(|(name, whole)| (name, if whole { "whole" } else { "0 " }.to_owned()));
+        let site = self.hash(self.keys.site(), site_fields(row)).await?;
+        let offsets = self.hash(self.keys.offsets(), offsets.collect()).await?;
+        let views = self.hash(self.keys.views(), views.collect()).await?;
+        let (articles, pasts) = self.articles().await?;
+        let sections = self.hash(self.keys.sections(), sections.collect()).await?;
+        for list in &self.lists {
+            self.list(list).await?;
+        }
+        let lists = self.lists.iter().map(|list| (list.name.clone(), String::new()));
+        let lists = self.hash(self.keys.lists(), lists.collect()).await?;
+        Ok([site, offsets, views, articles, pasts, sections, lists])
+    }
+
+    /// Deletes everything. Redis deletes it later if this fails.
+    async fn delete(&self) {
+        let lists: Vec<String> = self.lists.iter().map(|list| self.keys.top(&list.name)).collect();
+        let _deleted = self.connection.run(redis::cmd("UNLINK").arg(&self.keys.of_scripts()[..7]).arg(lists)).await;
     }
 
     /// Writes records and pasts, and returns how many there are.
-    async fn articles(&self, backup: &Backup, row: &SiteRow) -> Result<(u64, u64), StoreError> {
+    async fn articles(&self) -> Result<(u64, u64), StoreError> {
         let (mut articles, mut pasts, mut after) = (0, 0, String::new());
         loop {
-            let found = backup.articles(row, &after, STEP)?;
+            let found = self.backup.articles(self.row, &after, STEP)?;
             let Some((last, ..)) = found.last() else { return Ok((articles, pasts)) };
             after.clone_from(last);
             let of_step = found.iter().filter_map(|(article, _, past)| Some((article.clone(), past.clone()?)));
@@ -131,24 +161,13 @@ impl Aside<'_> {
         }
     }
 
-    /// Writes the lists, and returns their names. The file can have lists of sections that it does not have any more.
-    async fn lists(&self, backup: &Backup, row: &SiteRow, sections: &BTreeMap<i64, (String, bool)>) -> Result<Vec<String>, StoreError> {
-        let mut names = Vec::new();
-        for (section, bucket) in backup.lists(row)? {
-            let known = sections.get(&section).map(|(name, _)| format!("{bucket}:{name}"));
-            let Some(name) = known.or_else(|| (section == 0).then(|| bucket.clone())) else { continue };
-            if bucket.parse::<Bucket>().is_err() {
-                return Err(StoreError::Corrupt(format!("{bucket:?} is not a bucket")));
-            }
-            let mut write = Pipeline::new();
-            let key = self.keys.top(&name);
-            for (article, less) in backup.top(row, section, &bucket)? {
-                write.cmd("ZADD").arg(&key).arg(less).arg(article);
-            }
-            self.run(write, &key).await?;
-            names.push(name);
+    async fn list(&self, list: &List) -> Result<(), StoreError> {
+        let mut write = Pipeline::new();
+        let key = self.keys.top(&list.name);
+        for (article, less) in self.backup.top(self.row, list.section, &list.bucket)? {
+            write.cmd("ZADD").arg(&key).arg(less).arg(article);
         }
-        Ok(names)
+        self.run(write, &key).await
     }
 
     /// Adds fields to a hash, and returns how many.

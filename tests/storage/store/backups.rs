@@ -268,3 +268,20 @@ async fn a_file_that_is_no_whole_backup_of_this_version_changes_nothing() {
         }
     }
 }
+
+/// What a restore has written to other names is deleted if it fails.
+#[tokio::test]
+async fn a_failed_restore_leaves_nothing_in_redis() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("backup.db");
+    let prefix = new_prefix();
+    let place = Place::Redis(prefix.clone());
+    place.fill().await;
+    place.back_up(&file).await;
+    let () = ::redis::cmd("HSET").arg(format!("{prefix}:{{portal}}:site")).arg("version").arg(9).query(&mut shared().raw()).unwrap();
+    let keys = || -> usize { ::redis::cmd("DBSIZE").query(&mut shared().raw()).unwrap() };
+    let before = keys();
+    let error = place.restore(&file, true).await.unwrap_err();
+    assert!(error.contains("version 9"), "{error}");
+    assert_eq!(keys(), before);
+}
