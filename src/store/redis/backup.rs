@@ -47,7 +47,7 @@ pub async fn backup(place: &RedisStoreConfig, retention: Retention, clock: impl 
         let aside = keys.aside(&random_id()?);
         let copied = copy_site(&connection, &keys, &aside, &site, view, &backup).await;
         // Redis deletes the copy later if this fails.
-        let _deleted = connection.run(redis::cmd("UNLINK").arg(&aside.of_scripts()[..7])).await;
+        let _deleted = connection.run(redis::cmd("UNLINK").arg(&copied_keys(&aside)[..])).await;
         copied?;
     }
     backup.end()
@@ -75,13 +75,18 @@ async fn sites(connection: &Connection, place: &RedisStoreConfig) -> Result<BTre
     }
 }
 
+/// The hashes that are copied. The site's own hash is read in the transaction, and the lists are made from the records.
+fn copied_keys(keys: &Keys) -> [String; 5] {
+    [keys.offsets(), keys.views(), keys.articles(), keys.past(), keys.sections()]
+}
+
 /// The copy of a site, and how much it must have.
 struct Copy<'a> {
     connection: &'a Connection,
     keys: &'a Keys,
     state: SiteState,
-    /// The numbers of offsets, counters, articles and pasts.
-    counts: [u64; 4],
+    /// The numbers of offsets, counters, articles, pasts and sections.
+    counts: [u64; 5],
 }
 
 async fn copy_site(
@@ -94,16 +99,16 @@ async fn copy_site(
 ) -> Result<(), StoreError> {
     let mut take = ReadTransaction::new();
     take.add_site(keys);
-    for key in [keys.offsets(), keys.views(), keys.articles(), keys.past()] {
+    for key in copied_keys(keys) {
         take.add("HLEN", key, None::<&str>);
     }
-    for (from, to) in keys.of_scripts().into_iter().zip(aside.of_scripts()).take(7) {
+    for (from, to) in copied_keys(keys).into_iter().zip(copied_keys(aside)) {
         take.add("COPY", from, &to);
         take.add("EXPIRE", to, ASIDE_SECONDS);
     }
     let mut replies = take.run(connection).await?;
     let state = replies.site(keys)?;
-    let counts = [replies.next()?, replies.next()?, replies.next()?, replies.next()?];
+    let counts = [replies.next()?, replies.next()?, replies.next()?, replies.next()?, replies.next()?];
     let copy = Copy { connection, keys: aside, state, counts };
     let id = backup.add_site(site, state.revision, state.time)?;
     copy.offsets(id, backup).await?;
@@ -113,7 +118,7 @@ async fn copy_site(
     lists.write(id, backup)?;
     let found = backup.end_site(id)?;
     if found != copy.counts {
-        let names = "offsets, counters, articles and pasts";
+        let names = "offsets, counters, articles, pasts and sections";
         return Err(StoreError::Corrupt(format!("site {site} has {:?} {names}, but {found:?} can be read", copy.counts)));
     }
     Ok(())

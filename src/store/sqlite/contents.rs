@@ -90,12 +90,13 @@ impl NewBackup {
         self.execute("INSERT INTO top(site, section, bucket, less, article) VALUES (?1, ?2, ?3, ?4, ?5)", values)
     }
 
-    /// Ends a site: notes how many articles it has. Returns how many offsets, counters, articles and pasts the file has of it.
-    pub(in crate::store) fn end_site(&self, site: i64) -> Result<[u64; 4], StoreError> {
+    /// Ends a site: notes how many articles it has. Returns how many offsets, counters, articles, pasts and sections the file has
+    /// of it.
+    pub(in crate::store) fn end_site(&self, site: i64) -> Result<[u64; 5], StoreError> {
         self.execute("UPDATE sites SET articles = (SELECT count(*) FROM articles WHERE site = ?1) WHERE id = ?1", [site])?;
         let count = |table| self.0.query_row(&format!("SELECT count(*) FROM {table} WHERE site = ?1"), [site], |row| number(row, 0));
-        let mut counts = [0; 4];
-        for (at, table) in ["offsets", "site_views", "articles", "past"].into_iter().enumerate() {
+        let mut counts = [0; 5];
+        for (at, table) in ["offsets", "site_views", "articles", "past", "sections"].into_iter().enumerate() {
             counts[at] = count(table).map_err(store_error)?;
         }
         Ok(counts)
