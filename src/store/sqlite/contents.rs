@@ -147,7 +147,10 @@ impl Backup {
     /// If it is not a store of this version, or is damaged.
     pub fn open(path: &Path) -> Result<Self, BackupError> {
         let mut conn = Connection::open_with_flags(path, FLAGS)?;
-        file::check_marks(&conn)?.map_err(BackupError)?;
+        if !file::check_marks(&conn)?.map_err(BackupError)? {
+            return Err(BackupError("it is empty".into()));
+        }
+        file::check_tables(&conn)?.map_err(BackupError)?;
         reader::verify(&mut conn, true)?;
         conn.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
         Ok(Self(conn))

@@ -87,17 +87,28 @@ pub(super) fn make(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "user_version", VERSION)
 }
 
-/// Refuses a file that is not a store of this version.
-pub(super) fn check_marks(conn: &Connection) -> rusqlite::Result<Result<(), String>> {
+/// Whether a file is a store of this version; false if it is empty. Refuses any other file.
+pub(super) fn check_marks(conn: &Connection) -> rusqlite::Result<Result<bool, String>> {
     let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
     Ok(match (application, u32::try_from(version).unwrap_or(u32::MAX), tables) {
-        (APPLICATION_ID, VERSION, _) => Ok(()),
+        (APPLICATION_ID, VERSION, _) => Ok(true),
         (APPLICATION_ID, other, _) => Err(refusal("it", other)),
-        (0, 0, 0) => Err("it is empty".into()),
+        (0, 0, 0) => Ok(false),
         _ => Err(FOREIGN.into()),
     })
+}
+
+/// Refuses a store that lacks a table.
+pub(super) fn check_tables(conn: &Connection) -> rusqlite::Result<Result<(), String>> {
+    let mut find = conn.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
+    for table in TABLES {
+        if !find.exists([table])? {
+            return Ok(Err(format!("it is damaged: it has no table {table}")));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// The inner error reports a file that SQLite can read but that is not a store of this version.
@@ -109,29 +120,20 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     }
     // Under the write lock, so that only one of two processes that start at once creates the tables.
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let application: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let version: i32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let tables: u32 = tx.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
-    let mut is_new = false;
-    match (application, u32::try_from(version).unwrap_or(u32::MAX), tables) {
-        (APPLICATION_ID, VERSION, _) => {
-            let is_there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-            for table in TABLES {
-                if tx.query_row(is_there, [table], |row| row.get(0)).map(|found: u32| found == 0)? {
-                    return Ok(Err(format!("it is damaged: it has no table {table}")));
-                }
-            }
-            // Under the write lock, nothing else writes to the log.
-            if let Err(error) = write_log_again(path) {
-                return Ok(Err(format!("its -wal cannot be written: {error}")));
-            }
+    let is_new = match check_marks(&tx)? {
+        Ok(is_store) => !is_store,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if is_new {
+        make(&tx)?;
+    } else {
+        if let Err(reason) = check_tables(&tx)? {
+            return Ok(Err(reason));
         }
-        (APPLICATION_ID, other, _) => return Ok(Err(refusal("it", other))),
-        (0, 0, 0) => {
-            make(&tx)?;
-            is_new = true;
+        // Under the write lock, nothing else writes to the log.
+        if let Err(error) = write_log_again(path) {
+            return Ok(Err(format!("its -wal cannot be written: {error}")));
         }
-        _ => return Ok(Err(FOREIGN.into())),
     }
     tx.commit()?;
     if is_new {

@@ -310,6 +310,13 @@ pub(super) fn verify(conn: &mut Connection, full: bool) -> Result<(), ReadError>
 
 /// Parses everything that a site has, and compares its parts.
 fn verify_site(conn: &Connection, site: &SiteId, row: &SiteRow) -> Result<(), ReadError> {
+    let mut query = conn.prepare("SELECT producer, seq FROM offsets WHERE site = ?1")?;
+    let mut offsets = query.query([row.id])?;
+    while let Some(next) = offsets.next()? {
+        next.get::<_, [u8; 16]>(0)?;
+        number(next, 1)?;
+    }
+    sections(conn, row.id)?;
     let mut query = conn.prepare("SELECT bucket, views FROM site_views WHERE site = ?1 AND kind = ''")?;
     let mut views = query.query([row.id])?;
     while let Some(next) = views.next()? {

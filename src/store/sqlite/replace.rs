@@ -138,11 +138,8 @@ fn lock(path: &Path) -> Result<(Connection, u64), Locking> {
     // Set before the first access: then SQLite fails if any other connection is open.
     conn.pragma_update(None, "locking_mode", "exclusive")?;
     conn.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
-    let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
-    match file::check_marks(&conn)? {
-        Ok(()) => {}
-        Err(_) if tables == 0 => return Ok((conn, 0)),
-        Err(reason) => return Err(Locking::Foreign(reason)),
+    if !file::check_marks(&conn)?.map_err(Locking::Foreign)? {
+        return Ok((conn, 0));
     }
     let sites = conn.query_row("SELECT count(*) FROM sites", (), |row| super::site::number(row, 0))?;
     Ok((conn, sites))

@@ -256,6 +256,9 @@ async fn a_file_that_is_no_whole_backup_of_this_version_changes_nothing() {
         (sql("PRAGMA user_version = 3"), "it has version 3"),
         (sql("PRAGMA application_id = 7"), "another program"),
         (sql("DELETE FROM articles WHERE article > '/b'"), "articles, but"),
+        (sql("DROP TABLE offsets"), "it has no table offsets"),
+        (sql("UPDATE offsets SET producer = substr(producer, 2)"), "damaged"),
+        (sql("UPDATE sections SET name = '' WHERE name = '/a'"), "damaged"),
     ];
     for to in Place::both(&dir, "to.db") {
         to.fill().await;
