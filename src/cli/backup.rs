@@ -91,12 +91,14 @@ pub(super) async fn restore(config: &Config, file: &Path, replace: bool) -> Resu
 }
 
 fn restore_file(config: &Config, path: &Path, file: &Path, replace: bool) -> Result<(), Message> {
-    let _journal = lock_journal(config)?;
+    let journal = lock_journal(config)?;
     fs::create_dir_all(directory_of(path)).map_err(|error| format!("{}: {error}", path.display()))?;
     let target = Target::open(path, replace).map_err(|error| error.to_string())?;
     let (copy, _) = copy_backup(config, file, target.directory())?;
     target.adopt(copy.file()).map_err(|error| error.to_string())?;
-    target.replace(|path| copy.finish(path, true)).map_err(|error| error.to_string())
+    // A service can have started while the backup was copied. A journal that this made could belong to root.
+    let _journal = if journal.is_some() { journal } else { lock_journal(config)? };
+    target.replace(|path, replace| copy.finish(path, replace)).map_err(|error| error.to_string())
 }
 
 async fn restore_redis(config: &Config, file: &Path, replace: bool) -> Result<(), Message> {

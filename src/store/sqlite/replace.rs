@@ -19,6 +19,9 @@ pub enum ReplaceError {
     /// Another process uses it.
     #[error("{} is in use by another process: stop the service, and wait until other commands have ended", .0.display())]
     InUse(PathBuf),
+    /// There was none, but another process has made one.
+    #[error("another process made {} meanwhile: stop the service, and repeat the restore", .0.display())]
+    Made(PathBuf),
     /// It is not a store.
     #[error("{} is not replaced: {reason}", .0.display(), reason = .1)]
     Foreign(PathBuf, String),
@@ -34,8 +37,18 @@ pub enum ReplaceError {
 #[derive(Debug)]
 pub struct Target {
     path: PathBuf,
-    /// Keeps other processes away. SQLite can have refused to open a damaged file.
-    lock: Option<Connection>,
+    old: Old,
+}
+
+/// What is replaced.
+#[derive(Debug)]
+enum Old {
+    /// There is no file.
+    Missing,
+    /// A file that no process can use as a store.
+    Damaged,
+    /// The connection keeps other processes away.
+    Locked(Connection),
 }
 
 impl Target {
@@ -47,15 +60,15 @@ impl Target {
         // A symbolic link stays, and the file behind it is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
         if !path.try_exists().map_err(|error| ReplaceError::Io(path.clone(), error.to_string()))? {
-            return Ok(Self { path, lock: None });
+            return Ok(Self { path, old: Old::Missing });
         }
         match lock(&path) {
-            Ok((conn, sites)) if sites == 0 || replace => Ok(Self { path, lock: Some(conn) }),
+            Ok((conn, sites)) if sites == 0 || replace => Ok(Self { path, old: Old::Locked(conn) }),
             Ok(_) => Err(ReplaceError::HasCounts(path)),
             Err(Locking::Foreign(reason)) => Err(ReplaceError::Foreign(path, reason)),
             Err(Locking::Sqlite(error)) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Err(ReplaceError::InUse(path)),
-                _ if replace => Ok(Self { path, lock: None }),
+                _ if replace => Ok(Self { path, old: Old::Damaged }),
                 _ => {
                     let reason = file::reason(&path, &error);
                     Err(ReplaceError::Unreadable(path, reason))
@@ -95,29 +108,42 @@ impl Target {
         adopt().map_err(|error| ReplaceError::Io(self.path.clone(), error.to_string()))
     }
 
-    /// Replaces the file. `rename` moves the copy of the backup to this path, in one atomic step.
+    /// Replaces the file. `rename` moves the copy of the backup to this path, in one atomic step; it overwrites a file there only if
+    /// it is passed true.
     ///
     /// # Errors
     /// If that fails. The file is as it was, unless it was damaged.
-    pub fn replace(self, rename: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), ReplaceError> {
-        let Self { path, lock } = self;
+    pub fn replace(self, rename: impl FnOnce(&Path, bool) -> io::Result<()>) -> Result<(), ReplaceError> {
+        let Self { path, old } = &self;
         let failed = |error: String| ReplaceError::Io(path.clone(), error);
-        if let Some(conn) = lock {
+        match old {
             // The old file takes in its log, so that it is whole without it until the moment it is replaced.
-            conn.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))
-                .map_err(|error| failed(file::reason(&path, &error)))?;
-            conn.close().map_err(|(_, error)| failed(file::reason(&path, &error)))?;
+            Old::Locked(conn) => conn
+                .pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))
+                .map_err(|error| failed(file::reason(path, &error)))?,
+            // The log of a store that was made meanwhile must stay.
+            Old::Missing if path.exists() => return Err(ReplaceError::Made(path.clone())),
+            Old::Missing | Old::Damaged => {}
         }
-        // SQLite would take the log of another file for that of the new one.
+        self.remove_logs().map_err(|error| failed(error.to_string()))?;
+        // The lock is kept until the new file is in place: SQLite writes nothing when it closes a file without a log.
+        rename(path, !matches!(old, Old::Missing)).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => ReplaceError::Made(path.clone()),
+            _ => failed(error.to_string()),
+        })
+    }
+
+    /// SQLite would take the log of another file for that of the new one.
+    fn remove_logs(&self) -> io::Result<()> {
         for suffix in ["-wal", "-shm", "-journal"] {
-            let mut beside = path.clone().into_os_string();
+            let mut beside = self.path.clone().into_os_string();
             beside.push(suffix);
             match fs::remove_file(&beside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error.to_string())),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        rename(&path).map_err(|error| failed(error.to_string()))
+        Ok(())
     }
 }
 

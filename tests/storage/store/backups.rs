@@ -115,7 +115,7 @@ impl Place {
             Self::File(path) => {
                 drop(backup);
                 let target = Target::open(path, replace).map_err(|error| error.to_string())?;
-                target.replace(|path| fs::rename(&copy, path)).map_err(|error| error.to_string())
+                target.replace(|path, _| fs::rename(&copy, path)).map_err(|error| error.to_string())
             }
             Self::Redis(prefix) => redis::restore(&in_redis(prefix), &backup, replace).await.map_err(|error| error.to_string()),
         }
@@ -287,4 +287,48 @@ async fn a_failed_restore_leaves_nothing_in_redis() {
     let error = place.restore(&file, true).await.unwrap_err();
     assert!(error.contains("version 9"), "{error}");
     assert_eq!(keys(), before);
+}
+
+/// A service or an import can begin while a backup is copied and verified.
+#[tokio::test]
+async fn a_store_that_was_made_during_a_restore_is_not_replaced() {
+    let dir = TempDir::new().unwrap();
+    let [path, backup] = ["truycap.db", "backup.db"].map(|name| dir.path().join(name));
+    fs::write(&backup, "").unwrap();
+    let target = Target::open(&path, true).unwrap();
+    let store = open_file(&path);
+    apply(&store, &site("portal"), MINE, 0, 1, days(&[(now().date_naive(), "", 1)])).await;
+    let error = target.replace(|path, _| fs::rename(&backup, path)).unwrap_err().to_string();
+    assert!(error.contains("another process made"), "{error}");
+    assert_eq!(store.ping().await, Ok(()));
+    apply(&store, &site("portal"), MINE, 1, 2, days(&[(now().date_naive(), "", 1)])).await;
+
+    // In the last moment.
+    fs::remove_file(&path).unwrap();
+    let target = Target::open(&path, false).unwrap();
+    let error = target.replace(|_, overwrite| if overwrite { Ok(()) } else { Err(std::io::ErrorKind::AlreadyExists.into()) });
+    assert!(error.unwrap_err().to_string().contains("another process made"));
+}
+
+#[tokio::test]
+async fn a_store_stays_locked_until_it_is_replaced() {
+    let dir = TempDir::new().unwrap();
+    let [path, backup] = ["truycap.db", "backup.db"].map(|name| dir.path().join(name));
+    let (place, portal) = (Place::File(path.clone()), site("portal"));
+    place.count(&portal, 0).await;
+    place.back_up(&backup).await;
+    place.count(&portal, 1).await;
+    let read = || {
+        let conn = Connection::open(&path).unwrap();
+        conn.busy_timeout(std::time::Duration::ZERO).unwrap();
+        conn.query_row("SELECT count(*) FROM sites", (), |row| row.get::<_, i64>(0))
+    };
+    let renamed = Target::open(&path, true).unwrap().replace(|path, overwrite| {
+        assert!(overwrite);
+        assert_eq!(read().unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy));
+        fs::rename(&backup, path)
+    });
+    renamed.unwrap();
+    assert_eq!(read(), Ok(1));
+    assert_eq!(place.contents(&portal).await.offsets[0], 1);
 }
