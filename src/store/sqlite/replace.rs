@@ -133,7 +133,7 @@ impl Target {
         })
     }
 
-    /// SQLite would take the log of another file for that of the new one.
+    /// SQLite would take the log of another file for that of the new one, also if a power cut undid the removal but not the rename.
     fn remove_logs(&self) -> io::Result<()> {
         for suffix in ["-wal", "-shm", "-journal"] {
             let mut beside = self.path.clone().into_os_string();
@@ -143,7 +143,7 @@ impl Target {
                 _ => {}
             }
         }
-        Ok(())
+        fs::File::open(self.directory())?.sync_all()
     }
 }
 
