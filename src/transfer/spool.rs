@@ -3,9 +3,11 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
+use rustix::fs::{Mode, OFlags};
 use tempfile::{Builder, NamedTempFile};
 
 const PREFIX: &str = ".truycap-";
@@ -13,6 +15,9 @@ const SUFFIX: &str = ".tmp";
 
 /// How much is copied before the room on the disk is looked at again.
 const STEP: u64 = 4 << 20;
+
+/// How many files are made if other commands delete them. Each of these deletes at most one.
+const ATTEMPTS: u32 = 20;
 
 /// A file with a name of its own, which only its owner can read. It is deleted when it is dropped; if the process is killed, the
 /// next one that makes one in the same directory deletes it.
@@ -26,10 +31,15 @@ impl Unfinished {
     /// If it cannot be made.
     pub fn make_in(directory: &Path) -> io::Result<Self> {
         delete_abandoned(directory);
-        let file = Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(directory)?;
-        // Shows other processes that it is in use.
-        file.as_file().try_lock()?;
-        Ok(Self(file))
+        for _ in 0..ATTEMPTS {
+            let file = Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(directory)?;
+            // Shows other processes that it is in use. One that saw it before that can have deleted it.
+            file.as_file().lock()?;
+            if fs::symlink_metadata(file.path()).is_ok_and(|found| file.as_file().metadata().is_ok_and(|own| found.ino() == own.ino())) {
+                return Ok(Self(file));
+            }
+        }
+        Err(io::Error::other("other commands deleted each new file: repeat this command when they have ended"))
     }
 
     /// Its path.
@@ -103,12 +113,18 @@ pub fn check_room(directory: &Path, bytes: u64) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::StorageFull, why))
 }
 
-/// Deletes what killed processes have left. Not to do so only takes room.
+/// Deletes what killed processes have left. A failure only wastes space.
 fn delete_abandoned(directory: &Path) {
     let names = fs::read_dir(directory).into_iter().flatten().flatten();
     let ours = names.filter(|name| name.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX)));
     for path in ours.map(|name| name.path()) {
-        if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+        // The open of a FIFO would wait for a writer.
+        let Ok(file) = rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        else {
+            continue;
+        };
+        let file = File::from(file);
+        if file.metadata().is_ok_and(|metadata| metadata.is_file()) && file.try_lock().is_ok() {
             let _ = fs::remove_file(path);
         }
     }

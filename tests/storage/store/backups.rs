@@ -17,6 +17,7 @@ use truycap::{
         redis::{self, RedisStore, RedisStoreConfig},
         sqlite::{Backup, SqliteStore, Target},
     },
+    transfer::spool::Unfinished,
 };
 
 use super::{
@@ -331,4 +332,39 @@ async fn a_store_stays_locked_until_it_is_replaced() {
     renamed.unwrap();
     assert_eq!(read(), Ok(1));
     assert_eq!(place.contents(&portal).await.offsets[0], 1);
+}
+
+/// Backups of two services can begin at once.
+#[test]
+fn commands_at_once_in_one_directory_do_not_disturb_each_other() {
+    let dir = TempDir::new().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let dir = dir.path();
+            scope.spawn(move || {
+                for number in 0..50 {
+                    let file = Unfinished::make_in(dir).unwrap();
+                    file.finish(&dir.join(format!("{thread}-{number}")), false).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 400);
+}
+
+#[test]
+fn what_is_no_file_is_not_deleted_as_an_abandoned_one() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join(".truycap-1.tmp");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let made = std::thread::spawn({
+        let dir = dir.path().to_owned();
+        move || Unfinished::make_in(&dir).is_ok()
+    });
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !made.is_finished() && std::time::Instant::now() < end {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(made.is_finished() && made.join().unwrap());
+    assert!(path.exists());
 }
