@@ -15,9 +15,6 @@ use crate::{
     store::StoreError,
 };
 
-/// A cause if the store has nothing of what it had confirmed.
-const DROPPED: &str = "a Redis drops counters when it starts if its user default lacks rights; `truycap check` looks at them";
-
 /// Why the search ended early.
 pub(super) enum LocateError {
     Store(StoreError),
@@ -150,7 +147,7 @@ impl Locator<'_> {
             self.shared.watermark.went_back(to);
             self.shared.lists_missing.notify_one();
             self.shared.metrics.store.rewinds.inc();
-            let hint = (place.offset == Position::START).then_some(DROPPED);
+            let hint = (place.offset == Position::START).then(|| self.shared.store.loss_hint()).flatten();
             warn!(event = "store_went_back", site = %self.counter.id(), from, to, hint, "the store went back: the journal is applied again from there");
         }
         place
@@ -173,7 +170,7 @@ impl Locator<'_> {
 /// The store has lost entries that the journal does not have any more.
 pub(super) fn report_lost(shared: &Shared, counter: &SiteCounter, first: Seq, last: Seq) {
     shared.metrics.store.lost_entries.inc_by(last - first + 1);
-    let hint = (first == Position::START.seq + 1).then_some(DROPPED);
+    let hint = (first == Position::START.seq + 1).then(|| shared.store.loss_hint()).flatten();
     error!(
         event = "views_lost_by_store", site = %counter.id(), first, last, hint,
         "the store went back further than the journal reaches: it has lost this site's views in these entries"

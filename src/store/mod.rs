@@ -227,6 +227,11 @@ pub trait Store: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// How a store of this kind can lose everything that it had confirmed, if there is a common cause. For the log.
+    fn loss_hint(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The visitors of all instances, if instances can share this store.
     fn visitors(&self) -> Option<&dyn SharedVisitors> {
         None

@@ -161,6 +161,10 @@ impl Store for RedisStore {
         advice::check_server(&self.connection, &Keys::of_no_site(&self.prefix)).await
     }
 
+    fn loss_hint(&self) -> Option<&'static str> {
+        Some("Redis drops counters when it starts if its user `default` lacks rights; `truycap check` tests for that")
+    }
+
     fn visitors(&self) -> Option<&dyn SharedVisitors> {
         Some(self)
     }
