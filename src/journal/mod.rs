@@ -116,6 +116,8 @@ pub struct Usage {
     pub disk_free: Option<u64>,
     /// Whether there is room for more entries.
     pub room: bool,
+    /// Whether the disk is the reason that there is none.
+    pub disk_full: bool,
     /// Whether another trim could delete more now: each trim is bounded.
     pub more: bool,
 }

@@ -68,7 +68,11 @@ impl Trimmer {
         shared.metrics.journal.bytes.set(gauge(usage.bytes));
         usage.disk_free.into_iter().for_each(|free| shared.metrics.journal.disk_free_bytes.set(gauge(free)));
         // Free space early, so that appends never wait and /readyz does not report a full journal.
-        if usage.room { Ok(usage) } else { shared.delete_early("it reaches journal.max_bytes").await }
+        match usage {
+            Usage { room: true, .. } => Ok(usage),
+            Usage { disk_full: true, .. } => shared.delete_early("its disk is full").await,
+            _ => shared.delete_early("it is close to journal.max_bytes").await,
+        }
     }
 }
 

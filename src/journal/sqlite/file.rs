@@ -257,13 +257,16 @@ impl File {
         let number = |sql| self.conn.prepare_cached(sql).and_then(|mut statement| statement.query_row([], |row| row.get::<_, u32>(0)));
         let pages = number("PRAGMA page_count").and_then(|all| Ok(all.saturating_sub(number("PRAGMA freelist_count")?)));
         let pages = pages.map_err(|error| journal_error(&self.path, &error))?;
+        let mut disk_full = false;
         let mut room = self.max_pages.saturating_sub(pages) >= MARGIN_PAGES.min(self.max_pages / 8);
         if room && self.refused {
             room = wrote || self.probe()?;
             self.refused = !room;
+            // The file has pages for it.
+            disk_full = !room;
         }
         let disk_free = rustix::fs::statvfs(&self.path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        Ok(Usage { bytes: u64::from(pages) * u64::from(PAGE_BYTES), disk_free, room, more })
+        Ok(Usage { bytes: u64::from(pages) * u64::from(PAGE_BYTES), disk_free, room, disk_full, more })
     }
 
     fn probe(&mut self) -> Result<bool> {
