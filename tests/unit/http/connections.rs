@@ -123,6 +123,18 @@ fn an_early_response_to_a_body_that_is_not_read_closes_the_connection_and_arrive
 }
 
 #[test]
+fn a_client_that_sends_without_a_pause_after_the_last_response_is_cut_off() {
+    let server = start(Options::default());
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    assert_eq!(client.answer().header("connection"), Some("close"));
+    let (begun, bytes) = (Instant::now(), vec![b'x'; 1 << 20]);
+    while client.try_send(&bytes).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(8), "the server still reads");
+    }
+}
+
+#[test]
 fn a_connection_is_kept_open_for_more_requests() {
     let server = start(Options::default());
     let mut client = server.connect();
