@@ -247,7 +247,7 @@ impl Service {
         info!(event = "config_values", values = values.join("; "), "configured differently from the built-in configuration");
         let journal_path = path::absolute(&config.journal.path).unwrap_or_else(|_| config.journal.path.clone());
         let admin_config = AdminConfig { journal: journal_path, per_site_metrics: config.per_site_metrics };
-        let reloader = Reloader::new(config, handle.metrics());
+        let reloader = Reloader::new(config, handle.metrics(), Arc::clone(&audience));
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience));
         let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections());
@@ -273,8 +273,6 @@ impl Service {
                 () = stop_signal() => break self.drain(stop_signal()).await,
                 failure = self.recorder.failed() => break Some(failure),
                 (call, loaded) = loader.next() => {
-                    // First, because a view can arrive as soon as the reload is logged.
-                    self.audience.reloaded();
                     let result = self.reloader.apply(loaded, &mut self.recorder);
                     if let Some(call) = call {
                         // The client may have left.

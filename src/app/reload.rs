@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 
 use super::service_manager;
 use crate::{
+    audience::Audience,
     config::{Config, Mistakes, site_toml},
     domain::site::{Site, SiteId},
     http::{ReloadCall, ReloadRefused, Reloaded, SiteNames},
@@ -122,14 +123,15 @@ pub(super) struct Reloader {
     max_connections: watch::Sender<usize>,
     max_connections_gauge: IntGauge,
     metrics: crate::telemetry::metrics::Config,
+    audience: Arc<Audience>,
 }
 
 impl Reloader {
-    pub(super) fn new(started: Config, metrics: &Metrics) -> Self {
+    pub(super) fn new(started: Config, metrics: &Metrics, audience: Arc<Audience>) -> Self {
         let max_connections = watch::Sender::new(started.listen.max_connections);
         let max_connections_gauge = metrics.http.max_connections.with_label_values(&["public"]);
         let (sites, built_in_sites, metrics) = (hashes(&started), started.has_built_in_sites(), metrics.config.clone());
-        let reloader = Self { started, sites, built_in_sites, max_connections, max_connections_gauge, metrics };
+        let reloader = Self { started, sites, built_in_sites, max_connections, max_connections_gauge, metrics, audience };
         reloader.set_max_connections(reloader.started.listen.max_connections);
         reloader.loaded(&reloader.started);
         reloader
@@ -185,6 +187,8 @@ impl Reloader {
         self.loaded(&config);
         let sites = config.sites.len();
         recorder.configure(config.sites);
+        // Before the line, because a view can arrive as soon as the reload is logged.
+        self.audience.reloaded();
         info!(
             event = "reloaded",
             sites,

@@ -1,4 +1,4 @@
-//! Notices a proxy that names its clients while `clients.header` is not set.
+//! Notices requests through a proxy that have a header with the client, while `clients.header` is not set.
 //!
 //! Then all its clients are one: with `repeat_window`, most of their views are repeats, and with `visitors` there is one visitor.
 
@@ -32,13 +32,14 @@ impl ProxyHint {
         if !self.0.swap(true, Ordering::Relaxed) {
             warn!(
                 event = "proxy_header_ignored", %site, header = name,
-                "a trusted proxy names its clients in {name}, but clients.header is \"none\", so all of them are one visitor: site {site} \
-                 counts too few views or visitors. Set clients.header = \"{value}\""
+                "requests through a trusted proxy have the header {name}, and clients.header is \"none\", so all clients of the proxy are \
+                 one visitor, and site {site} can count too few views or visitors. If the proxy sets this header itself, set \
+                 clients.header = \"{value}\"; if it only passes on what clients send, do not: they could choose their address"
             );
         }
     }
 
-    /// Logs it again if it is still so.
+    /// Logs the next such request again.
     pub(super) fn reset(&self) {
         self.0.store(false, Ordering::Relaxed);
     }

@@ -177,26 +177,33 @@ fn the_log_names_the_origins_and_sites_whose_views_are_refused_once_a_minute() {
 }
 
 #[test]
-fn a_proxy_that_names_its_clients_in_vain_is_logged_once_and_again_after_a_reload() {
+fn a_proxy_whose_client_header_is_ignored_is_logged_once_and_again_after_a_reload_that_was_taken() {
     let sites = r#"[{ id = "portal", origins = ["https://portal.example.vn"], repeat_window = "30m" }]"#;
     let proxy = |line: &Value| line["header"] == "x-real-ip";
     for (header, expected) in [("none", 1), ("x-forwarded-for", 0)] {
         let place = place().with("SITES", sites).with("LOG__FORMAT", "json").with("CLIENTS__HEADER", header);
+        place.write("truycap.toml", "");
         let (process, public, _) = place.spawn_json();
         let mut client = Client::connect(&public).unwrap();
         let mut view = || assert_eq!(view_from(&mut client, "portal", "x-real-ip: 203.0.113.7\r\n"), 200);
         (0..3).for_each(|_| view());
         let logged = lines(&process.log(), proxy);
         assert!(logged.len() <= expected, "{logged:?}");
-        process.signal("HUP");
-        eventually("the reload is logged", || process.log().contains("reloaded").then_some(()));
-        (0..3).for_each(|_| view());
+        for (file, event) in [("demo = 1", "\"reload_refused\""), ("", "\"reloaded\"")] {
+            place.write("truycap.toml", file);
+            process.signal("HUP");
+            eventually("the reload is logged", || process.log().contains(event).then_some(()));
+            (0..3).for_each(|_| view());
+        }
         process.signal("TERM");
         let finished = process.wait(Duration::from_secs(10));
         let logged = lines(&finished.err, proxy);
         assert_eq!(logged.len(), 2 * expected, "{logged:?}");
         for line in logged {
-            assert!(line["message"].as_str().unwrap().contains(r#"Set clients.header = "x-real-ip""#), "{line}");
+            assert!(
+                line["message"].as_str().unwrap().contains(r#"If the proxy sets this header itself, set clients.header = "x-real-ip""#),
+                "{line}"
+            );
         }
         assert!(!finished.err.contains("203.0.113.7"), "{}", finished.err);
     }
