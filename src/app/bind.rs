@@ -22,8 +22,8 @@ use crate::{config::PublicAddress, http::Acceptor};
 /// processor returns to this process.
 const BACKLOG: u32 = 4096;
 
-/// The mode of a Unix socket: every local user can connect, as to a port of the loopback interface.
-const SOCKET_MODE: u32 = 0o666;
+/// The mode of a Unix socket: the service's group can connect. Not every local user, because a client is trusted as a proxy.
+const SOCKET_MODE: u32 = 0o660;
 
 /// Binds the public listener, and returns what removes its file, if it has one.
 pub(super) fn public(address: &PublicAddress) -> io::Result<(Acceptor, Option<SocketFile>)> {

@@ -88,7 +88,7 @@ fn health_asks_over_ipv4_if_nothing_answers_over_ipv6() {
 }
 
 #[test]
-fn a_unix_socket_is_served_to_every_user_and_removed_at_the_stop() {
+fn a_unix_socket_is_served_to_its_group_and_removed_at_the_stop() {
     let place = place().with("CLIENTS__HEADER", "x-forwarded-for").with("CLIENTS__TRUSTED_PROXIES", "192.0.2.9");
     // Each client has its own limit, so the service finds it behind the proxy.
     let place = place.with("CLIENTS__MAX_REQUESTS_PER_SECOND", "1");
@@ -98,7 +98,9 @@ fn a_unix_socket_is_served_to_every_user_and_removed_at_the_stop() {
     assert_eq!(service.public, "unix:public.sock");
     let metadata = fs::metadata(&path).unwrap();
     assert!(metadata.file_type().is_socket());
-    assert_eq!(metadata.permissions().mode() & 0o777, 0o666);
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
+    let files: Vec<_> = fs::read_dir(place.path(".")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(!files.iter().any(|name| name.to_string_lossy().starts_with('.')), "the temporary name is gone: {files:?}");
     let statuses = |client: &str| (0..20).map(|_| view_over(&path, client).unwrap()[9..12].to_owned()).collect::<Vec<_>>();
     let first = statuses("198.51.100.1");
     assert!(first[..10].iter().all(|status| status == "200") && first.contains(&"429".to_owned()), "{first:?}");
