@@ -53,6 +53,7 @@ mod reload;
 mod service_manager;
 
 use bind::SocketFile;
+pub(crate) use bind::is_served;
 use listener::Listener;
 use reload::{Loader, Reloader, WAITING_RELOADS};
 

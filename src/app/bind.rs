@@ -4,15 +4,12 @@ use std::{
     fs,
     io::{self, ErrorKind},
     net::{Ipv6Addr, SocketAddr},
-    os::unix::{
-        fs::{FileTypeExt, MetadataExt, PermissionsExt},
-        net::UnixStream,
-    },
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use listenfd::ListenFd;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener, UnixSocket};
 
 use crate::{config::PublicAddress, http::Acceptor};
@@ -75,19 +72,32 @@ fn unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
         Ok(metadata) if !metadata.file_type().is_socket() => {
             return Err(io::Error::new(ErrorKind::AlreadyExists, "the file exists and is not a socket"));
         }
+        Ok(_) if is_served(path)? => return Err(io::Error::new(ErrorKind::AddrInUse, "another process listens on it")),
         // A process that was killed leaves its socket behind.
-        Ok(_) => match UnixStream::connect(path) {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)?,
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-            _ => return Err(io::Error::new(ErrorKind::AddrInUse, "another process listens on it")),
-        },
-        Err(_) => {}
+        Ok(_) | Err(_) => {}
     }
+    let temporary = path.with_file_name(format!(".{:08x}", getrandom::u32().map_err(io::Error::other)?));
     let socket = UnixSocket::new_stream()?;
-    socket.bind(path)?;
-    let file = SocketFile { path: path.into(), identity: identity(path) };
-    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
-    Ok((socket.listen(BACKLOG)?, file))
+    socket.bind(&temporary)?;
+    let mut file = SocketFile { identity: identity(&temporary), path: temporary };
+    fs::set_permissions(&file.path, fs::Permissions::from_mode(SOCKET_MODE))?;
+    let listener = socket.listen(BACKLOG)?;
+    // Last, because a second process that starts would take a socket without a listener for one that was left behind.
+    fs::rename(&file.path, path)?;
+    file.path = path.into();
+    Ok((listener, file))
+}
+
+/// Whether a process listens on a Unix socket. Never waits: a process that does not accept can have a full queue.
+pub(crate) fn is_served(path: &Path) -> io::Result<bool> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(false),
+        // The queue is full.
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+        connected => connected.map(|()| true),
+    }
 }
 
 /// The first socket that the service manager passes.

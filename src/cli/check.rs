@@ -2,7 +2,6 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    os::unix::net::UnixStream,
     path::PathBuf,
 };
 
@@ -170,7 +169,7 @@ fn advice(config: &Config) -> Vec<String> {
 fn check_public(address: &PublicAddress) -> Result<(), Message> {
     match address {
         PublicAddress::Ip(address) => check_tcp("listen.public", *address),
-        PublicAddress::Unix(path) if UnixStream::connect(path).is_ok() => {
+        PublicAddress::Unix(path) if app::is_served(path).unwrap_or(false) => {
             Err(format!("listen.public: cannot listen on {address}: another process listens on it"))
         }
         PublicAddress::Unix(path) => FilePlace::new(path).verify_directory().map_err(|error| format!("listen.public: {error}")),

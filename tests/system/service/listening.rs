@@ -18,6 +18,8 @@ use std::{
     time::Duration,
 };
 
+use socket2::{Domain, SockAddr, Socket, Type};
+
 use super::{
     counts::Counts,
     files::place,
@@ -119,6 +121,27 @@ fn a_unix_socket_is_served_to_its_group_and_removed_at_the_stop() {
     assert!(view_over(&path, "198.51.100.4").unwrap().contains(" 200 "));
     service.stop();
     assert!(!path.exists());
+}
+
+#[test]
+fn a_unix_socket_whose_process_does_not_accept_is_in_use() {
+    let place = place().with("LISTEN__PUBLIC", "unix:public.sock");
+    let (address, new) = (SockAddr::unix(place.path("public.sock")).unwrap(), || Socket::new(Domain::UNIX, Type::STREAM, None).unwrap());
+    let frozen = new();
+    frozen.bind(&address).unwrap();
+    frozen.listen(1).unwrap();
+    let mut clients = Vec::new();
+    while clients.len() < 10 {
+        clients.push(new());
+        let client = clients.last().unwrap();
+        client.set_nonblocking(true).unwrap();
+        if client.connect(&address).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            break;
+        }
+    }
+    let (serve, check) = (place.run(&["serve"]), place.run(&["check"]));
+    assert!(serve.code == Some(1) && serve.err.contains("another process listens on it"), "{}", serve.err);
+    assert!(check.code == Some(1) && (check.out + &check.err).contains("another process listens on it"));
 }
 
 #[test]
