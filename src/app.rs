@@ -6,7 +6,7 @@
 //! SIGHUP, or a request to reload: the configuration is loaded again, and what can change in a running service takes
 //! effect; see `reload`.
 //!
-//! Stop, on SIGTERM or SIGINT: the service is not ready any more, and goes on for `listen.drain`, or until another signal; then no
+//! Stop, on SIGTERM or SIGINT: `/readyz` fails, and the service continues for `listen.drain`, or until another signal; then no
 //! new connections are accepted, and requests in progress are finished; the recorder writes and applies what it holds; store
 //! and journal are closed. The deadlines of all steps after the drain are together less than the ten seconds that container
 //! engines wait. What the store did not get in time is in the journal, and is applied at the next start.
@@ -63,11 +63,19 @@ const ADMIN_CONNECTIONS: usize = 4096;
 /// How often the store is asked for advice, a second apart, until it answers.
 const ADVICE_ATTEMPTS: u32 = 300;
 
+/// How long requests in progress can take after the signal to stop, or after the drain.
+const FINISH_REQUESTS: Duration = Duration::from_secs(3);
+
 /// How long the recorder can take to write and apply what it holds.
 const FINISH_RECORDING: Duration = Duration::from_secs(3);
 
-/// How long the admin listener and the store can take to close: a client can be slow, and another process can lock the file.
+/// How long the admin listener and the store, at the same time, and then the journal can take to close: a client can be slow, and
+/// another process can lock the file.
 const FINISH_CLOSING: Duration = Duration::from_secs(1);
+
+/// The most that a stop takes after the drain, until [`run`] returns.
+pub(crate) const STOP: Duration =
+    FINISH_REQUESTS.saturating_add(FINISH_RECORDING).saturating_add(FINISH_CLOSING).saturating_add(FINISH_CLOSING);
 
 /// Why the service ended.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +86,14 @@ pub enum RunError {
     /// The recorder failed.
     #[error("{0}")]
     Recorder(#[from] Failure),
+    /// The task of a listener ended.
+    #[error("nothing accepts connections at {key} any more: its task ended because of a mistake in truycap: {reason}")]
+    Listener {
+        /// The key of its address.
+        key: &'static str,
+        /// How the task ended.
+        reason: String,
+    },
 }
 
 /// Why the service could not start.
@@ -251,11 +267,11 @@ impl Service {
         let reloader = Reloader::new(config, handle.metrics(), Arc::clone(&audience));
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience));
-        let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections());
+        let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections(), FINISH_REQUESTS);
         let watched = handle.clone();
         let admin_pages = Admin::new(handle, Arc::clone(&audience), admin_config, reloads);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
-        let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections);
+        let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections, FINISH_CLOSING);
         let mut background = JoinSet::new();
         background.spawn(service_manager::feed_watchdog(watched));
         background.spawn(log_advice(Arc::clone(&store)));
@@ -272,7 +288,7 @@ impl Service {
         let failure = loop {
             tokio::select! {
                 () = stop_signal() => break self.drain(stop_signal()).await,
-                failure = self.recorder.failed() => break Some(failure),
+                error = self.failed() => break Some(error),
                 (call, loaded) = loader.next() => {
                     let result = self.reloader.apply(loaded, &mut self.recorder);
                     if let Some(call) = call {
@@ -289,21 +305,32 @@ impl Service {
                 self.stop(Remaining::Journaled).await;
                 Ok(())
             }
-            Some(Failure::Gone(reason)) => {
-                error!(
-                    event = "journal_gone",
-                    reason, "the journal's file is gone: what it held is applied to the store, and the service stops"
-                );
+            Some(RunError::Recorder(Failure::Gone(reason))) => {
+                log_gone(&reason);
                 self.stop(Remaining::Lost).await;
                 Err(Failure::Gone(reason).into())
             }
+            Some(error @ RunError::Listener { .. }) => {
+                self.stop(Remaining::Journaled).await;
+                Err(error)
+            }
             // What is still held must not be written: the next start reads the journal again.
-            Some(failure) => Err(failure.into()),
+            Some(error) => Err(error),
         }
     }
 
-    /// Says that it stops, and goes on for `listen.drain` or until `end`. Returns a failure of the recorder meanwhile.
-    async fn drain(&mut self, end: impl Future<Output = ()>) -> Option<Failure> {
+    /// Returns when the service cannot go on.
+    async fn failed(&mut self) -> RunError {
+        let (key, ended) = tokio::select! {
+            failure = self.recorder.failed() => return failure.into(),
+            ended = self.public.ended() => ("listen.public", ended),
+            ended = self.admin.ended() => ("listen.admin", ended),
+        };
+        RunError::Listener { key, reason: ended.map_or_else(|error| error.to_string(), |_| "it stopped".into()) }
+    }
+
+    /// Says that it stops, and goes on for `listen.drain` or until `end`. Returns a failure meanwhile.
+    async fn drain(&mut self, end: impl Future<Output = ()>) -> Option<RunError> {
         self.begin_stop();
         if self.drain.is_zero() {
             return None;
@@ -312,7 +339,7 @@ impl Service {
         tokio::select! {
             () = sleep(self.drain) => None,
             () = end => None,
-            failure = self.recorder.failed() => Some(failure),
+            error = self.failed() => Some(error),
         }
     }
 
@@ -334,9 +361,10 @@ impl Service {
         }
         let drained = self.recorder.shutdown(FINISH_RECORDING).await;
         remaining.report(&drained);
-        let closing = async { tokio::join!(self.background.shutdown(), self.admin.stop(), self.store.close()) };
-        if timeout(FINISH_CLOSING, closing).await.is_err() {
-            warn!(event = "stop_incomplete", "the store or the admin listener did not close in time; nothing is lost");
+        self.background.shutdown().await;
+        let (_late, closed) = tokio::join!(self.admin.stop(), timeout(FINISH_CLOSING, self.store.close()));
+        if closed.is_err() {
+            warn!(event = "store_not_closed", "the store did not close in time; nothing is lost");
         }
         if remaining == Remaining::Lost {
             return;
@@ -348,6 +376,10 @@ impl Service {
             Ok(Err(_)) | Err(_) => warn!(event = "journal_not_closed", "the journal was not closed cleanly; nothing is lost"),
         }
     }
+}
+
+fn log_gone(reason: &str) {
+    error!(event = "journal_gone", reason, "the journal's file is gone: what it held is applied to the store, and truycap stops");
 }
 
 /// Logs where the service is reached.

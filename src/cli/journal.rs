@@ -113,7 +113,7 @@ pub(super) async fn drain(config: &Config, patience: Duration) -> Result<(), Mes
             format!("the journal {journal} is held by another process: a running service applies what waits itself; stop it first")
         }
         RunError::Start(error) => error.to_string(),
-        RunError::Recorder(error) => error.to_string(),
+        error => error.to_string(),
     })?;
     if report.complete {
         let Backlog { views, sites, .. } = &report.before;

@@ -140,7 +140,7 @@ async fn serve(config: Config, load: impl Fn() -> Result<Config, Mistakes> + Sen
     match app::run(config, load).await {
         Ok(()) => return ExitCode::SUCCESS,
         Err(RunError::Start(error)) => error!(event = "start_failed", %error, "cannot start"),
-        Err(RunError::Recorder(error)) => error!(event = "service_failed", %error, "the service failed"),
+        Err(error) => error!(event = "service_failed", %error, "the service failed"),
     }
     ExitCode::FAILURE
 }
