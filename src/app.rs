@@ -64,7 +64,7 @@ const ADMIN_CONNECTIONS: usize = 4096;
 const ADVICE_ATTEMPTS: u32 = 300;
 
 /// How long requests in progress can take after the signal to stop, or after the drain.
-const FINISH_REQUESTS: Duration = Duration::from_secs(3);
+const FINISH_REQUESTS: Duration = Duration::from_secs(2);
 
 /// How long the recorder can take to write and apply what it holds.
 const FINISH_RECORDING: Duration = Duration::from_secs(3);

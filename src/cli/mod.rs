@@ -46,6 +46,12 @@ use input::open_twice;
 use missing_store::{is_missing, refuse_missing_store};
 use output::{Message, print, print_error, print_json};
 
+/// How long the runtime's threads can take to end after a command.
+const END_THREADS: Duration = Duration::from_secs(1);
+
+// Container engines kill a service that has not stopped within ten seconds.
+const _: () = assert!(app::STOP.saturating_add(END_THREADS).saturating_add(logging::FLUSH_TIMEOUT).as_millis() < 10_000);
+
 /// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: impl IntoIterator<Item = (OsString, OsString)>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
@@ -127,7 +133,7 @@ fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Confi
             Command::Health { .. } | Command::Reload { .. } | Command::Completions { .. } => ExitCode::SUCCESS,
         }
     });
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    runtime.shutdown_timeout(END_THREADS);
     code
 }
 

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -66,8 +66,8 @@ pub enum Phase {
 /// The buffer of a connection: holds the longest head, whose largest part is a list of articles in the query.
 const MAX_BUFFER: usize = 64 * 1024;
 
-/// Serves HTTP/1.1 on a listening socket until `phase` is [`Phase::Stopping`]; a dropped sender means the same. Then it finishes
-/// the open connections within `finish`, and drops the rest. Returns the number of dropped connections.
+/// Serves HTTP/1.1 on a listening socket until `phase` is [`Phase::Stopping`]; a dropped sender means the same. Within `finish`
+/// from then on, it finishes the open connections, and drops the rest. Returns the number of dropped connections.
 ///
 /// No request is lost that a client has sent over a connection, unless the connection was idle for longer than half a second
 /// since draining began: connections that are open at that time can send one more request, and so can those that the system has
@@ -88,9 +88,10 @@ pub async fn serve<R: Responder>(
     server.accept_until(&acceptor, reached(&mut phase, Phase::Draining)).await;
     let last_chance = Instant::now() + LAST_CHANCE;
     server.accept_until(&acceptor, reached(&mut phase, Phase::Stopping)).await;
+    let end = Instant::now() + finish;
     server.is_ending = true;
-    server.accept_until(&acceptor, sleep_until(last_chance)).await;
-    server.finish(acceptor, finish).await
+    server.accept_until(&acceptor, sleep_until(last_chance.min(end))).await;
+    server.finish(acceptor, end).await
 }
 
 /// Waits for a phase.
@@ -181,7 +182,7 @@ impl<R: Responder> Server<R> {
     }
 
     /// Closes the listening socket, finishes the connections, aborts those that do not end in time, and returns their number.
-    async fn finish(mut self, acceptor: Acceptor, within: Duration) -> usize {
+    async fn finish(mut self, acceptor: Acceptor, end: Instant) -> usize {
         let room = self.max_connections.borrow().saturating_sub(self.connections.len());
         for accepted in acceptor.close(room) {
             self.open(accepted);
@@ -192,7 +193,7 @@ impl<R: Responder> Server<R> {
                 report(ended);
             }
         };
-        let _ = timeout(within, all).await;
+        let _ = timeout_at(end, all).await;
         self.connections.abort_all();
         let mut late = 0;
         while let Some(ended) = self.connections.join_next().await {

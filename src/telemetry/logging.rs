@@ -45,7 +45,7 @@ pub enum Format {
 static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
 
 /// How long the end of the process waits for standard error to take the last lines.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Starts the log of a command for the whole process: what it logs is written before it continues. With `terminal`, text is
 /// coloured. Only the first call has an effect.
