@@ -11,11 +11,11 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{FINISH_CLOSING, FINISH_RECORDING, RunError, StartError, open_journal_and_store};
+use super::{FINISH_CLOSING, FINISH_RECORDING, Remaining, RunError, StartError, log_gone, open_journal_and_store};
 use crate::{
     config::Config,
     journal::{Backlog, Journal},
-    recorder,
+    recorder::{self, Failure},
 };
 
 /// How a drain has ended.
@@ -33,7 +33,7 @@ pub struct DrainReport {
 /// SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If journal or store cannot be opened, or the journal fails.
+/// If journal or store cannot be opened, or the journal fails. If its file is gone, what it held is applied first.
 pub async fn drain(config: &Config, patience: Duration) -> Result<DrainReport, RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
@@ -55,12 +55,20 @@ pub async fn drain(config: &Config, patience: Duration) -> Result<DrainReport, R
         _ = interrupt.recv() => Ok(Ok(())),
     };
     let complete = handle.is_dry();
-    if let Ok(Err(failure)) = ended {
-        return Err(failure.into());
-    }
-    // Also writes into the journal how far the store is.
-    let after = recorder.shutdown(FINISH_RECORDING).await.waiting;
+    let gone = match ended {
+        Ok(Err(Failure::Gone(reason))) => Some(reason),
+        Ok(Err(failure)) => return Err(failure.into()),
+        _ => None,
+    };
+    gone.iter().for_each(|reason| log_gone(reason));
+    // Also writes into the journal how far the store is. Without the file, this is the last chance of what is in memory.
+    let drained = recorder.shutdown(FINISH_RECORDING).await;
     let _late = timeout(FINISH_CLOSING, store.close()).await;
+    if let Some(reason) = gone {
+        Remaining::Lost.report(&drained);
+        return Err(Failure::Gone(reason).into());
+    }
+    let after = drained.waiting;
     if let Ok(Ok(Err(error))) = timeout(FINISH_CLOSING, tokio::task::spawn_blocking(move || journal.close())).await {
         warn!(event = "journal_not_closed", %error, "the journal was not closed cleanly; nothing is lost");
     }

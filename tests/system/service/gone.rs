@@ -2,11 +2,13 @@
 
 use std::{fs, time::Duration};
 
+use rusqlite::Connection;
+
 use super::{
     counts::Counts,
     files::place,
     load::{Load, pages},
-    process::Place,
+    process::{Place, child::Process, eventually},
 };
 
 /// A place where a service has counted a view and was stopped, and whose store's file was then deleted.
@@ -34,6 +36,26 @@ fn a_journal_that_is_deleted_under_load_ends_the_service_and_what_was_acknowledg
     assert!(!finished.err.contains("are lost") && !finished.err.contains("nothing is lost"), "{}", finished.err);
     let tally = load.finish();
     Counts::exported(&place).fit(&tally);
+}
+
+#[test]
+fn a_drain_whose_journal_is_deleted_applies_what_it_holds() {
+    let place = place().with("STORE__FLUSH_INTERVAL", "10s");
+    let service = place.start();
+    service.count("portal", "/1");
+    service.count("portal", "/1");
+    service.process.kill();
+    let foreign = Connection::open(place.store()).unwrap();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let drain = Process::spawn(place.command(&["journal", "drain"]));
+    let held = format!("is held by process {}", drain.id());
+    eventually("the drain has the journal", || place.run(&["journal", "status"]).err.contains(&held).then_some(()));
+    fs::remove_file(place.journal()).unwrap();
+    eventually("the drain notices it", || drain.log().contains("the journal's file is gone").then_some(()));
+    foreign.execute_batch("ROLLBACK").unwrap();
+    let finished = drain.wait(Duration::from_secs(10));
+    assert!(finished.code == Some(1) && !finished.err.contains("are lost"), "{}", finished.err);
+    assert_eq!(Counts::exported(&place).total("portal", "/1"), 2);
 }
 
 #[test]
