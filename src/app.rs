@@ -33,7 +33,7 @@ use tracing::{error, info, warn};
 use crate::{
     audience::{Audience, BotsError},
     config::{Config, Mistakes, StoreUrl, collide},
-    http::{Acceptor, Admin, AdminConfig, LOCAL_PEER, Limits, Public, ReloadCall, log_left_out},
+    http::{Acceptor, Admin, AdminConfig, LOCAL_PEER, Limits, Public, ReloadCall, log_left_out, sweep_log},
     journal::{
         Backlog, Journal, JournalError,
         sqlite::{OpenError, SqliteJournal},
@@ -44,6 +44,7 @@ use crate::{
         redis::{self, RedisStore},
         sqlite::{self, SqliteStore},
     },
+    telemetry::log_throttle::Sweep,
 };
 
 mod bind;
@@ -220,6 +221,7 @@ struct Service {
     store: Arc<dyn Store>,
     recorder: Recorder,
     public: Listener,
+    public_pages: Arc<Public>,
     admin: Listener,
     admin_pages: Arc<Admin>,
     /// The public listener's, if it is a Unix socket.
@@ -228,7 +230,6 @@ struct Service {
     drain: Duration,
     /// Tasks without results: they log advice, and maintain what is known of visitors and clients.
     background: JoinSet<()>,
-    audience: Arc<Audience>,
     reloader: Reloader,
 }
 
@@ -267,7 +268,7 @@ impl Service {
         let reloader = Reloader::new(config, handle.metrics(), Arc::clone(&audience));
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience));
-        let public = Listener::spawn(public, pages, limits.clone(), reloader.max_connections(), FINISH_REQUESTS);
+        let public = Listener::spawn(public, Arc::clone(&pages), limits.clone(), reloader.max_connections(), FINISH_REQUESTS);
         let watched = handle.clone();
         let admin_pages = Admin::new(handle, Arc::clone(&audience), admin_config, reloads);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
@@ -275,13 +276,13 @@ impl Service {
         let mut background = JoinSet::new();
         background.spawn(service_manager::feed_watchdog(watched));
         background.spawn(log_advice(Arc::clone(&store)));
-        background.spawn(log_left_out());
+        background.spawn(log_left_out(Arc::clone(&pages)));
         let maintained = Arc::clone(&store);
         let maintainer = Arc::clone(&audience);
         background.spawn(async move { maintainer.maintain(maintained, Utc::now).await });
         service_manager::ready();
         let drain = listen.drain;
-        Ok(Self { journal, store, recorder, public, admin, admin_pages, socket_file, drain, background, audience, reloader })
+        Ok(Self { journal, store, recorder, public, public_pages: pages, admin, admin_pages, socket_file, drain, background, reloader })
     }
 
     async fn run_until(mut self, mut stop_signal: impl AsyncFnMut(), mut loader: Loader) -> Result<(), RunError> {
@@ -363,6 +364,7 @@ impl Service {
         remaining.report(&drained);
         self.background.shutdown().await;
         let (_late, closed) = tokio::join!(self.admin.stop(), timeout(FINISH_CLOSING, self.store.close()));
+        sweep_log(&self.public_pages, Sweep::All);
         if closed.is_err() {
             warn!(event = "store_not_closed", "the store did not close in time; nothing is lost");
         }

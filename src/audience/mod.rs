@@ -35,6 +35,7 @@ use crate::{
         site::Site,
     },
     store::Store,
+    telemetry::log_throttle::Sweep,
 };
 
 mod bots;
@@ -198,7 +199,13 @@ impl Audience {
         self.rate_limits.take_request(|| self.clients.resolver.limited(client))
     }
 
-    /// Logs, once, that a trusted proxy names its clients although no header is configured and the site tracks visitors. `has`
+    /// Logs how many refused requests have no line in the log and no later one that accounts for them.
+    pub fn log_left_out(&self, sweep: Sweep) {
+        self.rate_limits.log_left_out(sweep);
+    }
+
+    /// Logs, once, that a request through a trusted proxy has a header with its client although no header is configured and the site
+    /// tracks visitors. `has`
     /// looks for a header of the view's request.
     pub fn look_for_proxy(&self, site: &Site, peer: IpAddr, has: impl Fn(&str) -> bool) {
         let resolver = &self.clients.resolver;

@@ -12,7 +12,7 @@ use tracing::warn;
 use super::client_ip::ClientNetwork;
 use crate::{
     domain::site::{Site, SiteId},
-    telemetry::log_throttle::LogThrottle,
+    telemetry::log_throttle::{LogThrottle, Sweep},
 };
 
 /// The most clients that are remembered: up to 70 bytes each. Further ones are not limited.
@@ -132,7 +132,8 @@ impl RateLimits {
         let mut majority = self.majority.lock();
         majority.add(client);
         let Some(left_out) = self.log.allow(()) else { return };
-        if left_out > 0 && mem::take(&mut *majority).is_certain() {
+        let is_certain = mem::take(&mut *majority).is_certain();
+        if left_out > 0 && is_certain {
             warn!(
                 event = "client_limited",
                 left_out,
@@ -145,6 +146,22 @@ impl RateLimits {
                 left_out, "a client exceeds clients.max_requests_per_second and gets 429; is it a proxy that is not configured?"
             );
         }
+    }
+
+    /// Logs how many refused requests have no line and no later one that accounts for them.
+    pub fn log_left_out(&self, sweep: Sweep) {
+        let mut majority = self.majority.lock();
+        let left_out = self.log.sweep(sweep).total();
+        if left_out == 0 {
+            return;
+        }
+        let one_client = mem::take(&mut *majority).is_certain();
+        let hint = if one_client {
+            "; one client sent most of them: if it is a proxy, set clients.header and clients.trusted_proxies"
+        } else {
+            ""
+        };
+        warn!(event = "client_limited", left_out, "further requests exceeded clients.max_requests_per_second and got 429{hint}");
     }
 
     /// Takes a view from a site's bucket, before it is counted.

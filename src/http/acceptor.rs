@@ -12,7 +12,10 @@ use tokio::{
 };
 
 use super::connection::Socket;
-use crate::{domain::backoff::Backoff, telemetry::log_throttle::LogThrottle};
+use crate::{
+    domain::backoff::Backoff,
+    telemetry::log_throttle::{LogThrottle, Sweep},
+};
 
 /// The address of a client of a Unix socket: it is on this machine.
 pub const LOCAL_PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -129,19 +132,28 @@ pub(super) struct AcceptPause {
     until: Option<Instant>,
     /// The failure is in the log, and so its end will be.
     logged: bool,
-    log: LogThrottle<()>,
+}
+
+/// Each connection that is closed can let one more be accepted, so failures alternate with successes.
+static FAILURES: LogThrottle<()> = LogThrottle::new(Duration::from_secs(1), 1);
+
+/// Logs how many failures have no line and no later one that accounts for them.
+pub(super) fn log_left_out(sweep: Sweep) {
+    let left_out = FAILURES.sweep(sweep).total();
+    if left_out > 0 {
+        tracing::error!(event = "accept_failed", left_out, "further connections could not be accepted at once");
+    }
 }
 
 impl AcceptPause {
     pub(super) fn new() -> Self {
         let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-        // Each connection that is closed can let one more be accepted.
-        Self { backoff, until: None, logged: false, log: LogThrottle::new(Duration::from_secs(1), 1) }
+        Self { backoff, until: None, logged: false }
     }
 
     fn failed(&mut self, error: &io::Error) {
         if self.until.is_none()
-            && let Some(left_out) = self.log.allow(())
+            && let Some(left_out) = FAILURES.allow(())
         {
             tracing::error!(event = "accept_failed", %error, left_out, "connections cannot be accepted; trying again");
             self.logged = true;

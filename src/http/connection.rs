@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::telemetry::log_throttle::LogThrottle;
+use crate::telemetry::log_throttle::{LogThrottle, Sweep};
 
 /// How long a client can take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,16 +166,29 @@ impl ConnectionStream {
     }
 }
 
-/// Makes hyper respond with 400 to the beginning of HTTP/2, after which it would close the connection without a word; and warns
+static PROXY_PROTOCOL: LogThrottle<()> = LogThrottle::new(Duration::from_secs(60), 1);
+
+/// Logs how many connections with the PROXY protocol have no line and no later one that accounts for them.
+pub(super) fn log_left_out(sweep: Sweep) {
+    let left_out = PROXY_PROTOCOL.sweep(sweep).total();
+    if left_out > 0 {
+        tracing::warn!(
+            event = "proxy_protocol_refused",
+            left_out,
+            "further connections began with the PROXY protocol, which is refused with 400"
+        );
+    }
+}
+
+/// Makes hyper respond with 400 to the beginning of HTTP/2, after which it would close the connection without a response; and warns
 /// of a proxy that speaks the PROXY protocol, whose every request is refused.
 fn refuse_other_protocols(bytes: &mut [u8]) {
-    static LOG: LogThrottle<()> = LogThrottle::new(Duration::from_secs(60), 1);
     if bytes.starts_with(b"PRI * HTTP/2") {
         // No head has this byte.
         bytes[0] = 0;
     }
     if (bytes.starts_with(b"PROXY ") || bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n"))
-        && let Some(left_out) = LOG.allow(())
+        && let Some(left_out) = PROXY_PROTOCOL.allow(())
     {
         tracing::warn!(
             event = "proxy_protocol_refused",

@@ -6,7 +6,10 @@ use parking_lot::Mutex;
 use prometheus::IntCounter;
 use tracing::warn;
 
-use crate::{audience::ClientNetwork, telemetry::log_throttle::LogThrottle};
+use crate::{
+    audience::ClientNetwork,
+    telemetry::log_throttle::{LogThrottle, Sweep},
+};
 
 /// How often clients that have their maximum are logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -55,6 +58,17 @@ impl ConnectionLimiter {
             );
         }
         Err(TooManyConnections)
+    }
+
+    /// Logs how many connections were closed without a line and without a later one that accounts for them.
+    pub(super) fn log_left_out(&self, sweep: Sweep) {
+        let left_out = self.log.sweep(sweep).total();
+        if left_out > 0 {
+            warn!(
+                event = "client_connections_limited",
+                left_out, "further connections of clients were closed: they had clients.max_connections open"
+            );
+        }
     }
 }
 

@@ -20,7 +20,10 @@ use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::response::{Body, Detail};
-use crate::{domain::site::SiteId, telemetry::log_throttle::LogThrottle};
+use crate::{
+    domain::site::SiteId,
+    telemetry::log_throttle::{LogThrottle, Sweep},
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -87,9 +90,9 @@ pub(super) fn log_error(route: &'static str, method: &str, headers: &HeaderMap, 
     response.headers_mut().insert(REQUEST_ID, id);
 }
 
-/// Logs how many failed requests have no line, if no later one says it.
-pub(super) fn log_left_out() {
-    let left_out = FAILURES.expire();
+/// Logs how many failed requests have no line and no later one that accounts for them.
+pub(super) fn log_left_out(sweep: Sweep) {
+    let left_out = FAILURES.sweep(sweep);
     for ((route, status, detail), requests) in left_out.lines {
         warn!(event = "requests_failed", route, status, detail = &*detail, left_out = requests, "further requests failed");
     }

@@ -25,9 +25,11 @@
 //! Who counts is decided in [`audience`](crate::audience). Handlers are generic over the body that they read, so only
 //! [`serve()`] needs a socket.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
+
+use crate::telemetry::log_throttle::Sweep;
 
 mod acceptor;
 mod admin;
@@ -56,10 +58,19 @@ pub use router::{Admin, Public};
 pub use serve::{ConnectionGuard, Phase, Responder, serve};
 
 /// Logs what was left out of the log, once a second, for ever.
-pub async fn log_left_out() {
+pub async fn log_left_out(public: Arc<Public>) {
     loop {
         sleep(Duration::from_secs(1)).await;
-        error_log::log_left_out();
-        refusal_log::log_left_out();
+        sweep_log(&public, Sweep::Due);
     }
+}
+
+/// Logs what was left out of the log and has no later line that accounts for it.
+pub fn sweep_log(public: &Public, sweep: Sweep) {
+    public.log_left_out(sweep);
+    acceptor::log_left_out(sweep);
+    connection::log_left_out(sweep);
+    serve::log_left_out(sweep);
+    error_log::log_left_out(sweep);
+    refusal_log::log_left_out(sweep);
 }

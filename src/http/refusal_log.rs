@@ -1,7 +1,8 @@
 //! Names in the log whose views are refused: without it, a portal that counts nothing looks like one without visitors.
 //!
-//! One line a minute for each site and reason, and of pages elsewhere for each origin. What comes from the network is shown
-//! only as far as it is a name, and cut.
+//! One line a minute for each site and reason, and of pages elsewhere for each origin, as far as there are few. A client can
+//! invent names, so those of one site take no room from another. What comes from the network is shown only as far as it is
+//! a name, and cut.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tracing::warn;
 
 use crate::{
     domain::site::{Site, SiteId},
-    telemetry::log_throttle::LogThrottle,
+    telemetry::log_throttle::{GroupedLogThrottle, LogThrottle, Sweep},
 };
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -21,14 +22,17 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// The longest name that is shown, in characters.
 const MAX_CHARS: usize = 100;
 
-static FOREIGN: LogThrottle<(SiteId, String)> = LogThrottle::new(INTERVAL, 1000);
-static UNKNOWN: LogThrottle<String> = LogThrottle::new(INTERVAL, 100);
-static LIMITED: LogThrottle<SiteId> = LogThrottle::new(INTERVAL, 1000);
+/// How many names of a kind are shown at once: origins of each site, and sites that are not configured.
+const MAX_NAMES: usize = 10;
+
+static FOREIGN: GroupedLogThrottle<SiteId, String> = GroupedLogThrottle::new(INTERVAL, MAX_NAMES);
+static UNKNOWN: LogThrottle<String> = LogThrottle::new(INTERVAL, MAX_NAMES);
+static LIMITED: GroupedLogThrottle<SiteId, ()> = GroupedLogThrottle::new(INTERVAL, 1);
 
 /// A view of a page that is not on an origin of the site.
 pub(super) fn foreign(site: &Site, headers: &HeaderMap) {
     let origin = page_origin(headers);
-    let Some(left_out) = FOREIGN.allow((site.id.clone(), origin.clone())) else { return };
+    let Some(left_out) = FOREIGN.allow(site.id.clone(), origin.clone()) else { return };
     let site = &site.id;
     if origin.is_empty() {
         warn!(event = "origin_missing", %site, left_out, "views without an origin are refused: site {site} requires one");
@@ -47,26 +51,23 @@ pub(super) fn unknown_site(id: &str) {
 
 /// A view of a site that has too many.
 pub(super) fn limited(site: &Site) {
-    if let Some(left_out) = LIMITED.allow(site.id.clone()) {
+    if let Some(left_out) = LIMITED.allow(site.id.clone(), ()) {
         let site = &site.id;
         warn!(event = "site_limited", %site, left_out, "views of site {site} are refused: it has more than its max_views_per_second");
     }
 }
 
-/// Logs how many refused views have no line, if no later one says it.
-pub(super) fn log_left_out() {
-    let foreign = FOREIGN.expire();
-    for ((site, origin), left_out) in foreign.lines {
-        warn!(event = "origins_refused", %site, origin, left_out, "further views from {origin} were refused: it is not among the origins of site {site}");
+/// Logs how many refused views have no line and no later one that accounts for them.
+pub(super) fn log_left_out(sweep: Sweep) {
+    for (site, left_out) in FOREIGN.sweep(sweep) {
+        for (origin, left_out) in left_out.lines {
+            warn!(event = "origins_refused", %site, origin, left_out, "further views from {origin} were refused: it is not among the origins of site {site}");
+        }
+        if left_out.others > 0 {
+            warn!(event = "origins_refused", %site, left_out = left_out.others, "views from further origins were refused: they are not among the origins of site {site}");
+        }
     }
-    if foreign.others > 0 {
-        warn!(
-            event = "origins_refused",
-            left_out = foreign.others,
-            "views from further origins were refused: they are not among those of their sites"
-        );
-    }
-    let unknown = UNKNOWN.expire();
+    let unknown = UNKNOWN.sweep(sweep);
     for (id, left_out) in unknown.lines {
         warn!(
             event = "unknown_sites_refused",
@@ -78,16 +79,8 @@ pub(super) fn log_left_out() {
     if unknown.others > 0 {
         warn!(event = "unknown_sites_refused", left_out = unknown.others, "views of further sites were refused: there are no such sites");
     }
-    let limited = LIMITED.expire();
-    for (site, left_out) in limited.lines {
-        warn!(event = "sites_limited", %site, left_out, "further views of site {site} were refused: it had more than its max_views_per_second");
-    }
-    if limited.others > 0 {
-        warn!(
-            event = "sites_limited",
-            left_out = limited.others,
-            "views of further sites were refused: they had more than their max_views_per_second"
-        );
+    for (site, left_out) in LIMITED.sweep(sweep) {
+        warn!(event = "sites_limited", %site, left_out = left_out.total(), "further views of site {site} were refused: it had more than its max_views_per_second");
     }
 }
 

@@ -41,6 +41,7 @@ use crate::{
     audience::{Audience, RateLimited, RequestOrigin},
     domain::{outcome::Outcome, site::SiteId},
     recorder::{Handle, SiteCounter},
+    telemetry::log_throttle::Sweep,
 };
 
 /// A route: the methods that it allows, its path, the name in metrics, and what handles it.
@@ -195,6 +196,12 @@ impl Public {
         let metrics = ListenerMetrics::new(metrics, "public", PUBLIC.iter().map(|route| route.name));
         let demo = demo.map(Demo::new);
         Arc::new(Self { handle, audience, demo, metrics, connections, body_read: limits.body_read, request: limits.request })
+    }
+
+    /// Logs how many requests and connections of clients were refused without a line and without a later one that accounts for them.
+    pub(super) fn log_left_out(&self, sweep: Sweep) {
+        self.connections.log_left_out(sweep);
+        self.audience.log_left_out(sweep);
     }
 
     /// Responds to a request to a site's resource. `id` is the one in the path.

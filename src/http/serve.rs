@@ -26,7 +26,10 @@ use super::{
     request::{MAX_BODY, RequestBody},
     response::Body,
 };
-use crate::telemetry::{log_throttle::LogThrottle, metrics::GaugeGuard};
+use crate::telemetry::{
+    log_throttle::{LogThrottle, Sweep},
+    metrics::GaugeGuard,
+};
 
 /// Responds to the requests of a listener.
 pub trait Responder: Send + Sync + 'static {
@@ -243,6 +246,14 @@ async fn read_rest(mut body: Incoming, within: Duration) -> bool {
 
 /// At most one line a second: a request can panic again and again.
 static PANICS: LogThrottle<()> = LogThrottle::new(Duration::from_secs(1), 1);
+
+/// Logs how many panics have no line and no later one that accounts for them.
+pub(super) fn log_left_out(sweep: Sweep) {
+    let left_out = PANICS.sweep(sweep).total();
+    if left_out > 0 {
+        tracing::error!(event = "handler_panicked", left_out, "further handlers panicked; their connections were closed");
+    }
+}
 
 fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended

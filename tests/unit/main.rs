@@ -11,5 +11,6 @@ mod domain;
 mod events;
 mod floors;
 mod http;
+mod log_throttle;
 mod recorder;
 mod transfer;

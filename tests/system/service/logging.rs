@@ -174,6 +174,49 @@ fn the_log_names_the_origins_and_sites_whose_views_are_refused_once_a_minute() {
         ]
     );
     assert_eq!((warned[0]["site"].as_str(), warned[0]["origin"].as_str()), (Some("portal"), Some("https://www.portal.example.vn")));
+
+    // What was left out is accounted for at the latest by the stop.
+    process.signal("TERM");
+    let log = process.wait(Duration::from_secs(10)).err;
+    let further =
+        |event| lines(&log, |line| line["event"] == event).iter().map(|line| line["left_out"].as_u64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(further("origins_refused"), [2, 2, 2, 2]);
+    assert_eq!((further("unknown_sites_refused"), further("sites_limited")), (vec![2], vec![2]));
+}
+
+#[test]
+fn invented_origins_and_sites_neither_fill_the_log_nor_hide_the_refusals_of_other_sites() {
+    let place = place().with("LOG__FORMAT", "json").with("CLIENTS__MAX_REQUESTS_PER_SECOND", "0");
+    let (process, public, _) = place.spawn_json();
+    let mut client = Client::connect(&public).unwrap();
+    for name in 0..1000 {
+        assert_eq!(view_from(&mut client, "portal", &format!("origin: https://{name}.example.com\r\n")), 403);
+        assert_eq!(view_from(&mut client, &format!("cong-{name}"), ""), 404);
+    }
+    assert_eq!(view_from(&mut client, "khoa", "origin: https://khoa.moi.example.vn\r\n"), 403);
+    process.signal("TERM");
+    let log = process.wait(Duration::from_secs(10)).err;
+    let count = |event| lines(&log, |line| line["event"] == event).len();
+    assert_eq!((count("origin_refused"), count("unknown_site_refused")), (11, 10));
+    let last = lines(&log, |line| line["origin"] == "https://khoa.moi.example.vn");
+    assert!(last.len() == 1 && last[0]["site"] == "khoa", "{last:?}");
+    let sum = |event| lines(&log, |line| line["event"] == event).iter().map(|line| line["left_out"].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("origins_refused"), sum("unknown_sites_refused")), (990, 990));
+    assert!(lines(&log, |line| line["event"] == "origins_refused").iter().all(|line| line["site"] == "portal"));
+}
+
+#[test]
+fn a_client_that_exceeds_its_limit_and_then_stops_is_accounted_for() {
+    let place = place().with("LOG__FORMAT", "json").with("CLIENTS__HEADER", "x-forwarded-for");
+    let (process, public, _) = place.with("CLIENTS__MAX_REQUESTS_PER_SECOND", "1").spawn_json();
+    let mut client = Client::connect(&public).unwrap();
+    let statuses = (0..100).map(|_| view_from(&mut client, "portal", "x-forwarded-for: 198.51.100.1\r\n"));
+    let limited = statuses.filter(|status| *status == 429).count() as u64;
+    process.signal("TERM");
+    let log = process.wait(Duration::from_secs(10)).err;
+    let logged = lines(&log, |line| line["event"] == "client_limited");
+    assert!(logged.len() == 2 && logged[1]["left_out"] == limited - 1, "{limited}: {logged:?}");
+    assert!(logged[1]["message"].as_str().unwrap().contains("one client sent most of them"), "{}", logged[1]);
 }
 
 #[test]
