@@ -47,7 +47,7 @@ bench-instructions: ## instructions of each step of a view, under valgrind
 profile: ## flame graphs of the service under load
 	@bash scripts/profile.sh
 
-soak: set-up ## the long tests: 100 000 simulated schedules, more power cuts, kills and restarts, a stalled log and a full disk for an hour, memory under load, every alert, the OpenAPI document, fuzzing
+soak: set-up ## the long tests: 100 000 simulated schedules, more power cuts, kills and restarts, a stalled log and a full disk twice for 15 minutes each, memory under load, every alert, the OpenAPI document, fuzzing
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test storage power_cuts
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test system power_cuts

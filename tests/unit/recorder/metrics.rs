@@ -197,7 +197,7 @@ async fn without_series_per_site_the_sites_are_added_up_and_no_sum_falls() {
     assert!(!text.contains("site=\""), "{text}");
     assert!(text.contains("\ntruycap_views_total{outcome=\"counted\"} 5\n"), "{text}");
     assert!(text.contains("\ntruycap_site_views{figure=\"total\"} 5\n"), "{text}");
-    let site = truycap::domain::site::Site::clone(&stage.handle.site("a").unwrap().site());
+    let site = Site::clone(&stage.handle.site("a").unwrap().site());
     stage.recorder.configure(vec![site]);
     let text = stage.handle.metrics_text(false, []).unwrap();
     assert!(text.contains("\ntruycap_views_total{outcome=\"counted\"} 5\n"), "{text}");
