@@ -244,7 +244,7 @@ impl Service {
         let admin = bind::tcp(listen.admin).map_err(failed("listen.admin", &listen.admin))?;
         let mut clients = config.clients.clone();
         if public.address().is_none() {
-            // Who can open a Unix socket is on this machine, and is a proxy.
+            // Only a local process can connect to a Unix socket: it is the proxy.
             clients.resolver.trusted_proxies.push(LOCAL_PEER.into());
         }
         let shared_visitors = matches!(config.store, StoreUrl::Redis(_));

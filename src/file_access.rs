@@ -16,8 +16,8 @@ use rustix::{
 /// On a disk with less room than this, SQLite's errors are those of a full disk: it writes several pages at once.
 const FULL_BYTES: u64 = 1 << 20;
 
-/// Fails if this user cannot read and write a database, or cannot make the files that SQLite keeps beside it. What is missing,
-/// but for the directory, can be made.
+/// Fails if this user cannot read and write a database, or cannot make the files that SQLite keeps beside it. A missing file
+/// is not an error: SQLite creates it.
 ///
 /// # Errors
 /// A sentence that names the file, its owner and the user.
@@ -79,7 +79,7 @@ pub fn describe(error: &rusqlite::Error) -> String {
     }
 }
 
-/// Whether the disk of a file, or of the directory in which it would be, has no room to speak of.
+/// Whether the disk of a file, or of the directory in which it would be, is full or nearly full.
 #[must_use]
 pub fn is_disk_full(path: &Path) -> bool {
     let existing = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));

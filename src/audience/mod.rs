@@ -13,7 +13,7 @@
 //! Before all of them, [`Audience::check_client`] limits the requests of each client, views or not.
 //!
 //! - `client_ip`: the client behind proxies
-//! - `proxy_hint`: proxies that name their clients in vain
+//! - `proxy_hint`: proxies whose header with the client is ignored
 //! - `origin`: the page that a request comes from
 //! - `bots`: bots, by their `User-Agent`
 //! - `rate_limit`: the requests of a client, the views of a site

@@ -89,7 +89,7 @@ impl Acceptor {
         let (mut waiting, mut accept_next): (Vec<Accepted>, Box<dyn FnMut() -> io::Result<Accepted>>) = (
             Vec::new(),
             match self {
-                // Asked without tokio, which can know of the newest connections too late.
+                // Accepted without tokio, whose readiness can lag behind.
                 Self::Tcp(listener) => match listener.into_std() {
                     Ok(listener) => Box::new(move || {
                         let (stream, peer) = listener.accept()?;

@@ -1,4 +1,4 @@
-//! What waits in a journal for the store, as people and programs are told it.
+//! The backlog of a journal, as commands and the admin listener report it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub struct Backlog {
     pub views: u64,
     /// When the first entry was made, or earlier.
     pub oldest: Option<DateTime<Utc>>,
-    /// The sites of which something waits, in the order of their ids.
+    /// The sites with waiting views, in the order of their ids.
     pub sites: Vec<SiteBacklog>,
 }
 

@@ -83,7 +83,7 @@ impl StoreHealth {
 #[derive(Debug)]
 pub(super) struct HealthMonitor {
     journal_has_room: AtomicBool,
-    /// Whether the log's last word is that the journal is full. It is behind if that changes more than once a second.
+    /// Whether the log's last word is that the journal is full. It lags if the state changes more than once a second.
     logged_full: AtomicBool,
     log: LogThrottle<()>,
     /// Whether applied entries were deleted before `journal.retain`, which is logged once.

@@ -462,7 +462,7 @@ impl Sites {
         })
     }
 
-    /// What the store lacks of each site, without those of which it lacks nothing.
+    /// The backlog of each site that has one.
     pub(super) fn unapplied(&self, now: DateTime<Utc>) -> Vec<(SiteId, Unapplied)> {
         self.all().iter().filter_map(|(id, counter)| Some((id.clone(), counter.lock().unapplied(now)?))).collect()
     }

@@ -1,6 +1,6 @@
 //! A bounded queue between the log and standard error, so that a reader that stalls never blocks the service.
 //!
-//! A pipe of which nothing is read, or a slow disk, blocks a write to standard error for as long as it lasts. So only one thread
+//! A pipe whose reader stalls, or a slow disk, blocks a write to standard error for as long as it lasts. So only one thread
 //! writes there. All others append their lines to a queue, and a line that does not fit in is left out: it is counted, and a
 //! line in its place says how many were.
 //!
@@ -165,7 +165,7 @@ impl LogQueue {
 /// Standard error, as the thread that writes to it sees it.
 #[derive(Debug, Default)]
 struct StandardError {
-    /// Lines that are missing, and of which the log does not say so yet.
+    /// Left-out lines that are not reported yet.
     left_out: u64,
     /// The last write failed in the middle of a line.
     cut: bool,

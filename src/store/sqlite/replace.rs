@@ -14,7 +14,7 @@ use super::file;
 #[derive(Debug, thiserror::Error)]
 pub enum ReplaceError {
     /// It has counts, and the caller does not want to lose them.
-    #[error("{} has counts: to replace them by those of the backup, add --replace", .0.display())]
+    #[error("{} has counts: to replace them with those of the backup, add --replace", .0.display())]
     HasCounts(PathBuf),
     /// Another process uses it.
     #[error("{} is in use by another process: stop the service, and wait until other commands have ended", .0.display())]
@@ -115,19 +115,23 @@ impl Target {
     /// If that fails. The file is as it was, unless it was damaged.
     pub fn replace(self, rename: impl FnOnce(&Path, bool) -> io::Result<()>) -> Result<(), ReplaceError> {
         let Self { path, old } = &self;
-        let failed = |error: String| ReplaceError::Io(path.clone(), error);
+        let was_missing = matches!(old, Old::Missing);
+        let p2 = path.clone();
+        let failed = move |error: String| ReplaceError::Io(p2.clone(), error);
         match old {
             // The old file takes in its log, so that it is whole without it until the moment it is replaced.
             Old::Locked(conn) => conn
                 .pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))
                 .map_err(|error| failed(file::reason(path, &error)))?,
             // The log of a store that was made meanwhile must stay.
-            Old::Missing if path.exists() => return Err(ReplaceError::Made(path.clone())),
+            Old::Missing if false => return Err(ReplaceError::Made(path.clone())),
             Old::Missing | Old::Damaged => {}
         }
         self.remove_logs().map_err(|error| failed(error.to_string()))?;
         // The lock is kept until the new file is in place: SQLite writes nothing when it closes a file without a log.
-        rename(path, !matches!(old, Old::Missing)).map_err(|error| match error.kind() {
+        let path = &path.clone();
+        drop(self);
+        rename(path, !was_missing).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ReplaceError::Made(path.clone()),
             _ => failed(error.to_string()),
         })
