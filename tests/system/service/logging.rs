@@ -208,7 +208,8 @@ fn invented_origins_and_sites_neither_fill_the_log_nor_hide_the_refusals_of_othe
 #[test]
 fn a_client_that_exceeds_its_limit_and_then_stops_is_accounted_for() {
     let place = place().with("LOG__FORMAT", "json").with("CLIENTS__HEADER", "x-forwarded-for");
-    let (process, public, _) = place.with("CLIENTS__MAX_REQUESTS_PER_SECOND", "1").spawn_json();
+    let place = place.with("CLIENTS__MAX_REQUESTS_PER_SECOND", "1");
+    let (process, public, _) = place.spawn_json();
     let mut client = Client::connect(&public).unwrap();
     let statuses = (0..100).map(|_| view_from(&mut client, "portal", "x-forwarded-for: 198.51.100.1\r\n"));
     let limited = statuses.filter(|status| *status == 429).count() as u64;
