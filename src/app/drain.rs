@@ -1,4 +1,4 @@
-//! Applies what waits in a journal, without counting: for an instance that is taken away for good.
+//! Applies what waits in a journal, without counting: for an instance that is removed.
 //!
 //! Journal, store and recorder are those of the service, so there is no second way in which views are applied.
 

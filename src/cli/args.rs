@@ -30,7 +30,8 @@ const AFTER_SERVE: &str = "\
 Signals:
   SIGHUP           Reload the configuration, as truycap reload does: sites, origins, time zones, listen.max_connections and log.level take
                    effect without losing a view. An invalid configuration is refused, and the previous one stays.
-  SIGTERM, SIGINT  Finish requests, apply queued views, and exit with code 0 within ten seconds.
+  SIGTERM, SIGINT  Finish requests, apply queued views, and exit with code 0 within ten seconds after listen.drain; a second signal
+                   ends the drain.
 
 Examples:
   truycap serve --config /etc/truycap/truycap.toml
@@ -38,21 +39,21 @@ Examples:
 
 const AFTER_IMPORT: &str = "\
 Examples:
-  truycap import past.csv
-  truycap import --json 2024.csv 2025.csv | jq .rows
-  zcat past.csv.gz | truycap import -
-  kubectl exec -i truycap-0 -- /truycap import - < past.csv";
+  truycap import past.csv --config /etc/truycap/truycap.toml
+  truycap import --json 2024.csv 2025.csv --config /etc/truycap/truycap.toml | jq .rows
+  zcat past.csv.gz | truycap import - --config /etc/truycap/truycap.toml
+  kubectl exec -i truycap-0 -- /truycap import - --config /etc/truycap/truycap.toml < past.csv";
 
 const AFTER_BACKUP: &str = "\
 Examples:
-  truycap backup /backup/truycap-$(date +%F).db
-  truycap backup - | gzip > backup.db.gz
-  kubectl exec truycap-0 -- /truycap backup - > backup.db";
+  truycap backup /backup/truycap-$(date +%F).db --config /etc/truycap/truycap.toml
+  truycap backup - --config /etc/truycap/truycap.toml | gzip > backup.db.gz
+  kubectl exec truycap-0 -- /truycap backup - --config /etc/truycap/truycap.toml > backup.db";
 
 const AFTER_RESTORE: &str = "\
 Examples:
-  truycap restore --replace /backup/truycap-2026-11-23.db
-  zcat backup.db.gz | truycap restore -";
+  truycap restore --replace /backup/truycap-2026-11-23.db --config /etc/truycap/truycap.toml
+  zcat backup.db.gz | truycap restore - --config /etc/truycap/truycap.toml";
 
 const AFTER_EXPORT: &str = "\
 Examples:
@@ -179,7 +180,7 @@ pub(super) enum Command {
         /// The file, or - for standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// Replace the counts that the store has
+        /// Replace the counts that the store has; in Redis, those of the sites of the backup
         #[arg(long)]
         replace: bool,
     },
@@ -261,7 +262,7 @@ pub(super) enum JournalCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Apply what waits to the store, and exit; for an instance that is taken away for good
+    /// Apply what waits to the store, and exit; for an instance that is removed
     ///
     /// The service must not run. Views of sites that are not configured any more are applied too. SIGTERM ends it early; what
     /// is not applied then stays in the journal.

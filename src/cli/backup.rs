@@ -1,4 +1,4 @@
-//! `truycap backup` and `truycap restore`: a copy of everything that the store holds, and the way back.
+//! `truycap backup` and `truycap restore`: copies of everything that the store holds, and their restoration.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ use crate::{
 pub(super) async fn backup(config: &Config, file: &Path, replace: bool) -> Result<(), Message> {
     let to_output = file == Path::new("-");
     if to_output && io::stdout().is_terminal() {
-        return Err("a backup is no text: name a file, or send standard output to one".into());
+        return Err("a backup is binary: name a file, or redirect standard output".into());
     }
     if !to_output {
         refuse_own_files(config, file)?;
@@ -40,6 +40,12 @@ pub(super) async fn backup(config: &Config, file: &Path, replace: bool) -> Resul
     let failed = |error: io::Error| format!("{}: {error}", directory.display());
     let unfinished = Unfinished::make_in(directory).map_err(failed)?;
     copy_store(config, &unfinished, directory).await?;
+    let backup = Backup::open(unfinished.path()).map_err(|error| format!("the backup cannot be restored: {error}"))?;
+    let sites = count_sites(&backup)?.ok_or_else(|| {
+        let prefix = if matches!(config.store, StoreUrl::Redis(_)) { format!(" with the prefix {}", config.prefix) } else { String::new() };
+        format!("{} holds no site{prefix}: nothing was backed up; is --config missing?", config.store)
+    })?;
+    drop(backup);
     let bytes = unfinished.file().metadata().map_err(failed)?.len();
     if to_output {
         let mut backup = unfinished.file();
@@ -50,7 +56,16 @@ pub(super) async fn backup(config: &Config, file: &Path, replace: bool) -> Resul
         io::ErrorKind::AlreadyExists => exists(file),
         _ => format!("{}: {error}", file.display()),
     })?;
-    print(&format!("{}: backup of {}, {bytes} bytes\n", file.display(), config.store))
+    print(&format!("{}: backup of {}, {sites}, {bytes} bytes\n", file.display(), config.store))
+}
+
+/// How many sites a backup has; `None` if it has none. One of the wrong store, or by the wrong prefix, has none.
+fn count_sites(backup: &Backup) -> Result<Option<String>, Message> {
+    match backup.sites().map_err(|error| error.to_string())?.len() {
+        0 => Ok(None),
+        1 => Ok(Some("1 site".into())),
+        sites => Ok(Some(format!("{sites} sites"))),
+    }
 }
 
 fn exists(file: &Path) -> Message {
@@ -83,32 +98,44 @@ pub(super) async fn restore(config: &Config, file: &Path, replace: bool) -> Resu
         refuse_own_files(config, file)?;
         refuse_log(file)?;
     }
-    match &config.store {
+    let sites = match &config.store {
         StoreUrl::Sqlite(path) => restore_file(config, path, file, replace)?,
         StoreUrl::Redis(_) => restore_redis(config, file, replace).await?,
-    }
-    print(&format!("{}: restored from {}; the service applies what came after the backup from its journal\n", config.store, file.display()))
+    };
+    let (store, file) = (&config.store, file.display());
+    print(&format!("{store}: restored {sites} from {file}; the service applies what came after the backup from its journal\n"))
 }
 
-fn restore_file(config: &Config, path: &Path, file: &Path, replace: bool) -> Result<(), Message> {
+/// The built-in path is in the working directory, where a command without `--config` would make a store that no service uses.
+fn refuse_unused_path(config: &Config, path: &Path) -> Result<(), Message> {
+    if !config.has_built_in_store() || path.exists() || config.journal.path.exists() {
+        return Ok(());
+    }
+    let (store, journal) = (&config.store, config.journal.path.display());
+    Err(format!("there is neither a store {store} nor a journal {journal}: name the configuration with --config, or set store.url"))
+}
+
+fn restore_file(config: &Config, path: &Path, file: &Path, replace: bool) -> Result<String, Message> {
+    refuse_unused_path(config, path)?;
     let journal = lock_journal(config)?;
     fs::create_dir_all(directory_of(path)).map_err(|error| format!("{}: {error}", path.display()))?;
     let target = Target::open(path, replace).map_err(|error| error.to_string())?;
-    let (copy, _) = copy_backup(config, file, target.directory())?;
+    let (copy, _, sites) = copy_backup(config, file, target.directory())?;
     target.adopt(copy.file()).map_err(|error| error.to_string())?;
     // A service can have started while the backup was copied. A journal that this made could belong to root.
     let _journal = if journal.is_some() { journal } else { lock_journal(config)? };
-    target.replace(|path, replace| copy.finish(path, replace)).map_err(|error| error.to_string())
+    target.replace(|path, replace| copy.finish(path, replace)).map_err(|error| error.to_string())?;
+    Ok(sites)
 }
 
-async fn restore_redis(config: &Config, file: &Path, replace: bool) -> Result<(), Message> {
-    let (_copy, backup) = copy_backup(config, file, directory_of(&config.journal.path))?;
+async fn restore_redis(config: &Config, file: &Path, replace: bool) -> Result<String, Message> {
+    let (_copy, backup, sites) = copy_backup(config, file, directory_of(&config.journal.path))?;
     let restored = redis::restore(&redis_config(config)?, &backup, replace).await;
-    restored.map_err(|error| error.to_string())
+    restored.map(|()| sites).map_err(|error| error.to_string())
 }
 
-/// Copies a backup into a file of this process, and verifies it.
-fn copy_backup(config: &Config, file: &Path, directory: &Path) -> Result<(Unfinished, Backup), Message> {
+/// Copies a backup into a file of this process, verifies it, and returns how many sites it has.
+fn copy_backup(config: &Config, file: &Path, directory: &Path) -> Result<(Unfinished, Backup, String), Message> {
     let input = open_input(file)?;
     let failed = |error: io::Error| format!("cannot copy {} to {}: {error}", file.display(), directory.display());
     fs::create_dir_all(directory).map_err(failed)?;
@@ -116,10 +143,11 @@ fn copy_backup(config: &Config, file: &Path, directory: &Path) -> Result<(Unfini
     copy(input, unfinished.file(), directory, reserve(config, directory)).map_err(failed)?;
     let backup =
         Backup::open(unfinished.path()).map_err(|error| format!("{} is not a backup that can be restored: {error}", file.display()))?;
-    Ok((unfinished, backup))
+    let sites = count_sites(&backup)?.ok_or_else(|| format!("{} is a backup without a site: nothing was changed", file.display()))?;
+    Ok((unfinished, backup, sites))
 }
 
-/// Holds the journal, so that no service can start. There need not be one.
+/// Holds the journal, so that no service can start. The journal can be missing.
 fn lock_journal(config: &Config) -> Result<Option<SqliteJournal>, Message> {
     if !config.journal.path.exists() {
         return Ok(None);
@@ -168,6 +196,6 @@ fn reserve(config: &Config, directory: &Path) -> u64 {
 fn redis_config(config: &Config) -> Result<RedisStoreConfig, Message> {
     match &config.store {
         StoreUrl::Redis(url) => Ok(RedisStoreConfig { url: url.clone(), prefix: config.prefix.clone() }),
-        StoreUrl::Sqlite(_) => Err("the store is no Redis".into()),
+        StoreUrl::Sqlite(_) => Err("the store is not a Redis".into()),
     }
 }

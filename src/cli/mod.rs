@@ -1,6 +1,7 @@
 //! The command line.
 //!
-//! Exit codes: 0 success; 1 failure, with the reason on standard error; 2 an invalid command line or configuration.
+//! Exit codes: 0 success; 1 failure, with the reason on standard error; 2 an invalid command line or configuration; 3 views wait
+//! in the journal.
 
 use std::{
     collections::BTreeSet,

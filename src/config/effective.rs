@@ -1,4 +1,4 @@
-//! The configuration that is in effect: as text, as a number, and what in it is worth a second look.
+//! The configuration that is in effect: as text, as a number, and advice about it.
 
 use std::{collections::HashMap, fmt::Write};
 
@@ -30,6 +30,12 @@ impl Config {
     #[must_use]
     pub fn has_built_in_sites(&self) -> bool {
         self.site_places.iter().all(|place| place == BUILT_IN)
+    }
+
+    /// Whether no layer but the built-in one says where the store is.
+    #[must_use]
+    pub fn has_built_in_store(&self) -> bool {
+        self.effective.iter().any(|value| value.key == "store.url" && value.layer == BUILT_IN)
     }
 
     pub(super) fn with_effective(self, mut effective: Vec<Effective>) -> Self {

@@ -10,7 +10,7 @@
 //! - `mistakes`, `suggestion`: what is reported, and which key was probably meant
 //! - `sections`, `audience`, `sites`: the keys and their valid values
 //! - `sites_dir`: files with sites
-//! - `effective`: the values that are used and where they come from; what is worth a second look
+//! - `effective`: the values that are used, where they come from, and advice about them
 //! - `store_url`: where the counters live
 //! - `same_file`: whether two paths name the same file
 

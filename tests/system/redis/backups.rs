@@ -21,6 +21,9 @@ fn a_backup_is_restored_into_a_redis_beside_its_instances_and_every_view_counts_
     server.wait_for("views are in Redis that the backup lacks", &load.tally());
     let finished = place.run(&["restore", "backup.db"]);
     assert!(finished.code == Some(1) && finished.err.contains("add --replace"), "{finished:?}");
+    let finished = place.clone().with("STORE__PREFIX", "other").run(&["backup", "other.db"]);
+    assert!(finished.code == Some(1) && finished.err.contains("holds no site with the prefix other"), "{finished:?}");
+    assert!(!place.path("other.db").exists());
     place.ok(&["restore", "--replace", "backup.db"]);
     service.wait_for_log(&["WARN", "the store went back"]);
     load.wait_for(100);

@@ -94,7 +94,9 @@ fn a_store_with_counts_is_replaced_only_if_that_is_asked_for_and_as_a_whole() {
 #[test]
 fn a_backup_replaces_only_a_backup_and_only_if_that_is_asked_for() {
     let place = place();
-    place.start().stop();
+    let service = place.start();
+    count(&service, 1);
+    service.stop();
     place.ok(&["backup", "backup.db"]);
     refused(&place, &["backup", "backup.db"], "add --replace");
     place.ok(&["backup", "--replace", "backup.db"]);
@@ -108,6 +110,36 @@ fn a_backup_replaces_only_a_backup_and_only_if_that_is_asked_for() {
     let left = place.write(".truycap-1.tmp", "left");
     place.ok(&["backup", "--replace", "backup.db"]);
     assert!(!Path::new(&left).exists());
+}
+
+#[test]
+fn a_restore_without_the_configuration_makes_no_store_in_the_working_directory() {
+    let place = place();
+    let service = place.start();
+    let tally = count(&service, 10);
+    service.stop();
+    place.ok(&["backup", "backup.db"]);
+    let mut without = place.clone();
+    without.environment.remove("TRUYCAP_STORE__URL");
+    without.environment.remove("TRUYCAP_JOURNAL__PATH");
+    refused(&without, &["restore", "backup.db"], "name the configuration with --config, or set store.url");
+    assert!(!place.path("data").exists());
+    // A service that has the built-in paths.
+    without.start().stop();
+    fs::remove_file(place.path("data/truycap.db")).unwrap();
+    without.ok(&["restore", "backup.db"]);
+    Counts::exported(&without).fit(&tally);
+}
+
+/// A wrong configuration would otherwise replace the good backups of many nights by empty ones.
+#[test]
+fn a_store_without_a_site_is_not_backed_up_and_its_copy_not_restored() {
+    let place = place();
+    place.start().stop();
+    refused(&place, &["backup", "backup.db"], "holds no site: nothing was backed up");
+    assert!(!place.path("backup.db").exists());
+    let empty = copy_aside(&place.store());
+    refused(&place, &["restore", "--replace", empty.to_str().unwrap()], "is a backup without a site");
 }
 
 /// Runs a command with a file, or nothing, as its standard input, and returns its standard output.
