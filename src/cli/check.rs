@@ -1,8 +1,10 @@
 //! `truycap check`: verifies the configuration, and that addresses, journal and store can be used. It makes nothing.
 
 use std::{
+    fs,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
 };
 
 use serde::Serialize;
@@ -24,6 +26,7 @@ use crate::{
         sqlite::{SurveyError, survey},
     },
     store,
+    transfer::spool::directory_of,
 };
 
 /// The most sites that a check names.
@@ -38,7 +41,7 @@ struct Report {
     ok: bool,
     /// The values that differ from the built-in ones, and where they come from.
     values: Vec<Value>,
-    /// What is worth a second look.
+    /// What is valid in the configuration and perhaps not meant.
     advice: Vec<String>,
     sites: Vec<Site>,
     listen: Listen,
@@ -163,19 +166,45 @@ fn advice(config: &Config) -> Vec<String> {
             box_policy_bytes(site)
         )
     });
-    config.origin_advice().into_iter().chain(proxy_advice(&config.clients, &config.sites)).chain(long).collect()
+    let directory = match &config.listen.public {
+        PublicAddress::Unix(path) => Some(directory_of(path)).filter(|directory| is_made_by_unit(directory)),
+        _ => None,
+    };
+    let directory = directory.map(|directory| {
+        let directory = directory.display();
+        format!("listen.public: {directory} does not exist, and the service does not make it: its unit must, by RuntimeDirectory=")
+    });
+    config.origin_advice().into_iter().chain(proxy_advice(&config.clients, &config.sites)).chain(long).chain(directory).collect()
 }
 
 fn check_public(address: &PublicAddress) -> Result<(), Message> {
     match address {
         PublicAddress::Ip(address) => check_tcp("listen.public", *address),
-        PublicAddress::Unix(path) if app::is_served(path).unwrap_or(false) => {
-            Err(format!("listen.public: cannot listen on {address}: another process listens on it"))
-        }
-        PublicAddress::Unix(path) => FilePlace::new(path).verify_directory().map_err(|error| format!("listen.public: {error}")),
+        PublicAddress::Unix(path) => check_unix(path).map_err(|error| format!("listen.public: cannot listen on {address}: {error}")),
         // The service manager passes it to the service only.
         PublicAddress::Systemd => Ok(()),
     }
+}
+
+fn check_unix(path: &Path) -> Result<(), Message> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => return Err("the file exists and is not a socket".into()),
+        Ok(_) if app::is_served(path).unwrap_or(false) => return Err("another process listens on it".into()),
+        _ => {}
+    }
+    let directory = directory_of(path);
+    if is_made_by_unit(directory) {
+        return Ok(());
+    }
+    if !directory.is_dir() {
+        return Err(format!("the directory {} does not exist, and the service does not make it", directory.display()));
+    }
+    FilePlace::new(path).verify_directory()
+}
+
+/// Whether a directory that does not exist can be one that a systemd unit makes at its start.
+fn is_made_by_unit(directory: &Path) -> bool {
+    directory.starts_with("/run") && !directory.exists()
 }
 
 fn check_tcp(key: &str, address: SocketAddr) -> Result<(), Message> {

@@ -3,7 +3,10 @@
 use std::{
     fs,
     net::TcpListener,
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        net::UnixListener,
+    },
     path::Path,
 };
 
@@ -111,6 +114,28 @@ fn a_port_that_is_taken_is_found_and_its_key_is_named_unless_a_service_runs() {
     let running = place.with("LISTEN__PUBLIC", &service.public).with("LISTEN__ADMIN", &service.admin);
     assert!(running.ok(&["check"]).contains("in use by a running truycap"));
     service.stop();
+}
+
+#[test]
+fn a_unix_socket_that_the_start_cannot_make_is_found() {
+    let place = place().with("LISTEN__PUBLIC", "unix:run/public.sock");
+    let refused = |reason: &str| {
+        let check = place.run(&["check"]);
+        let expected = format!("listen.public: cannot listen on unix:run/public.sock: {reason}");
+        assert!(check.code == Some(1) && check.err.contains(&expected), "{check:?}");
+        assert_eq!(place.run(&["serve"]).code, Some(1), "{reason}");
+    };
+    refused("the directory run does not exist");
+    fs::create_dir(place.path("run")).unwrap();
+    place.ok(&["check"]);
+    place.write("run/public.sock", "a file");
+    refused("the file exists and is not a socket");
+    fs::remove_file(place.path("run/public.sock")).unwrap();
+    let _listener = UnixListener::bind(place.path("run/public.sock")).unwrap();
+    refused("another process listens on it");
+    // A unit with RuntimeDirectory= makes this one.
+    let text = place.clone().with("LISTEN__PUBLIC", "unix:/run/truycap-of-no-unit/public.sock").ok(&["check"]);
+    assert!(text.contains("listen.public: /run/truycap-of-no-unit does not exist"), "{text}");
 }
 
 #[test]
