@@ -26,14 +26,15 @@ pub(super) fn files(dir: &Path) -> (Vec<PathBuf>, Vec<String>) {
             continue;
         }
         // A FIFO would be read for ever. A file that cannot be read is reported when it is read.
-        if path.extension() != Some(OsStr::new("toml")) || fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-            mistakes.push(format!(
-                "{}: found no file with a name that ends in .toml; move it elsewhere, or rename it to end in .bak",
-                path.display()
-            ));
+        let reason = if path.extension() != Some(OsStr::new("toml")) {
+            "the name does not end in .toml"
+        } else if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            "not a regular file"
         } else {
             files.push(path);
-        }
+            continue;
+        };
+        mistakes.push(format!("{}: {reason}; move it elsewhere, or rename it to end in .bak", path.display()));
     }
     (files, mistakes)
 }

@@ -349,16 +349,17 @@ impl<'a> TableReader<'a> {
             self.read(key, array, |setting| setting.entries().filter(|entries| count.contains(&entries.len())).map(|_| setting.clone()))?;
         let entries = setting.entries().unwrap_or_default();
         let mut parsed = Vec::with_capacity(entries.len());
-        for value in entries {
+        for value in &entries {
             match value.as_str().map_or(Err(None), &parse) {
                 Ok(value) => parsed.push(value),
                 Err(reason) => {
                     let reason = reason.unwrap_or_else(|| format!("expected {entry}"));
-                    self.mistake(key, format!("found {}; {reason}", shown(&value)));
+                    self.mistake(key, format!("found {}; {reason}", shown(value)));
                 }
             }
         }
-        Some(parsed)
+        // A part of the list would cause further mistakes that are not there.
+        (parsed.len() == entries.len()).then_some(parsed)
     }
 
     pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {

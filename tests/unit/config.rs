@@ -762,6 +762,9 @@ fn a_list_names_the_wrong_entry() {
     let entry = "expected an IP address or a network, such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
     let expected = ["\"10.0.0.0/33\"", "\"abc\"", "5"].map(|found| format!("FILE:1: clients.trusted_proxies: found {found}; {entry}"));
     assert_eq!(mistakes, expected);
+    // A wrong network is not the same as none.
+    let only_wrong = "clients.trusted_proxies = [\"10.0.0.0/33\"]\nclients.header = \"x-forwarded-for\"";
+    assert_eq!(mistake(only_wrong), expected[0]);
     let mistake = env_mistake(&[("TRUYCAP_BOTS__DENY", "good, x")]);
     assert_eq!(mistake, "TRUYCAP_BOTS__DENY: found \"x\"; expected a text of 2 to 100 bytes, such as \"MyMonitor/\"");
     let array = "expected an array of one or more texts, such as [\"https://portal.example.vn\"]";
@@ -972,8 +975,8 @@ fn mistakes_in_a_directory_of_sites_name_both_places() {
         ("a.toml", "", "sites.d/a.toml: found no site; expected a line [[sites]] and its keys below"),
         ("a.toml", "[[sites]", "sites.d/a.toml:1:"),
         ("a.toml", &format!("{a}[log]\nlevel = \"info\""), "sites.d/a.toml:5: log.level: found an unknown key; expected tables"),
-        ("a.txt", &a, "sites.d/a.txt: found no file with a name that ends in .toml; move it elsewhere, or rename it to end in .bak"),
-        ("a.toml/x.toml", &a, "sites.d/a.toml: found no file with a name that ends in .toml"),
+        ("a.txt", &a, "sites.d/a.txt: the name does not end in .toml; move it elsewhere, or rename it to end in .bak"),
+        ("a.toml/x.toml", &a, "sites.d/a.toml: not a regular file; move it elsewhere"),
         (".gitkeep", "", "truycap.toml:1: sites_dir: found no file in sites.d; expected one or more with a line [[sites]]"),
         ("a.toml", "\u{0}", "sites.d/a.toml:1:1: not TOML"),
     ] {
