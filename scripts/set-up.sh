@@ -16,6 +16,7 @@ needs=(
     /usr/sbin/nginx:nginx-light
     /usr/sbin/haproxy:haproxy
     faketime:faketime
+    systemd-analyze:systemd
     c++:g++
 )
 (($# == 0)) || needs=("$@")

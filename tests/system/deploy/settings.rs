@@ -1,6 +1,9 @@
 //! The configuration files and variables in `deploy/` and the documents.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{file, process::Place};
 
@@ -30,18 +33,43 @@ fn the_supplied_configurations_are_valid() {
 #[test]
 fn every_supplied_environment_variable_exists() {
     let known = fs::read_to_string(file("config/default.toml")).unwrap();
-    for name in [
-        "deploy/kubernetes/truycap.yaml",
-        "deploy/systemd/truycap.service",
-        "deploy/systemd/truycap@.service",
-        "deploy/systemd/socket.conf",
-        "docs/operations.md",
-        "benches/README.md",
-    ] {
-        let text = fs::read_to_string(file(name)).unwrap();
-        let mut variables = variables(&text).peekable();
-        assert!(variables.peek().is_some(), "{name}");
-        assert_eq!(variables.find(|variable| !known.contains(&format!("# {variable}\n"))), None, "{name}");
+    let mut checked = 0;
+    for path in ["deploy", "docs", "benches/README.md", "README.md", "Dockerfile"].into_iter().flat_map(|path| files_below(&file(path))) {
+        // Pictures have no variables.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for variable in variables(&text) {
+            assert!(known.contains(&format!("# {variable}\n")), "{}: {variable}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "{checked}");
+}
+
+/// The file, or all files in the directory and below it.
+fn files_below(path: &Path) -> Vec<PathBuf> {
+    if !path.is_dir() {
+        return vec![path.into()];
+    }
+    fs::read_dir(path).unwrap().flat_map(|entry| files_below(&entry.unwrap().path())).collect()
+}
+
+/// Each job runs a command of the program, on the configuration that truycap.yaml mounts.
+#[test]
+fn the_commands_of_the_jobs_are_valid() {
+    let jobs = fs::read_to_string(file("deploy/kubernetes/jobs.yaml")).unwrap();
+    let commands: Vec<Vec<&str>> = jobs
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("args: [")?.strip_suffix(']'))
+        .map(|words| words.split(", ").map(|word| word.trim_matches('"')).collect())
+        .collect();
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    let place = Place::new();
+    for mut command in commands {
+        assert_eq!(command.split_off(command.len() - 2), ["--config", "/etc/truycap/truycap.toml"]);
+        // Otherwise the import would read standard input.
+        command.push("--help");
+        let help = place.ok(&command);
+        assert!(help.contains(&format!("Usage: truycap {}", command[..command.len() - 1].join(" ").replace(" -", ""))), "{help}");
     }
 }
 
