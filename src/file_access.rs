@@ -79,7 +79,7 @@ pub fn describe(error: &rusqlite::Error) -> String {
     }
 }
 
-/// Whether the disk of a file, or of the directory in which it would be, is full or nearly full.
+/// Whether the disk of a file, or of the directory in which it would be, has less than 1 MiB free.
 #[must_use]
 pub fn is_disk_full(path: &Path) -> bool {
     let existing = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));

@@ -15,7 +15,7 @@ pub(super) fn ready() {
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
-        Err(error) => warn!(event = "service_manager_not_notified", %error, "the service manager was not told of the reload"),
+        Err(error) => warn!(event = "service_manager_not_notified", %error, "the service manager was not notified of the reload"),
     }
 }
 

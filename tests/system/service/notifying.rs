@@ -1,4 +1,4 @@
-//! What the service manager is told.
+//! Notifications to the service manager.
 
 use std::{os::unix::net::UnixDatagram, time::Duration};
 
@@ -17,7 +17,7 @@ fn next(socket: &UnixDatagram) -> String {
 }
 
 #[test]
-fn the_service_manager_hears_of_the_start_of_reloads_and_of_the_stop() {
+fn the_service_manager_is_notified_of_the_start_of_reloads_and_of_the_stop() {
     let place = place().with("LISTEN__DRAIN", "30s");
     let path = place.path("notify.sock");
     let socket = UnixDatagram::bind(&path).unwrap();
