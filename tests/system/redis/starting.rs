@@ -1,4 +1,6 @@
-//! A service that starts while Redis is down.
+//! A service that starts, also while Redis is down.
+
+use std::fs;
 
 use super::{
     process::eventually,
@@ -6,6 +8,17 @@ use super::{
     setup::{LOGGING, all_acknowledged, load, place, waited},
     sites::SITES,
 };
+
+#[test]
+fn redis_lists_the_connections_of_an_instance_by_its_host_and_its_process() {
+    let server = Server::start(&[]);
+    let place = place(&server);
+    let service = place.start();
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let name = format!(" name=truycap-{}-{} ", host.trim(), service.process.id());
+    eventually("its connections are listed", || server.cli::<String>("CLIENT LIST").contains(&name).then_some(()));
+    service.stop();
+}
 
 #[test]
 fn views_acknowledged_before_redis_starts_are_logged_as_waiting_and_then_counted() {

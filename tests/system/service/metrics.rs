@@ -1,7 +1,7 @@
 //! The metrics.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Write,
     process::{Command, Stdio},
 };
@@ -76,6 +76,10 @@ fn every_metric_passes_promtool_and_is_documented() {
     let rows: BTreeMap<_, _> =
         rows.filter_map(|(name, rest)| rest.split_once(" | ").map(|(kind, _)| (name, kind))).filter(is_metric).collect();
     assert_eq!(rows, exposed);
+    let routes: BTreeSet<_> = text.split("route=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let (_, list) = table.split_once("`route` is ").unwrap();
+    let (list, _) = list.split_once(" for an unknown path").unwrap();
+    assert_eq!(list.split('`').skip(1).step_by(2).collect::<BTreeSet<_>>(), routes);
     service.stop();
 }
 
