@@ -20,7 +20,9 @@ impl Files {
 
     /// Reads a file.
     pub(super) fn read(&mut self, path: &Path) -> Result<String, String> {
-        let text = read(path, self.left)?.ok_or_else(|| format!("the configuration is larger than {} MiB", MAX_BYTES >> 20))?;
+        let text = read(path, self.left)
+            .map_err(|error| format!("cannot read it as {}: {error}", user()))?
+            .ok_or_else(|| format!("the configuration is larger than {} MiB", MAX_BYTES >> 20))?;
         self.left -= text.len() as u64;
         Ok(text)
     }

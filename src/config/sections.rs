@@ -126,11 +126,19 @@ impl Config {
             ("journal.path", self.journal.path == other.journal.path),
             ("journal.retain", self.recorder.retain == other.recorder.retain),
             ("journal.max_bytes", self.journal.max_bytes == other.journal.max_bytes),
-            ("retention", self.retention == other.retention),
+            ("retention.days", self.retention.days == other.retention.days),
+            ("retention.weeks", self.retention.weeks == other.retention.weeks),
+            ("retention.months", self.retention.months == other.retention.months),
+            ("retention.years", self.retention.years == other.retention.years),
             ("log.format", self.log.format == other.log.format),
             ("metrics.per_site", self.per_site_metrics == other.per_site_metrics),
-            ("clients", self.clients == other.clients),
-            ("bots", self.bots == other.bots),
+            ("clients.header", self.clients.resolver.header == other.clients.resolver.header),
+            ("clients.trusted_proxies", self.clients.resolver.trusted_proxies == other.clients.resolver.trusted_proxies),
+            ("clients.max_requests_per_second", self.clients.max_requests_per_second == other.clients.max_requests_per_second),
+            ("clients.max_connections", self.clients.max_connections == other.clients.max_connections),
+            ("bots.deny", self.bots.deny == other.bots.deny),
+            ("bots.allow", self.bots.allow == other.bots.allow),
+            ("bots.headless", self.bots.headless == other.bots.headless),
         ];
         keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }

@@ -1033,6 +1033,9 @@ fn a_password_can_come_from_a_file() {
     assert_eq!(config.store, url("redis+unix:///run/redis.sock?user=joe&pass=hunter2"));
     let other = load_files(&[("truycap.toml", main), ("cred/redis", "new\n")], &env).unwrap();
     assert_eq!(config.fixed_differences(&other), ["store.password_file"]);
+    let changed = load("clients.max_connections = 5\nbots.headless = false\nretention.days = 41", &[]).unwrap();
+    let keys = ["retention.days", "clients.max_connections", "bots.headless"];
+    assert_eq!(load("", &[]).unwrap().fixed_differences(&changed), keys);
 }
 
 #[test]
