@@ -32,8 +32,9 @@ pub(super) async fn backup(config: &Config, file: &Path, replace: bool) -> Resul
     }
     if !to_output {
         refuse_own_files(config, file)?;
-        if !replace && file.symlink_metadata().is_ok() {
-            return Err(exists(file));
+        if file.symlink_metadata().is_ok() {
+            replace.then_some(()).ok_or_else(|| exists(file))?;
+            refuse_foreign(file)?;
         }
     }
     let directory = directory_of(if to_output { &config.journal.path } else { file });
@@ -41,10 +42,17 @@ pub(super) async fn backup(config: &Config, file: &Path, replace: bool) -> Resul
     let unfinished = Unfinished::make_in(directory).map_err(failed)?;
     copy_store(config, &unfinished, directory).await?;
     let backup = Backup::open(unfinished.path()).map_err(|error| format!("the backup cannot be restored: {error}"))?;
-    let sites = count_sites(&backup)?.ok_or_else(|| {
-        let prefix = if matches!(config.store, StoreUrl::Redis(_)) { format!(" with the prefix {}", config.prefix) } else { String::new() };
-        format!("{} holds no site{prefix}: nothing was backed up; is --config missing?", config.store)
-    })?;
+    let sites = match (count_sites(&backup)?, &config.store) {
+        (Some(sites), _) => sites,
+        // A new store has none before its first view. In Redis, it is more likely another prefix.
+        (None, StoreUrl::Sqlite(_)) => "no site yet".into(),
+        (None, StoreUrl::Redis(_)) => {
+            return Err(format!(
+                "{} holds no site with the prefix {}: nothing was backed up; is --config missing?",
+                config.store, config.prefix
+            ));
+        }
+    };
     drop(backup);
     let bytes = unfinished.file().metadata().map_err(failed)?.len();
     if to_output {
@@ -57,6 +65,19 @@ pub(super) async fn backup(config: &Config, file: &Path, replace: bool) -> Resul
         _ => format!("{}: {error}", file.display()),
     })?;
     print(&format!("{}: backup of {}, {sites}, {bytes} bytes\n", file.display(), config.store))
+}
+
+/// Only an earlier backup, or an empty file, is replaced.
+fn refuse_foreign(file: &Path) -> Result<(), Message> {
+    let failed = |error: io::Error| format!("{}: {error}", file.display());
+    let found = file.symlink_metadata().map_err(failed)?;
+    if !found.is_file() {
+        return Err(format!("{} is not a regular file: choose another name, or write to standard output with -", file.display()));
+    }
+    if found.len() > 0 && !Backup::is_marked(file).map_err(failed)? {
+        return Err(format!("{} is not a backup, so it is not replaced: choose another name", file.display()));
+    }
+    Ok(())
 }
 
 /// How many sites a backup has; `None` if it has none. One of the wrong store, or by the wrong prefix, has none.

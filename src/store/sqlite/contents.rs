@@ -1,6 +1,6 @@
 //! Makes and reads a backup: a file of the store that no process has open.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 
@@ -102,10 +102,9 @@ impl NewBackup {
         Ok(counts)
     }
 
-    /// Ends the backup, after it has read everything again: what cannot be restored must fail now. The caller syncs the file.
-    pub(in crate::store) fn end(mut self) -> Result<(), StoreError> {
+    /// Ends the backup. The caller syncs the file.
+    pub(in crate::store) fn end(self) -> Result<(), StoreError> {
         self.0.execute_batch("COMMIT").map_err(store_error)?;
-        reader::verify(&mut self.0, true).map_err(|error| error.0)?;
         self.0.close().map_err(|(_, error)| store_error(error))
     }
 
@@ -142,6 +141,20 @@ pub struct Backup(Connection);
 pub(in crate::store) type StoredArticle = (String, String, Option<String>);
 
 impl Backup {
+    /// Whether a file looks like a backup, by the mark in its header.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn is_marked(path: &Path) -> io::Result<bool> {
+        // SQLite keeps the application's id here.
+        const AT: u64 = 68;
+        let mut mark = [0; 4];
+        match File::open(path)?.read_exact_at(&mut mark, AT) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            read => read.map(|()| i32::from_be_bytes(mark) == file::APPLICATION_ID),
+        }
+    }
+
     /// Opens a file, and verifies all of it. Makes it one that can be moved alone: SQLite keeps nothing beside it.
     ///
     /// # Errors

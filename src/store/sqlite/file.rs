@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// `TCst`: marks a file as a store of truycap, for `file(1)` and for [`open`].
-const APPLICATION_ID: i32 = 0x5443_7374;
+pub(super) const APPLICATION_ID: i32 = 0x5443_7374;
 
 /// How long to wait for another process that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -368,12 +368,3 @@ fn what_is_no_file_is_not_deleted_as_an_abandoned_one() {
     assert!(made.is_finished() && made.join().unwrap());
     assert!(path.exists());
 }
-
-#[tokio::test]
-async fn what_could_not_be_restored_fails_when_the_backup_is_made() {
-    let (dir, prefix) = (TempDir::new().unwrap(), new_prefix());
-    Place::Redis(prefix.clone()).fill().await;
-    let () = ::redis::cmd("HSET").arg(format!("{prefix}:{{portal}}:views")).arg("foo").arg(1).query(&mut shared().raw()).unwrap();
-    let result = redis::backup(&in_redis(&prefix), Retention::default(), now as fn() -> _, &dir.path().join("backup.db")).await;
-    assert!(matches!(&result, Err(error) if error.to_string().contains("foo")), "{result:?}");
-}
