@@ -75,7 +75,8 @@ fn figures(shared: &Shared, per_site: bool, now: DateTime<Utc>) -> MetricFamily 
 /// A value with its label and its site.
 type Row<'a> = (&'static str, &'a str, f64);
 
-/// The rows of the configured sites: one that was taken out would look as if it were not read any more. For sums that must not fall when a site is taken out, of all sites.
+/// The rows of the configured sites: one that was taken out would look as if it were not read any more. Sums must not fall when a
+/// site is taken out, so they need all sites.
 fn rows<'a>(
     sites: &'a BTreeMap<SiteId, Arc<SiteCounter>>,
     configured: bool,

@@ -204,8 +204,8 @@ pub(super) struct State {
     pending: Segment,
     /// Entries that were committed while older ones were still being read from the journal.
     tail: Option<Segment>,
-    /// What is known to wait in entries that are not in memory. An upper bound after a start; after the store went back, that is known only
-    /// when the entries are read again.
+    /// What is known to wait in entries that are not in memory. An upper bound after a start; after the store went back, that is
+    /// known only when the entries are read again.
     unread: Waiting,
     /// Whether the store was found elsewhere than expected. What it lacks is not known until its place is.
     misplaced: bool,

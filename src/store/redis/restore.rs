@@ -57,7 +57,7 @@ pub async fn restore(place: &RedisStoreConfig, backup: &Backup, replace: bool) -
         let row = backup.site(site)?;
         let aside = Aside { connection: &connection, keys: keys.aside(&random_id()?), backup, row: &row, lists: lists(backup, &row)? };
         let restored = restore_site(&aside, &script, &keys, site, replace).await;
-        if false {
+        if restored.is_err() {
             aside.delete().await;
         }
         restored?;

@@ -164,6 +164,7 @@ impl Backup {
         if !file::check_marks(&conn)?.map_err(BackupError)? {
             return Err(BackupError("it is empty".into()));
         }
+        file::check_tables(&conn)?.map_err(BackupError)?;
         reader::verify(&mut conn, true)?;
         conn.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
         Ok(Self(conn))

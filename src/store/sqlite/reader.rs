@@ -316,6 +316,7 @@ fn verify_site(conn: &Connection, site: &SiteId, row: &SiteRow) -> Result<(), Re
         next.get::<_, [u8; 16]>(0)?;
         number(next, 1)?;
     }
+    sections(conn, row.id)?;
     let mut query = conn.prepare("SELECT bucket, views FROM site_views WHERE site = ?1 AND kind = ''")?;
     let mut views = query.query([row.id])?;
     while let Some(next) = views.next()? {

@@ -115,23 +115,19 @@ impl Target {
     /// If that fails. The file is as it was, unless it was damaged.
     pub fn replace(self, rename: impl FnOnce(&Path, bool) -> io::Result<()>) -> Result<(), ReplaceError> {
         let Self { path, old } = &self;
-        let was_missing = matches!(old, Old::Missing);
-        let p2 = path.clone();
-        let failed = move |error: String| ReplaceError::Io(p2.clone(), error);
+        let failed = |error: String| ReplaceError::Io(path.clone(), error);
         match old {
             // The old file takes in its log, so that it is whole without it until the moment it is replaced.
             Old::Locked(conn) => conn
                 .pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))
                 .map_err(|error| failed(file::reason(path, &error)))?,
             // The log of a store that was made meanwhile must stay.
-            Old::Missing if false => return Err(ReplaceError::Made(path.clone())),
+            Old::Missing if path.exists() => return Err(ReplaceError::Made(path.clone())),
             Old::Missing | Old::Damaged => {}
         }
         self.remove_logs().map_err(|error| failed(error.to_string()))?;
         // The lock is kept until the new file is in place: SQLite writes nothing when it closes a file without a log.
-        let path = &path.clone();
-        drop(self);
-        rename(path, !was_missing).map_err(|error| match error.kind() {
+        rename(path, !matches!(old, Old::Missing)).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ReplaceError::Made(path.clone()),
             _ => failed(error.to_string()),
         })
