@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What the log adds if the server has nothing left.
-const HINT: &str = "its user default lacks rights";
+const HINT: &str = "its user `default` lacks rights";
 
 /// Counts, lets `lose` remove data from the server, and checks that the service restores it while counting continues. Returns
 /// the log.

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    net::TcpListener,
+    net::{Ipv6Addr, SocketAddr, TcpListener},
     os::{
         fd::OwnedFd,
         unix::{
@@ -83,10 +83,17 @@ fn the_start_names_the_url_and_an_unspecified_address_is_found_by_health() {
 
 #[test]
 fn health_asks_over_ipv4_if_nothing_answers_over_ipv6() {
-    // A service on a machine without IPv6: nothing listens on [::1].
-    let service = place().with("LISTEN__ADMIN", "127.0.0.1:0").start();
-    let port = service.admin.rsplit(':').next().unwrap();
+    // A service on a machine without IPv6: nothing listens on [::1]. A socket there keeps other tests away, and does not listen.
+    let (service, port, _held) = loop {
+        let service = place().with("LISTEN__ADMIN", "127.0.0.1:0").start();
+        let port: u16 = service.admin.rsplit(':').next().unwrap().parse().unwrap();
+        let held = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+        if held.bind(&SocketAddr::from((Ipv6Addr::LOCALHOST, port)).into()).is_ok() {
+            break (service, port, held);
+        }
+    };
     assert_eq!(place().with("LISTEN__ADMIN", &format!("[::]:{port}")).ok(&["health"]), "ready: journal ok, store ok\n");
+    service.stop();
 }
 
 #[test]
