@@ -18,7 +18,7 @@ use tokio::{
     signal::unix::Signal,
     sync::{mpsc, watch},
     task::{JoinHandle, spawn_blocking},
-    time::{Instant, timeout_at},
+    time::timeout,
 };
 use tracing::{error, info, warn};
 
@@ -34,6 +34,9 @@ use crate::{
 
 /// How long the configuration can take to be loaded again: the disk can hang, and a file can be a pipe without a writer.
 const LOAD: Duration = Duration::from_secs(10);
+
+/// How many threads may wait for files that hang, so that a reload of a good file does not wait for them.
+const MAX_LATE: usize = 4;
 
 /// How many requests to reload wait for the one that is running.
 pub(super) const WAITING_RELOADS: usize = 1;
@@ -52,12 +55,13 @@ pub(super) struct Loader {
     load: Arc<Load>,
     hang_up: Signal,
     calls: mpsc::Receiver<ReloadCall>,
-    running: Option<JoinHandle<Result<Config, Mistakes>>>,
+    /// Threads that wait for a file that hangs.
+    late: Vec<JoinHandle<Result<Config, Mistakes>>>,
 }
 
 impl Loader {
     pub(super) fn new(load: Arc<Load>, hang_up: Signal, calls: mpsc::Receiver<ReloadCall>) -> Self {
-        Self { load, hang_up, calls, running: None }
+        Self { load, hang_up, calls, late: Vec::new() }
     }
 
     /// Waits for a signal or a request, and loads the configuration. Returns who gets the answer.
@@ -72,15 +76,17 @@ impl Loader {
 
     async fn load(&mut self) -> Result<Config, ReloadRefused> {
         service_manager::reloading();
-        let deadline = Instant::now() + LOAD;
-        let late = |_| refused(format!("the configuration could not be read within {LOAD:?}"));
-        // A thread cannot be stopped. The result of one that was late is outdated.
-        if let Some(earlier) = &mut self.running {
-            let _ = timeout_at(deadline, earlier).await.map_err(late)?;
+        // A thread cannot be stopped. What a late one returns is outdated.
+        self.late.retain(|load| !load.is_finished());
+        if self.late.len() >= MAX_LATE {
+            return Err(refused(format!("{MAX_LATE} earlier reloads still wait for a file; restart the service when it can be read")));
         }
         let load = Arc::clone(&self.load);
-        let loaded = timeout_at(deadline, self.running.insert(spawn_blocking(move || load()))).await.map_err(late)?;
-        self.running = None;
+        let mut running = spawn_blocking(move || load());
+        let Ok(loaded) = timeout(LOAD, &mut running).await else {
+            self.late.push(running);
+            return Err(refused(format!("the configuration could not be read within {LOAD:?}")));
+        };
         let loaded = loaded.map_err(|error| refused(format!("the configuration could not be read: {error}")))?;
         loaded.map_err(|mistakes| ReloadRefused { mistakes: mistakes.lines().to_vec(), more: mistakes.more() })
     }

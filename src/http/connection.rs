@@ -250,6 +250,12 @@ impl AsyncWrite for ConnectionStream {
         if self.progress.is(Stage::Written) {
             self.progress.begin_head();
             (self.head_begun, self.used, self.since) = (false, true, Instant::now());
+            // hyper reads again only when it is woken, so the idle time needs its timer now.
+            if let Some(deadline) = self.head_deadline()
+                && self.poll_timer(deadline, cx).is_ready()
+            {
+                cx.waker().wake_by_ref();
+            }
         }
         Poll::Ready(Ok(()))
     }

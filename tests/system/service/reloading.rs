@@ -313,6 +313,21 @@ fn a_reload_that_hangs_delays_neither_requests_nor_the_end() {
 }
 
 #[test]
+fn a_reload_that_hung_does_not_hold_up_the_next_one() {
+    let place = by_file(&sites(&["portal"]));
+    let service = place.start();
+    let file = place.path("truycap.toml");
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let late = post(&service, "");
+    assert!(late.status == 422 && late.json().to_string().contains("within 10s"), "{late:?}");
+    fs::remove_file(&file).unwrap();
+    place.write("truycap.toml", sites(&["portal", "khoa"]));
+    assert_eq!((post(&service, "").status, status(&service, "khoa")), (200, 200));
+    service.stop();
+}
+
+#[test]
 fn a_reload_reads_the_directory_of_sites_again() {
     let place = by_file("sites_dir = \"sites.d\"\n");
     fs::create_dir(place.path("sites.d")).unwrap();

@@ -55,12 +55,13 @@ fn an_unused_connection_is_closed_after_the_time_for_a_head_and_a_used_one_after
     use_once(&mut used);
     assert!(unused.is_closed());
     assert!(used.is_silent(Duration::from_millis(1)));
-    let server = with(|limits| limits.idle = SHORT);
-    let mut used = server.connect();
+    let server = with(|limits| (limits.header_read, limits.idle) = (25 * SHORT, SHORT));
+    let (mut unused, mut used) = (server.connect(), server.connect());
     use_once(&mut used);
     let idle = Instant::now();
     assert!(used.is_closed());
     assert!(idle.elapsed() >= SHORT / 2, "{:?}", idle.elapsed());
+    assert!(unused.is_silent(Duration::from_millis(1)));
 }
 
 #[test]
