@@ -1,7 +1,7 @@
 //! Binds the configured listeners.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, ErrorKind},
     net::{Ipv6Addr, SocketAddr},
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
@@ -102,10 +102,17 @@ pub(crate) fn is_served(path: &Path) -> io::Result<bool> {
 
 /// The first socket that the service manager passes.
 fn inherited() -> io::Result<Acceptor> {
+    let wrong = |passed: usize| {
+        let found = format!("the service manager passed {passed} sockets in LISTEN_FDS; it must pass one, by a .socket unit");
+        Err(io::Error::new(ErrorKind::InvalidInput, found))
+    };
+    // Before they are looked at one by one, because the number can be nonsense.
+    if let Some(passed) = env::var("LISTEN_FDS").ok().and_then(|passed| passed.parse().ok()).filter(|passed| *passed > 1) {
+        return wrong(passed);
+    }
     let mut sockets = ListenFd::from_env();
     if sockets.len() != 1 {
-        let found = format!("the service manager passed {} sockets in LISTEN_FDS; it must pass one, by a .socket unit", sockets.len());
-        return Err(io::Error::new(ErrorKind::InvalidInput, found));
+        return wrong(sockets.len());
     }
     if let Ok(Some(listener)) = sockets.take_unix_listener(0) {
         listener.set_nonblocking(true)?;

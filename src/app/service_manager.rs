@@ -1,5 +1,16 @@
 //! Tells the service manager how far the service is, by systemd's protocol (sd_notify(3)). Without one, all of this does nothing.
 
+use std::{
+    env, io,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            ffi::OsStrExt,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+};
+
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
@@ -40,7 +51,21 @@ pub(super) async fn feed_watchdog(handle: Handle) {
 }
 
 fn send(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    if let Err(error) = try_send(states) {
         warn!(event = "service_manager_not_notified", %error, ?states, "the service manager was not notified");
     }
+}
+
+/// `sd_notify::notify` waits for a service manager that does not read, and holds up signals and the stop.
+fn try_send(states: &[NotifyState<'_>]) -> io::Result<()> {
+    let Some(name) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    // A name that begins with @ is not a path.
+    let address = match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(&name)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    let message: String = states.iter().map(|state| format!("{state}\n")).collect();
+    socket.send_to_addr(message.as_bytes(), &address).map(drop)
 }

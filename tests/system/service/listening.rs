@@ -164,6 +164,10 @@ fn a_file_that_is_no_socket_is_not_replaced() {
 fn without_a_passed_socket_the_start_says_what_is_missing() {
     let finished = place().with("LISTEN__PUBLIC", "systemd").run(&["serve"]);
     assert!(finished.code == Some(1) && finished.err.contains("passed 0 sockets in LISTEN_FDS"), "{}", finished.err);
+    let mut place = place().with("LISTEN__PUBLIC", "systemd");
+    place.launcher = ["sh", "-c", "export LISTEN_PID=$$ LISTEN_FDS=2000000000; exec \"$0\" \"$@\""].map(str::to_owned).into();
+    let finished = place.run(&["serve"]);
+    assert!(finished.code == Some(1) && finished.err.contains("passed 2000000000 sockets in LISTEN_FDS"), "{}", finished.err);
 }
 
 /// Sends views over connections that are kept alive until `stop`. No connection may be refused, and no request lost.

@@ -2,7 +2,10 @@
 
 use std::{os::unix::net::UnixDatagram, time::Duration};
 
-use super::{files::place, process::wait::PATIENCE};
+use super::{
+    files::place,
+    process::{eventually, wait::PATIENCE},
+};
 
 /// The next message, but none of the watchdog.
 fn next(socket: &UnixDatagram) -> String {
@@ -42,4 +45,23 @@ fn the_service_manager_is_notified_of_the_start_of_reloads_and_of_the_stop() {
     // A second signal ends the drain.
     service.process.signal("TERM");
     assert_eq!(service.process.wait(Duration::from_secs(10)).code, Some(0));
+}
+
+#[test]
+fn a_service_manager_that_does_not_read_holds_up_neither_a_reload_nor_the_stop() {
+    let place = place();
+    let path = place.path("notify.sock");
+    let _never_read = UnixDatagram::bind(&path).unwrap();
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.set_nonblocking(true).unwrap();
+    while filler.send_to(b"full", &path).is_ok() {}
+    let mut launched = place.clone();
+    launched.launcher = ["env", &format!("NOTIFY_SOCKET={}", path.display())].map(str::to_owned).into();
+    let service = launched.start_unready();
+    service.count("portal", "/1");
+    service.process.signal("HUP");
+    eventually("the reload ends", || service.process.log().contains("was reloaded").then_some(()));
+    service.process.signal("TERM");
+    let finished = service.process.wait(Duration::from_secs(10));
+    assert!(finished.code == Some(0) && finished.err.contains("the service manager was not notified"), "{finished:?}");
 }
