@@ -13,11 +13,12 @@
 
 use std::{
     fmt::Display,
+    future::pending,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{self, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use chrono::Utc;
@@ -95,6 +96,9 @@ pub enum RunError {
         /// How the task ended.
         reason: String,
     },
+    /// The Unix socket of the public listener cannot be found any more.
+    #[error("{} was deleted or replaced, so nothing can connect; a restart makes it again", .0.display())]
+    SocketGone(PathBuf),
 }
 
 /// Why the service could not start.
@@ -125,6 +129,9 @@ pub enum StartError {
     /// The rules about bots cannot be used.
     #[error("{0}")]
     Bots(#[from] BotsError),
+    /// No day can be told.
+    #[error("the clock of the machine is before 1970: set it")]
+    Clock,
     /// The process cannot receive signals.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
@@ -235,6 +242,9 @@ struct Service {
 
 impl Service {
     async fn start(config: Config, reloads: mpsc::Sender<ReloadCall>) -> Result<Self, StartError> {
+        if SystemTime::now() < UNIX_EPOCH {
+            return Err(StartError::Clock);
+        }
         let listen = config.listen.clone();
         let failed = |key, address: &dyn Display| {
             let address = address.to_string();
@@ -311,7 +321,7 @@ impl Service {
                 self.stop(Remaining::Lost).await;
                 Err(Failure::Gone(reason).into())
             }
-            Some(error @ RunError::Listener { .. }) => {
+            Some(error @ (RunError::Listener { .. } | RunError::SocketGone(_))) => {
                 self.stop(Remaining::Journaled).await;
                 Err(error)
             }
@@ -322,7 +332,14 @@ impl Service {
 
     /// Returns when the service cannot go on.
     async fn failed(&mut self) -> RunError {
+        let lost = async {
+            match &self.socket_file {
+                Some(file) => file.lost().await,
+                None => pending().await,
+            }
+        };
         let (key, ended) = tokio::select! {
+            path = lost => return RunError::SocketGone(path),
             failure = self.recorder.failed() => return failure.into(),
             ended = self.public.ended() => ("listen.public", ended),
             ended = self.admin.ended() => ("listen.admin", ended),

@@ -6,11 +6,15 @@ use std::{
     net::{Ipv6Addr, SocketAddr},
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use listenfd::ListenFd;
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::net::{TcpListener, UnixListener, UnixSocket};
+use tokio::{
+    net::{TcpListener, UnixListener, UnixSocket},
+    time::sleep,
+};
 
 use crate::{config::PublicAddress, http::Acceptor};
 
@@ -18,6 +22,9 @@ use crate::{config::PublicAddress, http::Acceptor};
 /// lower. If the queue is full, a client gets no answer and retries after a second. The usual 128 fill up before a busy
 /// processor returns to this process.
 const BACKLOG: u32 = 4096;
+
+/// How often it is verified that a Unix socket can be found.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The mode of a Unix socket: the service's group can connect. Not every local user, because a client is trusted as a proxy.
 const SOCKET_MODE: u32 = 0o660;
@@ -53,6 +60,16 @@ pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    /// Waits until the file is deleted or replaced, and returns its path: nothing can connect to the socket any more.
+    pub(super) async fn lost(&self) -> PathBuf {
+        while identity(&self.path) == self.identity {
+            sleep(WATCH_INTERVAL).await;
+        }
+        self.path.clone()
+    }
 }
 
 impl Drop for SocketFile {

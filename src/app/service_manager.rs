@@ -58,7 +58,7 @@ fn send(states: &[NotifyState<'_>]) {
 
 /// `sd_notify::notify` waits for a service manager that does not read, and holds up signals and the stop.
 fn try_send(states: &[NotifyState<'_>]) -> io::Result<()> {
-    let Some(name) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(()) };
     // A name that begins with @ is not a path.
     let address = match name.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,

@@ -128,4 +128,16 @@ fn delete_abandoned(directory: &Path) {
             let _ = fs::remove_file(path);
         }
     }
+    delete_orphaned_journals(directory);
+}
+
+/// SQLite's journal of a copy stays if the process is killed, also if the copy does not.
+fn delete_orphaned_journals(directory: &Path) {
+    for path in fs::read_dir(directory).into_iter().flatten().flatten().map(|name| name.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| name.starts_with(PREFIX));
+        let Some(copy) = name.and_then(|name| name.strip_suffix("-journal")).filter(|copy| copy.ends_with(SUFFIX)) else { continue };
+        if !directory.join(copy).exists() {
+            let _ = fs::remove_file(&path);
+        }
+    }
 }

@@ -152,6 +152,17 @@ fn a_unix_socket_whose_process_does_not_accept_is_in_use() {
 }
 
 #[test]
+fn a_unix_socket_that_is_deleted_ends_the_service_which_loses_nothing() {
+    let place = place().with("LISTEN__PUBLIC", "unix:public.sock");
+    let service = place.start_unready();
+    eventually("the socket is there", || place.path("public.sock").exists().then_some(()));
+    fs::remove_file(place.path("public.sock")).unwrap();
+    let finished = service.process.wait(Duration::from_secs(20));
+    assert!(finished.code == Some(1) && finished.err.contains("was deleted or replaced, so nothing can connect"), "{finished:?}");
+    assert!(finished.err.contains("stopping"), "it stops in order: {finished:?}");
+}
+
+#[test]
 fn a_file_that_is_no_socket_is_not_replaced() {
     let place = place().with("LISTEN__PUBLIC", "unix:public.sock");
     place.write("public.sock", "a file");
