@@ -212,7 +212,7 @@ impl Remaining {
                 entries,
                 views,
                 "the store lacks the last views of these sites; they are in the journal, and will be applied at the next start. \
-                 Before you delete the journal, run truycap journal status"
+                 Before you delete the journal, run truycap journal drain"
             ),
             Self::Lost => error!(
                 event = "views_lost_at_stop",
@@ -272,7 +272,9 @@ impl Service {
         handle.metrics().journal.max_bytes.set(i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX));
         log_start(&config, &public, &admin);
         let values: Vec<_> = config.differences().map(ToString::to_string).collect();
-        info!(event = "config_values", values = values.join("; "), "configured differently from the built-in configuration");
+        if !values.is_empty() {
+            info!(event = "config_values", values = values.join("; "), "configured differently from the built-in configuration");
+        }
         let journal_path = path::absolute(&config.journal.path).unwrap_or_else(|_| config.journal.path.clone());
         let admin_config = AdminConfig { journal: journal_path, per_site_metrics: config.per_site_metrics };
         let reloader = Reloader::new(config, handle.metrics(), Arc::clone(&audience));

@@ -107,7 +107,9 @@ fn denied(path: &Path, what: &str, error: Errno) -> String {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// A file that SQLite keeps beside a database, such as `-wal`.
+#[must_use]
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

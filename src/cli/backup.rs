@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     config::{Config, StoreUrl, collide},
+    file_access::beside,
     journal::sqlite::{OpenError, SqliteJournal},
     store::{
         Store,
@@ -196,9 +197,7 @@ fn refuse_own_files(config: &Config, file: &Path) -> Result<(), Message> {
 
 /// Refuses a file that is not whole without its log, such as a copy of a running service's store.
 fn refuse_log(file: &Path) -> Result<(), Message> {
-    let mut log = file.to_owned().into_os_string();
-    log.push("-wal");
-    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+    if fs::metadata(beside(file, "-wal")).is_ok_and(|log| log.len() > 0) {
         let file = file.display();
         return Err(format!(
             "{file} is a store in use, or a copy of one: part of it is in {file}-wal. Make a backup of it with truycap backup"

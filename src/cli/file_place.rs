@@ -12,7 +12,7 @@ use rustix::{
 };
 
 use super::output::Message;
-use crate::file_access::{check_access, check_directory};
+use crate::file_access::{beside, check_access, check_directory};
 
 /// What lies around the entries of a journal: its write-ahead log and spare pages.
 const MARGIN_BYTES: u64 = 10 << 20;
@@ -54,12 +54,7 @@ impl<'a> FilePlace<'a> {
 
     /// The file and those that SQLite keeps beside it, if they exist.
     fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let beside = |ending| {
-            let mut name = self.path.as_os_str().to_owned();
-            name.push(ending);
-            PathBuf::from(name)
-        };
-        ["", "-wal", "-shm"].map(beside).into_iter().filter(|path| path.exists())
+        ["", "-wal", "-shm"].map(|ending| beside(self.path, ending)).into_iter().filter(|path| path.exists())
     }
 
     /// Fails if this user cannot write the files, or make them.

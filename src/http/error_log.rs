@@ -45,8 +45,8 @@ pub(super) struct RequestedSite(pub(super) SiteId);
 pub(super) fn log_error(route: &'static str, method: &str, headers: &HeaderMap, started: Instant, response: &mut Response<Body>) {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
-    let is_stored = response.headers().get(CACHE_CONTROL).is_none_or(|value| value != "no-store");
-    let given = given_id(headers).filter(|_| is_error || !is_stored);
+    let is_private = || response.headers().get(CACHE_CONTROL).is_some_and(|value| value == "no-store");
+    let given = given_id(headers).filter(|_| is_error || is_private());
     let Some(id) = given.or_else(|| is_error.then(new_id)) else { return };
     if is_error {
         let request_id = id.to_str().unwrap_or_default();

@@ -71,7 +71,7 @@ pub enum Applied {
 /// What an apply has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// The revision before. If the caller knows it, nobody else has counted in the meantime.
+    /// The revision before. If the caller knows it, no other process has counted in the meantime.
     pub before: Revision,
     /// The revision now.
     pub after: Revision,
@@ -87,7 +87,7 @@ pub struct Done {
 pub struct Snapshot {
     /// The offset of each producer, in the order of the call: the position up to which the figures include its entries.
     pub offsets: Vec<Position>,
-    /// The revision. While it does not change, nobody has counted.
+    /// The revision. While it does not change, no process has counted.
     pub revision: Revision,
     /// The site's figures.
     pub site: Figures,

@@ -9,14 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::file_access::beside;
+
 /// How many bytes are read and written again at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// Where SQLite keeps the write-ahead log: beside the file to which a symbolic link leads.
 pub(super) fn log_path(path: &Path) -> PathBuf {
-    let mut log = fs::canonicalize(path).unwrap_or_else(|_| path.into()).into_os_string();
-    log.push("-wal");
-    log.into()
+    beside(&fs::canonicalize(path).unwrap_or_else(|_| path.into()), "-wal")
 }
 
 #[derive(Debug)]

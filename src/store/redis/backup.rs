@@ -10,7 +10,7 @@ use redis::{Cmd, FromRedisValue};
 
 use super::{
     connection::Connection,
-    errors::unexpected_value,
+    errors::{unexpected_record, unexpected_value},
     keys::Keys,
     read::{ReadTransaction, SiteState, View, article, count, decode},
     url::RedisStoreConfig,
@@ -173,12 +173,10 @@ impl Copy<'_> {
             if !names.is_empty() {
                 let mut read = ReadTransaction::new();
                 let ids: Vec<&str> = names.iter().map(ArticleId::as_str).collect();
-                read.add("HMGET", key.clone(), &ids);
                 read.add("HMGET", self.keys.past(), &ids);
-                let mut replies = read.run(self.connection).await?;
-                let (records, pasts) = (replies.parsed::<Record>(&names)?, replies.parsed::<Past>(&names)?);
-                for ((name, record), past) in names.iter().zip(records).zip(pasts) {
-                    let record = record.ok_or_else(|| unexpected_value(&key))?;
+                let pasts = read.run(self.connection).await?.parsed::<Past>(&names)?;
+                for ((name, (_, text)), past) in names.iter().zip(&fields).zip(pasts) {
+                    let record: Record = text.parse().map_err(|_| unexpected_record(name, &key, text))?;
                     backup.add_article(id, name.as_str(), &record.to_text(), past.as_ref().map(Past::to_text).as_deref())?;
                     lists.add(name, &record, past.as_ref(), |bucket| !self.state.is_expired(view, bucket));
                 }

@@ -2,7 +2,7 @@
 
 use redis::RedisError;
 
-use crate::store::StoreError;
+use crate::{domain::article::ArticleId, store::StoreError};
 
 /// What the error codes of a server mean to the operator.
 const MEANINGS: [(&str, &str); 15] = [
@@ -132,6 +132,11 @@ fn code_within(text: &str) -> Option<&'static str> {
         return Some("NOPERM");
     }
     MEANINGS.iter().map(|(code, _)| *code).find(|code| text.contains(&format!(": -{code} ")))
+}
+
+/// The error for an article's text that truycap did not write.
+pub(super) fn unexpected_record(article: &ArticleId, key: &str, text: &str) -> StoreError {
+    StoreError::Corrupt(format!("article {:?} of {key} has the record {text:?}, which truycap did not write", article.as_str()))
 }
 
 /// The error for a key whose value truycap did not write.

@@ -8,7 +8,7 @@ use redis::{FromRedisValue, Pipeline, ToRedisArgs, Value};
 use super::{
     apply::{missing_key, parse_revision},
     connection::Connection,
-    errors::unexpected_value,
+    errors::{unexpected_record, unexpected_value},
     keys::{Keys, list_name},
 };
 use crate::{
@@ -298,9 +298,7 @@ impl Replies {
         }
         let parse = |(article, text): (&ArticleId, Option<String>)| match text {
             None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| {
-                StoreError::Corrupt(format!("article {:?} of {key} has the record {text:?}, which truycap did not write", article.as_str()))
-            }),
+            Some(text) => text.parse().map(Some).map_err(|_| unexpected_record(article, &key, &text)),
         };
         articles.iter().zip(texts).map(parse).collect()
     }

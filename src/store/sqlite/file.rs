@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 use tracing::info;
 
 use crate::{
-    file_access::{check_access, describe, find_reason, make_for_owner},
+    file_access::{beside, check_access, describe, find_reason, make_for_owner},
     store::{StoreError, VERSION, refusal},
 };
 
@@ -151,9 +151,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
 
 /// The path of the log. SQLite keeps it beside the file to which a symbolic link leads.
 pub(super) fn log_of(path: &Path) -> io::Result<PathBuf> {
-    let mut log = fs::canonicalize(path)?.into_os_string();
-    log.push("-wal");
-    Ok(log.into())
+    Ok(beside(&fs::canonicalize(path)?, "-wal"))
 }
 
 /// Writes the log again, byte for byte, and syncs it. After a failed sync, the kernel takes pages for clean that the disk never

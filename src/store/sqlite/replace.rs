@@ -9,6 +9,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::file;
+use crate::file_access::beside;
 
 /// Why the file of a store was not replaced. It is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -136,9 +137,7 @@ impl Target {
     /// SQLite would take the log of another file for that of the new one, also if a power cut undid the removal but not the rename.
     fn remove_logs(&self) -> io::Result<()> {
         for suffix in ["-wal", "-shm", "-journal"] {
-            let mut beside = self.path.clone().into_os_string();
-            beside.push(suffix);
-            match fs::remove_file(&beside) {
+            match fs::remove_file(beside(&self.path, suffix)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }

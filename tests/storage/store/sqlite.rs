@@ -461,7 +461,7 @@ async fn figures_wait_neither_for_lists_nor_for_an_export() {
     let names: Vec<_> = (0..2000).map(|i| format!("/{i}")).collect();
     let rows: Vec<_> = names.iter().map(|id| ("total", id.as_str(), 1)).collect();
     add(&store, &site, MINE, 0, 1, &rows).await;
-    // Nobody receives, so the export does not end before the receiver is dropped.
+    // Nothing receives, so the export does not end before the receiver is dropped.
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let exported = store.export(&site, sender);
     let meanwhile = async {

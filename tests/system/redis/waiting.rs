@@ -169,7 +169,7 @@ fn a_signal_ends_a_drain_and_what_it_has_not_applied_stays() {
     count(&service, "portal", 20);
     let stopped = service.stop();
     let line = stopped.err.lines().find(|line| line.contains("the store lacks the last views")).unwrap_or_default();
-    assert!(line.contains("portal") && !line.contains("khoa") && line.contains("20") && line.contains("truycap journal status"), "{line}");
+    assert!(line.contains("portal") && !line.contains("khoa") && line.contains("20") && line.contains("truycap journal drain"), "{line}");
 
     let drain = super::process::child::Process::spawn(place.command(&["journal", "drain"]));
     let held = format!("is held by process {}", drain.id());
