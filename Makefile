@@ -47,15 +47,16 @@ bench-instructions: ## instructions of each step of a view, under valgrind
 profile: ## flame graphs of the service under load
 	@bash scripts/profile.sh
 
-soak: set-up ## the long tests: 100 000 simulated schedules, more power cuts, kills and restarts, a stalled log and a full disk twice for 15 minutes each, memory under load, every alert, the OpenAPI document, fuzzing
+soak: set-up ## the long tests: 100 000 simulated schedules, more power cuts, kills and restarts, a stalled log and a full disk twice for 15 minutes each, memory under load, every alert, other versions of Redis, the OpenAPI document, fuzzing
 	TRUYCAP_SIM_SEEDS=100000 $(CARGO) test --release --test simulation
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test storage power_cuts
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test system power_cuts
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test system -- restarts_lose_no_request restarts_refuse
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test system stalled_log
-	TRUYCAP_SOAK=1 $(CARGO) test --release --test system redis::
+	TRUYCAP_SOAK=1 $(CARGO) test --release --test system -- redis:: sentinel:: cluster::
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test system memory:: -- --nocapture --test-threads 1
 	TRUYCAP_SOAK=1 $(CARGO) test --release --test system rolling::
 	$(CARGO) test --test system deploy:: -- --ignored
+	bash scripts/redis-versions.sh
 	bash scripts/openapi.sh
 	bash scripts/fuzz.sh

@@ -1,6 +1,6 @@
 //! The build script.
 //!
-//! - It minifies and compresses the files of `web/` that pages load, and makes an ETag of each form from its digest.
+//! - It compresses the files of `web/` that pages load, and makes an ETag of each form from its digest.
 //! - It sets `BUILD_COMMIT` to the commit. The name does not begin with `TRUYCAP_`: cargo passes the variable to what it runs,
 //!   and the service would take it for a key of the configuration.
 
@@ -9,8 +9,8 @@ use std::{env, error::Error, fs, io::Write, path::Path, process::Command};
 use brotli::{CompressorWriter, enc::BrotliEncoderParams};
 use sha2::{Digest, Sha256};
 
-/// The files that are served unchanged; `src/http/pages/assets.rs` has their paths.
-const FILES: [&str; 6] = ["counter.js", "widget.css", "box.css", "demo.css", "demo.js", "demo.svg"];
+/// The files of `web/` that are served unchanged; `src/http/pages/assets.rs` has their paths. `scripts/web.sh` builds those in `dist`.
+const FILES: [&str; 7] = ["dist/counter.js", "dist/widget.js", "widget.css", "box.css", "demo.css", "demo.js", "demo.svg"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     set_commit();
@@ -22,8 +22,8 @@ fn compress() -> Result<(), Box<dyn Error>> {
     for file in FILES {
         let source = format!("web/{file}");
         println!("cargo::rerun-if-changed={source}");
-        let text = fs::read_to_string(&source)?;
-        let plain = if file.ends_with(".js") { minified(&text) } else { text }.into_bytes();
+        let plain = fs::read(&source)?;
+        let file = file.trim_start_matches("dist/");
         for (coding, bytes) in [("gzip", gzip(&plain)?), ("br", brotli(&plain)?), ("identity", plain)] {
             let digest: String = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
             let path = Path::new(&folder).join(format!("{file}.{coding}"));
@@ -32,31 +32,6 @@ fn compress() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// Removes a script's comments and the white space beside punctuation. It does not parse the script, so the scripts must
-/// follow two rules: a comment has its own line or follows ` // `, and no string has white space beside punctuation.
-fn minified(script: &str) -> String {
-    let code = script.lines().map(|line| line.split(" // ").next().unwrap_or_default().trim());
-    let code = code.filter(|line| !line.is_empty() && !line.starts_with("//")).collect::<Vec<_>>().join("\n");
-    let mut minified = String::new();
-    for (at, char) in code.char_indices() {
-        let before = minified.chars().next_back().unwrap_or('\n');
-        let after = code[at..].chars().nth(1).unwrap_or('\n');
-        let needless = match char {
-            ' ' => [before, after].iter().any(|beside| "=?:&|,;{}()<>!+".contains(*beside)),
-            // A statement can end here without a semicolon, unless the line ends with one of these characters.
-            '\n' => ";{(,:?&|>=".contains(before) || after == '}',
-            _ => false,
-        };
-        if char == '}' && before == ';' {
-            minified.pop();
-        }
-        if !needless {
-            minified.push(char);
-        }
-    }
-    minified
 }
 
 fn gzip(plain: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {

@@ -6,7 +6,6 @@ const buttons = document.querySelectorAll('.periods button');
 for (const button of buttons) {
   button.addEventListener('click', () => {
     for (const other of buttons) other.setAttribute('aria-pressed', String(other === button));
-    list.dataset.truycapTop = button.value;
-    window.truycap?.fill();
+    list.dataset.truycapTop = button.value; // the list is filled again
   });
 }

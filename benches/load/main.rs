@@ -3,7 +3,8 @@
 //! ```sh
 //! make bench                          # all parts that measure time
 //! make bench-memory                   # the part that measures memory
-//! cargo bench --bench load -- views   # one part: start, views, figures, connections, sites, articles, open, memory
+//! cargo bench --bench load -- views   # one part: start, views, figures, connections, sites, articles, open, primaries,
+//!                                     # failover, memory
 //! ```
 //!
 //! `BENCH_SECONDS` (5) is the length of each run, `BENCH_ROUNDS` (3) the number of runs, and `BENCH_ARTICLES` (1 000 000)
@@ -17,6 +18,7 @@
 
 mod bare;
 mod driver;
+mod failover;
 mod machine;
 mod memory;
 mod place;
@@ -25,6 +27,7 @@ mod rounds;
 mod scenarios;
 mod servers;
 mod spread;
+mod subject;
 mod table;
 
 type Scenario = fn(&scenarios::Bench);
@@ -47,7 +50,7 @@ fn main() {
         articles: number("BENCH_ARTICLES", 1_000_000) as usize,
     };
     // The last two run only if they are named.
-    let all: [(&str, Scenario); 9] = [
+    let all: [(&str, Scenario); 11] = [
         ("start", scenarios::start),
         ("views", scenarios::views),
         ("figures", scenarios::figures),
@@ -55,6 +58,8 @@ fn main() {
         ("sites", scenarios::sites),
         ("articles", scenarios::articles),
         ("open", scenarios::open),
+        ("primaries", scenarios::primaries),
+        ("failover", failover::failover),
         ("memory", memory::memory),
         ("profile", scenarios::profile),
     ];

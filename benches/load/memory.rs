@@ -13,8 +13,9 @@ use super::{
     requests::{Kind, Load, site},
     rounds::Lane,
     scenarios::{Bench, MIB, OURS, starts},
-    servers::{Server, Subject},
+    servers::Server,
     spread::spread,
+    subject::Subject,
 };
 
 /// The number of views that wait for the store: those of a day.
@@ -78,7 +79,7 @@ fn bytes(bench: &Bench, reached: &mut Vec<Reached>) {
 
 /// The bytes per article in a store of `articles`: with a total only, or with all counters of an article read `today`.
 fn weigh(subject: Subject, ids: Ids, today: bool, articles: usize) -> f64 {
-    let place = Place::new(subject == Subject::Redis, 1);
+    let place = Place::new(subject, 1);
     let site = site(0);
     let head = if today { "site,article,period,views" } else { "site,article,bucket,views" };
     let when = if today { Utc::now().date_naive().to_string() } else { "total".into() };
@@ -115,7 +116,7 @@ fn resident(bench: &Bench, reached: &mut Vec<Reached>) {
 /// Stops Redis while a day's views arrive, and starts it again.
 fn backlog() {
     let mut server = Server::start(Subject::Redis, 1);
-    if let Some(redis) = &mut server.place.redis {
+    for redis in &mut server.place.redis {
         redis.end("and keep its files\n");
     }
     let load = Load { articles: 5000, ..Load::new(Kind::Views, 64, 1) };
@@ -124,7 +125,7 @@ fn backlog() {
     }
     let views = server.acknowledged.get();
     println!("| truycap, Redis: {views} views of 5000 articles wait in the journal, Redis is down | {:.1} |", server.memory() as f64 / MIB);
-    if let Some(redis) = &mut server.place.redis {
+    for redis in &mut server.place.redis {
         redis.run();
     }
     let restarted = Instant::now();

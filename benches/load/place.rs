@@ -9,15 +9,16 @@ use std::{
 };
 
 use tempfile::TempDir;
-use truycap_test_support::redis_server::Server;
+use truycap_test_support::{cluster::Cluster, redis_server::Server};
 
-use super::requests::site;
+use super::{machine, requests::site, subject::Subject};
 
 /// Everything is removed when it is dropped.
 pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) redis: Option<Server>,
+    /// The servers of the store; primaries come first.
+    pub(crate) redis: Vec<Server>,
     pub(crate) dir: TempDir,
 }
 
@@ -25,13 +26,34 @@ fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
+/// The URL of a store, and its servers.
+fn store(subject: Subject) -> (String, Vec<Server>) {
+    let options = ["--appendonly", "yes", "--appendfsync", "everysec"];
+    let cluster = |replicas| {
+        let cluster = Cluster::start(&[(0, 5460), (5461, 10922), (10923, 16383)], replicas, &options);
+        (cluster.url_of_all(), cluster.nodes.into_iter().map(|node| node.server).collect())
+    };
+    match subject {
+        Subject::Bare | Subject::Sqlite => ("sqlite:truycap.db".into(), Vec::new()),
+        Subject::Redis => {
+            let server = Server::start(&options);
+            (server.url(), vec![server])
+        }
+        Subject::Port => {
+            let server = Server::start_on_port(&options);
+            (format!("redis://127.0.0.1:{}", server.port), vec![server])
+        }
+        Subject::Cluster => cluster(false),
+        Subject::Replicated => cluster(true),
+    }
+}
+
 impl Place {
     /// A place for `sites` sites on the disk of the build, because a file system in memory would make fsync free.
-    pub(crate) fn new(redis: bool, sites: usize) -> Self {
+    pub(crate) fn new(subject: Subject, sites: usize) -> Self {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-        let redis = redis.then(|| Server::start(&["--appendonly", "yes", "--appendfsync", "everysec"]));
+        let (store, redis) = store(subject);
         let place = Self { address: free_address(), admin: free_address(), redis, dir };
-        let store = place.redis.as_ref().map_or_else(|| "sqlite:truycap.db".into(), Server::url);
         let mut config = format!(
             "demo = false\n[listen]\npublic = \"{}\"\nadmin = \"{}\"\n[store]\nurl = \"{store}\"\n[journal]\npath = \"journal.db\"\n[log]\nlevel = \"warn\"\n",
             place.address, place.admin
@@ -63,12 +85,30 @@ impl Place {
 
     /// The size of the store in bytes: memory of Redis, or files of SQLite.
     pub(crate) fn store_bytes(&self) -> u64 {
-        let Some(redis) = &self.redis else {
+        if self.redis.is_empty() {
             let files = ["truycap.db", "truycap.db-wal"].map(|name| fs::metadata(self.dir.path().join(name)).map_or(0, |file| file.len()));
             return files.iter().sum();
+        }
+        self.info("memory", "used_memory:") as u64
+    }
+
+    /// The sum of a number that all servers report.
+    fn info(&self, section: &str, name: &str) -> f64 {
+        let number = |server: &Server| {
+            let info: String = redis::cmd("INFO").arg(section).query(&mut server.raw()).expect("Redis answers");
+            let line = info.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+            line.expect("Redis reports it")
         };
-        let info: String = redis::cmd("INFO").arg("memory").query(&mut redis.raw()).expect("Redis answers");
-        let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok());
-        used.expect("Redis reports its memory")
+        self.redis.iter().map(number).sum()
+    }
+
+    /// The commands that all servers have executed, with those of scripts.
+    pub(crate) fn commands(&self) -> Option<f64> {
+        (!self.redis.is_empty()).then(|| self.info("stats", "total_commands_processed:"))
+    }
+
+    /// The processor time of all servers in seconds.
+    pub(crate) fn redis_cpu(&self) -> Option<f64> {
+        (!self.redis.is_empty()).then(|| self.redis.iter().filter_map(Server::pid).map(machine::cpu).sum())
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Run {
     pub(crate) cpu: f64,
     pub(crate) redis: Option<f64>,
     pub(crate) driver: f64,
+    /// Commands of Redis per request, with those of scripts.
+    pub(crate) commands: Option<f64>,
     /// The share of its threads' time that the generator used.
     pub(crate) driver_busy: f64,
     /// Views in one entry of the journal.
@@ -89,6 +91,7 @@ fn run(measurement: &driver::Measurement, begin: (Work, Cost), end: (Work, Cost)
     let processors = cost.1.processors.all - cost.0.processors.all;
     let idle = (cost.1.processors.idle - cost.0.processors.idle) / processors;
     let measured = (server + driver + redis.unwrap_or_default()) / processors;
+    let commands = work.1.commands.zip(work.0.commands).map(|(after, before)| after - before);
     let commits = work.1.commits - work.0.commits;
     Run {
         per_second,
@@ -98,6 +101,7 @@ fn run(measurement: &driver::Measurement, begin: (Work, Cost), end: (Work, Cost)
         cpu: each(server),
         redis: redis.map(each),
         driver: each(driver),
+        commands: commands.map(|commands| commands / (work.1.at - work.0.at).as_secs_f64() / per_second),
         driver_busy: driver / elapsed / driver::threads() as f64,
         batch: if commits > 0.0 { (work.1.views - work.0.views) / commits } else { 0.0 },
         entries: commits / (work.1.at - work.0.at).as_secs_f64(),

@@ -5,8 +5,9 @@ use std::{path::Path, process::Command};
 use super::{
     requests::{Kind, Load},
     rounds::{Lane, turns},
-    servers::{Server, Subject},
+    servers::Server,
     spread::spread_text,
+    subject::Subject,
     table,
 };
 
@@ -101,6 +102,19 @@ pub(crate) fn open(bench: &Bench) {
         Lane::new(lane.label.clone(), lane.server, Load { rate, ..lane.load })
     });
     bench.compare("Views at half of the peak rate, open loop, 128 connections", &mut lanes);
+}
+
+/// The same sites on one server and on three primaries of a cluster: the greatest rate, and that of a large portal.
+pub(crate) fn primaries(bench: &Bench) {
+    for sites in [300, 1000] {
+        let servers = [Subject::Port, Subject::Cluster].map(|subject| Server::start(subject, sites));
+        for rate in [None, Some(200.0)] {
+            let load = Load { sites, articles: 100, rate, ..bench.load(Kind::Views, 64) };
+            let mut lanes = servers.each_ref().map(|server| Lane::new(server.subject.name(), server, load));
+            let how = rate.map_or("closed loop".into(), |rate| format!("open loop of {rate} a second"));
+            bench.compare(&format!("Views of {sites} sites with 100 articles each, {how}"), &mut lanes);
+        }
+    }
 }
 
 /// Milliseconds to the first answer, and resident memory in MiB after it, for several starts.

@@ -11,25 +11,8 @@ use super::{
     machine::{self, Processors},
     place::Place,
     requests::{article, site},
+    subject::Subject,
 };
-
-/// A kind of server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
-    Bare,
-    Sqlite,
-    Redis,
-}
-
-impl Subject {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Bare => "bare hyper",
-            Self::Sqlite => "truycap, SQLite",
-            Self::Redis => "truycap, Redis",
-        }
-    }
-}
 
 /// A running server and its place. Both end when it is dropped.
 pub(crate) struct Server {
@@ -45,7 +28,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server with `sites` sites.
     pub(crate) fn start(subject: Subject, sites: usize) -> Self {
-        let place = Place::new(subject == Subject::Redis, sites);
+        let place = Place::new(subject, sites);
         let mut command = if subject == Subject::Bare {
             let mut command = Command::new(std::env::current_exe().expect("this program"));
             command.args(["bare", &place.address.to_string()]);
@@ -97,7 +80,7 @@ impl Server {
             Subject::Bare => [0.0; 2],
             _ => self.metrics(["truycap_journal_batch_views_count", "truycap_journal_batch_views_sum"]),
         };
-        Work { at: Instant::now(), commits, views }
+        Work { at: Instant::now(), commits, views, commands: self.place.commands() }
     }
 
     /// The cost so far.
@@ -105,7 +88,7 @@ impl Server {
         Cost {
             at: Instant::now(),
             server: machine::cpu(self.pid()),
-            redis: self.place.redis.as_ref().and_then(|redis| redis.pid()).map(machine::cpu),
+            redis: self.place.redis_cpu(),
             driver: machine::own_cpu(),
             processors: machine::processors(),
             flushes: machine::flushes(self.place.dir.path()),
@@ -122,9 +105,17 @@ impl Server {
     /// Verifies that every acknowledged view is counted; otherwise the measurements are worthless.
     pub(crate) fn check(&self) {
         if self.subject != Subject::Bare {
-            let total = (0..self.sites).map(|number| self.figures(number).0).sum::<u64>();
-            assert_eq!(total, self.acknowledged.get(), "{} counts what it acknowledged", self.subject.name());
+            assert_eq!(self.total(), self.acknowledged.get(), "{} counts what it acknowledged", self.subject.name());
         }
+    }
+
+    /// Whether every acknowledged view is in the store.
+    pub(crate) fn counts_all(&self) -> bool {
+        (0..self.sites).all(|number| !self.figures(number).1) && self.total() == self.acknowledged.get()
+    }
+
+    fn total(&self) -> u64 {
+        (0..self.sites).map(|number| self.figures(number).0).sum()
     }
 
     /// The total of a site, and whether it is stale.
@@ -149,6 +140,8 @@ pub(crate) struct Work {
     /// Entries of the journal, and their views.
     pub(crate) commits: f64,
     pub(crate) views: f64,
+    /// Commands that Redis has executed, with those of scripts.
+    pub(crate) commands: Option<f64>,
 }
 
 /// The cost since the start.

@@ -16,10 +16,10 @@ const LATE: f64 = 0.99;
 pub(crate) fn print(title: &str, lanes: &[Lane<'_>]) {
     println!("\n### {title}\n");
     println!(
-        "| | per second | to the first | p50 µs | p99 µs | p99.9 µs | CPU µs each | Redis µs each | cost to the first | load µs each \
+        "| | per second | to the first | p50 µs | p99 µs | p99.9 µs | CPU µs each | Redis µs each | commands each | cost to the first | load µs each \
          | views per entry | entries/s | flushes/s | idle % | others % | RSS MiB |"
     );
-    println!("|---|{}", "--:|".repeat(15));
+    println!("|---|{}", "--:|".repeat(16));
     for lane in lanes {
         print_lane(lane, &lanes[0]);
     }
@@ -35,7 +35,7 @@ fn print_lane(lane: &Lane<'_>, first: &Lane<'_>) {
         of(&lane.runs[0]).map_or_else(String::new, |_| format!("{:.digits$}", lane.median(|run| of(run).unwrap_or_default())))
     };
     println!(
-        "| {} | {:.0} | {} | {:.0} | {} | {:.0} | {:.1} | {} | {} | {:.1} | {:.1} | {:.0} | {} | {:.0} | {:.0} | {:.1} |",
+        "| {} | {:.0} | {} | {:.0} | {} | {:.0} | {:.1} | {} | {} | {} | {:.1} | {:.1} | {:.0} | {} | {:.0} | {:.0} | {:.1} |",
         lane.label,
         each(|run| run.per_second),
         ratio(|run| run.per_second),
@@ -44,6 +44,7 @@ fn print_lane(lane: &Lane<'_>, first: &Lane<'_>) {
         each(|run| run.p999),
         each(|run| run.cpu),
         if_known(|run| run.redis, 2),
+        if_known(|run| run.commands, 2),
         ratio(Run::cost),
         each(|run| run.driver),
         each(|run| run.batch),

@@ -101,6 +101,7 @@ async fn start(place: &tempfile::TempDir) -> (Handle, Recorder) {
         recorder::Config { flush_interval: Duration::from_millis(250), retain: Duration::from_secs(60), apply_sums: recorder::APPLY_SUMS };
     let site = Site {
         id: SiteId::parse("portal").unwrap(),
+        aliases: Vec::new(),
         origins: Vec::new(),
         timezone: Tz::Asia__Ho_Chi_Minh,
         sections: Vec::new(),
@@ -135,7 +136,7 @@ async fn visit(handle: Handle, visitor: usize) {
     let counter = &handle.site("portal").unwrap();
     for number in 0..16 {
         let article = article((visitor * 16 + number) % 1000);
-        handle.record(counter, Some(article.clone())).await.unwrap();
+        handle.record(counter, Some(article.clone()), None).await.unwrap();
         black_box(handle.figures(counter, &[article]).await);
     }
 }

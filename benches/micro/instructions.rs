@@ -74,8 +74,14 @@ impl Service {
             retain: Duration::from_secs(900),
             apply_sums: recorder::APPLY_SUMS,
         };
-        let site =
-            Site { id: site(), origins: Vec::new(), timezone: chrono_tz::Asia::Ho_Chi_Minh, sections: Vec::new(), rules: Rules::default() };
+        let site = Site {
+            id: site(),
+            aliases: Vec::new(),
+            origins: Vec::new(),
+            timezone: chrono_tz::Asia::Ho_Chi_Minh,
+            sections: Vec::new(),
+            rules: Rules::default(),
+        };
         let store = MemoryStore::new(Retention::default(), now);
         let spawned = recorder::spawn(config, vec![site], Arc::new(MemoryJournal::new(ProducerId(1), 0, 1000)), Arc::new(store), now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
@@ -95,7 +101,7 @@ impl Service {
             let mut tasks = JoinSet::new();
             for article in views {
                 let handle = self.handle.clone();
-                tasks.spawn(async move { handle.record(&handle.site("portal").unwrap(), Some(article)).await });
+                tasks.spawn(async move { handle.record(&handle.site("portal").unwrap(), Some(article), None).await });
             }
             assert!(tasks.join_all().await.iter().all(Result::is_ok));
         });

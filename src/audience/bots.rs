@@ -55,6 +55,15 @@ impl Default for BotRules {
     }
 }
 
+/// What shows that an agent is not a browser of a visitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BotSign<'a> {
+    /// It contains a text that only bots have.
+    Text(&'a [u8]),
+    /// It does not begin as the agents of browsers do.
+    NoBrowser,
+}
+
 /// Recognises bots.
 #[derive(Clone, Debug)]
 pub struct Bots {
@@ -118,9 +127,21 @@ impl Bots {
     }
 
     fn search(&self, agent: &[u8]) -> bool {
-        let is_browser = BROWSERS.iter().any(|name| agent.starts_with(name));
-        let is_named = || self.listed.is_match(agent) || self.deny.is_match(agent) || self.expressions.is_match(agent);
-        (!is_browser || is_named()) && !self.allow.is_match(agent)
+        self.sign(agent).is_some()
+    }
+
+    /// What shows that an agent is a bot or another program.
+    #[must_use]
+    pub fn sign<'a>(&self, agent: &'a [u8]) -> Option<BotSign<'a>> {
+        let agent = agent.get(..MAX_AGENT).unwrap_or(agent).trim_ascii();
+        let word = || self.listed.find(agent).or_else(|| self.deny.find(agent)).map(|found| found.range());
+        let text = word().or_else(|| self.expressions.find(agent).map(|found| found.range()));
+        let sign = match text.and_then(|range| agent.get(range)) {
+            Some(text) => BotSign::Text(text),
+            None if BROWSERS.iter().any(|name| agent.starts_with(name)) => return None,
+            None => BotSign::NoBrowser,
+        };
+        (!self.allow.is_match(agent)).then_some(sign)
     }
 }
 

@@ -49,7 +49,7 @@ mod visitor_key;
 mod visitors;
 
 use bots::MAX_AGENT;
-pub use bots::{BotRules, Bots, BotsError};
+pub use bots::{BotRules, BotSign, Bots, BotsError};
 pub use client_ip::{ClientNetwork, ClientResolver, ClientRules, ProxyHeader};
 pub use new_articles::NewArticles;
 pub use origin::RequestOrigin;
@@ -189,6 +189,12 @@ impl Audience {
     #[must_use]
     pub fn is_bot(&self, agent: &[u8]) -> bool {
         self.bots.is_bot(agent)
+    }
+
+    /// What shows that an agent is a bot.
+    #[must_use]
+    pub fn bot_sign<'a>(&self, agent: &'a [u8]) -> Option<BotSign<'a>> {
+        self.bots.sign(agent)
     }
 
     /// Takes a request of a client from what it has left.

@@ -10,8 +10,14 @@ use std::{
 use super::output::Message;
 use crate::{
     config::Config,
+    domain::visible::visible,
     transfer::spool::{directory_of, spool},
 };
+
+/// The name of a file, as it is shown.
+pub(super) fn name(file: &Path) -> String {
+    visible(&file.display().to_string()).into_owned()
+}
 
 /// Whether a file is `-`.
 pub(super) fn is_standard_input(file: &Path) -> bool {
@@ -21,13 +27,13 @@ pub(super) fn is_standard_input(file: &Path) -> bool {
 /// Opens a file or, if it is `-`, standard input.
 pub(super) fn open_input(file: &Path) -> Result<File, Message> {
     let open = || if is_standard_input(file) { io::stdin().as_fd().try_clone_to_owned().map(File::from) } else { File::open(file) };
-    open().map_err(|error| format!("{}: {error}", file.display()))
+    open().map_err(|error| format!("{}: {error}", name(file)))
 }
 
 /// Opens a file that is read twice. What comes from standard input or a pipe is copied to the disk of the journal first, and
 /// deleted when the file is closed.
 pub(super) fn open_twice(config: &Config, path: &Path) -> Result<File, Message> {
-    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    let failed = |error: io::Error| format!("{}: {error}", name(path));
     // Before the file is opened: opening a device can have effects.
     let kind = if is_standard_input(path) { None } else { Some(fs::metadata(path).map_err(failed)?.file_type()) };
     match kind {

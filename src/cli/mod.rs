@@ -4,29 +4,24 @@
 //! in the journal.
 
 use std::{
-    collections::BTreeSet,
     ffi::OsString,
     io::{self, IsTerminal},
-    path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
     time::Duration,
 };
 
 use chrono::Utc;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
-use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
+use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::runtime;
 use tracing::{Level, error, warn};
 
 use crate::{
     app::{self, RunError},
-    config::{Config, DEFAULT, Mistakes, StoreUrl},
+    config::{Config, DEFAULT, Mistakes},
     domain::{article::ArticleId, site::SiteId},
-    store::Store,
     telemetry::logging,
     transfer,
 };
@@ -34,18 +29,24 @@ use crate::{
 mod args;
 mod backup;
 mod check;
+mod corrections;
+mod explain;
 mod file_place;
 mod health;
+mod import;
+mod import_logs;
 mod input;
 mod journal;
 mod missing_store;
 mod output;
+mod progress;
 mod reload;
+mod stores;
 
 use args::{Cli, Command, JournalCommand};
-use input::open_twice;
-use missing_store::{is_missing, refuse_missing_store};
 use output::{Message, print, print_error, print_json};
+use progress::style;
+use stores::{open_existing, unknown_site};
 
 /// How long the runtime's threads can take to end after a command.
 const END_THREADS: Duration = Duration::from_secs(1);
@@ -118,11 +119,22 @@ fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Confi
     let code = runtime.block_on(async {
         match command {
             Command::Serve => serve(config, load).await,
-            Command::Import { files, json } => exit_code(import(&config, &files, json).await),
+            Command::Import(arguments) => exit_code(import::import(&config, &arguments).await),
             Command::Export { site } => exit_code(export(&config, site.as_deref()).await),
             Command::Backup { file, replace } => exit_code(backup::backup(&config, &file, replace).await),
             Command::Restore { file, replace } => exit_code(backup::restore(&config, &file, replace).await),
             Command::Figures { site, article, json } => exit_code(figures(&config, &site, article.as_deref(), json).await),
+            Command::Adjust { site, views, period, article, order } => {
+                exit_code(corrections::adjust(&config, &site, (views, period), article.as_deref(), &order).await)
+            }
+            Command::Rename { site, old, new, file, order } => {
+                exit_code(corrections::rename(&config, &site, old.zip(new), file.as_deref(), &order).await)
+            }
+            Command::Merge { from, into, order } => exit_code(corrections::merge(&config, &from, &into, &order).await),
+            Command::Delete { site, article, order } => exit_code(corrections::delete(&config, &site, article.as_deref(), &order).await),
+            Command::Undo { site, number, order } => exit_code(corrections::undo(&config, &site, number, &order).await),
+            Command::Audit { site, json } => exit_code(corrections::audit(&config, &site, json).await),
+            Command::Explain(arguments) => exit_code(explain::explain(&config, &arguments).await),
             Command::Check { full, json } => exit_code(check::check(&config, full, json).await),
             Command::Journal(JournalCommand::Status { json }) => match journal::status(&config, json) {
                 Ok(code) => code,
@@ -158,38 +170,6 @@ fn completions(shell: Shell) -> Result<(), Message> {
     print(&String::from_utf8_lossy(&script))
 }
 
-async fn import(config: &Config, files: &[PathBuf], json: bool) -> Result<(), Message> {
-    let sites: BTreeSet<SiteId> = config.sites.iter().map(|site| site.id.clone()).collect();
-    let bar = ProgressBar::new(0).with_style(style("{msg} {wide_bar} {bytes}/{total_bytes} {eta}"));
-    let (mut checked, mut mistakes) = (Vec::with_capacity(files.len()), Vec::new());
-    for file in files {
-        bar.set_message(format!("checking {}", file.display()));
-        let open = open_twice(config, file);
-        let check = |open| transfer::check(file, open, &sites, Utc::now().date_naive(), on_bar(&bar)).map_err(|error| error.to_string());
-        match open.and_then(check) {
-            Ok(file) => checked.push(file),
-            Err(error) => mistakes.push(error),
-        }
-    }
-    if !mistakes.is_empty() {
-        return Err(mistakes.join("\n"));
-    }
-    refuse_missing_store(config)?;
-    let store = open(config)?;
-    for (path, file) in files.iter().zip(&checked) {
-        bar.set_message(format!("importing {}", path.display()));
-        let summary = transfer::import(&*store, file, on_bar(&bar)).await.map_err(|error| format!("{}: {error}", path.display()))?;
-        bar.suspend(|| if json { print_json(&imported(path, summary)) } else { print(&format!("{}: {summary}\n", path.display())) })?;
-    }
-    bar.finish_and_clear();
-    store.close().await;
-    Ok(())
-}
-
-fn imported(path: &Path, summary: transfer::ImportSummary) -> impl Serialize {
-    json!({ "file": path, "rows": summary.rows, "chunks": summary.chunks, "applied": summary.applied, "warnings": summary.warnings() })
-}
-
 async fn export(config: &Config, site: Option<&str>) -> Result<(), Message> {
     let mut sites: Vec<SiteId> = match site {
         Some(site) => vec![SiteId::parse(site).map_err(|error| error.to_string())?],
@@ -216,10 +196,7 @@ async fn export(config: &Config, site: Option<&str>) -> Result<(), Message> {
 }
 
 async fn figures(config: &Config, site: &str, article: Option<&str>, json: bool) -> Result<(), Message> {
-    let site = config.sites.iter().find(|known| known.id.as_str() == site).ok_or_else(|| {
-        let known: Vec<_> = config.sites.iter().map(|site| site.id.as_str()).collect();
-        format!("there is no site {site:?}; configured: {}", known.join(", "))
-    })?;
+    let site = config.site(site).ok_or_else(|| unknown_site(config, site))?;
     let article = article.map(ArticleId::parse).transpose().map_err(|error| error.to_string())?;
     let store = open_existing(config)?;
     let today = site.day(Utc::now());
@@ -231,35 +208,4 @@ async fn figures(config: &Config, site: &str, article: Option<&str>, json: bool)
         );
     }
     print(&transfer::as_text(&figures))
-}
-
-fn open(config: &Config) -> Result<Arc<dyn Store>, Message> {
-    app::open_store(config).map_err(|error| error.to_string())
-}
-
-/// Opens the store for a command that only reads. Making a new, empty file would hide that the real one is elsewhere.
-fn open_existing(config: &Config) -> Result<Arc<dyn Store>, Message> {
-    match &config.store {
-        StoreUrl::Sqlite(path) if is_missing(path) => {
-            Err(format!("there is no store {}; check the directory and the configuration", config.store))
-        }
-        _ => open(config),
-    }
-}
-
-/// Shows a file's progress on a bar that another file has used.
-fn on_bar(bar: &ProgressBar) -> impl FnMut(u64, u64) {
-    bar.reset();
-    let mut shown_length = None;
-    move |bytes, length| {
-        if shown_length.replace(length) != Some(length) {
-            bar.set_length(length);
-        }
-        bar.set_position(bytes);
-    }
-}
-
-/// The style of a progress bar, which is drawn on standard error if that is a terminal.
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

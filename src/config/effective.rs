@@ -139,28 +139,33 @@ fn advice(sentence: &str, found: &[String]) -> Option<String> {
     (!found.is_empty()).then(|| format!("{sentence}: {examples}{more}"))
 }
 
-/// The scheme and the host with its port, unless it is a wildcard, an address or a name without a domain.
+/// The scheme and the host with its port, unless it is a wildcard, an address, a name without a domain, or one below a domain that
+/// gives each of its users a name, such as `translate.goog`.
 fn public_host(origin: &Origin) -> Option<(&str, &str)> {
     let (scheme, host) = origin.as_str().split_once("://")?;
     let name = host.split(':').next()?;
     let last = name.rsplit('.').next()?;
     let is_name = name.contains('.') && !host.starts_with(['[', '*']) && last.parse::<u8>().is_err();
-    is_name.then_some((scheme, host))
+    let is_given = psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.typ() == Some(psl::Type::Private));
+    (is_name && !is_given).then_some((scheme, host))
 }
 
 /// A site as TOML, in one spelling.
 #[must_use]
 pub fn site_toml(site: &Site) -> String {
-    let Site { id, origins, timezone, sections, rules } = site;
+    let Site { id, aliases, origins, timezone, sections, rules } = site;
     let Rules { require_origin, repeat_window, max_new_articles_per_day, max_views_per_second, articles, visitors } = rules;
     let mut origins: Vec<_> = origins.iter().map(|origin| toml_text(origin.as_str())).collect();
     origins.sort_unstable();
+    let mut aliases: Vec<_> = aliases.iter().map(|alias| toml_text(alias.as_str())).collect();
+    aliases.sort_unstable();
     let sections: Vec<_> = sections.iter().map(|section| toml_text(section.as_str())).collect();
     let articles = articles.as_ref().map_or("", |pattern| pattern.as_str());
     format!(
-        "[[sites]]\nid = {}\norigins = [{}]\ntimezone = {}\nsections = [{}]\nrequire_origin = {require_origin}\nrepeat_window = \"{}\"\n\
+        "[[sites]]\nid = {}\naliases = [{}]\norigins = [{}]\ntimezone = {}\nsections = [{}]\nrequire_origin = {require_origin}\nrepeat_window = \"{}\"\n\
          max_new_articles_per_day = {max_new_articles_per_day}\nmax_views_per_second = {max_views_per_second}\narticles = {}\nvisitors = {visitors}\n",
         toml_text(id.as_str()),
+        aliases.join(", "),
         origins.join(", "),
         toml_text(timezone.name()),
         sections.join(", "),

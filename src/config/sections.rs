@@ -1,11 +1,6 @@
 //! The configuration's sections: their values, and how each key is read.
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
 use tracing::Level;
@@ -51,12 +46,14 @@ pub struct Config {
     pub clients: ClientRules,
     /// Which user agents are bots.
     pub bots: BotRules,
-    /// The portals: at least one, with distinct ids.
+    /// The portals: at least one, with distinct ids and aliases.
     pub sites: Vec<Site>,
     /// The file and line of each site, or the variable.
     pub(super) site_places: Vec<String>,
-    /// Whether the password of the store is from a file.
+    /// Whether the password of the servers is from a file.
     pub(super) password_file: bool,
+    /// Whether the password of the sentinels is from a file.
+    pub(super) sentinel_password_file: bool,
     /// The values of all keys except those of sites.
     pub(super) effective: Vec<Effective>,
 }
@@ -110,17 +107,27 @@ pub struct Listen {
 }
 
 impl Config {
+    /// The site with an id or an alias.
+    #[must_use]
+    pub fn site(&self, id: &str) -> Option<&Site> {
+        self.sites.iter().find(|site| site.id.as_str() == id || site.aliases.iter().any(|alias| alias.as_str() == id))
+    }
+
     /// The keys that differ in another configuration and take effect only at a start.
     #[must_use]
     pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
-        let rotated = self.password_file && other.password_file && self.store.to_string() == other.store.to_string();
+        let files = (self.password_file && other.password_file, self.sentinel_password_file && other.sentinel_password_file);
+        let same_but = |servers, sentinels| self.store.masked(servers, sentinels) == other.store.masked(servers, sentinels);
+        let same_url = same_but(files.0, files.1);
         let keys = [
             ("demo", self.demo == other.demo),
             ("listen.public", self.listen.public == other.listen.public),
             ("listen.admin", self.listen.admin == other.listen.admin),
             ("listen.idle_timeout", self.listen.idle_timeout == other.listen.idle_timeout),
             ("listen.drain", self.listen.drain == other.listen.drain),
-            (if rotated { "store.password_file" } else { "store.url" }, self.store == other.store),
+            ("store.url", same_url),
+            ("store.password_file", !same_url || same_but(false, files.1)),
+            ("store.sentinel_password_file", !same_url || same_but(files.0, false)),
             ("store.prefix", self.prefix == other.prefix),
             ("store.flush_interval", self.recorder.flush_interval == other.recorder.flush_interval),
             ("journal.path", self.journal.path == other.journal.path),
@@ -149,14 +156,8 @@ pub(super) fn config(reader: &mut TableReader<'_>, files: &mut Files) -> Option<
     let demo = reader.boolean("demo");
     let listen = listen(reader);
     let store = store(reader);
-    let password_file = reader.read("store.password_file", "the path of a file, or \"\"", |setting| {
-        setting.text().map(|path| (!path.is_empty()).then(|| setting.beside(path)))
-    });
-    let has_file = password_file.as_ref().is_some_and(Option::is_some);
-    let store = match password_file.flatten() {
-        Some(path) => store.and_then(|store| with_password(reader, &store, &path)),
-        None => store,
-    };
+    let (store, password_file) = with_password(reader, "store.password_file", store, StoreUrl::with_password);
+    let (store, sentinel_password_file) = with_password(reader, "store.sentinel_password_file", store, StoreUrl::with_sentinel_password);
     let expected = "1 to 64 letters, digits, '.', '_', ':' or '-', such as \"truycap\"";
     let prefix = reader.read("store.prefix", expected, |setting| setting.text()?.parse().ok());
     let journal = journal(reader, store.as_ref());
@@ -182,7 +183,8 @@ pub(super) fn config(reader: &mut TableReader<'_>, files: &mut Files) -> Option<
         bots: bots?,
         sites,
         site_places,
-        password_file: has_file,
+        password_file,
+        sentinel_password_file,
         effective: Vec::new(),
     })
 }
@@ -222,12 +224,23 @@ fn store(reader: &mut TableReader<'_>) -> Option<StoreUrl> {
     })
 }
 
-/// The store with the password of a file, which is read once.
-fn with_password(reader: &mut TableReader<'_>, store: &StoreUrl, path: &Path) -> Option<StoreUrl> {
-    // The store is asked first, because a password that is not used should not be read.
-    let with = store.with_password("").map_err(str::to_owned).and_then(|_| secret(path));
-    let with = with.and_then(|password| store.with_password(&password).map_err(str::to_owned));
-    with.map_err(|what| reader.mistake("store.password_file", what)).ok()
+/// The store with the password of the file that `key` names, which is read once; and whether there is such a file.
+fn with_password(
+    reader: &mut TableReader<'_>,
+    key: &'static str,
+    store: Option<StoreUrl>,
+    with: impl Fn(&StoreUrl, &str) -> Result<StoreUrl, &'static str>,
+) -> (Option<StoreUrl>, bool) {
+    let path = reader
+        .read(key, "the path of a file, or \"\"", |setting| setting.text().map(|path| (!path.is_empty()).then(|| setting.beside(path))));
+    let Some(path) = path.flatten() else { return (store, false) };
+    let store = store.and_then(|store| {
+        // The store is asked first, because a password that is not used should not be read.
+        let stored = with(&store, "").map_err(str::to_owned).and_then(|_| secret(&path));
+        let stored = stored.and_then(|password| with(&store, &password).map_err(str::to_owned));
+        stored.map_err(|what| reader.mistake(key, what)).ok()
+    });
+    (store, true)
 }
 
 /// The path of the journal. The value is not shown if it can be a URL with a password.
@@ -236,9 +249,7 @@ fn journal_path(reader: &mut TableReader<'_>) -> Option<PathBuf> {
         let text = setting.text().unwrap_or_default();
         match text.split_once(':') {
             Some(("sqlite", path)) => Err(format!("found {}; expected the path alone: {}", shown(&setting.value), toml_text(path))),
-            Some(("redis" | "rediss" | "redis+unix", _)) => {
-                Err("found a URL of Redis; expected the path of a file, such as \"data/journal.db\"".into())
-            }
+            _ if StoreUrl::is_redis(text) => Err("found a URL of Redis; expected the path of a file, such as \"data/journal.db\"".into()),
             _ => database(text)
                 .ok_or_else(|| format!("found {}; expected the path of a file, such as \"data/journal.db\"", shown(&setting.value))),
         }

@@ -23,6 +23,7 @@ use crate::{
 };
 
 const MAX_SITES: usize = 10_000;
+const MAX_ALIASES: usize = 100;
 const DEFAULT_TIMEZONE: Tz = Tz::Asia__Ho_Chi_Minh;
 
 /// Takes all sites, each with its file and line.
@@ -60,8 +61,8 @@ struct SiteList {
     /// How many arrays there are, and how many tables in all of them.
     arrays: usize,
     tables: usize,
-    /// Where each id is: the number of its array, its number in that, and its place.
-    ids: HashMap<SiteId, (usize, usize, String)>,
+    /// Where each id and each alias is: the number of its array, its number in that, its place, and the key.
+    ids: HashMap<SiteId, (usize, usize, String, &'static str)>,
 }
 
 impl SiteList {
@@ -107,7 +108,8 @@ impl SiteList {
             let Some(mut table) = reader.table(array, &format!("site no. {number}"), element) else { continue };
             let place = array.position_of(element);
             let id = self.id(&mut table, number, &place);
-            self.sites.extend(site(&mut table, id).map(|site| (site, place)));
+            let aliases = self.aliases(&mut table, number, &place);
+            self.sites.extend(site(&mut table, id, aliases).map(|site| (site, place)));
             reader.join(table);
         }
     }
@@ -116,22 +118,44 @@ impl SiteList {
     fn id(&mut self, table: &mut TableReader<'_>, number: usize, place: &str) -> Option<SiteId> {
         let expected = "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit, such as \"portal\"";
         let id = table.read("id", expected, |setting| SiteId::parse(setting.text()?).ok())?;
-        let (array, first, first_place) = self.ids.entry(id.clone()).or_insert_with(|| (self.arrays, number, place.into()));
-        if (*array, *first) != (self.arrays, number) {
-            let other = if *array == self.arrays { format!("of site no. {first}") } else { format!("of a site in {first_place}") };
-            table.mistake("id", format!("found \"{id}\", which is also the id {other}; expected another one"));
-        }
+        self.claim(table, "id", &id, (number, place));
         Some(id)
+    }
+
+    /// Takes the other ids of a table.
+    fn aliases(&mut self, table: &mut TableReader<'_>, number: usize, place: &str) -> Option<Vec<SiteId>> {
+        let array = format!("an array of up to {MAX_ALIASES} texts, such as [\"old-id\"]");
+        let expected = "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit, such as \"old-id\"";
+        let aliases = table.or("aliases", Vec::new(), |table, key| {
+            table.list(key, (0..=MAX_ALIASES, &array), expected, |text| SiteId::parse(text).map_err(|_| None))
+        })?;
+        aliases.iter().for_each(|alias| self.claim(table, "aliases", alias, (number, place)));
+        Some(aliases)
+    }
+
+    /// Takes in that a table has an id or an alias, which no other one can have.
+    fn claim(&mut self, table: &mut TableReader<'_>, key: &'static str, id: &SiteId, (number, place): (usize, &str)) {
+        let Some((array, first, first_place, other_key)) = self.ids.get(id) else {
+            self.ids.insert(id.clone(), (self.arrays, number, place.into(), key));
+            return;
+        };
+        let what = if *other_key == "id" { "the id" } else { "an alias" };
+        let owner = match (*array == self.arrays, *first == number) {
+            (true, true) => "of the same site".into(),
+            (true, false) => format!("of site no. {first}"),
+            (false, _) => format!("of a site in {first_place}"),
+        };
+        table.mistake(key, format!("found \"{id}\", which is also {what} {owner}; expected another one"));
     }
 }
 
-fn site(table: &mut TableReader<'_>, id: Option<SiteId>) -> Option<Site> {
+fn site(table: &mut TableReader<'_>, id: Option<SiteId>, aliases: Option<Vec<SiteId>>) -> Option<Site> {
     let origins = origins(table);
     let expected = "the name of a time zone, such as \"Asia/Ho_Chi_Minh\"";
     let timezone = table.or("timezone", DEFAULT_TIMEZONE, |table, key| table.read(key, expected, |setting| setting.text()?.parse().ok()));
     let sections = table.or("sections", Vec::new(), sections);
     let rules = audience::rules(table);
-    Some(Site { id: id?, origins: origins?, timezone: timezone?, sections: sections?, rules: rules? })
+    Some(Site { id: id?, aliases: aliases?, origins: origins?, timezone: timezone?, sections: sections?, rules: rules? })
 }
 
 /// A site's origins without duplicates.

@@ -2,7 +2,9 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
+use percent_encoding::percent_decode_str;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
+use url::Url;
 
 /// An article's id: 1 to 256 bytes of UTF-8 in NFC, without control characters.
 ///
@@ -22,6 +24,9 @@ pub enum ArticleError {
     /// Contains a character of Unicode category Cc.
     #[error("an article id contains a control character")]
     Control,
+    /// An address that no browser can open.
+    #[error("an article's address is not valid")]
+    Address,
 }
 
 impl ArticleId {
@@ -48,11 +53,76 @@ impl ArticleId {
         }
     }
 
+    /// The id that the script (`web/counter/id.js`) sends for a page, by its path or its `http(s)` address; `None` for the home page,
+    /// which is no article. `tests/unit/domain/addresses.json` has cases on which both are tested.
+    ///
+    /// # Errors
+    /// If the address is not valid, or its path is not an id.
+    pub fn of_path(path: &str) -> Result<Option<Self>, ArticleError> {
+        let address = if is_http(path) {
+            Url::parse(path)
+        } else {
+            // The host keeps a path such as `//tin` a path.
+            Url::parse(&format!("http://host{}{path}", if path.starts_with(['/', '\\']) { "" } else { "/" }))
+        };
+        let url = address.map_err(|_| ArticleError::Address)?;
+        Self::as_sent(url.path()).map(|id| (id.as_str() != "/").then_some(id))
+    }
+
+    /// The id that the script sends for `data-article="TEXT"`: percent-decoded, in NFC, without the session that a server writes
+    /// into its links, and without a last `/` or `/index.html`.
+    ///
+    /// # Errors
+    /// If that is not an id.
+    pub fn as_sent(text: &str) -> Result<Self, ArticleError> {
+        // As the script's decodeURIComponent, which decodes all or nothing.
+        let decoded = if encodes_all(text) { percent_decode_str(text).decode_utf8().ok() } else { None };
+        let text = decoded.as_deref().unwrap_or(text);
+        if text.is_empty() {
+            return Err(ArticleError::Empty);
+        }
+        // NFC can make a `;` and take a `=` away.
+        let text = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
+        let text = without_session(&text);
+        let bare = text.strip_suffix("/index.html").or_else(|| text.strip_suffix('/')).unwrap_or(&text);
+        Self::parse(if bare.is_empty() { "/" } else { bare })
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn is_http(text: &str) -> bool {
+    let begins = |prefix: &str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    begins("http://") || begins("https://")
+}
+
+/// A path without `;jsessionid=…` (Java) at the end of a segment, and without segments `(S(…))` (ASP.NET), in any ASCII case:
+/// every visitor has another one.
+fn without_session(path: &str) -> String {
+    let mut segments = path.split('/');
+    let first = without_java_session(segments.next().unwrap_or_default()).to_owned();
+    let rest = segments.filter(|segment| !is_asp_session(segment));
+    rest.fold(first, |path, segment| path + "/" + without_java_session(segment))
+}
+
+fn without_java_session(segment: &str) -> &str {
+    const SESSION: &[u8] = b";jsessionid=";
+    let at = segment.as_bytes().windows(SESSION.len()).position(|part| part.eq_ignore_ascii_case(SESSION));
+    &segment[..at.unwrap_or(segment.len())]
+}
+
+fn is_asp_session(segment: &str) -> bool {
+    let id = segment.strip_prefix("(S(").or_else(|| segment.strip_prefix("(s(")).and_then(|rest| rest.strip_suffix("))"));
+    id.is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+/// Whether two hexadecimal digits follow each percent sign.
+fn encodes_all(text: &str) -> bool {
+    text.split('%').skip(1).all(|part| part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
 }
 
 impl Borrow<str> for ArticleId {

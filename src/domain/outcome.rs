@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::counts::Kind;
+
 /// What happened to a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -45,6 +47,19 @@ impl Outcome {
             Self::Unknown => "unknown",
         }
     }
+
+    /// The kind of count that keeps how many views had it. Views that failed have none: their clients can send them again.
+    #[must_use]
+    pub fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Bot => Some(Kind::Bot),
+            Self::Prefetch => Some(Kind::Prefetch),
+            Self::Repeat => Some(Kind::Repeat),
+            Self::Foreign => Some(Kind::Foreign),
+            Self::Limited => Some(Kind::RateLimited),
+            Self::Counted | Self::Full | Self::Busy | Self::Unknown => None,
+        }
+    }
 }
 
 /// Why a view counts for its site, and not for the article that it named.
@@ -66,6 +81,15 @@ impl SiteAlone {
         match self {
             Self::ArticlePattern => "article_pattern",
             Self::ArticleLimit => "article_limit",
+        }
+    }
+
+    /// The kind of count that keeps how many views had it.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::ArticlePattern => Kind::ArticlePattern,
+            Self::ArticleLimit => Kind::ArticleLimit,
         }
     }
 }

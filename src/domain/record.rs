@@ -7,7 +7,7 @@
 //! So all nine figures of a box come from the record, unless a clock was ahead; and an article that is read every day writes
 //! its past once a day.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use super::{
     MAX_COUNT,
@@ -45,6 +45,25 @@ pub enum Placed {
     Past,
 }
 
+/// The record and the past of an article that has these counts.
+#[must_use]
+pub fn divide(counts: &BTreeMap<Bucket, u64>) -> (Record, Past) {
+    let (mut record, mut past) = (Record::default(), Past::default());
+    // Of each kind the newest first.
+    for (bucket, &views) in counts.iter().rev().filter(|(_, views)| **views > 0) {
+        let Some(period) = bucket.period() else {
+            record.total = views;
+            continue;
+        };
+        let counted = (bucket.number(), views);
+        match record.latest[period as usize].iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(counted),
+            None => past.0[period as usize].push(counted),
+        }
+    }
+    (record, past)
+}
+
 /// Adds views to a count, which stays at [`MAX_COUNT`] if it would exceed that.
 #[must_use]
 pub fn saturating_count(count: u64, views: u64) -> u64 {
@@ -76,6 +95,12 @@ impl Record {
             }
         };
         displaced.map_or(Placed::Here(new.1), |earlier| Placed::Displaced(new.1, earlier))
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
     /// The views in a bucket; `None` if only the past has them or knows that there are none.

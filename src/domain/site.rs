@@ -160,6 +160,8 @@ impl Origin {
 pub struct Site {
     /// Its id.
     pub id: SiteId,
+    /// Other ids under which its views are counted and its figures shown, such as those of sites that were merged into it.
+    pub aliases: Vec<SiteId>,
     /// The origins of its pages; views from other origins are refused.
     pub origins: Vec<Origin>,
     /// The time zone that determines the calendar day of its views.

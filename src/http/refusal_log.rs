@@ -84,9 +84,9 @@ pub(super) fn log_left_out(sweep: Sweep) {
     }
 }
 
-/// The origin of the page that a request comes from; empty if the request does not name it. Of a URL, nothing after the host
-/// is shown.
-fn page_origin(headers: &HeaderMap) -> String {
+/// The origin of the page that a request comes from, as it can be shown; empty if the request does not name it. Of a URL,
+/// nothing after the host is shown.
+pub(super) fn page_origin(headers: &HeaderMap) -> String {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let origins: Vec<_> = headers.get_all(ORIGIN).iter().map(text).collect();
     if !origins.is_empty() {

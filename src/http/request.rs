@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::response::Problem;
+use super::{refusal_log::page_origin, response::Problem};
 use crate::{
     audience::{Audience, ClientResolver, ProxyHeader, RequestOrigin},
     domain::{article::ArticleId, site::Site},
@@ -38,6 +38,20 @@ pub(super) struct SiteRequest<'a> {
     pub(super) head: &'a Parts,
     /// How long the body may take.
     pub(super) body_read: Duration,
+}
+
+impl SiteRequest<'_> {
+    /// The answer to a request of a page that is not one of the site's. It names the page's origin, because the owner of the page
+    /// can have forgotten it in the configuration.
+    pub(super) fn refuse_origin(&self, what: &str) -> Problem {
+        let site = &self.site.id;
+        let detail = match &*page_origin(&self.head.headers) {
+            "" => format!("the site {site} does not {what} requests without Origin and Referer"),
+            "null" => format!("the site {site} does not {what} null, which is the origin of a local file or of a sandboxed frame"),
+            origin => format!("the site {site} does not {what} {origin}: add it to the site's origins"),
+        };
+        Problem::new(StatusCode::FORBIDDEN, detail).readable_everywhere()
+    }
 }
 
 /// The body of a request: hyper's, or one that a test makes.

@@ -7,8 +7,8 @@ use hyper::{
     Response, StatusCode,
     body::Bytes,
     header::{
-        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-        X_CONTENT_TYPE_OPTIONS,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+        RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use serde::Serialize;
@@ -52,6 +52,13 @@ pub(super) fn content(content_type: &'static str, caching: Caching, body: impl I
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, caching.value());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Lets pages of every origin use the response, also those that require this header with `Cross-Origin-Embedder-Policy`.
+pub(super) fn embeddable(mut response: Response<Body>) -> Response<Body> {
+    const POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+    response.headers_mut().insert(POLICY, HeaderValue::from_static("cross-origin"));
     response
 }
 
@@ -135,6 +142,11 @@ impl Problem {
     pub(super) fn method(allow: &'static str) -> Self {
         let detail = format!("this resource allows {allow}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, detail).with(ALLOW, HeaderValue::from_static(allow))
+    }
+
+    /// The same, and pages of every origin can read it: it says what to change so that the page is one of a site.
+    pub(super) fn readable_everywhere(self) -> Self {
+        self.with(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
     }
 
     /// The same, and the connection is closed: the rest of the request's body is not read.

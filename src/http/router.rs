@@ -13,7 +13,7 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-        ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderValue, ORIGIN, VARY,
+        ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderValue, ORIGIN, VARY,
     },
     http::request::Parts,
 };
@@ -39,7 +39,7 @@ use super::{
 };
 use crate::{
     audience::{Audience, RateLimited, RequestOrigin},
-    domain::{outcome::Outcome, site::SiteId},
+    domain::{outcome::Outcome, site::SiteId, visible::visible},
     recorder::{Handle, SiteCounter},
     telemetry::log_throttle::Sweep,
 };
@@ -59,7 +59,7 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 
 /// The routes of the public listener; with a demo, also those of [`Demo`].
-static PUBLIC: [Route<Handler>; 14] = {
+static PUBLIC: [Route<Handler>; 15] = {
     use Handler::{DemoFile, File, OpenApi, Site};
     use Resource::{Badge, Box, Figures, Gif, History, Top, Views};
     use SiteFrom::Path;
@@ -73,6 +73,7 @@ static PUBLIC: [Route<Handler>; 14] = {
         route(GET, "/v1/sites/{site}/badge.svg", "badge.svg", Site(Path, Badge)),
         route(GET, "/v1/openapi.json", "openapi", OpenApi),
         route(GET, "/counter.js", "page", File(&assets::COUNTER_JS)),
+        route(GET, "/widget.js", "page", File(&assets::WIDGET_JS)),
         route(GET, "/box.css", "page", File(&assets::BOX_CSS)),
         route(GET, "/widget.css", "page", File(&assets::WIDGET_CSS)),
         route(GET, "/demo.css", "page", DemoFile(&assets::DEMO_CSS)),
@@ -154,6 +155,9 @@ fn find<'a, H>(routes: &'static [Route<H>], path: &'a str) -> Option<(&'static R
 impl Resource {
     async fn respond<B: RequestBody>(self, request: SiteRequest<'_>, body: B) -> Result<Response<Body>, Problem> {
         match self {
+            Self::Figures | Self::Top | Self::History if request.origin == RequestOrigin::Foreign => {
+                Err(request.refuse_origin("show its figures to"))
+            }
             Self::Views => ingest::views(request, body).await,
             Self::Gif => ingest::gif(request).await,
             Self::Figures => figures::respond(request).await,
@@ -214,13 +218,18 @@ impl Public {
         body: B,
     ) -> Response<Body> {
         let Some(counter) = self.find_site(from, id) else {
-            let problem = self.check_client(peer, head).err().unwrap_or_else(|| {
-                if resource.is_view(&head.method) {
-                    refusal_log::unknown_site(id.unwrap_or_default());
+            let id = id.unwrap_or_default();
+            let response = match self.check_client(peer, head) {
+                Err(problem) => problem.into_response(),
+                Ok(_) if is_preflight(head) => preflight(methods, head),
+                Ok(_) => {
+                    if resource.is_view(&head.method) {
+                        refusal_log::unknown_site(id);
+                    }
+                    no_site(id).into_response()
                 }
-                not_found("site", id.unwrap_or_default())
-            });
-            return with_cors(problem.into_response(), RequestOrigin::Unknown, head);
+            };
+            return with_cors(response, RequestOrigin::Unknown, head);
         };
         let site = &*counter.site();
         let mut origin = RequestOrigin::of(site, head.headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes));
@@ -231,11 +240,12 @@ impl Public {
         let response = timeout(self.request, async {
             let client = self.check_client(peer, head).inspect_err(|problem| {
                 if problem.is_too_many() && resource.is_view(&head.method) {
-                    counter.note(Outcome::Limited);
+                    self.handle.note(&counter, Outcome::Limited);
                 }
             })?;
             match check_method(head, methods)? {
-                MethodCheck::Options => Ok(preflight(methods, head, origin)),
+                MethodCheck::Options if is_preflight(head) => Ok(preflight(methods, head)),
+                MethodCheck::Options => Ok(options(methods)),
                 MethodCheck::Respond => {
                     let (handle, audience, body_read) = (&self.handle, &*self.audience, self.body_read);
                     let request = SiteRequest { handle, audience, counter: &counter, site, origin, client, head, body_read };
@@ -297,7 +307,7 @@ impl Responder for Public {
         }
         let (name, page) = self.page(route, path, &head.headers).unzip();
         let timer = self.metrics.start(name.unwrap_or(NO_ROUTE), &head.method);
-        let page = self.check_client(peer, &head).and_then(|_| page.ok_or_else(|| not_found("page", path)));
+        let page = self.check_client(peer, &head).and_then(|_| page.ok_or_else(|| no_page(path)));
         timer.end(&head, respond_static(&head, GET, page))
     }
 
@@ -351,7 +361,7 @@ impl Responder for Admin {
         let timer = self.metrics.start(route.map_or(NO_ROUTE, |route| route.name), &head.method);
         let response = async {
             check_head(&head)?;
-            let route = route.ok_or_else(|| not_found("page", path))?;
+            let route = route.ok_or_else(|| no_page(path))?;
             match check_method(&head, route.methods)? {
                 MethodCheck::Options => Ok(options(route.methods)),
                 MethodCheck::Respond => self.handle(&route.handler, &head).await,
@@ -399,27 +409,56 @@ fn check_method(head: &Parts, methods: &'static str) -> Result<MethodCheck, Prob
     }
 }
 
-/// Names what does not exist, cut to a readable length.
-fn not_found(kind: &str, name: &str) -> Problem {
-    const MAX_CHARS: usize = 200;
-    let shown: String = name.chars().take(MAX_CHARS).collect();
-    let more = if shown.len() < name.len() { "…" } else { "" };
-    Problem::new(StatusCode::NOT_FOUND, format!("there is no {kind} {shown}{more}"))
+fn no_page(path: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no page {}", shown(path)))
 }
 
-/// The response to OPTIONS; a preflight for a page of the site also gets what the page can send.
-fn preflight(methods: &'static str, head: &Parts, origin: RequestOrigin) -> Response<Body> {
+/// Names a site that is not configured, decoded as far as it can be.
+fn no_site(id: &str) -> Problem {
+    let id = decode(id).unwrap_or(id.into());
+    let detail = format!("there is no site {}: data-site must be the id of a site in the configuration", shown(&id));
+    Problem::new(StatusCode::NOT_FOUND, detail).readable_everywhere()
+}
+
+/// A name of a request, without characters that are not seen, and cut to a readable length.
+fn shown(name: &str) -> String {
+    const MAX_CHARS: usize = 200;
+    let name = visible(name);
+    let shown: String = name.chars().take(MAX_CHARS).collect();
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    shown + more
+}
+
+fn is_preflight(head: &Parts) -> bool {
+    head.method == Method::OPTIONS && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The response to a preflight, the same for every origin and site: what the request may do is decided when it comes, and its
+/// refusal must be readable.
+///
+/// All headers are allowed, because portals add some to each of their requests, such as `traceparent`. They give a request no
+/// more rights: it has no credentials.
+fn preflight(methods: &'static str, head: &Parts) -> Response<Body> {
+    let any = HeaderValue::from_static("*");
     let mut response = options(methods);
-    if origin == RequestOrigin::Own && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
-        let headers = response.headers_mut();
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
-        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
-    }
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, any.clone());
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+    // Older browsers do not know `*` here.
+    let asked = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).filter(|names| is_list_of_names(names.as_bytes()));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.cloned().unwrap_or(any));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     response
 }
 
-/// Lets pages of the site read the response, errors included. Caches must not mix responses to different origins.
+/// Whether a value is a list of names of headers, and short enough to be repeated.
+fn is_list_of_names(value: &[u8]) -> bool {
+    const MAX_BYTES: usize = 1000;
+    value.len() <= MAX_BYTES && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_, ".contains(byte))
+}
+
+/// Lets pages of the site read the response, errors included. A refusal that every origin can read says so itself. Caches must
+/// not mix responses to different origins.
 fn with_cors(mut response: Response<Body>, origin: RequestOrigin, head: &Parts) -> Response<Body> {
     response.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
     if origin == RequestOrigin::Own

@@ -31,6 +31,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::domain::{
+    correction::Note,
     counts::SiteViews,
     producer::{Digest, Position, ProducerId, Seq},
     site::SiteId,
@@ -92,6 +93,19 @@ pub struct Confirmed {
     pub seq: Seq,
 }
 
+/// A correction that the store had, so that a loss can be detected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenCorrection {
+    /// Its number in the store's audit list.
+    pub number: u64,
+    /// Its producer.
+    pub producer: ProducerId,
+    /// What the store keeps of it.
+    pub note: Note,
+    /// How many of its steps the store had.
+    pub steps: u64,
+}
+
 /// The views of one site in a range of entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replay {
@@ -142,7 +156,8 @@ pub enum JournalError {
 /// A log of entries. Calls are executed one after the other, in the order in which their futures are first polled.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
-    /// The runs that have entries here, oldest first, and as the last one the run of this process.
+    /// The runs of the last deleted entry and of those after it, oldest first, and as the last one the run of this process. The
+    /// first one's start shows what a store without any entry of it lacks.
     fn runs(&self) -> Arc<[Run]>;
 
     /// The last entry when the journal was opened; [`Position::START`] if there was none.
@@ -165,7 +180,7 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// `confirmed` is what the store has confirmed for each site; a later [`Journal::read`] uses it to report what is missing.
     /// Entries up to `upto` are included in all of it, and `delete` is not after it. All are kept with the journal. Runs
-    /// without entries are forgotten.
+    /// before the last deleted entry are forgotten.
     ///
     /// # Errors
     /// [`JournalError::Gone`] if the file is gone.
@@ -182,6 +197,13 @@ pub trait Journal: Send + Sync + 'static {
     /// Whether [`Journal::part`] was called for some site and this run. Then an offset after the end of the run, or one whose
     /// digest is not known any more, belongs to the other process.
     async fn is_parted(&self, producer: ProducerId) -> Result<bool, JournalError>;
+
+    /// The latest corrections of a site that the store had, in the order of their numbers.
+    async fn corrections(&self, site: &SiteId) -> Result<Vec<SeenCorrection>, JournalError>;
+
+    /// Keeps the corrections that the store has after the one with number `after`, in place of those known after it. Only the
+    /// latest [`KEPT_CHANGES`](crate::domain::correction::KEPT_CHANGES) are kept.
+    async fn keep_corrections(&self, site: &SiteId, after: u64, seen: Vec<SeenCorrection>) -> Result<(), JournalError>;
 
     /// The sites that have views after the last trim's `upto`, and those with a confirmed entry. They are not necessarily
     /// configured any more.

@@ -1,7 +1,7 @@
 //! Group commit: all views that arrive while one entry is being written make up the next one. So the busier the service
 //! is, the less each view costs. This task is the only one that moves the journal's head.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::NaiveDate;
 use tokio::{
@@ -9,13 +9,19 @@ use tokio::{
     task::yield_now,
     time::Instant,
 };
+use tracing::warn;
 
 use super::{
     shared::{Shared, Stage},
     site::SiteCounter,
+    uncounted::{Groups, count, group},
 };
 use crate::{
-    domain::{article::ArticleId, counts::SiteViews, outcome::Outcome, producer::Position},
+    domain::{
+        article::ArticleId,
+        outcome::{Outcome, SiteAlone},
+        producer::Position,
+    },
     journal::{Entry, EntryViews, JournalError, Run},
 };
 
@@ -45,6 +51,8 @@ pub(super) struct View {
     /// The site's calendar day on which it was received.
     pub(super) day: NaiveDate,
     pub(super) article: Option<ArticleId>,
+    /// Why it is not of the article that it named.
+    pub(super) site_alone: Option<SiteAlone>,
     /// Resolves when the view is durable, or cannot be.
     pub(super) done: oneshot::Sender<Result<(), RecordError>>,
 }
@@ -59,10 +67,12 @@ pub(super) struct Queues {
     pub(super) written: oneshot::Sender<()>,
 }
 
-/// Writes views to the journal until the recorder stops, and then those that are still queued.
+/// Writes views to the journal until the recorder stops, and then those that are still queued; with what was not counted.
 pub(super) async fn run(shared: Arc<Shared>, queues: Queues) {
     let Queues { mut views, mut pings, mut stage, written } = queues;
     let mut batch = Vec::with_capacity(MAX_BATCH);
+    // When an entry last had something that was not counted.
+    let mut written_uncounted = Instant::now();
     loop {
         tokio::select! {
             biased;
@@ -71,13 +81,18 @@ pub(super) async fn run(shared: Arc<Shared>, queues: Queues) {
                 continue;
             }
             count = views.recv_many(&mut batch, MAX_BATCH) => if count == 0 { break },
+            () = shared.uncounted.due(written_uncounted) => {}
             _ = stage.wait_for(|stage| *stage >= Stage::Writing), if !views.is_closed() => {
                 views.close();
                 continue;
             }
         }
         gather(&mut views, &mut batch).await;
-        let result = commit(&shared, &mut batch).await;
+        let uncounted = shared.uncounted.take();
+        if !uncounted.is_empty() {
+            written_uncounted = Instant::now();
+        }
+        let result = commit(&shared, &mut batch, uncounted).await;
         for view in batch.drain(..) {
             if let Err(error) = result {
                 view.counter.note(if error == RecordError::Full { Outcome::Full } else { Outcome::Unknown });
@@ -89,7 +104,22 @@ pub(super) async fn run(shared: Arc<Shared>, queues: Queues) {
             return;
         }
     }
+    write_rest(&shared).await;
     let _ = written.send(());
+}
+
+/// Writes what was not counted and is left when the recorder stops.
+async fn write_rest(shared: &Shared) {
+    let uncounted = shared.uncounted.take();
+    let requests = count(&uncounted);
+    if uncounted.is_empty() || commit(shared, &mut [], uncounted).await.is_ok() {
+        return;
+    }
+    warn!(
+        event = "not_counted_lost",
+        requests,
+        "the journal could not be written until the end: these requests, which did not count as views, are missing from the history of what was not counted"
+    );
 }
 
 /// Adds views of requests that have already arrived, until none comes any more. On a quiet service that is at once.
@@ -109,15 +139,17 @@ async fn gather(views: &mut mpsc::Receiver<View>, batch: &mut Vec<View>) {
     }
 }
 
-/// Makes a batch durable and adds it to the sites' states.
-async fn commit(shared: &Shared, batch: &mut [View]) -> Result<(), RecordError> {
-    let (counters, views) = sum(batch);
+/// Makes a batch durable and adds it to the sites' states, with what was not counted. If that does not fit, it waits for a later
+/// entry.
+async fn commit(shared: &Shared, batch: &mut [View], uncounted: Groups) -> Result<(), RecordError> {
+    let (counters, views) = sum(batch, uncounted.clone());
     let entry = Arc::new(Entry { at: shared.clock.now(), views });
     let begun = Instant::now();
     let (run, to) = match append(shared, Arc::clone(&entry)).await {
         Ok(written) => written,
         Err(JournalError::Full(reason)) => {
             shared.health.journal_full(&reason);
+            shared.uncounted.put_back(uncounted);
             return Err(RecordError::Full);
         }
         Err(error) => {
@@ -126,7 +158,9 @@ async fn commit(shared: &Shared, batch: &mut [View]) -> Result<(), RecordError> 
         }
     };
     shared.metrics.journal.commit_seconds.observe(begun.elapsed().as_secs_f64());
-    shared.metrics.journal.batch_views.observe(batch.len() as f64);
+    if !batch.is_empty() {
+        shared.metrics.journal.batch_views.observe(batch.len() as f64);
+    }
     shared.health.journal_ready();
     for counter in counters {
         // All days of an entry at once: a segment that ended between them would count the entry as applied with half of it.
@@ -150,28 +184,18 @@ async fn append(shared: &Shared, entry: Arc<Entry>) -> Result<(Run, Position), J
     run.map(|run| (run, to)).ok_or_else(|| JournalError::Damaged(format!("entry {} belongs to no run", to.seq)))
 }
 
-/// The views of a batch of one site and day.
-struct Group {
-    counter: Arc<SiteCounter>,
-    size: usize,
-    sum: SiteViews,
-}
-
-/// The views of a batch by site and day, and the counters of these sites.
-fn sum(batch: &mut [View]) -> (Vec<Arc<SiteCounter>>, EntryViews) {
-    // Counters live as long as the process, so their addresses identify them and are cheap to compare.
-    let key = |view: &View| (Arc::as_ptr(&view.counter).addr(), view.day);
-    let mut groups = BTreeMap::new();
+/// The views of a batch by site and day, added to what was not counted, and the counters of these sites.
+fn sum(batch: &mut [View], uncounted: Groups) -> (Vec<Arc<SiteCounter>>, EntryViews) {
+    let mut groups = uncounted;
     for view in &*batch {
-        let empty = || Group { counter: Arc::clone(&view.counter), size: 0, sum: SiteViews::default() };
-        groups.entry(key(view)).or_insert_with(empty).size += 1;
+        group(&mut groups, &view.counter, view.day).views += 1;
     }
     // A sum has room for all of its articles from the beginning, because growing a map costs as much as counting does.
-    groups.values_mut().for_each(|group| group.sum.articles.reserve(group.size));
+    groups.values_mut().for_each(|group| group.sum.articles.reserve(group.views));
     for view in batch {
-        if let Some(group) = groups.get_mut(&key(view)) {
-            group.sum.count(view.article.take());
-        }
+        let sum = &mut group(&mut groups, &view.counter, view.day).sum;
+        sum.count(view.article.take());
+        view.site_alone.into_iter().for_each(|reason| sum.count_kind(reason.kind()));
     }
     let mut counters: Vec<_> = groups.values().map(|group| Arc::clone(&group.counter)).collect();
     counters.dedup_by(|a, b| Arc::ptr_eq(a, b));

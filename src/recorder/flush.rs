@@ -43,14 +43,17 @@ pub(super) struct Flusher {
     counter: Arc<SiteCounter>,
     /// When the next segment may be applied.
     flush_at: Instant,
-    /// Until when the store is not called.
+    /// Until when the store is not called, unless it is on another server.
     pause: Option<Instant>,
     backoff: Backoff,
+    /// When the store is on another server, if it can be.
+    moves: Option<watch::Receiver<u64>>,
 }
 
 impl Flusher {
     pub(super) fn new(shared: Arc<Shared>, counter: Arc<SiteCounter>) -> Self {
-        Self { shared, counter, flush_at: Instant::now(), pause: None, backoff: Backoff::new(PAUSES.0, PAUSES.1) }
+        let (moves, backoff) = (shared.store.moves(), Backoff::new(PAUSES.0, PAUSES.1));
+        Self { shared, counter, flush_at: Instant::now(), pause: None, backoff, moves }
     }
 
     /// Works until the recorder stops, and then until the store has everything. The caller sets the deadline for that.
@@ -71,6 +74,12 @@ impl Flusher {
                     continue;
                 }
                 () = sleep_until(due) => {}
+                () = moved(&mut self.moves), if self.pause.is_some() => {
+                    // Not at once: servers can name each other for a while.
+                    let soon = Instant::now() + PAUSES.0;
+                    self.pause = self.pause.map(|pause| pause.min(soon));
+                    continue;
+                }
                 () = self.counter.wake.notified(), if self.pause.is_none() => {}
             }
             self.pause = None;
@@ -265,6 +274,17 @@ impl Flusher {
         drop(inner);
         self.shared.store_changed(self.counter.id(), transition, taken.as_ref().err());
         taken.map_err(FlushError::Store)
+    }
+}
+
+/// Waits until the store is on another server.
+async fn moved(moves: &mut Option<watch::Receiver<u64>>) {
+    let watched = match moves {
+        Some(moves) => moves.changed().await.is_ok(),
+        None => false,
+    };
+    if !watched {
+        std::future::pending().await
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn families(shared: &Shared, per_site: bool, now: DateTime<Utc>) -> V
     vec![
         gauge("truycap_journal_up", "1 while the journal takes views, 0 if it had no room for the last ones.", one_if(journal_ok)),
         gauge("truycap_store_up", "1 while the store answers, 0 if its last call failed for some site.", one_if(store_ok)),
+        nodes(shared),
         gauge(
             "truycap_journal_unapplied_entries",
             "Entries of the journal from the first one with views that the store has not confirmed.",
@@ -36,6 +37,13 @@ pub(super) fn families(shared: &Shared, per_site: bool, now: DateTime<Utc>) -> V
         site_alone(shared, per_site),
         figures(shared, per_site, now),
     ]
+}
+
+fn nodes(shared: &Shared) -> MetricFamily {
+    let nodes = shared.store.nodes();
+    let rows = nodes.iter().map(|(address, connected)| ([address.as_str()], one_if(*connected)));
+    let help = "1 while a server of the store, if it is Redis, is connected, otherwise 0.";
+    family(Kind::Gauge, "truycap_store_node_up", help, ["node"], rows)
 }
 
 fn one_if(condition: bool) -> f64 {

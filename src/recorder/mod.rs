@@ -13,7 +13,8 @@
 //! - `state`, `snapshot`: what is known of a site, a state machine without I/O; what the store answered, as a part of it
 //! - [`freshness`]: when the store must be asked again, a state machine without I/O
 //! - `health`: whether the journal takes views and the store answers
-//! - `commit`, `flush`, `trim`, `upkeep`: the tasks
+//! - `commit`, `flush`, `trim`, `upkeep`, `corrections`: the tasks
+//! - `uncounted`: what was not counted, until `commit` writes it
 //! - `locate`: how far the store is with a site, when that is not known
 //! - `lists`: the most-read lists in memory
 //! - `recheck`: for which sites the store is asked although they are not requested
@@ -36,7 +37,8 @@ use crate::{
     domain::{
         article::{ArticleId, Section},
         clock::Clock,
-        outcome::Outcome,
+        counts::Subject,
+        outcome::{Outcome, SiteAlone},
         period::Bucket,
         producer::Seq,
         site::Site,
@@ -47,6 +49,7 @@ use crate::{
 };
 
 mod commit;
+mod corrections;
 mod flush;
 pub mod freshness;
 mod health;
@@ -59,6 +62,7 @@ mod site;
 mod snapshot;
 mod state;
 mod trim;
+mod uncounted;
 mod upkeep;
 
 use commit::{Queues, View};
@@ -150,6 +154,7 @@ pub async fn spawn(
     let queues = Queues { views: queued_views, pings: asked_pings, stage: now.clone(), written: all_written };
     tasks.spawn(commit::run(Arc::clone(&shared), queues));
     tasks.spawn(upkeep::run(Arc::clone(&shared), now.clone()));
+    tasks.spawn(corrections::run(Arc::clone(&shared), now.clone()));
     tasks.spawn(trim::run(Arc::clone(&shared), now));
     let mut recorder = Recorder { shared: Arc::clone(&shared), tasks, stage, written };
     for counter in shared.sites.all().values() {
@@ -159,21 +164,26 @@ pub async fn spawn(
 }
 
 impl Handle {
-    /// The configured site with that id. A site that is taken out later is still counted by a counter obtained here.
+    /// The configured site with that id or alias. A site that is taken out later is still counted by a counter obtained here.
     #[must_use]
     pub fn site(&self, id: &str) -> Option<Arc<SiteCounter>> {
         self.shared.sites.find(id)
     }
 
-    /// Counts a view that was received now. The view is on its way from now on, even if the returned future is dropped;
-    /// the future resolves when the view is durable.
+    /// Counts a view that was received now; `site_alone` says why it is not of the article that it named. The view is on its way
+    /// from now on, even if the returned future is dropped; the future resolves when the view is durable.
     ///
     /// # Errors
     /// If the view could not be made durable; see [`RecordError`].
-    pub fn record(&self, counter: &Arc<SiteCounter>, article: Option<ArticleId>) -> impl Future<Output = Result<(), RecordError>> + use<> {
+    pub fn record(
+        &self,
+        counter: &Arc<SiteCounter>,
+        article: Option<ArticleId>,
+        site_alone: Option<SiteAlone>,
+    ) -> impl Future<Output = Result<(), RecordError>> + use<> {
         let (done, durable) = oneshot::channel();
         let day = counter.day(self.now());
-        let view = View { counter: Arc::clone(counter), day, article, done };
+        let view = View { counter: Arc::clone(counter), day, article, site_alone, done };
         let queued = self.views.try_send(view).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 counter.note(Outcome::Busy);
@@ -190,6 +200,14 @@ impl Handle {
         }
     }
 
+    /// Takes in that a view does not count, and why. Nothing waits for that: it is durable within about a second.
+    pub fn note(&self, counter: &Arc<SiteCounter>, outcome: Outcome) {
+        counter.note(outcome);
+        if let Some(kind) = outcome.kind() {
+            self.shared.uncounted.add(counter, counter.day(self.now()), kind);
+        }
+    }
+
     /// The figures of a site and of its articles, everything that this process has acknowledged included.
     ///
     /// Waits up to [`STORE_WAIT`] if the store must be asked.
@@ -203,18 +221,18 @@ impl Handle {
     /// If the store does not answer within 5 s and the list is not in memory, or too many lists are being read.
     pub async fn top(&self, counter: &SiteCounter, section: Option<&Section>, bucket: Bucket) -> Result<MostRead, StoreError> {
         let most_read = self.shared.lists.top(&*self.shared.store, counter, section, bucket).await;
-        if section.is_some() && most_read.as_ref().is_ok_and(|most_read| most_read.stale) {
+        if most_read.as_ref().is_ok_and(|most_read| most_read.stale) {
             self.shared.lists_missing.notify_one();
         }
         most_read
     }
 
-    /// The views of a site or of one article in buckets, as the store has them.
+    /// The counts of a site's subject in buckets, as the store has them.
     ///
     /// # Errors
     /// If the store does not answer within 5 s, or too many lists are being read.
-    pub async fn history(&self, counter: &SiteCounter, article: Option<ArticleId>, buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
-        self.shared.lists.read(self.shared.store.history(counter.id(), article.as_ref(), &buckets)).await
+    pub async fn history(&self, counter: &SiteCounter, subject: &Subject, buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
+        self.shared.lists.read(self.shared.store.history(counter.id(), subject, &buckets)).await
     }
 
     /// How the recorder is doing.
@@ -320,8 +338,8 @@ impl Recorder {
             self.stage.send_replace(Stage::Writing);
             // An error means that the commit task has ended.
             let _ = self.written.await;
-            // The commit task and the upkeep have ended too, and the trimmer ends last.
-            for (stage, ending) in [(Stage::Applying, flushers + 2), (Stage::Trimming, 1)] {
+            // The commit task, the upkeep and the comparison of corrections have ended too, and the trimmer ends last.
+            for (stage, ending) in [(Stage::Applying, flushers + 3), (Stage::Trimming, 1)] {
                 self.stage.send_replace(stage);
                 for _ in 0..ending {
                     self.tasks.join_next().await;

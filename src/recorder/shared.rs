@@ -16,6 +16,7 @@ use super::{
     health::{HealthMonitor, Transition},
     lists::Lists,
     site::Sites,
+    uncounted::Uncounted,
 };
 use crate::{
     domain::{clock::Clock, producer::Seq, site::SiteId},
@@ -111,6 +112,8 @@ pub(super) struct Shared {
     pub(super) sites: Sites,
     pub(super) health: HealthMonitor,
     pub(super) watermark: Watermark,
+    /// What was not counted and is not in the journal yet.
+    pub(super) uncounted: Uncounted,
     pub(super) metrics: Metrics,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) store: Arc<dyn Store>,
@@ -139,6 +142,7 @@ impl Shared {
             sites,
             health: HealthMonitor::new(),
             watermark,
+            uncounted: Uncounted::default(),
             metrics: Metrics::new(),
             journal,
             store,

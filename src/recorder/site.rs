@@ -87,6 +87,8 @@ pub(super) struct Inner {
     foreign: Option<(ProducerId, u64)>,
     /// Whether it was reported that a counter has reached its maximum.
     pub(super) saturated: bool,
+    /// Whether another process has changed counters of the site since that was last asked.
+    changed_elsewhere: bool,
 }
 
 /// What a look-up of figures finds.
@@ -112,6 +114,7 @@ impl SiteCounter {
             waited_before: waited.unwrap_or_default(),
             foreign: None,
             saturated: false,
+            changed_elsewhere: false,
         };
         Self {
             id: site.id.clone(),
@@ -145,7 +148,7 @@ impl SiteCounter {
     }
 
     /// Counts one view with an outcome other than `counted`.
-    pub fn note(&self, outcome: Outcome) {
+    pub(super) fn note(&self, outcome: Outcome) {
         self.outcomes.add(outcome, 1);
     }
 
@@ -318,6 +321,16 @@ impl Inner {
         entries.saturating_sub(known)
     }
 
+    /// Another process has changed counters of the site, or may have.
+    pub(super) fn changed_elsewhere(&mut self) {
+        self.changed_elsewhere = true;
+    }
+
+    /// Whether another process may have changed counters of the site since the last call.
+    pub(super) fn take_changed_elsewhere(&mut self) -> bool {
+        std::mem::take(&mut self.changed_elsewhere)
+    }
+
     /// The revision of the site, if it is fresh, and whether it is old enough to be renewed.
     fn fresh_revision(&mut self) -> (Option<Revision>, bool) {
         let now = Instant::now();
@@ -329,7 +342,9 @@ impl Inner {
     /// Takes in the store's answer to an apply that began at `began`, on the site's day `day`.
     pub(super) fn applied(&mut self, began: Moment, day: NaiveDate, flush_interval: Duration, answer: Applied) {
         let known = self.state.revision();
-        let alone = self.health.answers() && matches!(answer, Applied::Done(done) if known == Some(done.before));
+        let unchanged = matches!(answer, Applied::Done(done) if known == Some(done.before));
+        self.changed_elsewhere |= !unchanged;
+        let alone = self.health.answers() && unchanged;
         self.follow(|state| state.applied(answer));
         self.freshness.applied(began, Instant::now(), day, alone, flush_interval);
     }
@@ -343,6 +358,7 @@ impl Inner {
         articles: &[ArticleId],
         snapshot: &Snapshot,
     ) {
+        self.changed_elsewhere |= self.state.revision() != Some(snapshot.revision);
         if self.follow(|state| state.answered(producers, today, articles, snapshot)) {
             self.freshness.answered(asked, today);
         }
@@ -376,6 +392,9 @@ impl Inner {
 pub(super) struct Sites {
     /// Replaced as a whole when a site is added. Only the recorder's owner does that.
     counters: ArcSwap<BTreeMap<SiteId, Arc<SiteCounter>>>,
+    /// The configured sites by the ids and aliases that requests name. Replaced as a whole, so that an id that becomes an alias, or
+    /// the other way round, is found throughout.
+    named: ArcSwap<HashMap<SiteId, Arc<SiteCounter>>>,
     /// The most sums of one apply.
     apply_sums: usize,
 }
@@ -383,15 +402,17 @@ pub(super) struct Sites {
 impl Sites {
     /// The sites at the start: those configured, and those that the journal knows.
     pub(super) fn new(configured: Vec<Site>, journaled: &[JournaledSite], apply_sums: usize, now: DateTime<Utc>) -> Self {
-        let sites = Self { counters: ArcSwap::default(), apply_sums };
+        let sites = Self { counters: ArcSwap::default(), named: ArcSwap::default(), apply_sums };
         let configured: Vec<_> = configured.into_iter().map(|site| (site, true)).collect();
         let known: HashSet<_> = configured.iter().map(|(site, _)| site.id.clone()).collect();
         // The days of a site that is no longer configured are in the journal already, so its time zone does not matter.
         let left = journaled.iter().map(|site| site.id.clone()).filter(|id| !known.contains(id));
-        let left =
-            left.map(|id| (Site { id, origins: Vec::new(), timezone: Tz::UTC, sections: Vec::new(), rules: Rules::default() }, false));
+        let left = left.map(|id| {
+            (Site { id, aliases: Vec::new(), origins: Vec::new(), timezone: Tz::UTC, sections: Vec::new(), rules: Rules::default() }, false)
+        });
         let left: Vec<_> = left.collect();
         sites.add(configured.into_iter().chain(left).collect(), journaled, now);
+        sites.name();
         sites
     }
 
@@ -400,9 +421,19 @@ impl Sites {
         self.counters.load_full()
     }
 
-    /// The configured site with that id.
+    /// The configured site with that id or alias.
     pub(super) fn find(&self, id: &str) -> Option<Arc<SiteCounter>> {
-        self.counters.load().get(id).filter(|counter| counter.is_configured()).cloned()
+        self.named.load().get(id).cloned()
+    }
+
+    /// Lets requests find the sites that are configured now.
+    fn name(&self) {
+        let mut named = HashMap::new();
+        for counter in self.all().values().filter(|counter| counter.is_configured()) {
+            let site = counter.site();
+            named.extend(std::iter::once(&site.id).chain(&site.aliases).map(|id| (id.clone(), Arc::clone(counter))));
+        }
+        self.named.store(Arc::new(named));
     }
 
     /// Counts these sites from now on, and no others. Returns those that are new.
@@ -420,7 +451,9 @@ impl Sites {
         for (id, counter) in &*known {
             counter.configured.store(listed.contains(id), Ordering::Release);
         }
-        self.add(new, &[], DateTime::UNIX_EPOCH)
+        let new = self.add(new, &[], DateTime::UNIX_EPOCH);
+        self.name();
+        new
     }
 
     /// Adds sites, and shares the memory among all of them.

@@ -96,7 +96,7 @@ impl SnapshotCache {
 
     /// Adds views that this process has applied.
     pub(super) fn add(&mut self, day: NaiveDate, sum: &SiteViews) {
-        if let Some(site) = &mut self.site {
+        if let Some(site) = self.site.as_mut().filter(|_| sum.views > 0) {
             site.add(day, sum.views);
         }
         for (article, views) in &sum.articles {

@@ -31,7 +31,7 @@ use crate::{
     store::{Applied, Revision, Snapshot},
 };
 
-/// Entries with views of a site, and these views.
+/// Entries with counts of a site, and the views in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
     /// The first of the entries, or an earlier one.
@@ -63,7 +63,7 @@ pub(super) struct Segment {
     /// The last of them. Its digest is not known while there is none.
     pub(super) to: Position,
     days: BTreeMap<NaiveDate, SiteViews>,
-    /// The first of them with views of the site, or an earlier one of them, and how many have some.
+    /// The first of them with counts of the site, or an earlier one of them, and how many have some.
     first: Seq,
     entries: u64,
 }
@@ -117,6 +117,11 @@ impl Segment {
 
     fn waiting(&self) -> Waiting {
         Waiting { first: self.first, entries: self.entries, views: self.views() }
+    }
+
+    /// Whether it has anything to apply. It can have other counts without views.
+    fn has_counts(&self) -> bool {
+        self.entries > 0
     }
 
     /// Whether an apply of it moves the offset. One that does not could be repeated without being noticed.
@@ -290,7 +295,7 @@ impl State {
 
     fn seal(&mut self, next: Segment) {
         let sealed = std::mem::replace(&mut self.pending, next);
-        if sealed.views() > 0 {
+        if sealed.has_counts() {
             self.sealed.push_back(Arc::new(sealed));
         }
     }
@@ -308,10 +313,10 @@ impl State {
         self.place.is_some() && self.pending.to.seq < self.head
     }
 
-    /// Whether the store lacks views of this site, as far as is known.
+    /// Whether the store lacks counts of this site, as far as is known.
     pub(super) fn unapplied(&self) -> bool {
-        let unread = if self.place.is_some() { self.is_behind() } else { self.misplaced || self.unread.views > 0 };
-        self.applying.is_some() || !self.sealed.is_empty() || self.pending.views() > 0 || unread
+        let unread = if self.place.is_some() { self.is_behind() } else { self.misplaced || self.unread.entries > 0 };
+        self.applying.is_some() || !self.sealed.is_empty() || self.pending.has_counts() || unread
     }
 
     /// What the store lacks of this site, as far as is known.
@@ -324,7 +329,8 @@ impl State {
         // After the store went back, what is unread is not known yet.
         let least = u64::from(self.is_behind() || self.misplaced);
         let Waiting { first, entries, views } = self.unread;
-        waiting.add(Waiting { first: first.max(self.pending.to.seq + 1), entries: entries.max(least), views: views.max(least) });
+        let views = if entries == 0 { least } else { views };
+        waiting.add(Waiting { first: first.max(self.pending.to.seq + 1), entries: entries.max(least), views });
         self.tail.iter().for_each(|tail| waiting.add(tail.waiting()));
         Some(waiting)
     }
@@ -375,9 +381,9 @@ impl State {
     }
 
     /// Whether the store can have entries of later runs that are not read yet, because a copy of the journal can apply them
-    /// too. If views of an earlier run wait in memory, it cannot: it has entries of a run only if it has all earlier ones.
+    /// too. If counts of an earlier run wait in memory, it cannot: it has entries of a run only if it has all earlier ones.
     fn may_meet_later_runs(&self) -> bool {
-        self.is_behind() && self.next_run().is_some() && self.lag_views() == 0
+        self.is_behind() && self.next_run().is_some() && !self.segments().any(Segment::has_counts)
     }
 
     /// The producers whose offsets show whether the store is where it was, and has nothing of what is or will be in memory: a
@@ -471,7 +477,7 @@ impl State {
         if self.applying.is_none() {
             self.applying = self.sealed.pop_front();
         }
-        if self.applying.is_none() && self.pending.has_entries() && self.pending.views() > 0 {
+        if self.applying.is_none() && self.pending.has_entries() && self.pending.has_counts() {
             let next = self.pending.next();
             self.applying = Some(Arc::new(std::mem::replace(&mut self.pending, next)));
         }

@@ -14,12 +14,13 @@ use chrono::NaiveDate;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::{Applied, Done, Revision, Row, Snapshot, Store, StoreError, TopList};
+use super::{Applied, Corrected, Done, Revision, Row, Snapshot, Step, Store, StoreError, TopList};
 use crate::domain::{
     MAX_COUNT,
     article::{ArticleId, Section},
     clock::Clock,
-    counts::Deltas,
+    correction::{AuditEntry, BelowZero, Change, KEPT_CHANGES, totals},
+    counts::{Deltas, Subject},
     figures::{Figure, Figures},
     period::Bucket,
     producer::{Digest, Position, ProducerId, Seq},
@@ -37,9 +38,12 @@ struct SiteState {
     revision: Revision,
     time: Option<TrustedTime>,
     offsets: BTreeMap<ProducerId, Position>,
-    /// The site's own counters have the key `None`. Only counters above 0 are kept.
-    views: BTreeMap<(Bucket, Option<ArticleId>), u64>,
+    /// Only counters above 0 are kept.
+    views: BTreeMap<(Bucket, Subject), u64>,
     sections: BTreeSet<Section>,
+    audit: Vec<AuditEntry>,
+    /// The changes of each step of a correction.
+    changes: BTreeMap<(u64, Seq), Vec<Change>>,
 }
 
 /// A store in memory.
@@ -66,30 +70,37 @@ impl MemoryStore {
         *self.state.lock() = image;
     }
 
+    /// Resets one site to an earlier state, as the fail-over of its server does.
+    pub fn restore_site(&self, site: &SiteId, image: &Image) {
+        let state = image.0.get(site).cloned().unwrap_or_default();
+        self.state.lock().0.insert(site.clone(), state);
+    }
+
     fn site(&self, site: &SiteId) -> SiteState {
         self.state.lock().0.get(site).cloned().unwrap_or_default()
     }
 
     /// Whether a reader does not see a counter any more.
-    fn is_expired(&self, state: &SiteState, bucket: Bucket, article: Option<&ArticleId>) -> bool {
-        article.is_some() && self.retention.expired(bucket, TrustedTime::day(state.time, self.clock.now()))
+    fn is_expired(&self, state: &SiteState, bucket: Bucket, subject: &Subject) -> bool {
+        matches!(subject, Subject::Article(_)) && self.retention.expired(bucket, TrustedTime::day(state.time, self.clock.now()))
     }
 
     /// A counter as reads return it.
-    fn count(&self, state: &SiteState, bucket: Bucket, article: Option<&ArticleId>) -> u64 {
-        if self.is_expired(state, bucket, article) {
+    fn count(&self, state: &SiteState, bucket: Bucket, subject: Subject) -> u64 {
+        if self.is_expired(state, bucket, &subject) {
             return 0;
         }
-        state.views.get(&(bucket, article.cloned())).copied().unwrap_or_default()
+        state.views.get(&(bucket, subject)).copied().unwrap_or_default()
     }
 
     /// All increments as one flat list.
-    fn increments(deltas: &Deltas) -> Vec<((Bucket, Option<ArticleId>), u64)> {
+    fn increments(deltas: &Deltas) -> Vec<((Bucket, Subject), u64)> {
         let mut list = Vec::new();
         for (set, views) in &deltas.0 {
             for bucket in set.buckets() {
-                list.push(((bucket, None), views.views));
-                list.extend(views.articles.iter().map(|(article, &views)| ((bucket, Some(article.clone())), views)));
+                list.push(((bucket, Subject::Site), views.views));
+                list.extend(views.kinds.iter().map(|(kind, &count)| ((bucket, Subject::Kind(*kind)), count)));
+                list.extend(views.articles.iter().map(|(article, &views)| ((bucket, Subject::Article(article.clone())), views)));
             }
         }
         list.retain(|(_, views)| *views > 0);
@@ -114,22 +125,88 @@ impl MemoryStore {
         let observed = TrustedTime::observe(state.time, self.clock.now());
         state.time = Some(observed.time);
         let today = self.clock.now().date_naive();
-        let expired = |bucket, article: &Option<ArticleId>| article.is_some() && observed.trusted && self.retention.expired(bucket, today);
+        let expired =
+            |bucket, subject: &Subject| matches!(subject, Subject::Article(_)) && observed.trusted && self.retention.expired(bucket, today);
         let mut saturated = false;
-        for ((bucket, article), views) in Self::increments(deltas) {
-            if !expired(bucket, &article) {
-                let count = state.views.entry((bucket, article)).or_default();
+        for ((bucket, subject), views) in Self::increments(deltas) {
+            if !expired(bucket, &subject) {
+                let count = state.views.entry((bucket, subject)).or_default();
                 saturated |= count.saturating_add(views) > MAX_COUNT;
                 *count = saturating_count(*count, views);
             }
         }
         state.offsets.insert(producer, to);
         let before = state.revision;
-        let mut hasher = DefaultHasher::new();
-        (before, producer, to).hash(&mut hasher);
-        state.revision = Revision { number: before.number + 1, digest: Digest(hasher.finish()) };
+        state.revision = next_revision(before, producer, to);
         Applied::Done(Done { before, after: state.revision, saturated, jumped: observed.jumped })
     }
+
+    fn correct_now(&self, site: &SiteId, step: &Step) -> Corrected {
+        let mut image = self.state.lock();
+        let state = image.0.entry(site.clone()).or_default();
+        let offset = state.offsets.get(&step.producer).copied().unwrap_or_default();
+        if offset != step.from {
+            return Corrected::Refused(offset);
+        }
+        let own = state.audit.iter().find(|entry| entry.producer == step.producer);
+        let number = own.map_or(state.audit.len() as u64 + 1, |entry| entry.number);
+        // A correction takes back earlier ones only.
+        let undoes = step.note.undoes.filter(|target| *target < number);
+        let target = undoes.and_then(|target| state.audit.iter().find(|entry| entry.number == target));
+        let undone = own.and_then(|entry| entry.undone_by).or(target.and_then(|target| target.undone_by).filter(|by| *by != number));
+        if let Some(by) = undone {
+            return Corrected::Undone(by);
+        }
+        let observed = TrustedTime::observe(state.time, self.clock.now());
+        let today = self.clock.now().date_naive();
+        let mut views = state.views.clone();
+        let mut saturated = false;
+        for change in &step.changes {
+            for bucket in change.buckets.buckets() {
+                let of_article = matches!(change.subject, Subject::Article(_));
+                if of_article && observed.trusted && self.retention.expired(bucket, today) {
+                    continue;
+                }
+                let key = (bucket, change.subject.clone());
+                let has = views.get(&key).copied().unwrap_or_default();
+                let Some(new) = has.checked_add_signed(change.views) else {
+                    return Corrected::BelowZero(BelowZero { subject: change.subject.clone(), bucket, has });
+                };
+                saturated |= new > MAX_COUNT;
+                views.insert(key, new.min(MAX_COUNT));
+            }
+        }
+        views.retain(|_, views| *views > 0);
+        (state.views, state.time) = (views, Some(observed.time));
+        let (site_views, article_views) = totals(&step.changes);
+        if number > state.audit.len() as u64 {
+            let (note, producer) = (step.note.clone(), step.producer);
+            state.audit.push(AuditEntry { number, producer, note, steps: 0, site_views: 0, article_views: 0, undone_by: None });
+        }
+        for entry in &mut state.audit {
+            if entry.number == number {
+                entry.steps += 1;
+                entry.site_views += site_views;
+                entry.article_views += article_views;
+                state.changes.insert((number, entry.steps), step.changes.clone());
+            }
+            if Some(entry.number) == undoes {
+                entry.undone_by = Some(number);
+            }
+        }
+        let latest = state.audit.len() as u64;
+        state.changes.retain(|(of, _), _| *of + KEPT_CHANGES > latest);
+        state.offsets.insert(step.producer, step.to);
+        let before = state.revision;
+        state.revision = next_revision(before, step.producer, step.to);
+        Corrected::Done { done: Done { before, after: state.revision, saturated, jumped: observed.jumped }, number }
+    }
+}
+
+fn next_revision(before: Revision, producer: ProducerId, to: Position) -> Revision {
+    let mut hasher = DefaultHasher::new();
+    (before, producer, to).hash(&mut hasher);
+    Revision { number: before.number + 1, digest: Digest(hasher.finish()) }
 }
 
 #[async_trait]
@@ -146,6 +223,25 @@ impl Store for MemoryStore {
         Ok(self.apply_now(site, earlier, producer, from, to, &deltas))
     }
 
+    async fn correct(&self, site: &SiteId, step: Arc<Step>) -> Result<Corrected, StoreError> {
+        Ok(self.correct_now(site, &step))
+    }
+
+    async fn audit(&self, site: &SiteId, after: u64) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(self.site(site).audit.into_iter().filter(|entry| entry.number > after).collect())
+    }
+
+    async fn changes(&self, site: &SiteId, number: u64, step: Seq) -> Result<Option<Vec<Change>>, StoreError> {
+        Ok(self.site(site).changes.remove(&(number, step)))
+    }
+
+    async fn counts(&self, site: &SiteId, subject: &Subject) -> Result<Vec<(Bucket, u64)>, StoreError> {
+        let image = self.state.lock();
+        let Some(state) = image.0.get(site) else { return Ok(Vec::new()) };
+        let of_subject = state.views.iter().filter(|((bucket, of), _)| of == subject && !self.is_expired(state, *bucket, of));
+        Ok(of_subject.map(|((bucket, _), &views)| (*bucket, views)).collect())
+    }
+
     async fn figures(
         &self,
         site: &SiteId,
@@ -154,7 +250,9 @@ impl Store for MemoryStore {
         articles: &[ArticleId],
     ) -> Result<Snapshot, StoreError> {
         let state = self.site(site);
-        let figures = |article| Figures::new(Figure::buckets(today).map(|bucket| self.count(&state, bucket, article)));
+        let figures = |article: Option<&ArticleId>| {
+            Figures::new(Figure::buckets(today).map(|bucket| self.count(&state, bucket, Subject::from(article.cloned()))))
+        };
         Ok(Snapshot {
             offsets: producers.iter().map(|producer| state.offsets.get(producer).copied().unwrap_or_default()).collect(),
             revision: state.revision,
@@ -173,25 +271,28 @@ impl Store for MemoryStore {
             return Ok(TopList { articles: Vec::new(), revision: state.revision, whole: false });
         }
         let visible = |article: &ArticleId| section.is_none_or(|section| section.contains(article));
-        let of_bucket = state.views.iter().filter(|((b, article), _)| *b == bucket && !self.is_expired(&state, *b, article.as_ref()));
-        let top = of_bucket.filter_map(|((_, article), &views)| Some((article.clone().filter(visible)?, views)));
+        let of_bucket = state.views.iter().filter(|((b, subject), _)| *b == bucket && !self.is_expired(&state, *b, subject));
+        let top = of_bucket.filter_map(|((_, subject), &views)| match subject {
+            Subject::Article(article) if visible(article) => Some((article.clone(), views)),
+            _ => None,
+        });
         let mut articles: Vec<_> = top.collect();
         articles.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
         articles.truncate(limit);
         Ok(TopList { articles, revision: state.revision, whole: true })
     }
 
-    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+    async fn history(&self, site: &SiteId, subject: &Subject, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
         let state = self.site(site);
-        Ok(buckets.iter().map(|&bucket| self.count(&state, bucket, article)).collect())
+        Ok(buckets.iter().map(|&bucket| self.count(&state, bucket, subject.clone())).collect())
     }
 
     /// The rows are those of one moment.
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
         let state = self.site(site);
-        let list = state.views.iter().map(|((bucket, article), &views)| (*bucket, article.clone(), views));
-        let mut list: Vec<Row> = list.filter(|(bucket, article, _)| !self.is_expired(&state, *bucket, article.as_ref())).collect();
-        list.sort_by_cached_key(|(bucket, article, _)| (article.clone(), bucket.to_string()));
+        let kept = state.views.iter().filter(|((bucket, subject), _)| !self.is_expired(&state, *bucket, subject));
+        let mut list: Vec<Row> = kept.map(|((bucket, subject), &views)| (*bucket, subject.clone(), views)).collect();
+        list.sort_by_cached_key(|(bucket, subject, _)| (subject.clone(), bucket.to_string()));
         for row in list {
             if rows.send(row).await.is_err() {
                 break;

@@ -14,11 +14,12 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::domain::{
     article::{ArticleId, Section},
-    counts::Deltas,
+    correction::{AuditEntry, BelowZero, Change, Note},
+    counts::{Deltas, Subject},
     figures::Figures,
     period::Bucket,
     producer::{Digest, Position, ProducerId, Seq},
@@ -82,6 +83,40 @@ pub struct Done {
     pub jumped: bool,
 }
 
+/// One step of a correction: changes that a store makes together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The correction's producer.
+    pub producer: ProducerId,
+    /// The position that must be stored, and the new one.
+    pub from: Position,
+    /// The new position.
+    pub to: Position,
+    /// What is changed: at most [`MAX_CHANGES`](crate::domain::correction::MAX_CHANGES).
+    pub changes: Vec<Change>,
+    /// What is kept of the correction if this is its first step.
+    pub note: Note,
+}
+
+/// The result of a step of a correction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Corrected {
+    /// The changes were made.
+    Done {
+        /// What an apply returns, too.
+        done: Done,
+        /// The correction's number in the audit list.
+        number: u64,
+    },
+    /// Nothing changed: another offset is stored.
+    Refused(Position),
+    /// Nothing changed, because a counter has fewer views than would be taken away.
+    BelowZero(BelowZero),
+    /// Nothing changed, because the correction, or the one that it would take back, was taken back by another one. Holds the
+    /// number of that.
+    Undone(u64),
+}
+
 /// The state of a site at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -106,8 +141,8 @@ pub struct TopList {
     pub whole: bool,
 }
 
-/// One row of an export: `(bucket, article, views)`; the site itself if `article` is `None`.
-pub type Row = (Bucket, Option<ArticleId>, u64);
+/// One row of an export: a counter.
+pub type Row = (Bucket, Subject, u64);
 
 /// Why a call failed, by what the caller has to know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -171,6 +206,27 @@ pub trait Store: Send + Sync + 'static {
         deltas: Arc<Deltas>,
     ) -> Result<Applied, StoreError>;
 
+    /// Makes one step of a correction, by the same rule as [`Store::apply`]: changes of counters, offset, revision and the audit list,
+    /// all or nothing, and only if the stored offset equals `from`.
+    ///
+    /// The first step of a producer adds the correction to the audit list. Each step keeps its changes, so that they can be
+    /// undone, and a new correction deletes those of the one that is
+    /// [`KEPT_CHANGES`](crate::domain::correction::KEPT_CHANGES) before it.
+    ///
+    /// Buckets of articles that are past their retention do not change, nor do counters at
+    /// [`MAX_COUNT`](crate::domain::MAX_COUNT) grow. An article without views is deleted. A list of a bucket in which a count
+    /// shrinks is built again.
+    async fn correct(&self, site: &SiteId, step: Arc<Step>) -> Result<Corrected, StoreError>;
+
+    /// The audit list of a site: its corrections with a number above `after`, in the order of their numbers.
+    async fn audit(&self, site: &SiteId, after: u64) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// The changes of a step (counted from 1) of the correction with a number; `None` if they are not kept.
+    async fn changes(&self, site: &SiteId, number: u64, step: Seq) -> Result<Option<Vec<Change>>, StoreError>;
+
+    /// All buckets of a site or of an article that have views and are not past their retention.
+    async fn counts(&self, site: &SiteId, subject: &Subject) -> Result<Vec<(Bucket, u64)>, StoreError>;
+
     /// The figures of a site and of up to [`MAX_ARTICLES`] articles on a day, with the offsets of a few producers that they
     /// include.
     async fn figures(
@@ -189,11 +245,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`LIST_LEAST`]. A section that the site does not have in the store is empty and not whole.
     async fn top(&self, site: &SiteId, section: Option<&Section>, bucket: Bucket, limit: usize) -> Result<TopList, StoreError>;
 
-    /// The views of a site, or of one of its articles, in each of the buckets; 0 if there are none.
-    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError>;
+    /// The counts of a site's subject in each of the buckets; 0 if there are none.
+    async fn history(&self, site: &SiteId, subject: &Subject, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError>;
 
-    /// Sends every counter of a site that is above 0 and not past its retention: the site's own, then those of each article
-    /// in the order of its bytes; each ordered by the bucket's text. Ends when all are sent or the receiver is dropped.
+    /// Sends every counter of a site that is above 0 and not past its retention: the site's views, its other counts in the order
+    /// of [`Kind`](crate::domain::counts::Kind), then those of each article in the order of its bytes; each ordered by the bucket's
+    /// text. Ends when all are sent or the receiver is dropped.
     ///
     /// Each store documents whether the rows are those of one moment while others write.
     ///
@@ -229,6 +286,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// How a store of this kind can lose everything that it had confirmed, if there is a common cause. For the log.
     fn loss_hint(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The servers that have the counters, as `host:port`, and whether each is connected.
+    fn nodes(&self) -> Vec<(String, bool)> {
+        Vec::new()
+    }
+
+    /// Changes when some sites are on another server than before, so that a call that has just failed can succeed; `None` if they
+    /// stay where they are.
+    fn moves(&self) -> Option<watch::Receiver<u64>> {
         None
     }
 

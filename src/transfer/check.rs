@@ -1,18 +1,30 @@
 //! The first reading of a file, which finds all mistakes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fmt,
     fs::File,
-    io,
+    io, mem,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use chrono::NaiveDate;
 
-use super::rows::{OpenError, Row, Rows};
-use crate::domain::{MAX_COUNT, period::Period, producer::ProducerId, site::SiteId};
+use super::{
+    fields::NOT_UTF8,
+    reading::{Format, Reading},
+    report::Report,
+    row::Row,
+    rows::{OpenError, Rows},
+};
+use crate::domain::{
+    MAX_COUNT,
+    counts::{Kind, Subject},
+    period::Period,
+    producer::ProducerId,
+    site::SiteId,
+};
 
 /// How many mistakes are named; the others are counted.
 const MAX_NAMED: usize = 100;
@@ -24,8 +36,11 @@ pub struct Checked {
     pub(super) file: File,
     stamp: Stamp,
     pub(super) producer: ProducerId,
+    pub(super) reading: Reading,
+    pub(super) format: Format,
     /// How many rows each site has.
     pub(super) rows: BTreeMap<SiteId, u64>,
+    pub(super) report: Report,
 }
 
 /// What changes when a file is written to: its length and, if the system keeps it, the time of the last change.
@@ -70,40 +85,47 @@ pub enum CheckError {
     },
 }
 
-/// Reads a whole regular file and looks for mistakes; `sites` are the configured ones, and `today` is the day in UTC. `path` is its
-/// name for messages. `progress` is called with the number of bytes read and the file's length.
+/// Reads a whole regular file and looks for mistakes. `path` is its name for messages. `progress` is called with the number of bytes
+/// read and the file's length.
 ///
 /// # Errors
 /// If it cannot be read, or has mistakes.
-pub fn check(
-    path: &Path,
-    file: File,
-    sites: &BTreeSet<SiteId>,
-    today: NaiveDate,
-    mut progress: impl FnMut(u64, u64),
-) -> Result<Checked, CheckError> {
+pub fn check(path: &Path, file: File, reading: &Reading, mut progress: impl FnMut(u64, u64)) -> Result<Checked, CheckError> {
     let unreadable = |source| CheckError::Unreadable { path: path.into(), source };
     let stamp = stamp(&file).map_err(unreadable)?;
     // In some time zones it is already tomorrow.
-    let mut found = Found { latest: today.succ_opt().unwrap_or(today), ..Found::default() };
-    let producer = match Rows::open(&file, sites) {
-        Ok(rows) => found.read(rows, |bytes| progress(bytes, stamp.0)).map_err(unreadable)?,
+    let mut found = Found { latest: reading.today.succ_opt().unwrap_or(reading.today), ..Found::default() };
+    let (producer, format) = match Rows::open(&file, reading) {
+        Ok(rows) => {
+            let format = rows.format;
+            (found.read(rows, |bytes| progress(bytes, stamp.0)).map_err(unreadable)?, format)
+        }
         Err(OpenError::Unreadable(source)) => return Err(unreadable(source)),
         Err(OpenError::Header(line, whats)) => {
             found.mistakes.add(line, whats);
-            ProducerId(0)
+            (ProducerId(0), Format::Csv)
         }
     };
     if !found.mistakes.named.is_empty() {
         return Err(CheckError::Mistakes { path: path.into(), mistakes: found.mistakes });
     }
-    Ok(Checked { path: path.into(), file, stamp, producer, rows: found.rows })
+    Ok(Checked { path: path.into(), file, stamp, producer, reading: reading.clone(), format, rows: found.rows, report: found.report })
 }
 
 impl Checked {
     /// The file's length in bytes.
     pub(super) fn length(&self) -> u64 {
         self.stamp.0
+    }
+
+    /// The options that decide what the file's chunks are; empty for those of the time before there were any.
+    pub(super) fn options(&self) -> String {
+        let Reading { sites, site, until, .. } = &self.reading;
+        match (self.format, until) {
+            (Format::Csv, None) => String::new(),
+            (Format::Csv, Some(until)) => format!("Csv until {until:?}"),
+            (format, until) => format!("{format:?} in {:?} until {until:?}", site.as_ref().and_then(|site| sites.get(site))),
+        }
     }
 
     /// Whether the file seems unchanged since it was checked.
@@ -123,20 +145,33 @@ struct Found {
     /// The last day on which a period can begin.
     latest: NaiveDate,
     rows: BTreeMap<SiteId, u64>,
+    report: Report,
     mistakes: Mistakes,
-    sums: HashMap<(SiteId, Option<Period>), u64>,
+    /// Whether a line was not UTF-8. More than one of these has one cause.
+    not_utf8: bool,
+    sums: HashMap<(SiteId, Option<Kind>, Option<Period>), u64>,
 }
 
 impl Found {
     fn read(&mut self, mut rows: Rows<'_>, mut progress: impl FnMut(u64)) -> io::Result<ProducerId> {
-        while let Some((line, row)) = rows.next()? {
-            match row {
-                Ok(row) => self.add(line, row),
-                Err(whats) => self.mistakes.add(line, whats),
+        self.report.note = rows.note();
+        let mut has_rows = false;
+        while let Some((number, line)) = rows.next()? {
+            has_rows = true;
+            match line {
+                Ok(line) => {
+                    self.report.add(number, &line);
+                    line.rows.into_iter().for_each(|row| self.add(number, row));
+                }
+                Err(whats) if whats == [NOT_UTF8] && mem::replace(&mut self.not_utf8, true) => {}
+                Err(whats) => self.mistakes.add(number, whats),
             }
             progress(rows.bytes());
         }
-        Ok(rows.producer())
+        if let (false, Some(why)) = (has_rows, rows.without_rows()) {
+            self.mistakes.add(1, vec![why.into()]);
+        }
+        rows.producer()
     }
 
     fn add(&mut self, line: u64, row: Row) {
@@ -150,15 +185,17 @@ impl Found {
         }
         // No counter of the site exceeds the sum over its kind of bucket. A counter of an article that would pass the maximum stays
         // there, and the summary says so.
-        if row.article.is_some() {
-            return;
-        }
-        let kind = row.buckets.buckets().last().and_then(|bucket| bucket.period());
-        let sum = self.sums.entry((row.site, kind)).or_default();
+        let (kind, whose) = match row.subject {
+            Subject::Article(_) => return,
+            Subject::Site => (None, "the site's views sum".to_owned()),
+            Subject::Kind(kind) => (Some(kind), format!("the site's counts of {kind} sum")),
+        };
+        let period = row.buckets.buckets().last().and_then(|bucket| bucket.period());
+        let sum = self.sums.entry((row.site, kind, period)).or_default();
         let before = *sum;
         *sum = before.saturating_add(row.views);
         if before <= MAX_COUNT && *sum > MAX_COUNT {
-            self.mistakes.add(line, vec![format!("with this row the site's views sum up to more than {MAX_COUNT}")]);
+            self.mistakes.add(line, vec![format!("with this row {whose} up to more than {MAX_COUNT}")]);
         }
     }
 }

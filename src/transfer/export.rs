@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use tokio::sync::mpsc;
 
 use crate::{
-    domain::site::SiteId,
+    domain::{counts::Subject, site::SiteId},
     store::{Row, Store, StoreError},
 };
 
@@ -79,9 +79,14 @@ impl<W: Write, P: FnMut(u64)> Export<W, P> {
     }
 
     async fn write_site(&mut self, site: &SiteId, mut rows: mpsc::Receiver<Row>) -> csv::Result<()> {
-        while let Some((bucket, article, views)) = rows.recv().await {
-            let article = article.as_ref().map_or("", |article| article.as_str());
-            self.out.write_record([site.as_str(), article, &bucket.to_string(), &views.to_string()])?;
+        while let Some((bucket, subject, views)) = rows.recv().await {
+            let (article, bucket) = match &subject {
+                Subject::Site => ("", bucket.to_string()),
+                // An import, and other readers of the file, cannot take it for views.
+                Subject::Kind(kind) => ("", format!("{kind}:{bucket}")),
+                Subject::Article(article) => (article.as_str(), bucket.to_string()),
+            };
+            self.out.write_record([site.as_str(), article, &bucket, &views.to_string()])?;
             self.rows += 1;
             (self.progress)(self.rows);
         }

@@ -1,40 +1,46 @@
-//! Reads a checked file a second time, and adds each row to the counters exactly once.
+//! Reads a checked file a second time, and adds each row to the counters exactly once: one correction for each site.
 
-use std::{collections::BTreeMap, fmt, io, mem, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf};
 
-use tokio::time::{Instant, sleep};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 
 use super::{
     check::Checked,
-    producer::{CHUNK_ROWS, position},
-    rows::{OpenError, Row, Rows},
+    generation::live,
+    producer::{CHUNK_ROWS, generation, options_digest, position},
+    report::Report,
+    row::Row,
+    rows::{OpenError, Rows},
+    steps::{Made, StepError, Steps, audit},
 };
 use crate::{
     domain::{
         MAX_COUNT,
-        backoff::Backoff,
-        counts::Deltas,
-        producer::{Position, ProducerId, Seq},
+        correction::{AuditEntry, Change, CorrectionKind, Note},
+        counts::Subject,
+        period::BucketSet,
+        producer::{Digest, Position, ProducerId, Seq},
         site::SiteId,
     },
-    store::{Applied, Store, StoreError},
+    store::Store,
 };
 
-/// How long a failed call of the store is retried.
-const RETRY_FOR: Duration = Duration::from_secs(60);
-
-/// The first and the longest pause between two attempts.
-const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-
-/// What an import did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What an import did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportSummary {
-    /// The rows of the file.
-    pub rows: u64,
+    /// Whether it was only tried.
+    pub dry_run: bool,
+    /// What the file adds.
+    pub report: Report,
     /// The number of chunks: each holds 1000 rows of one site; a site's last one can hold fewer.
     pub chunks: u64,
-    /// How many of the chunks this run added; the others were added earlier, or by another run at the same time.
+    /// How many of the chunks this run added (or would add); the others were added earlier, or by another run at the same time.
     pub applied: u64,
+    /// The number of the import in the audit list of each site.
+    pub numbers: BTreeMap<SiteId, u64>,
+    /// An earlier import of a site that added the same numbers of views: its number and what it was.
+    pub similar: BTreeMap<SiteId, (u64, String)>,
     /// Whether a counter has reached [`MAX_COUNT`] and stays there, so that views are missing from it.
     pub saturated: bool,
     /// Whether the store found this machine's clock to be far away from its own time; see [`Done::jumped`](crate::store::Done::jumped).
@@ -55,66 +61,93 @@ pub enum ImportError {
     /// The file was written to after it was checked.
     #[error("{}: changed during the import; restore its content and run the import again: it continues where it stopped", .0.display())]
     Changed(PathBuf),
-    /// The store failed for about a minute.
-    #[error("{0}; run the import again: it continues where it stopped")]
-    Store(StoreError),
-    /// The store cannot take a chunk, and a retry does not help.
-    #[error("{0}; what the import has added so far stays")]
-    Refused(StoreError),
-    /// The store lost chunks that it had applied, for example in a fail-over.
-    #[error("the store was rewound: it holds {found} chunks of site {site}, but held {known}; run the import again to add what is missing")]
-    Rewound {
-        /// The site.
-        site: SiteId,
-        /// The chunks that it holds.
-        found: Seq,
-        /// The chunks that it held.
-        known: Seq,
-    },
+    /// The file was imported with other options, or an import with them was interrupted.
+    #[error(
+        "the file was imported into site {0} with another --until, or as another format; take that back first (truycap audit {0} lists it)"
+    )]
+    OtherOptions(SiteId),
+    /// A step was not made.
+    #[error("{}; {}", .0, advice(.0))]
+    Step(#[from] StepError),
+}
+
+/// What the operator can do about a step that was not made.
+fn advice(error: &StepError) -> &'static str {
+    match error {
+        StepError::Store(_) => "run the import again: it continues where it stopped",
+        StepError::Rewound { .. } => "run the import again to add what is missing",
+        StepError::Unfinished { .. } => "then run the import again",
+        StepError::Undone(_) => "run the import again to add the file anew",
+        StepError::Refused(_) | StepError::BelowZero(_) => "what the import has added so far stays",
+    }
 }
 
 /// Adds a file to the counters of the store. Each row is added once, even if this is called several times for the same
 /// bytes, or by several processes at once. `progress` is called with the number of bytes read and the file's length; it is
-/// not called if the store already holds the file.
+/// not called if the store already holds the file. `reason` and `now` are for the audit list.
 ///
 /// It reads the file with blocking calls, so it needs its own task or process.
 ///
 /// # Errors
 /// If it stopped early. Another call for the same file continues from there.
-pub async fn import(store: &dyn Store, file: &Checked, mut progress: impl FnMut(u64, u64)) -> Result<ImportSummary, ImportError> {
-    let mut run = Run { store, file, sites: BTreeMap::new(), summary: ImportSummary::default() };
-    for (site, rows) in &file.rows {
-        run.sites.insert(site.clone(), SiteImport { all_rows: *rows, offset: run.offset(site).await?, ..SiteImport::default() });
-        run.summary.rows += rows;
-        run.summary.chunks += rows.div_ceil(CHUNK_ROWS);
-    }
-    if run.sites.values().any(|import| import.offset < import.all_rows.div_ceil(CHUNK_ROWS)) {
+pub async fn import(
+    store: &dyn Store,
+    file: &Checked,
+    now: DateTime<Utc>,
+    reason: &str,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<ImportSummary, ImportError> {
+    let mut run = Run::open(store, file, now, reason).await?;
+    if run.sites.values().any(|import| import.held < import.chunks()) {
         run.read(|bytes| progress(bytes, file.length())).await?;
     }
-    Ok(run.summary)
+    run.finish().await
+}
+
+/// What [`import`] would do.
+///
+/// # Errors
+/// If the store does not answer.
+pub async fn preview(store: &dyn Store, file: &Checked) -> Result<ImportSummary, ImportError> {
+    let run = Run::open(store, file, DateTime::UNIX_EPOCH, "").await?;
+    let missing = run.sites.values().map(|import| import.chunks() - import.held.min(import.chunks())).sum();
+    Ok(ImportSummary { applied: missing, dry_run: true, ..run.finish().await? })
+}
+
+/// The same without a store, into which nothing was imported yet.
+#[must_use]
+pub fn preview_without_store(file: &Checked) -> ImportSummary {
+    let chunks = file.rows.values().map(|rows| rows.div_ceil(CHUNK_ROWS)).sum();
+    ImportSummary { report: file.report.clone(), chunks, applied: chunks, dry_run: true, ..ImportSummary::default() }
 }
 
 struct Run<'a> {
-    store: &'a dyn Store,
     file: &'a Checked,
-    sites: BTreeMap<SiteId, SiteImport>,
+    /// What all positions have, because the producer already identifies the file.
+    digest: Digest,
+    sites: BTreeMap<SiteId, SiteImport<'a>>,
     summary: ImportSummary,
 }
 
 /// The progress of one site's import.
-#[derive(Default)]
-struct SiteImport {
+struct SiteImport<'a> {
+    steps: Steps<'a>,
     /// All rows of the site.
     all_rows: u64,
     /// The chunks that the store holds.
-    offset: Seq,
+    held: Seq,
     /// The rows that were read.
     rows: u64,
     /// The sums of the current chunk's rows.
-    deltas: Deltas,
+    sums: BTreeMap<(Subject, BucketSet), u64>,
 }
 
-impl SiteImport {
+impl SiteImport<'_> {
+    /// The number of all chunks.
+    fn chunks(&self) -> Seq {
+        self.all_rows.div_ceil(CHUNK_ROWS)
+    }
+
     /// The chunk of the last row, counted from 1.
     fn chunk(&self) -> Seq {
         self.rows.div_ceil(CHUNK_ROWS)
@@ -123,50 +156,78 @@ impl SiteImport {
     /// Adds a row to its chunk, and returns whether the chunk is complete.
     fn add(&mut self, row: Row) -> bool {
         self.rows += 1;
-        if self.chunk() > self.offset && row.views > 0 {
-            self.deltas.add(row.buckets, row.article, row.views);
+        if self.chunk() > self.held && row.views > 0 {
+            let sum = self.sums.entry((row.subject, row.buckets)).or_default();
+            *sum = sum.saturating_add(row.views).min(MAX_COUNT);
         }
         self.rows.is_multiple_of(CHUNK_ROWS) || self.rows == self.all_rows
     }
+
+    /// The current chunk as changes.
+    fn changes(&mut self) -> Vec<Change> {
+        let sums = std::mem::take(&mut self.sums);
+        sums.into_iter().map(|((subject, buckets), views)| Change { subject, buckets, views: views.cast_signed() }).collect()
+    }
 }
 
-impl Run<'_> {
-    /// How many of a site's chunks the store holds.
-    async fn offset(&self, site: &SiteId) -> Result<Seq, ImportError> {
-        let mut retries = Retries::new();
-        loop {
-            match self.store.offset(site, self.file.producer).await {
-                Ok(offset) => return chunks_up_to(offset, self.file.producer, site),
-                Err(error) => retries.wait_after(error).await?,
-            }
+impl<'a> Run<'a> {
+    /// Asks the store how far the imports of the sites are.
+    async fn open(store: &'a dyn Store, file: &'a Checked, now: DateTime<Utc>, reason: &str) -> Result<Self, ImportError> {
+        let what = format!("{}{}", file.path.display(), file.reading.options());
+        let note = Note { at: now, kind: CorrectionKind::Import, what, reason: reason.into(), undoes: None };
+        let digest = options_digest(file.producer, &file.options());
+        let summary = ImportSummary { report: file.report.clone(), ..ImportSummary::default() };
+        let mut run = Self { file, digest, sites: BTreeMap::new(), summary };
+        for (site, &all_rows) in &file.rows {
+            let producer = live(store, site, |number| generation(file.producer, number)).await?;
+            let steps = Steps::open(store, site.clone(), producer, note.clone()).await?;
+            let held = chunks_up_to(steps.position(), digest, site)?;
+            let audit = audit(store, site).await?;
+            run.look_for_similar(site, producer, &audit);
+            run.sites.insert(site.clone(), SiteImport { steps, all_rows, held, rows: 0, sums: BTreeMap::new() });
+            run.summary.chunks += all_rows.div_ceil(CHUNK_ROWS);
         }
+        Ok(run)
+    }
+
+    /// Looks for an import of other bytes that has added the same numbers of views.
+    fn look_for_similar(&mut self, site: &SiteId, producer: ProducerId, audit: &[AuditEntry]) {
+        let Some(added) = self.file.report.sites.get(site) else { return };
+        let same = audit.iter().find(|entry| {
+            entry.note.kind == CorrectionKind::Import
+                && entry.undone_by.is_none()
+                && entry.producer != producer
+                && (entry.site_views, entry.article_views) == (added.views.cast_signed(), added.article_views.cast_signed())
+                && (entry.site_views, entry.article_views) != (0, 0)
+        });
+        self.summary.similar.extend(same.map(|entry| (site.clone(), (entry.number, entry.note.what.clone()))));
     }
 
     async fn read(&mut self, mut progress: impl FnMut(u64)) -> Result<(), ImportError> {
         let file = self.file;
         let unreadable = |source| ImportError::Unreadable { path: file.path.clone(), source };
         let changed = || ImportError::Changed(file.path.clone());
-        let sites = file.rows.keys().cloned().collect();
-        let mut rows = Rows::open(&file.file, &sites).map_err(|e| match e {
+        let mut rows = Rows::open(&file.file, &file.reading).map_err(|e| match e {
             OpenError::Unreadable(source) => unreadable(source),
             OpenError::Header(..) => changed(),
         })?;
         let mut last = None;
-        let mut left = self.summary.rows;
-        while let Some((_, row)) = rows.next().map_err(unreadable)? {
-            let row = row.map_err(|_| changed())?;
-            let site = row.site.clone();
-            left = left.saturating_sub(1);
-            if self.sites.get_mut(&site).is_some_and(|import| import.add(row)) {
-                match left {
-                    // The file's last chunk waits until the whole file is known to be unchanged.
-                    0 => last = Some(site),
-                    _ => self.apply(&site).await?,
+        let mut left: u64 = file.rows.values().sum();
+        while let Some((_, line)) = rows.next().map_err(unreadable)? {
+            for row in line.map_err(|_| changed())?.rows {
+                let site = row.site.clone();
+                left = left.saturating_sub(1);
+                if self.sites.get_mut(&site).is_some_and(|import| import.add(row)) {
+                    match left {
+                        // The file's last chunk waits until the whole file is known to be unchanged.
+                        0 => last = Some(site),
+                        _ => self.apply(&site).await?,
+                    }
                 }
             }
             progress(rows.bytes());
         }
-        if rows.producer() != file.producer {
+        if rows.producer().map_err(unreadable)? != file.producer {
             return Err(changed());
         }
         match last {
@@ -178,101 +239,83 @@ impl Run<'_> {
     /// Applies a site's current chunk, unless the store holds it.
     async fn apply(&mut self, site: &SiteId) -> Result<(), ImportError> {
         let Some(import) = self.sites.get_mut(site) else { return Ok(()) };
-        let (to, deltas) = (import.chunk(), Arc::new(mem::take(&mut import.deltas)));
-        if to <= import.offset {
+        let (to, changes) = (import.chunk(), import.changes());
+        if to <= import.held {
             return Ok(());
         }
         if !self.file.unchanged() {
             return Err(ImportError::Changed(self.file.path.clone()));
         }
-        let producer = self.file.producer;
-        let [from, upto] = [to - 1, to].map(|chunks| position(producer, chunks));
-        let mut retries = Retries::new();
-        let mut perhaps = false;
-        let applied = loop {
-            match self.store.apply(site, producer, from, upto, Arc::clone(&deltas)).await {
-                Ok(applied) => break applied,
-                Err(error) => {
-                    perhaps |= matches!(error, StoreError::PerhapsApplied(_));
-                    retries.wait_after(error).await?;
-                }
-            }
-        };
-        import.offset = match applied {
-            Applied::Done(done) => {
-                self.summary.applied += 1;
-                self.summary.saturated |= done.saturated;
-                self.summary.clock_jumped |= done.jumped;
-                to
-            }
-            Applied::Refused(found) => match chunks_up_to(found, producer, site)? {
-                // A reply was lost, or another run of the same import applied the chunk.
-                chunks if chunks >= to => {
-                    self.summary.applied += u64::from(perhaps);
-                    chunks
-                }
-                found => return Err(ImportError::Rewound { site: site.clone(), found, known: to - 1 }),
-            },
-        };
+        let made = import.steps.make(position(self.digest, to), changes).await?;
+        self.summary.applied += u64::from(made == Made::Now);
+        import.held = chunks_up_to(import.steps.position(), self.digest, site)?;
         Ok(())
+    }
+
+    async fn finish(mut self) -> Result<ImportSummary, ImportError> {
+        for (site, import) in &mut self.sites {
+            self.summary.saturated |= import.steps.saturated;
+            self.summary.clock_jumped |= import.steps.clock_jumped;
+            self.summary.numbers.extend(import.steps.number().await?.map(|number| (site.clone(), number)));
+        }
+        Ok(self.summary)
     }
 }
 
 /// The number of a file's chunks up to a position that the store returned.
-fn chunks_up_to(found: Position, producer: ProducerId, site: &SiteId) -> Result<Seq, ImportError> {
-    if found == position(producer, found.seq) {
-        return Ok(found.seq);
-    }
-    let what = format!("the offset of import {producer} for site {site} is {found}, which is no position in the imported file");
-    Err(ImportError::Refused(StoreError::Corrupt(what)))
-}
-
-/// Retries of one call of the store, for [`RETRY_FOR`].
-struct Retries {
-    backoff: Backoff,
-    deadline: Instant,
-}
-
-impl Retries {
-    fn new() -> Self {
-        Self { backoff: Backoff::new(RETRY_PAUSES.0, RETRY_PAUSES.1), deadline: Instant::now() + RETRY_FOR }
-    }
-
-    /// Waits before the next attempt.
-    ///
-    /// # Errors
-    /// If the error is permanent, or the time for retries is over.
-    async fn wait_after(&mut self, error: StoreError) -> Result<(), ImportError> {
-        if matches!(error, StoreError::Corrupt(_) | StoreError::Version { .. }) {
-            return Err(ImportError::Refused(error));
-        }
-        if Instant::now() >= self.deadline {
-            return Err(ImportError::Store(error));
-        }
-        sleep(self.backoff.next_pause()).await;
-        Ok(())
-    }
+fn chunks_up_to(found: Position, digest: Digest, site: &SiteId) -> Result<Seq, ImportError> {
+    if found == position(digest, found.seq) { Ok(found.seq) } else { Err(ImportError::OtherOptions(site.clone())) }
 }
 
 impl ImportSummary {
-    /// What the operator should know of an import that worked, one sentence each.
+    /// What the operator should check, one sentence each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let saturated = || format!("a counter has reached {MAX_COUNT} and stays there; some views are missing from it");
-        let clock_jumped = || "this machine's clock is more than a day away from the latest time of the store; check it".to_owned();
-        self.saturated.then(saturated).into_iter().chain(self.clock_jumped.then(clock_jumped)).collect()
+        let mut warnings = if self.applied > 0 { self.report.warnings() } else { Vec::new() };
+        if self.saturated {
+            warnings.push(format!("a counter has reached {MAX_COUNT} and stays there; some views are missing from it"));
+        }
+        if self.clock_jumped {
+            warnings.push("this machine's clock is more than a day away from the latest time of the store; check it".into());
+        }
+        if self.applied > 0 {
+            warnings.extend(self.similar.iter().map(|(site, (number, what))| {
+                format!("import {number} of {site} ({what}) added the same numbers of views: are these the same views in another file?")
+            }));
+        }
+        warnings
+    }
+
+    /// As JSON, with the name of the file.
+    #[must_use]
+    pub fn as_json(&self, file: &std::path::Path) -> Value {
+        let report = &self.report;
+        let site = |(site, added): (&SiteId, &super::report::Added)| json!({ "site": site.as_str(), "number": self.numbers.get(site), "added": added.as_json() });
+        json!({
+            "file": file, "dry_run": self.dry_run, "rows": report.rows, "chunks": self.chunks, "applied": self.applied,
+            "sites": report.sites.iter().map(site).collect::<Vec<_>>(),
+            "left_out": report.left_out, "for_no_article": report.site_alone, "ids_changed": report.cleaned,
+            "warnings": self.warnings(),
+        })
     }
 }
 
 impl fmt::Display for ImportSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
+        let rows = if self.report.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.report.rows) };
+        let (imported, nothing) = if self.dry_run { ("would import", "nothing would be added") } else { ("imported", "nothing was added") };
         match self.applied {
-            _ if self.rows == 0 => f.write_str("nothing to import"),
-            0 => f.write_str("was already imported, nothing was added"),
-            applied if applied == self.chunks => write!(f, "imported {rows}"),
-            applied => write!(f, "imported {rows}: {applied} of {} chunks now, the others before", self.chunks),
+            _ if self.chunks == 0 => f.write_str("nothing to import"),
+            0 => write!(f, "was already imported, {nothing}"),
+            applied if applied == self.chunks => write!(f, "{imported} {rows}"),
+            applied => write!(f, "{imported} {rows}: {applied} of {} chunks now, the others before", self.chunks),
         }?;
-        self.warnings().iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
+        if self.applied > 0 {
+            self.report.sites.iter().try_for_each(|(site, added)| write!(f, "\n  {site}: {added}"))?;
+        }
+        self.report.remarks().iter().try_for_each(|remark| write!(f, "\n  {remark}"))?;
+        self.warnings().iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))?;
+        let numbers = self.numbers.iter().filter(|_| self.applied > 0 && !self.dry_run);
+        numbers.into_iter().try_for_each(|(site, number)| write!(f, "\n  to take it back: truycap undo {site} {number}"))
     }
 }

@@ -2,7 +2,10 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::producer::{Digest, Position, ProducerId, Seq};
+use crate::domain::{
+    correction::MAX_CHANGES,
+    producer::{Digest, Position, ProducerId, Seq},
+};
 
 /// How many rows of a site are applied together. An apply of so many rows occupies Redis for some ten milliseconds.
 ///
@@ -10,13 +13,20 @@ use crate::domain::producer::{Digest, Position, ProducerId, Seq};
 /// producer: a file that was imported with the old size would be added again.
 pub(super) const CHUNK_ROWS: u64 = 1000;
 
-/// The position after a number of a file's chunks. All chunks have the same digest: the file's own, because the producer id
-/// already identifies the file's whole content.
-pub(super) fn position(file: ProducerId, chunks: Seq) -> Position {
-    if chunks == 0 {
-        return Position::START;
-    }
-    Position { seq: chunks, digest: Digest((file.0 >> 64) as u64) }
+// Each row of a chunk is at most one change of a step.
+const _: () = assert!(CHUNK_ROWS <= MAX_CHANGES as u64);
+
+/// The position after a number of a file's chunks. All chunks have the same digest, because the producer id already identifies the
+/// file's whole content.
+pub(super) fn position(digest: Digest, chunks: Seq) -> Position {
+    if chunks == 0 { Position::START } else { Position { seq: chunks, digest } }
+}
+
+/// The digest of a file's chunks: the file's own if `options` is empty. Other options make other chunks of a file, which must not
+/// follow each other.
+pub(super) fn options_digest(file: ProducerId, options: &str) -> Digest {
+    let id = if options.is_empty() { file } else { first_bits(Sha256::new_with_prefix(format!("{options} of {file}\n"))) };
+    Digest((id.0 >> 64) as u64)
 }
 
 /// The digest of a file and of the way it is cut into chunks.
@@ -33,6 +43,19 @@ impl FileDigest {
 
     /// The first 128 bits of the SHA-256 of a line with the chunk size, followed by the file's bytes.
     pub(super) fn producer(self) -> ProducerId {
-        ProducerId(self.0.finalize().iter().take(16).fold(0, |id, &byte| id << 8 | u128::from(byte)))
+        first_bits(self.0)
     }
+}
+
+/// The producer of a later generation of a file; see [`live`](super::generation::live).
+pub(super) fn generation(first: ProducerId, number: u64) -> ProducerId {
+    if number == 0 {
+        return first;
+    }
+    first_bits(Sha256::new_with_prefix(format!("generation {number} of {first}\n")))
+}
+
+/// The first 128 bits of a SHA-256.
+pub(super) fn first_bits(digest: Sha256) -> ProducerId {
+    ProducerId(digest.finalize().iter().take(16).fold(0, |id, &byte| id << 8 | u128::from(byte)))
 }

@@ -11,7 +11,7 @@ use crate::{
 const FIGURES: &str = "<p id=site data-truycap=total>–</p><p id=own data-truycap=article.total>–</p>";
 
 /// Waits until an article has `views` views and the site has `all`, and checks that they have no more.
-fn counted(service: &Service, article: &str, views: u64, all: u64) {
+pub(crate) fn counted(service: &Service, article: &str, views: u64, all: u64) {
     eventually(article, || (service.article("portal", article)[0] >= views && service.site("portal")[0] >= all).then_some(()));
     assert_eq!((service.article("portal", article)[0], service.site("portal")[0]), (views, all), "{article}");
 }
@@ -113,18 +113,20 @@ fn a_single_page_application_counts_when_its_path_changes() {
         let views = all / 6;
         browser.open(&portal.page("/start", format!("{before}{canonical}{}{FIGURES}", service.tag(""))));
         counted(&service, "/first", views + 1, all + 1);
-        browser.run("history.pushState(0, '', '/tin/1?a=1'); return 1");
+        // A router shows other content. That is how a browser without the Navigation API sees another address.
+        let show = |script: &str| browser.run(&format!("{script}; document.body.append(''); return 1"));
+        show("history.pushState(0, '', '/tin/1?a=1')");
         counted(&service, "/tin/1", views + 1, all + 2);
         browser.shows("#own", &(views + 1).to_string());
         // Another query, fragment or trailing slash is the same page.
         browser.run("history.pushState(0, '', '/tin/1/'); history.replaceState(0, '', '?b=2'); location.hash = 'c'; return 1");
-        browser.run("history.replaceState(0, '', '/tin/2'); return 1");
+        show("history.replaceState(0, '', '/tin/2')");
         counted(&service, "/tin/2", 2 * views + 1, all + 3);
-        browser.run("history.pushState(0, '', '/tin/3'); return 1");
+        show("history.pushState(0, '', '/tin/3')");
         counted(&service, "/tin/3", views + 1, all + 4);
         browser.run("history.back(); return 1");
         counted(&service, "/tin/2", 2 * views + 2, all + 5);
-        browser.run("history.pushState(0, '', '/tin/5'); return 1");
+        show("history.pushState(0, '', '/tin/5')");
         counted(&service, "/tin/5", views + 1, all + 6);
     }
     let none = portal.page("/none", service.tag("data-article=none") + FIGURES);
@@ -164,4 +166,22 @@ fn a_prerendered_page_counts_when_it_is_shown_and_not_before() {
     let loads = portal.requests().iter().filter(|request| request.starts_with("GET /shown")).count();
     assert_eq!(loads, 1, "{:?}", portal.requests());
     counted(&service, "/unshown", 0, 2);
+}
+
+#[test]
+fn the_scripts_declare_no_global_name_but_their_own() {
+    let portal = Portal::start();
+    let place = Place::new();
+    let service = portal.service(&place);
+    let browser = Browser::start();
+    let before = "<script>const before = new Set(Object.getOwnPropertyNames(window))</script>";
+    // A short name that the page declares is its own.
+    let names: String = ('a'..='z').map(|name| format!("const {name} = 1;")).collect();
+    let page = format!("{before}<script>{names}</script><div data-truycap-box></div>{}", service.tag(""));
+    browser.open(&portal.page("/page", page));
+    browser.shows(".truycap-digits", "00000000001");
+    // `ret_nodes` is of chromedriver.
+    let added = "return Object.getOwnPropertyNames(window).filter((name) => !before.has(name) && isNaN(name) && name != 'ret_nodes')";
+    assert_eq!(browser.run(added), json!(["truycap"]));
+    assert_eq!(browser.messages(), []);
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     driver::{Browser, Scripts},
-    pages::Portal,
-    process::{Place, Service},
+    pages::{Portal, Reply},
+    process::{Place, Service, eventually},
 };
 
 const PAST: &str = "site,article,period,views\nportal,,,8307145\nportal,/tin/1,,1234\n";
@@ -36,6 +36,29 @@ fn the_page_of_the_box_has_its_content_and_its_style() {
     browser.open(&format!("{}/v1/sites/portal/box?lang=en", service.origin()));
     assert_eq!(browser.text(".truycap-said"), "Total views: 8,307,145");
     assert_eq!(service.site("portal")[0], 8_307_145);
+}
+
+/// The style sheet is the same, so the elements are, too. Only the level of the heading differs.
+#[test]
+fn the_page_of_the_box_has_the_elements_that_the_script_makes() {
+    let portal = Portal::start();
+    let place = Place::new();
+    place.ok(&["import", &place.write("past.csv", PAST)]);
+    let service = portal.service(&place);
+    let elements = "const of = (element) => [element.localName, element.className, element.ariaHidden,
+            ...[...element.childNodes].filter((node) => node.data === undefined || node.data.trim())
+                .map((node) => node.data === undefined ? of(node) : node.data)];
+        return of(document.querySelector('.truycap-box'))";
+    let browser = Browser::start();
+    for lang in ["vi", "en"] {
+        browser.open(&format!("{}/v1/sites/portal/box?lang={lang}", service.origin()));
+        let framed = browser.run(elements);
+        // The page fills its box, but counts nothing.
+        let tag = service.tag("data-manual onload='truycap.fill()'");
+        browser.open(&portal.page("/", format!("<html lang={lang}>{tag}<div data-truycap-box></div>")));
+        browser.has(".truycap-box dd");
+        assert_eq!(browser.run(elements), framed, "{lang}");
+    }
 }
 
 /// The frame has the size that docs/embedding.md recommends.
@@ -76,6 +99,55 @@ fn a_frame_on_a_page_of_the_site_shows_the_box() {
     browser.open(&portal.page("/", frame(&service)));
     let refused: Vec<_> = browser.messages().into_iter().filter(|(_, message)| message.contains("frame-ancestors")).collect();
     assert_eq!(refused, []);
+}
+
+/// A frame knows what the reader's system prefers, and nothing of the page around it.
+#[test]
+fn a_frame_is_dark_only_if_its_address_says_so() {
+    let (portal, place) = (Portal::start(), Place::new());
+    let service = portal.service(&place);
+    let browser = Browser::start();
+    let (light, dark) = ("rgb(255, 255, 255)", "rgb(24, 33, 43)");
+    for (theme, system, background) in [
+        ("", "dark", light),
+        ("?theme=light", "dark", light),
+        ("?theme=dark", "light", dark),
+        ("?theme=auto", "light", light),
+        ("?theme=auto", "dark", dark),
+    ] {
+        browser.look(400, system);
+        browser.open(&portal.page("/", format!("<iframe src='{}/v1/sites/portal/box{theme}'></iframe>", service.origin())));
+        browser.enter_frame();
+        let shown = browser.run("return getComputedStyle(document.querySelector('.truycap-box')).backgroundColor");
+        assert_eq!(shown, background, "{theme} {system}");
+    }
+}
+
+/// Such a page shows only what allows it: the script, the picture that counts, the badge and the box.
+#[test]
+fn a_page_that_requires_cross_origin_policies_counts_and_shows_everything() {
+    let (portal, place) = (Portal::start(), Place::new());
+    let service = portal.service(&place);
+    let sites = format!("{}/v1/sites/portal", service.origin());
+    let body = format!(
+        "{}<p data-truycap=total>–</p><img src='{sites}/views.gif' id=gif><img src='{sites}/badge.svg' id=badge>{}",
+        service.tag(""),
+        frame(&service)
+    );
+    for policy in ["require-corp", "credentialless"] {
+        let headers = format!("Content-Type: text/html; charset=utf-8\r\nCross-Origin-Embedder-Policy: {policy}");
+        let browser = Browser::start();
+        browser.open(&portal.at("/", Reply::Text("200 OK", headers, body.clone())));
+        let loaded = "return ['gif', 'badge'].map((id) => document.getElementById(id).naturalWidth > 0).join()";
+        eventually("the pictures are shown", || (browser.run(loaded) == "true,true").then_some(()));
+        eventually("the script has filled the page", || (browser.text("[data-truycap]") != "–").then_some(()));
+        assert_eq!(browser.messages(), [], "{policy}");
+        // A frame that the browser blocks has an error page instead, which has no figures.
+        browser.enter_frame();
+        assert_eq!(browser.text(".truycap-box h2"), "Thống kê truy cập", "{policy}");
+        assert_eq!(browser.run("return getComputedStyle(document.querySelector('.truycap-digits')).display"), "flex", "{policy}");
+    }
+    assert_eq!(service.site("portal")[0], 4);
 }
 
 #[test]

@@ -56,6 +56,7 @@ fn a_page_stays_as_it_was_sent_if_the_service_is_down_or_answers_wrongly() {
     replies.extend(["null", "5", "[]", "\"\"", "{}", r#"{"site":[],"articles":null}"#, r#"{"site":5,"articles":"x"}"#].map(ok));
     replies.extend(["\"5\"", "-5", "1.5", "1e400", "9007199254740992", "{}", "[5]", "true"].map(|count| ok(figures(count))));
     replies.push(ok("[".repeat(200_000)));
+    replies.push(ok(r#"{"articles":{},"site":"abc","visitors":"xyz"}"#));
     replies.push(ok(r#"{"articles":[{"article":5,"views":"<b>"}],"site":null}"#));
     portal.page("/page", PAGE);
     for reply in replies {

@@ -18,6 +18,10 @@ pub(crate) enum Reply {
     Nothing,
     /// No answer; the connection stays open.
     Never,
+    /// Another answer, after this time.
+    After(Duration, Box<Reply>),
+    /// One answer after the other; the last one remains.
+    InTurn(Vec<Reply>),
     /// Status, header lines and body.
     Text(&'static str, String, String),
 }
@@ -25,6 +29,7 @@ pub(crate) enum Reply {
 #[derive(Debug)]
 struct Shared {
     pages: Mutex<HashMap<String, Reply>>,
+    delays: Mutex<HashMap<String, Duration>>,
     otherwise: Mutex<Reply>,
     requests: Mutex<Vec<String>>,
 }
@@ -40,7 +45,8 @@ impl Portal {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let shared = Shared { pages: Mutex::default(), otherwise: Mutex::new(Reply::Nothing), requests: Mutex::default() };
+        let shared =
+            Shared { pages: Mutex::default(), delays: Mutex::default(), otherwise: Mutex::new(Reply::Nothing), requests: Mutex::default() };
         let portal = Self { origin, shared: Arc::new(shared) };
         portal.file("/favicon.ico", "image/svg+xml", "");
         let answering = Arc::clone(&portal.shared);
@@ -66,6 +72,11 @@ impl Portal {
     pub(crate) fn at(&self, path: &str, reply: Reply) -> String {
         self.shared.pages.lock().unwrap().insert(path.to_owned(), reply);
         format!("{}{path}", self.origin)
+    }
+
+    /// From now on, the answer at a path takes this long.
+    pub(crate) fn slow(&self, path: &str, delay: Duration) {
+        self.shared.delays.lock().unwrap().insert(path.to_owned(), delay);
     }
 
     /// Serves a file at a path.
@@ -99,14 +110,29 @@ impl Portal {
 
     /// Serves copies of the demo's files, with its article at `/`.
     pub(crate) fn show_demo(&self, service: &Service) {
-        let get = |path: &str| ureq::get(format!("{}{path}", service.origin())).call().unwrap().body_mut().read_to_string().unwrap();
-        self.page("/", get(ARTICLE));
-        self.file("/demo.svg", "image/svg+xml", get("/demo.svg"));
-        self.file("/counter.js", "text/javascript", get("/counter.js"));
-        for path in ["/demo.css", "/widget.css"] {
-            self.file(path, "text/css", get(path));
+        self.show_files(service, "");
+        self.page("/", get(service, ARTICLE));
+        self.file("/demo.svg", "image/svg+xml", get(service, "/demo.svg"));
+        self.file("/demo.css", "text/css", get(service, "/demo.css"));
+    }
+
+    /// Serves copies of the scripts and their style sheet under a prefix. The scripts then send their requests there.
+    pub(crate) fn show_files(&self, service: &Service, prefix: &str) {
+        for (path, kind) in [("/counter.js", "text/javascript"), ("/widget.js", "text/javascript"), ("/widget.css", "text/css")] {
+            self.file(&format!("{prefix}{path}"), kind, get(service, path));
         }
     }
+}
+
+/// What a service answers at a path.
+pub(crate) fn get(service: &Service, path: &str) -> String {
+    ureq::get(format!("{}{path}", service.origin())).call().unwrap().body_mut().read_to_string().unwrap()
+}
+
+/// A file of a package that scripts/set-up.sh installs.
+pub(crate) fn npm(path: &str) -> String {
+    let path = format!("{}/tests/browser/npm/node_modules/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}; run scripts/set-up.sh"))
 }
 
 /// The path of a request line, without the query.
@@ -114,17 +140,36 @@ fn path_of(request: &str) -> &str {
     request.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default()
 }
 
-fn answer(mut stream: &TcpStream, shared: &Shared) {
+fn answer(stream: &TcpStream, shared: &Shared) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let Some(request) = lines.next() else { return };
     let head: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
     let purpose = head.iter().find(|line| line.to_ascii_lowercase().starts_with("sec-purpose")).map_or("", String::as_str);
     shared.requests.lock().unwrap().push(format!("{} {purpose}", request.trim_end_matches(" HTTP/1.1")));
-    let page = shared.pages.lock().unwrap().get(path_of(&request)).cloned();
+    let delay = shared.delays.lock().unwrap().get(path_of(&request)).copied();
+    std::thread::sleep(delay.unwrap_or_default());
+    let page = shared.pages.lock().unwrap().get_mut(path_of(&request)).map(|reply| {
+        let now = reply.clone();
+        if let Reply::InTurn(replies) = reply
+            && replies.len() > 1
+        {
+            replies.remove(0);
+        }
+        now
+    });
     let reply = page.unwrap_or_else(|| shared.otherwise.lock().unwrap().clone());
+    send(reply, stream);
+}
+
+fn send(reply: Reply, mut stream: &TcpStream) {
     match reply {
+        Reply::InTurn(replies) => send(replies[0].clone(), stream),
         Reply::Nothing => {}
         Reply::Never => std::thread::sleep(Duration::from_secs(120)),
+        Reply::After(wait, reply) => {
+            std::thread::sleep(wait);
+            send(*reply, stream);
+        }
         Reply::Text(status, header, text) => {
             let length = text.len();
             let _ = write!(stream, "HTTP/1.1 {status}\r\n{header}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}");

@@ -59,5 +59,5 @@ fn a_visit_without_scripts_is_counted_and_the_page_stays_as_it_was() {
     browser.reload();
     eventually("the second visit is counted", || (service.site("portal")[0] > 1).then_some(()));
     assert_eq!(service.article("portal", ARTICLE)[0], 2);
-    assert_eq!(browser.text(TODAY), "–");
+    assert_eq!(browser.text(VIEWS_OF_ARTICLE), "–");
 }

@@ -20,6 +20,7 @@ fn an_id_has_one_spelling_and_parses_to_itself() {
             Err(ArticleError::Empty) => assert_eq!(text, ""),
             Err(ArticleError::Control) => assert!(text.chars().any(char::is_control)),
             Err(ArticleError::TooLong) => assert!(normal.len() > 256),
+            Err(ArticleError::Address) => panic!("an id is not an address: {text:?}"),
         }
     });
 }

@@ -9,7 +9,7 @@ use truycap::config::{Config, Mistakes, PublicAddress};
 const PASSWORD: &str = "hunter2";
 
 /// Beginnings of a file that contain a URL with a password, valid or not.
-const BEGINNINGS: [&str; 8] = [
+const BEGINNINGS: [&str; 10] = [
     "[store]\nurl = \"redis://truycap:hunter2@",
     "[store]\nurl = 'redis://truycap:hunter2@",
     "[store]\nurl = redis://truycap:hunter2@",
@@ -18,6 +18,8 @@ const BEGINNINGS: [&str; 8] = [
     "[store]\nredis://truycap:hunter2@",
     "store.url = \"sqlserver://hunter2",
     "store = \"redis://truycap:hunter2@",
+    "[store]\nurl = \"redis+sentinel://host/mymaster?sentinel_password=hunter2",
+    "[store]\nurl = \"redis+cluster://:hunter2@",
 ];
 
 fn check_loaded(loaded: Result<Config, Mistakes>) {
@@ -55,8 +57,11 @@ fn a_configuration_is_loaded_or_its_mistakes_are_reported_without_a_password() {
             fs::write(&path, format!("{beginning}{text}")).unwrap();
             check_loaded(Config::load(Some(&path), none));
         }
-        let url = format!("redis://truycap:{PASSWORD}@{text}");
-        for variable in [("TRUYCAP_STORE__URL", url.as_str()), ("TRUYCAP_SITES", &text), ("TRUYCAP_BOTS__DENY", &text)] {
+        for scheme in ["redis", "redis+sentinel", "rediss+cluster"] {
+            let url = format!("{scheme}://truycap:{PASSWORD}@{text}");
+            check_loaded(Config::load(None, [("TRUYCAP_STORE__URL", url)]));
+        }
+        for variable in [("TRUYCAP_SITES", &*text), ("TRUYCAP_BOTS__DENY", &*text)] {
             check_loaded(Config::load(None, [variable]));
         }
     });

@@ -12,6 +12,8 @@ mod clock;
 mod config;
 mod csv;
 mod journal;
+mod log;
 mod panics;
 mod replies;
 mod request;
+mod url;

@@ -18,7 +18,7 @@ use truycap::{
     domain::{
         MAX_COUNT,
         article::{ArticleId, Section},
-        counts::Deltas,
+        counts::{Deltas, Subject},
         figures::{Figure, Figures},
         period::Bucket,
         producer::{Digest, Position, ProducerId},
@@ -121,8 +121,10 @@ async fn ask(store: &Redis, letter: u8) -> bool {
             let top = &list.articles;
             top.len() <= 3 && top.is_sorted_by_key(|(_, views)| std::cmp::Reverse(*views)) && top.iter().all(|(_, views)| is_count(views))
         }),
-        b'h' => is_valid(store.history(&site, None, &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
-        b'i' => is_valid(store.history(&site, Some(&articles[0]), &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
+        b'h' => is_valid(store.history(&site, &Subject::Site, &buckets).await, |views| views.len() == 3 && views.iter().all(is_count)),
+        b'i' => is_valid(store.history(&site, &Subject::Article(articles[0].clone()), &buckets).await, |views| {
+            views.len() == 3 && views.iter().all(is_count)
+        }),
         b'e' => {
             let (sender, mut rows) = mpsc::channel(16);
             let counts = async {

@@ -58,7 +58,14 @@ impl Service {
         let runtime = panics::runtime();
         let id = SiteId::parse("portal").unwrap();
         let origins = vec![Origin::parse("https://portal.example.vn").unwrap()];
-        let site = Site { id: id.clone(), origins, timezone: chrono_tz::Asia::Ho_Chi_Minh, sections: vec![], rules: Rules::default() };
+        let site = Site {
+            id: id.clone(),
+            aliases: Vec::new(),
+            origins,
+            timezone: chrono_tz::Asia::Ho_Chi_Minh,
+            sections: vec![],
+            rules: Rules::default(),
+        };
         let config = recorder::Config {
             flush_interval: Duration::from_millis(10),
             retain: Duration::from_secs(60),

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The promise: an acknowledged view is counted exactly once, an unacknowledged one at most once. After every recovery,
-//! the store holds what the journals held, for each site, article and bucket; and acknowledged ≤ counted ≤ started.
+//! the store holds what the journals held, for each site, article and bucket; and acknowledged ≤ counted ≤ started. The same is true
+//! of what is counted beside the views; while nothing fails, none of it is lost.
 //!
 //! A process can start with an older copy of its journal and a newer store. Then the views in later entries are lost,
 //! except those that the store or another copy of the journal has. All other views must still be counted exactly once. And
@@ -38,8 +39,9 @@ use tokio::{
 use truycap::{
     domain::{
         article::ArticleId,
-        counts::Deltas,
+        counts::{Deltas, Kind, SiteViews, Subject},
         figures::{Figure, Figures},
+        outcome::{Outcome, SiteAlone},
         period::Bucket,
         site::{Rules, Site, SiteId},
     },
@@ -62,6 +64,7 @@ const ON_REDIS: u64 = 60;
 fn sites() -> Vec<Site> {
     let site = |id, timezone| Site {
         id: SiteId::parse(id).unwrap(),
+        aliases: Vec::new(),
         origins: Vec::new(),
         timezone,
         sections: Vec::new(),
@@ -118,12 +121,22 @@ async fn visit(world: Arc<World>, handle: Handle, instance: usize) {
         // It may not be in the configuration at present.
         let Some(counter) = &handle.site(site) else { continue };
         let key = (counter.site().id.clone(), counter.site().day(handle.now()));
-        world.lock().started.entry(key.clone()).or_default().count(article.clone());
-        let outcome = handle.record(counter, article.clone()).await;
+        if world.random(0..3) == 0 {
+            let outcome = if world.random(0..2) == 0 { Outcome::Bot } else { Outcome::Limited };
+            outcome.kind().into_iter().for_each(|kind| world.lock().started.entry(key.clone()).or_default().count_kind(kind));
+            handle.note(counter, outcome);
+            continue;
+        }
+        let site_alone = (article.is_none() && world.random(0..2) == 0).then_some(SiteAlone::ArticleLimit);
+        let mut view = SiteViews::default();
+        view.count(article.clone());
+        site_alone.into_iter().for_each(|reason| view.count_kind(reason.kind()));
+        world.lock().started.entry(key.clone()).or_default().add(&view);
+        let outcome = handle.record(counter, article.clone(), site_alone).await;
         if outcome.is_err() {
             continue;
         }
-        world.lock().instances[instance].acknowledged.entry(key).or_default().count(article.clone());
+        world.lock().instances[instance].acknowledged.entry(key).or_default().add(&view);
         check_answer(&world, &handle, instance, site, article).await;
     }
 }
@@ -158,22 +171,26 @@ async fn check_answer(world: &World, handle: &Handle, instance: usize, site: &st
 }
 
 /// Everything that a store holds of a site.
-async fn rows(world: &World, site: &SiteId) -> BTreeMap<(Bucket, Option<ArticleId>), u64> {
-    world.store.rows(site).await.into_iter().map(|(bucket, article, views)| ((bucket, article), views)).collect()
+async fn rows(world: &World, site: &SiteId) -> BTreeMap<(Bucket, Subject), u64> {
+    world.store.rows(site).await.into_iter().map(|(bucket, subject, views)| ((bucket, subject), views)).collect()
 }
 
-/// What a store should hold of a site: every durable view once, in each of its buckets.
-fn expected(tally: &Tally, site: &SiteId) -> BTreeMap<(Bucket, Option<ArticleId>), u64> {
+/// What a store should hold of a site: every durable view once, in each of its buckets, and what is counted beside them.
+fn expected(tally: &Tally, site: &SiteId) -> BTreeMap<(Bucket, Subject), u64> {
     let deltas: Deltas = tally.iter().filter(|((id, _), _)| id == site).map(|((_, day), sum)| (*day, sum)).collect();
     let mut rows = BTreeMap::new();
     for (set, sum) in deltas.0 {
         for bucket in set.buckets() {
-            *rows.entry((bucket, None)).or_default() += sum.views;
+            *rows.entry((bucket, Subject::Site)).or_default() += sum.views;
             for (article, views) in &sum.articles {
-                *rows.entry((bucket, Some(article.clone()))).or_default() += views;
+                *rows.entry((bucket, Subject::Article(article.clone()))).or_default() += views;
+            }
+            for (kind, count) in &sum.kinds {
+                *rows.entry((bucket, Subject::Kind(*kind))).or_default() += count;
             }
         }
     }
+    rows.retain(|_, views| *views > 0);
     rows
 }
 
@@ -186,7 +203,25 @@ fn assert_contains(least: &Tally, tally: &Tally) {
             let found = found.articles.get(article).copied().unwrap_or(0);
             assert!(*views <= found, "{key:?} {article}: {views} <= {found}");
         }
+        for (kind, count) in &sum.kinds {
+            let found = found.kinds.get(kind).copied().unwrap_or(0);
+            assert!(*count <= found, "{key:?} {kind}: {count} <= {found}");
+        }
     }
+}
+
+/// How much of what is counted beside the views is not in a journal, over all sites and days.
+fn missing(world: &World) -> BTreeMap<Kind, u64> {
+    let (started, _) = world.promised();
+    let mut missing = BTreeMap::new();
+    for (tally, sign) in [(started, 1), (world.durable(), -1)] {
+        for (kind, count) in tally.values().flat_map(|sum| &sum.kinds) {
+            let left: &mut u64 = missing.entry(*kind).or_default();
+            *left = left.wrapping_add_signed(sign * count.cast_signed());
+        }
+    }
+    missing.retain(|_, count| *count > 0);
+    missing
 }
 
 /// Waits until the store holds what the journals hold, and compares everything.
@@ -198,7 +233,7 @@ async fn check(world: &World, processes: &[Process]) {
             if found == expected && world.lock().copies.is_empty() {
                 break;
             }
-            let key = |(bucket, article): &(Bucket, Option<ArticleId>)| *bucket == Bucket::Total && article.is_none();
+            let key = |(bucket, subject): &(Bucket, Subject)| *bucket == Bucket::Total && *subject == Subject::Site;
             let total = |rows: &BTreeMap<_, _>| rows.iter().find(|(k, _)| key(k)).map(|(_, views)| *views);
             assert!(
                 Instant::now() < deadline,
@@ -228,7 +263,7 @@ async fn figures_are_exact(world: &World, handle: &Handle, site: &Site) {
     let answer = handle.figures(&handle.site(site.id.as_str()).unwrap(), &articles).await;
     let (today, rows) = (site.day(now()), expected(&world.durable(), &site.id));
     let of = |article: Option<&ArticleId>| {
-        let count = |bucket| rows.get(&(bucket, article.cloned())).copied().unwrap_or(0);
+        let count = |bucket| rows.get(&(bucket, article.cloned().into())).copied().unwrap_or(0);
         Figures::new(Figure::buckets(today).map(count))
     };
     assert!(!answer.stale, "{}: the store is reachable again", site.id);
@@ -319,6 +354,9 @@ async fn simulate(seed: u64, store: fn() -> SimulatedStore) {
         process.visitors.shutdown().await;
     }
     check(&world, &processes).await;
+    // From here on, nothing fails.
+    sleep(Duration::from_secs(2)).await;
+    let lost = missing(&world);
     for process in &mut processes {
         process.open(&world);
     }
@@ -330,6 +368,7 @@ async fn simulate(seed: u64, store: fn() -> SimulatedStore) {
         let drained = process.recorder.shutdown(Duration::from_secs(5)).await;
         assert_eq!(drained.waiting.sites, [], "the store is reachable");
     }
+    assert_eq!(missing(&world), lost);
     check(&world, &[]).await;
 }
 

@@ -15,14 +15,15 @@ use tokio::{runtime::Runtime, sync::mpsc};
 use truycap::{
     domain::{
         article::{ArticleId, Section},
-        counts::Deltas,
+        correction::{AuditEntry, Change},
+        counts::{Deltas, Subject},
         period::Bucket,
         producer::{Position, ProducerId, Seq},
         retention::Retention,
         site::SiteId,
     },
     store::{
-        Applied, Row, Snapshot, Store, StoreError, TopList,
+        Applied, Corrected, Row, Snapshot, Step, Store, StoreError, TopList,
         memory::{self, MemoryStore},
         redis::{RedisStore, RedisStoreConfig},
     },
@@ -175,6 +176,22 @@ impl Store for SimulatedStore {
         }
     }
 
+    async fn correct(&self, _: &SiteId, _: Arc<Step>) -> Result<Corrected, StoreError> {
+        unreachable!("the simulation makes no corrections")
+    }
+
+    async fn audit(&self, _: &SiteId, _: u64) -> Result<Vec<AuditEntry>, StoreError> {
+        unreachable!("the simulation makes no corrections")
+    }
+
+    async fn changes(&self, _: &SiteId, _: u64, _: Seq) -> Result<Option<Vec<Change>>, StoreError> {
+        unreachable!("the simulation makes no corrections")
+    }
+
+    async fn counts(&self, _: &SiteId, _: &Subject) -> Result<Vec<(Bucket, u64)>, StoreError> {
+        unreachable!("the simulation makes no corrections")
+    }
+
     async fn figures(
         &self,
         site: &SiteId,
@@ -205,7 +222,7 @@ impl Store for SimulatedStore {
         unreachable!("the simulation requests no lists")
     }
 
-    async fn history(&self, _: &SiteId, _: Option<&ArticleId>, _: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+    async fn history(&self, _: &SiteId, _: &Subject, _: &[Bucket]) -> Result<Vec<u64>, StoreError> {
         unreachable!("the simulation requests no lists")
     }
 

@@ -317,8 +317,14 @@ fn subtract(tally: &mut Tally, key: &(SiteId, NaiveDate), lost: &SiteViews) {
             *sum = sum.saturating_sub(*views);
         }
     }
+    for (kind, count) in &lost.kinds {
+        if let Some(sum) = sum.kinds.get_mut(kind) {
+            *sum = sum.saturating_sub(*count);
+        }
+    }
     sum.articles.retain(|_, views| *views > 0);
-    if sum.views == 0 {
+    sum.kinds.retain(|_, count| *count > 0);
+    if sum.views == 0 && sum.kinds.is_empty() {
         tally.remove(key);
     }
 }

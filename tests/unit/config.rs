@@ -188,11 +188,19 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
         }
         comment.clear();
     }
-    assert_eq!(keys, KEYS.iter().map(|(key, _)| *key).chain(["sites_dir", "store.password_file"]).map(String::from).collect());
+    assert_eq!(
+        keys,
+        KEYS.iter()
+            .map(|(key, _)| *key)
+            .chain(["sites_dir", "store.password_file", "store.sentinel_password_file"])
+            .map(String::from)
+            .collect()
+    );
     assert_eq!(
         site_keys,
         [
             "id",
+            "aliases",
             "origins",
             "timezone",
             "sections",
@@ -241,7 +249,7 @@ fn the_documented_tables_match_the_built_in_file_key_by_key() {
     let of_the_file: Vec<_> = of_the_file.into_iter().map(|(key, value)| (key.clone(), format!("{value}, {}", variable(&key)))).collect();
     assert_eq!(of_the_tables, of_the_file);
     let sites = text.split_once("### sites").unwrap().1;
-    for key in ["id", "origins", "timezone", "sections"] {
+    for key in ["id", "aliases", "origins", "timezone", "sections"] {
         assert!(sites.contains(&format!("\n| `{key}` | ")), "sites.{key}");
     }
 }
@@ -538,6 +546,10 @@ fn a_store_can_be_a_redis_server() {
         let mistake = env_mistake(&[("TRUYCAP_STORE__URL", url)]);
         assert!(mistake.contains("URL, not shown"), "{url}: {mistake}");
     }
+}
+
+#[test]
+fn a_prefix_has_1_to_64_plain_characters() {
     let long = "x".repeat(65);
     for prefix in ["", "a b", "{a}", "ế", "*", &long] {
         assert!(
@@ -546,6 +558,122 @@ fn a_store_can_be_a_redis_server() {
         );
     }
     assert!(load(&format!("store.prefix = {:?}", &long[1..]), &[]).is_ok());
+}
+
+#[test]
+fn a_store_can_be_the_primary_that_sentinels_name() {
+    for (url, shown) in [
+        ("redis+sentinel://a/m", "redis+sentinel://a:26379/m/0"),
+        ("redis+sentinel://joe:hunter2@a,b:7,[::1]/my-master_1.x/15", "redis+sentinel://a:26379,b:7,[::1]:26379/my-master_1.x/15"),
+        ("rediss+sentinel://:h%40unt@a/m", "rediss+sentinel://a:26379/m/0"),
+        ("rediss+sentinel://a/m?sentinel_tls=true", "rediss+sentinel://a:26379/m/0"),
+        ("rediss+sentinel://a,b/m?sentinel_tls=false", "rediss+sentinel://a:26379,b:26379/m/0?sentinel_tls=false"),
+        ("redis+sentinel://a/m?sentinel_tls=true&sentinel_user=hunt", "redis+sentinel://a:26379/m/0?sentinel_tls=true"),
+        ("redis+sentinel://a/m?sentinel_password=hunter%26", "redis+sentinel://a:26379/m/0"),
+    ] {
+        assert_shown(url, shown);
+    }
+    for (url, why) in [
+        ("redis+sentinel:a/m", "no \"//\""),
+        ("redis+sentinel://a", "no service"),
+        ("redis+sentinel://a/", "no service"),
+        ("redis+sentinel://a//0", "no service"),
+        ("redis+sentinel://a/m%20x", "the name of the service"),
+        ("redis+sentinel://a/m/", "not a number"),
+        ("redis+sentinel://a/m/+1", "not a number"),
+        ("redis+sentinel://a/m/-1", "not a number"),
+        ("redis+sentinel://a/m/0/0", "not a number"),
+        ("redis+sentinel://a/m?db=2", "a parameter that is not"),
+        ("redis+sentinel://a/m?", "a parameter without a value"),
+        ("redis+sentinel://a/m?sentinel_user=", "a parameter without a value"),
+        ("redis+sentinel://a/m?sentinel_user=x&sentinel_user=x", "a parameter twice"),
+        ("redis+sentinel://a/m?sentinel_tls=yes", "neither true nor false"),
+        ("redis+sentinel://a/m?sentinel_password=%ff", "not UTF-8"),
+        ("rediss+sentinel://a/m#insecure", "a fragment"),
+        ("redis+sentinel:///m", "a host, its port or the login"),
+    ] {
+        assert_refused(url, why);
+    }
+}
+
+#[test]
+fn a_store_can_be_a_cluster() {
+    let hosts = |count: usize| (1..=count).map(|n| format!("h{n}")).collect::<Vec<_>>().join(",");
+    for (url, shown) in [
+        ("redis+cluster://a", "redis+cluster://a:6379"),
+        ("redis+cluster://a,b:7,10.0.0.1,[2001:db8::1]:8/0", "redis+cluster://a:6379,b:7,10.0.0.1:6379,[2001:db8::1]:8"),
+        ("rediss+cluster://hunt:hunter%2c2@a,a:7/", "rediss+cluster://a:6379,a:7"),
+    ] {
+        assert_shown(url, shown);
+    }
+    assert!(built_in(&[("TRUYCAP_STORE__URL", &format!("redis+cluster://{}", hosts(32)))]).is_ok());
+    for (url, why) in [
+        (&*format!("redis+cluster://{}", hosts(33)), "more than 32 hosts"),
+        ("redis+cluster://", "a host, its port or the login"),
+        ("redis+cluster://joe:hunter2@", "a host, its port or the login"),
+        ("redis+cluster://a,", "a host, its port or the login"),
+        ("redis+cluster://a,,b", "a host, its port or the login"),
+        ("redis+cluster://a,b:x", "a host, its port or the login"),
+        ("redis+cluster://a,b:65536", "a host, its port or the login"),
+        ("redis+cluster://[::1,b", "a host, its port or the login"),
+        ("redis+cluster://::1", "a host, its port or the login"),
+        ("redis+cluster://0.0.0.0", "a host, its port or the login"),
+        ("redis+cluster://hunt%ffer2:x@a", "a host, its port or the login"),
+        ("redis+cluster://a:", "an empty port"),
+        ("redis+cluster://a:0", "an empty port or port 0"),
+        ("redis+cluster://a,b,A:6379", "a host twice"),
+        ("redis+cluster://[::1],[0::1]", "a host twice"),
+        ("redis+cluster://a, b", "a space"),
+        ("redis+cluster://a,b\n", "a space"),
+        ("redis+cluster://a/1", "only database 0"),
+        ("redis+cluster://a/m", "only database 0"),
+        ("redis+cluster://a?sentinel_user=x", "a parameter"),
+        ("redis+cluster://a#insecure", "a fragment"),
+        ("redis+cluster://joe:hunter2@a,joe:hunter2@b", "write the login once"),
+        ("redis+cluster://joe:hunt,er2@a", "write the login once"),
+        ("redis+cluster://joe:hunter2@@a", "write the login once"),
+    ] {
+        assert_refused(url, why);
+    }
+}
+
+fn assert_shown(url: &str, shown: &str) {
+    let config = built_in(&[("TRUYCAP_STORE__URL", url)]).unwrap();
+    assert_eq!(config.store.to_string(), shown);
+    assert_eq!(StoreUrl::parse(shown).unwrap().to_string(), shown);
+    assert!(!format!("{config:?}{}", config.to_toml()).contains("hunt"), "{config:?}");
+}
+
+/// That the URL is refused with a reason and an example of its own scheme.
+fn assert_refused(url: &str, why: &str) {
+    let mistake = env_mistake(&[("TRUYCAP_STORE__URL", url)]);
+    let (scheme, _) = url.split_once(':').unwrap();
+    let start = format!("TRUYCAP_STORE__URL: found an invalid {scheme}: URL, not shown because it can hold a password: ");
+    let (found, expected) = mistake.split_once("; expected one such as \"").unwrap();
+    assert!(found.starts_with(&start) && found.contains(why) && !mistake.contains("hunt"), "{url}: {mistake}");
+    let example = expected.split_once('"').unwrap().0;
+    assert!(example.starts_with(&format!("{scheme}://")) && StoreUrl::parse(example).is_ok(), "{mistake}");
+}
+
+#[test]
+fn logins_of_servers_and_sentinels_differ() {
+    let parse = |text: &str| StoreUrl::parse(text).unwrap();
+    let url = "redis+sentinel://joe:pw@a/m?sentinel_user=ann&sentinel_password=p%40%2b+";
+    assert_eq!(parse(url), parse("redis+sentinel://joe:%70w@a:26379/m/0?sentinel_password=p@++&sentinel_user=ann&sentinel_tls=false"));
+    for other in [
+        "redis+sentinel://joe:pw@a/m",
+        "redis+sentinel://a/m?sentinel_user=ann&sentinel_password=p%40%2b+",
+        "redis+sentinel://joe:pw2@a/m?sentinel_user=ann&sentinel_password=p%40%2b+",
+        "redis+sentinel://joe:pw@a/m?sentinel_user=ann2&sentinel_password=p%40%2b+",
+        "redis+sentinel://joe:pw@a/m?sentinel_user=ann&sentinel_password=p%40%2b%20",
+        "redis+sentinel://joe:pw@a/m/1?sentinel_user=ann&sentinel_password=p%40%2b+",
+        "redis+sentinel://joe:pw@b/m?sentinel_user=ann&sentinel_password=p%40%2b+",
+        "redis+sentinel://joe:pw@a/n?sentinel_user=ann&sentinel_password=p%40%2b+",
+        "redis+sentinel://joe:pw@a/m?sentinel_user=ann&sentinel_password=p%40%2b+&sentinel_tls=true",
+    ] {
+        assert_ne!(parse(url), parse(other), "{other}");
+    }
+    assert_ne!(parse("redis+cluster://joe:a@a,b"), parse("redis+cluster://joe:b@a,b"));
 }
 
 #[test]
@@ -652,6 +780,30 @@ fn the_rules_of_a_site_are_read_and_are_optional() {
         let mistake = mistake(&format!("{SITE}{key} = {value}\n"));
         assert!(mistake.starts_with(&format!("FILE:4: site no. 1: {key}: {expected}")), "{mistake}");
     }
+}
+
+#[test]
+fn ids_and_aliases_are_unique_over_all_sites() {
+    let with = |id: &str, aliases: &str| format!("{}aliases = [{aliases}]\n", site_named(id));
+    let config = load(&(with("a", "\"old-a\", \"x\"") + &with("b", "")), &[]).unwrap();
+    assert_eq!(config.site("x").unwrap().id.as_str(), "a");
+    assert_eq!(config.site("b").unwrap().id.as_str(), "b");
+    assert!(config.site("c").is_none());
+    let cases = [
+        (with("a", "\"a\""), "site no. 1: aliases: found \"a\", which is also the id of the same site; expected another one"),
+        (with("a", "\"x\", \"x\""), "site no. 1: aliases: found \"x\", which is also an alias of the same site; expected another one"),
+        (with("a", "") + &with("b", "\"a\""), "site no. 2: aliases: found \"a\", which is also the id of site no. 1; expected another one"),
+        (with("a", "\"b\"") + &with("b", ""), "site no. 2: id: found \"b\", which is also an alias of site no. 1; expected another one"),
+        (
+            with("a", "\"x\"") + &with("b", "\"x\""),
+            "site no. 2: aliases: found \"x\", which is also an alias of site no. 1; expected another one",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert!(mistake(&text).ends_with(expected), "{}", mistake(&text));
+    }
+    let error = mistake(&with("a", "\"no id\""));
+    assert!(error.contains("aliases: found \"no id\"; expected 1 to 64 letters"), "{error}");
 }
 
 #[test]
@@ -908,6 +1060,7 @@ fn advice_names_origins_that_two_sites_list_and_siblings_that_seem_forgotten() {
         &["https://soyte.example.vn"][..],
         &["https://example.vn", "https://*.example.vn"],
         &["http://127.0.0.1:8080", "http://localhost", "null"],
+        &["https://portal-gov-vn.translate.goog"],
     ];
     assert_eq!(config(&quiet), [""; 0]);
     let many: Vec<_> = (0..9).map(|n| format!("https://e{n}.vn")).collect();
@@ -1033,6 +1186,45 @@ fn a_password_can_come_from_a_file() {
     assert_eq!(config.store, url("redis+unix:///run/redis.sock?user=joe&pass=hunter2"));
     let other = load_files(&[("truycap.toml", main), ("cred/redis", "new\n")], &env).unwrap();
     assert_eq!(config.fixed_differences(&other), ["store.password_file"]);
+}
+
+#[test]
+fn the_passwords_of_servers_and_of_sentinels_can_come_from_two_files() {
+    let main = "[store]\nurl = \"redis+sentinel://joe@a,b/m?sentinel_user=ann\"\npassword_file = \"redis\"\nsentinel_password_file = \"sentinel\"\n";
+    let with =
+        |main: &str, server: &str, sentinel: &str| load_files(&[("truycap.toml", main), ("redis", server), ("sentinel", sentinel)], &[]);
+    let config = with(main, "hunter2\n", "hunt@er3").unwrap();
+    let url = "redis+sentinel://joe:hunter2@a,b/m?sentinel_user=ann&sentinel_password=hunt%40er3";
+    assert_eq!(config.store, StoreUrl::parse(url).unwrap());
+    assert!(!format!("{config:?}{}", config.to_toml()).contains("hunt"));
+    let differences = |server, sentinel| config.fixed_differences(&with(main, server, sentinel).unwrap());
+    assert_eq!(differences("hunter2", "hunt@er3"), [""; 0]);
+    assert_eq!(differences("new", "hunt@er3"), ["store.password_file"]);
+    assert_eq!(differences("hunter2", "new"), ["store.sentinel_password_file"]);
+    assert_eq!(differences("new", "new"), ["store.password_file", "store.sentinel_password_file"]);
+    for url in ["redis+sentinel://jim@a,b/m?sentinel_user=ann", "redis+sentinel://joe@a/m?sentinel_user=ann", "redis+sentinel://joe@a,b/m"]
+    {
+        let other = main.replace("redis+sentinel://joe@a,b/m?sentinel_user=ann", url);
+        assert_eq!(config.fixed_differences(&with(&other, "new", "new").unwrap()), ["store.url"], "{url}");
+    }
+    let refused = |url: &str| {
+        let main = main.replace("redis+sentinel://joe@a,b/m?sentinel_user=ann", url).replace("password_file = \"redis\"\n", "");
+        only(with(&main, "x", "x").unwrap_err())
+    };
+    let twice = refused("redis+sentinel://a/m?sentinel_password=x");
+    let expected = "truycap.toml:3: store.sentinel_password_file: found a path, but store.url contains sentinel_password";
+    assert!(twice.starts_with(expected), "{twice}");
+    for url in ["redis://a", "redis+cluster://a", "sqlite:x.db"] {
+        let expected = "truycap.toml:3: store.sentinel_password_file: found a path, but store.url is not a Sentinel URL";
+        assert!(refused(url).starts_with(expected), "{}", refused(url));
+    }
+    // A cluster takes the other file.
+    let cluster = main.replace("redis+sentinel://joe@a,b/m?sentinel_user=ann", "redis+cluster://joe@a,b").replace("\"sentinel\"", "\"\"");
+    assert_eq!(with(&cluster, "pw", "").unwrap().store, StoreUrl::parse("redis+cluster://joe:pw@a,b").unwrap());
+}
+
+#[test]
+fn differences_that_need_a_restart_are_named() {
     let changed = load("clients.max_connections = 5\nbots.headless = false\nretention.days = 41", &[]).unwrap();
     let keys = ["retention.days", "clients.max_connections", "bots.headless"];
     assert_eq!(load("", &[]).unwrap().fixed_differences(&changed), keys);
@@ -1081,6 +1273,7 @@ fn the_hash_of_the_sites_differs_exactly_if_a_site_does() {
     assert_eq!(hash(&format!("log.level = \"warn\"\n{b}{spelled}")), base);
     for change in [
         "timezone = \"Asia/Tokyo\"",
+        "aliases = [\"c\"]",
         "sections = [\"/\"]",
         "require_origin = true",
         "repeat_window = \"1s\"",

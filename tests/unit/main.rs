@@ -12,5 +12,6 @@ mod events;
 mod floors;
 mod http;
 mod log_throttle;
+mod primaries;
 mod recorder;
 mod transfer;

@@ -5,7 +5,7 @@
 use std::slice;
 
 use hyper::{
-    HeaderMap, Method, Response, StatusCode,
+    HeaderMap, Method, Response,
     header::{HeaderName, HeaderValue, REFERER, USER_AGENT},
 };
 
@@ -13,7 +13,7 @@ use super::{
     read::figures::{self, ViewResult},
     refusal_log,
     request::{Query, RequestBody, SiteRequest, read_article},
-    response::{Body, Caching, Problem, content},
+    response::{Body, Caching, Problem, content, embeddable},
 };
 use crate::{
     audience::{Decision, Hints, Hit, Refusal, RequestOrigin},
@@ -47,14 +47,14 @@ pub(super) async fn gif(request: SiteRequest<'_>) -> Result<Response<Body>, Prob
     if request.head.method != Method::HEAD {
         count(&request, hit(&request, origin, article)).await?;
     }
-    Ok(content("image/gif", Caching::Never, PIXEL.as_slice()))
+    Ok(embeddable(content("image/gif", Caching::Never, PIXEL.as_slice())))
 }
 
 /// The origin of a view; an error if the site does not accept views from there.
 fn check_origin(request: &SiteRequest<'_>) -> Result<RequestOrigin, Problem> {
     let referrer = || request.head.headers.get(REFERER).and_then(|value| value.to_str().ok());
     let origin = request.origin.or_referrer(request.site, referrer);
-    if origin.can_count(request.site) { Ok(origin) } else { Err(refuse(request, origin, Refusal::Foreign)) }
+    if origin.can_count(request.site) { Ok(origin) } else { Err(refuse(request, Refusal::Foreign)) }
 }
 
 /// The request as a hit.
@@ -71,14 +71,13 @@ fn hit<'a>(request: &SiteRequest<'a>, origin: RequestOrigin, article: Option<Art
 }
 
 /// Whether the browser loads the page before the visitor opens it. Browsers send `Sec-Purpose`; older ones `Purpose`
-/// (Chrome, Safari) or `X-Moz` (Firefox).
+/// (Chrome, Safari) or `X-Moz` (Firefox); Facebook's app and Safari's start page `X-Purpose`.
 fn is_prefetch(headers: &HeaderMap) -> bool {
-    const PURPOSES: [HeaderName; 3] =
-        [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose"), HeaderName::from_static("x-moz")];
-    PURPOSES.iter().flat_map(|name| headers.get_all(name)).any(|value| {
-        let value = value.as_bytes().to_ascii_lowercase();
-        value.windows(b"prefetch".len()).any(|word| word == b"prefetch")
-            || value.windows(b"prerender".len()).any(|word| word == b"prerender")
+    const PURPOSES: [&str; 4] = ["sec-purpose", "purpose", "x-moz", "x-purpose"];
+    const WORDS: [&str; 4] = ["prefetch", "prerender", "preview", "instant"];
+    PURPOSES.iter().flat_map(|name| headers.get_all(*name)).any(|value| {
+        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        WORDS.iter().any(|word| value.contains(word))
     })
 }
 
@@ -93,13 +92,13 @@ async fn count(request: &SiteRequest<'_>, hit: Hit<'_>) -> Result<(ViewResult, O
     let view = match request.audience.decide(&hit, async |article| has_views(request, article).await).await {
         Decision::Counted(view) => view,
         Decision::NotCounted(outcome) => {
-            request.counter.note(outcome);
+            request.handle.note(request.counter, outcome);
             return Ok((ViewResult { counted: false, reason: Some(outcome.name()) }, hit.article));
         }
-        Decision::Refused(refusal) => return Err(refuse(request, hit.origin, refusal)),
+        Decision::Refused(refusal) => return Err(refuse(request, refusal)),
     };
     let mut guard = view.guard;
-    let durable = request.handle.record(request.counter, view.article.clone());
+    let durable = request.handle.record(request.counter, view.article.clone(), view.site_alone);
     // From here on, the view can count even if the client disconnects. So it stays claimed: otherwise every disconnected
     // attempt could count.
     guard.keep();
@@ -119,18 +118,15 @@ async fn has_views(request: &SiteRequest<'_>, article: &ArticleId) -> Option<boo
     (has_views || !figures.stale).then_some(has_views)
 }
 
-fn refuse(request: &SiteRequest<'_>, origin: RequestOrigin, refusal: Refusal) -> Problem {
-    request.counter.note(refusal.outcome());
+fn refuse(request: &SiteRequest<'_>, refusal: Refusal) -> Problem {
+    request.handle.note(request.counter, refusal.outcome());
     match refusal {
         Refusal::Foreign => refusal_log::foreign(request.site, &request.head.headers),
         Refusal::RateLimited => refusal_log::limited(request.site),
     }
     match refusal {
         Refusal::RateLimited => Problem::too_many("the view was not counted: the site has too many views at the moment"),
-        Refusal::Foreign if origin == RequestOrigin::Unknown => {
-            Problem::new(StatusCode::FORBIDDEN, "the site accepts views from its own pages only")
-        }
-        Refusal::Foreign => Problem::new(StatusCode::FORBIDDEN, "the site does not accept views from pages of this origin"),
+        Refusal::Foreign => request.refuse_origin("accept views from"),
     }
 }
 

@@ -1,14 +1,14 @@
-//! The files that pages load: the script, the style of the box, and the files of the demo. The build compresses them, and
+//! The files that pages load: the scripts, the style of the box, and the files of the demo. The build compresses them, and
 //! the ETag of each encoding is a digest.
 
 use hyper::{
     HeaderMap, Response, StatusCode,
-    header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_ENCODING, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, VARY},
+    header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_ENCODING, ETAG, HeaderValue, IF_NONE_MATCH, VARY},
 };
 
 use crate::http::{
     negotiation::{entries, weight},
-    response::{Body, Caching, content},
+    response::{Body, Caching, content, embeddable},
 };
 
 /// A file in one `Content-Encoding`.
@@ -41,6 +41,7 @@ macro_rules! asset {
 }
 
 pub(in crate::http) static COUNTER_JS: Asset = asset!("counter.js", "text/javascript; charset=utf-8");
+pub(in crate::http) static WIDGET_JS: Asset = asset!("widget.js", "text/javascript; charset=utf-8");
 pub(in crate::http) static BOX_CSS: Asset = asset!("box.css", "text/css; charset=utf-8");
 pub(in crate::http) static WIDGET_CSS: Asset = asset!("widget.css", "text/css; charset=utf-8");
 pub(in crate::http) static DEMO_CSS: Asset = asset!("demo.css", "text/css; charset=utf-8");
@@ -71,8 +72,7 @@ impl Asset {
         headers.insert(ETAG, HeaderValue::from_static(form.etag));
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin"));
-        response
+        embeddable(response)
     }
 
     /// The form with the greatest weight in `Accept-Encoding`; the uncompressed file if the client accepts none.

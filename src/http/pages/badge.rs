@@ -5,7 +5,7 @@
 //! Each digit has its own position: the picture has the same width in every font, and needs no style, which a policy could
 //! forbid.
 
-use std::fmt::Write;
+use std::{fmt::Write, slice};
 
 use hyper::{
     Response,
@@ -14,12 +14,21 @@ use hyper::{
 
 use super::labels::Language;
 use crate::{
-    domain::figures::Figure,
+    audience::Estimate,
+    domain::{article::ArticleId, figures::Figure},
     http::{
         request::{Query, SiteRequest},
-        response::{Body, Caching, Problem, content},
+        response::{Body, Caching, Problem, content, embeddable},
     },
 };
+
+/// A number that a picture can show.
+#[derive(Clone, Copy, Debug)]
+enum Shown {
+    Views(Figure),
+    Online,
+    VisitorsToday,
+}
 
 /// The most digits that a picture is padded to: a count has 16.
 const MAX_DIGITS: usize = 20;
@@ -33,22 +42,46 @@ const SEPARATOR: usize = 5;
 pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Response<Body>, Problem> {
     let query = Query::of(&request.head.uri)?;
     let language = Language::of(&query)?;
-    let figure = query.once("figure")?.map_or(Ok(Figure::Total), read_figure)?;
+    let shown = query.once("figure")?.map_or(Ok(Shown::Views(Figure::Total)), read_figure)?;
     let digits = query.once("digits")?.map(read_digits).transpose()?;
     let article = query.article()?;
-    let known = request.handle.figures(request.counter, article.as_slice()).await;
-    let figures = if article.is_some() { known.articles.first().map(|(_, figures)| *figures) } else { known.site };
-    let count = figures.map(|figures| figures[figure]);
-    let caching = if known.stale || count.is_none() { Caching::Never } else { Caching::Second };
-    let title = title(language, figure, article.is_some(), count);
+    let (count, stale) = match shown {
+        Shown::Views(figure) => views(&request, figure, article.as_ref()).await,
+        Shown::Online => (visitors(&request, article.as_ref())?.map(|estimate| estimate.online), false),
+        Shown::VisitorsToday => (visitors(&request, article.as_ref())?.map(|estimate| estimate.visitors_today), false),
+    };
+    let caching = if stale || count.is_none() { Caching::Never } else { Caching::Second };
+    let title = title(language, shown, article.is_some(), count);
     let mut response = content("image/svg+xml", caching, picture(language, &title, count, digits));
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
-    Ok(response)
+    Ok(embeddable(response))
 }
 
-fn read_figure(name: &str) -> Result<Figure, Problem> {
+/// A figure of the site or of an article, if it is known; and whether it is stale.
+async fn views(request: &SiteRequest<'_>, figure: Figure, article: Option<&ArticleId>) -> (Option<u64>, bool) {
+    let known = request.handle.figures(request.counter, article.map(slice::from_ref).unwrap_or_default()).await;
+    let figures = if article.is_some() { known.articles.first().map(|(_, figures)| *figures) } else { known.site };
+    (figures.map(|figures| figures[figure]), known.stale)
+}
+
+/// The estimate of the site's visitors, if it is known.
+fn visitors(request: &SiteRequest<'_>, article: Option<&ArticleId>) -> Result<Option<Estimate>, Problem> {
+    if article.is_some() {
+        return Err(Problem::bad_request("visitors are of the whole site: leave out article"));
+    }
+    let estimate = request.audience.estimate(request.site, || request.handle.now());
+    estimate.ok_or_else(|| Problem::bad_request(format!("the site {} does not estimate visitors: set visitors = true", request.site.id)))
+}
+
+fn read_figure(name: &str) -> Result<Shown, Problem> {
     let names = || Figure::ALL.map(Figure::name).join(", ");
-    Figure::from_name(name).ok_or_else(|| Problem::bad_request(format!("figure is not one of {}", names())))
+    match name {
+        "online" => Ok(Shown::Online),
+        "visitors_today" => Ok(Shown::VisitorsToday),
+        name => Figure::from_name(name)
+            .map(Shown::Views)
+            .ok_or_else(|| Problem::bad_request(format!("figure is not one of {}, online, visitors_today", names()))),
+    }
 }
 
 fn read_digits(text: &str) -> Result<usize, Problem> {
@@ -57,12 +90,16 @@ fn read_digits(text: &str) -> Result<usize, Problem> {
 }
 
 /// The text for screen readers.
-fn title(language: Language, figure: Figure, of_article: bool, count: Option<u64>) -> String {
-    let views = if of_article { language.choose("Lượt xem", "Views") } else { language.choose("Lượt truy cập", "Site views") };
-    let period = language.period(figure);
+fn title(language: Language, shown: Shown, of_article: bool, count: Option<u64>) -> String {
+    let (what, period) = match shown {
+        Shown::Views(figure) if of_article => (language.choose("Lượt xem", "Views"), language.period(figure)),
+        Shown::Views(figure) => (language.choose("Lượt truy cập", "Site views"), language.period(figure)),
+        Shown::Online => (language.choose("Đang truy cập", "Online now"), ""),
+        Shown::VisitorsToday => (language.choose("Khách truy cập", "Visitors"), language.period(Figure::Today)),
+    };
     let space = if period.is_empty() { "" } else { " " };
     let count = count.map_or_else(|| language.choose("chưa có số liệu", "not known yet").to_owned(), |count| language.number(count));
-    format!("{views}{space}{period}: {count}")
+    format!("{what}{space}{period}: {count}")
 }
 
 fn picture(language: Language, title: &str, count: Option<u64>, digits: Option<usize>) -> String {

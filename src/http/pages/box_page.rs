@@ -1,10 +1,10 @@
 //! `GET /v1/sites/{site}/box`: the box as a page of its own, for an `<iframe>` on a page without JavaScript.
 //!
-//! It has the markup that `counter.js` makes, and the same style sheet.
+//! It has the markup that `counter.js` makes, and the same style sheet. Its heading is the first of the page, so its level is 1.
 
 use hyper::{
     Response,
-    header::{CONTENT_SECURITY_POLICY, HeaderValue},
+    header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue},
 };
 
 use super::labels::{Language, capitalise};
@@ -15,7 +15,7 @@ use crate::{
     },
     http::{
         request::{Query, SiteRequest},
-        response::{Body, Caching, Problem, content},
+        response::{Body, Caching, Problem, content, embeddable},
     },
 };
 
@@ -28,12 +28,16 @@ const MAX_LABEL: usize = 64;
 pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Response<Body>, Problem> {
     let query = Query::of(&request.head.uri)?;
     let language = Language::of(&query)?;
+    let scheme = color_scheme(&query)?;
     let labels = labels(language, &query)?;
     let figures = request.handle.figures(request.counter, &[]).await;
     let caching = if figures.stale { Caching::Never } else { Caching::Second };
-    let mut response = content("text/html; charset=utf-8", caching, page(language, &labels, figures.site.as_ref()));
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy(request.site));
-    Ok(response)
+    let mut response = content("text/html; charset=utf-8", caching, page(language, scheme, &labels, figures.site.as_ref()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, policy(request.site));
+    // A page that requires this of what it embeds requires it of frames too.
+    headers.insert(HeaderName::from_static("cross-origin-embedder-policy"), HeaderValue::from_static("require-corp"));
+    Ok(embeddable(response))
 }
 
 /// Allows the style sheets only, and frames on pages of the site only.
@@ -53,9 +57,20 @@ pub fn box_policy_bytes(site: &Site) -> usize {
     policy(site).len()
 }
 
+/// The colour schemes that the page supports. Light only by default: a frame does not know whether the page around it is dark, only
+/// what the reader's system prefers.
+fn color_scheme(query: &Query<'_>) -> Result<&'static str, Problem> {
+    match query.once("theme")? {
+        None | Some("light") => Ok("light"),
+        Some("dark") => Ok("dark"),
+        Some("auto") => Ok("light dark"),
+        Some(_) => Err(Problem::bad_request("theme is not one of light, dark, auto")),
+    }
+}
+
 /// The whole page, with dashes if the figures are not known. URLs are relative, because a proxy can serve it under another
 /// path.
-fn page(language: Language, labels: &[(Figure, String)], figures: Option<&Figures>) -> String {
+fn page(language: Language, scheme: &str, labels: &[(Figure, String)], figures: Option<&Figures>) -> String {
     let code = language.code();
     let heading = language.choose("Thống kê truy cập", "Visitor statistics");
     let (said, digits) = total(language, figures);
@@ -66,19 +81,21 @@ fn page(language: Language, labels: &[(Figure, String)], figures: Option<&Figure
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
+<meta name="color-scheme" content="{scheme}">
 <meta name="robots" content="noindex">
 <title>{heading}</title>
 <link rel="stylesheet" href="../../../widget.css">
 <link rel="stylesheet" href="../../../box.css">
 </head>
 <body>
+<main>
 <section class="truycap-box">
-<h2>{heading}</h2>
+<h2 aria-level="1">{heading}</h2>
 <p class="truycap-total"><span class="truycap-said">{said}</span><span class="truycap-digits" aria-hidden="true">{digits}</span></p>
 <dl>
 {rows}</dl>
 </section>
+</main>
 </body>
 </html>
 "#

@@ -6,7 +6,10 @@ use hyper::Response;
 use serde::Serialize;
 
 use crate::{
-    domain::period::{Bucket, Period},
+    domain::{
+        counts::{Kind, KindError, Subject},
+        period::{Bucket, Period},
+    },
     http::{
         request::{Query, SiteRequest},
         response::{Body, Caching, Problem, json},
@@ -18,6 +21,8 @@ const MAX_BUCKETS: usize = 1000;
 #[derive(Serialize)]
 struct HistoryBody {
     by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<&'static str>,
     buckets: Vec<Row>,
 }
 
@@ -32,12 +37,23 @@ pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Respons
     let query = Query::of(&request.head.uri)?;
     let by = Period::from_name(query.required("by", BY)?).ok_or_else(|| Problem::bad_request(format!("by is not {BY}")))?;
     let (from, to) = (bound(&query, "from", by)?, bound(&query, "to", by)?);
-    let article = query.article()?;
+    let (of, article) = (kind(&query)?, query.article()?);
+    let subject = match (of, article) {
+        (None, article) => article.into(),
+        (Some(kind), None) => Subject::Kind(kind),
+        (Some(_), Some(_)) => return Err(Problem::bad_request("of is counted for the whole site: leave out article")),
+    };
     let buckets = range(from, to)?;
     let views =
-        request.handle.history(request.counter, article, buckets.clone()).await.map_err(|error| Problem::store_unreachable(&error))?;
+        request.handle.history(request.counter, &subject, buckets.clone()).await.map_err(|error| Problem::store_unreachable(&error))?;
     let buckets = buckets.iter().zip(views).map(|(bucket, views)| Row { bucket: bucket.to_string(), views }).collect();
-    Ok(json(Caching::TenSeconds, &HistoryBody { by: by.name(), buckets }))
+    Ok(json(Caching::TenSeconds, &HistoryBody { by: by.name(), of: of.map(Kind::name), buckets }))
+}
+
+/// What is counted, if it is not views.
+fn kind(query: &Query<'_>) -> Result<Option<Kind>, Problem> {
+    let kind = |text: &str| text.parse().map_err(|error: KindError| Problem::bad_request(format!("of: {error}")));
+    query.once("of")?.map(kind).transpose()
 }
 
 /// A bound of the range: a bucket of the requested period, or a day in one.

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     domain::{
         article::ArticleId,
-        counts::SiteViews,
+        counts::{Kind, SiteViews},
         producer::{Digest, ProducerId, Seq},
         site::SiteId,
     },
@@ -24,6 +24,19 @@ use crate::{
 const VERSION: u8 = 2;
 /// The kind of a site's sum of views.
 const VIEWS: u8 = 0;
+
+/// The number of another kind. 1 is not used.
+fn number(kind: Kind) -> u8 {
+    match kind {
+        Kind::Bot => 2,
+        Kind::Prefetch => 3,
+        Kind::Repeat => 4,
+        Kind::Foreign => 5,
+        Kind::RateLimited => 6,
+        Kind::ArticlePattern => 7,
+        Kind::ArticleLimit => 8,
+    }
+}
 
 /// The content of an entry. A change here or in [`Group`] needs a new version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +55,8 @@ pub struct Group<'a> {
     pub site: &'a str,
     /// The day; 0001-01-01 is 1.
     pub day: i32,
-    /// Sums of the site by kind. Kind 0 is the views, including those of its articles; there is no other kind yet.
+    /// Sums of the site by kind. Kind 0 is the views, including those of its articles. An older program refuses an entry with a
+    /// kind that it does not know.
     pub sums: Vec<(u8, u64)>,
     /// Views of each article; each article occurs once.
     #[serde(borrow)]
@@ -86,7 +100,7 @@ impl<'a> Body<'a> {
         let group = |((site, day), sum): (&'a (SiteId, NaiveDate), &'a SiteViews)| Group {
             site: site.as_str(),
             day: day.num_days_from_ce(),
-            sums: vec![(VIEWS, sum.views)],
+            sums: std::iter::once((VIEWS, sum.views)).chain(sum.kinds.iter().map(|(kind, count)| (number(*kind), *count))).collect(),
             articles: sum.articles.iter().map(|(article, &views)| (article.as_str(), views)).collect(),
         };
         Self { nonce, groups: entry.views.iter().map(group).collect() }
@@ -122,14 +136,22 @@ impl Group<'_> {
     /// # Errors
     /// If a sum is of an unknown kind, or does not fit 64 bits.
     pub fn views(&self) -> Result<u64, DecodeError> {
-        let mut all = 0;
-        for &(kind, views) in &self.sums {
-            match kind {
-                VIEWS => add(&mut all, views)?,
-                unknown => return Err(DecodeError::Kind(unknown)),
+        let mut sums = SiteViews::default();
+        self.add_sums(&mut sums)?;
+        Ok(sums.views)
+    }
+
+    /// Adds the sums of the site.
+    fn add_sums(&self, sums: &mut SiteViews) -> Result<(), DecodeError> {
+        for &(code, count) in &self.sums {
+            if code == VIEWS {
+                add(&mut sums.views, count)?;
+                continue;
             }
+            let kind = Kind::ALL.into_iter().find(|kind| number(*kind) == code).ok_or(DecodeError::Kind(code))?;
+            add(sums.kinds.entry(kind).or_default(), count)?;
         }
-        Ok(all)
+        Ok(())
     }
 
     /// Adds the views to sums by day.
@@ -139,7 +161,7 @@ impl Group<'_> {
     pub fn add_to(&self, days: &mut BTreeMap<NaiveDate, SiteViews>) -> Result<(), DecodeError> {
         let day = NaiveDate::from_num_days_from_ce_opt(self.day).ok_or(DecodeError::Malformed)?;
         let sums = days.entry(day).or_default();
-        add(&mut sums.views, self.views()?)?;
+        self.add_sums(sums)?;
         for &(article, views) in &self.articles {
             if let Some(sum) = sums.articles.get_mut(article) {
                 add(sum, views)?;

@@ -16,14 +16,15 @@ use super::{
     errors::{gone, journal_error},
     handles::Handles,
     read::{Reader, State},
-    schema::{PAGE_BYTES, digest_value, read_confirmed, read_position, seq_value},
+    schema::{PAGE_BYTES, digest_value, read_confirmed, read_note, read_position, read_producer, read_seq, seq_value},
 };
 use crate::{
     domain::{
+        correction::KEPT_CHANGES,
         producer::{Position, ProducerId, Seq},
         site::SiteId,
     },
-    journal::{Confirmed, Entry, JournalError, Run, Usage},
+    journal::{Confirmed, Entry, JournalError, Run, SeenCorrection, Usage},
 };
 
 /// The pages in the write-ahead log after which it is copied into the file: 4 MiB.
@@ -37,7 +38,8 @@ const SPARE_PAGES: u32 = 64;
 
 type Result<T> = std::result::Result<T, JournalError>;
 
-/// The runs that have entries, oldest first, and as the last one the run of this process. Others read them.
+/// The runs of the last deleted entry and of those after it, oldest first, and as the last one the run of this process. Others
+/// read them.
 pub(super) type Runs = Arc<RwLock<Arc<[Run]>>>;
 
 #[derive(Debug)]
@@ -68,14 +70,14 @@ pub(super) fn random_producer() -> std::result::Result<ProducerId, getrandom::Er
     Ok(ProducerId(u128::from_le_bytes(id)))
 }
 
-/// The runs that have entries after `trimmed`; `end` is the last entry of the last run.
-pub(super) fn with_entries(runs: &[Run], end: Seq, trimmed: Seq) -> Vec<Run> {
+/// The runs of entry `trimmed` and of those after it; `end` is the last entry of the last run.
+pub(super) fn reaching(runs: &[Run], end: Seq, trimmed: Seq) -> Vec<Run> {
     let ends = runs.iter().skip(1).map(|next| next.after).chain([end]);
-    runs.iter().zip(ends).filter(|(run, end)| run.after.max(trimmed) < *end).map(|(run, _)| *run).collect()
+    runs.iter().zip(ends).filter(|(run, end)| run.after < *end && trimmed <= *end).map(|(run, _)| *run).collect()
 }
 
 impl File {
-    /// Begins a run after `earlier`, which are those with entries.
+    /// Begins a run after `earlier`, the other ones of `runs`.
     pub(super) fn new(
         mut conn: Connection,
         handles: Handles,
@@ -173,11 +175,11 @@ impl File {
         self.usage(more, wrote)
     }
 
-    /// Makes `run` the run of this process, and forgets earlier ones that have no entries.
+    /// Makes `run` the run of this process, and forgets those before the last deleted entry.
     fn begin_or_continue(&mut self, run: Run) {
         let runs = Arc::clone(&self.runs.read());
         let earlier: Vec<Run> = runs.iter().filter(|earlier| **earlier != run).copied().collect();
-        let runs = with_entries(&earlier, run.after, self.state.trimmed.seq).into_iter().chain([run]).collect();
+        let runs = reaching(&earlier, run.after, self.state.trimmed.seq).into_iter().chain([run]).collect();
         *self.runs.write() = runs;
         self.run = run;
     }
@@ -226,6 +228,37 @@ impl File {
             statement.exists([producer.to_string()])
         };
         parted().map_err(|error| journal_error(&self.path, &error))
+    }
+
+    pub(super) fn corrections(&self, site: &SiteId) -> Result<Vec<SeenCorrection>> {
+        let read = || {
+            let mut statement =
+                self.conn.prepare_cached("SELECT number, producer, note, steps FROM corrections WHERE site = ?1 ORDER BY number")?;
+            let seen = statement.query_map([site.as_str()], |row| {
+                let (number, producer) = (read_seq(row, 0)?, read_producer(row, 1)?);
+                Ok(SeenCorrection { number, producer, note: read_note(row, 2)?, steps: read_seq(row, 3)? })
+            })?;
+            seen.collect::<rusqlite::Result<_>>()
+        };
+        read().map_err(|error| journal_error(&self.path, &error))
+    }
+
+    pub(super) fn keep_corrections(&mut self, site: &SiteId, after: u64, seen: &[SeenCorrection]) -> Result<()> {
+        self.check_present()?;
+        let failed = |error: serde_json::Error| JournalError::Failed(format!("{}: {error}", self.path.display()));
+        let notes = seen.iter().map(|correction| serde_json::to_string(&correction.note).map_err(failed)).collect::<Result<Vec<_>>>()?;
+        self.write(|conn| {
+            let site = site.as_str();
+            conn.execute("DELETE FROM corrections WHERE site = ?1 AND number > ?2", params![site, seq_value(after)])?;
+            let mut insert =
+                conn.prepare_cached("INSERT INTO corrections(site, number, producer, note, steps) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            for (correction, note) in seen.iter().zip(notes) {
+                let SeenCorrection { number, producer, steps, .. } = correction;
+                insert.execute(params![site, seq_value(*number), producer.to_string(), note, seq_value(*steps)])?;
+            }
+            let oldest = seen.last().map_or(0, |last| last.number.saturating_sub(KEPT_CHANGES));
+            conn.execute("DELETE FROM corrections WHERE site = ?1 AND number <= ?2", params![site, seq_value(oldest)]).map(drop)
+        })
     }
 
     /// Fails once the file or its log is no longer where the next process looks for it.
@@ -320,7 +353,7 @@ impl Trim<'_> {
             let seq = seq_value(last.seq);
             conn.prepare_cached("DELETE FROM entries WHERE seq <= ?1")?.execute([seq])?;
             set.execute(params!["trimmed", last.to_string()])?;
-            conn.prepare_cached("DELETE FROM runs WHERE after < (SELECT max(after) FROM runs WHERE after <= ?1)")?.execute([seq])?;
+            conn.prepare_cached("DELETE FROM runs WHERE after < (SELECT max(after) FROM runs WHERE after < ?1)")?.execute([seq])?;
             conn.prepare_cached("DELETE FROM parted WHERE producer NOT IN (SELECT producer FROM runs)")?.execute([])?;
         }
         if let Some(upto) = self.upto {

@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, Usage};
+use super::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, SeenCorrection, Usage};
 use crate::domain::{
     producer::{Digest, Position, ProducerId, Seq},
     site::SiteId,
@@ -145,6 +145,14 @@ impl Journal for SqliteJournal {
 
     async fn is_parted(&self, producer: ProducerId) -> Result<bool, JournalError> {
         self.call(|reply| Command::IsParted { producer, reply }).await
+    }
+
+    async fn corrections(&self, site: &SiteId) -> Result<Vec<SeenCorrection>, JournalError> {
+        self.call(|reply| Command::Corrections { site: site.clone(), reply }).await
+    }
+
+    async fn keep_corrections(&self, site: &SiteId, after: u64, seen: Vec<SeenCorrection>) -> Result<(), JournalError> {
+        self.call(|reply| Command::KeepCorrections { site: site.clone(), after, seen, reply }).await
     }
 
     async fn sites(&self) -> Result<Vec<JournaledSite>, JournalError> {

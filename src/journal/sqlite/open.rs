@@ -12,10 +12,10 @@ use tracing::info;
 
 use super::{
     errors::{OpenError, damaged},
-    file::{File, random_producer, with_entries},
+    file::{File, random_producer, reaching},
     handles::{Handles, log_path},
     read::State,
-    schema::{APPLICATION_ID, FORMAT, PAGE_BYTES, TABLES, read_confirmed, read_position, read_producer, read_seq},
+    schema::{APPLICATION_ID, CORRECTIONS, FORMAT, PAGE_BYTES, TABLES, read_confirmed, read_position, read_producer, read_seq},
 };
 use crate::{
     domain::{producer::Position, site::SiteId},
@@ -114,6 +114,7 @@ fn check_or_make(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     if is_new {
         make(&tx).map_err(sqlite)?;
     }
+    tx.execute_batch(CORRECTIONS).map_err(sqlite)?;
     tx.commit().map_err(sqlite)?;
     if is_new {
         info!(event = "journal_made", path = %path.display(), "a new journal was made");
@@ -150,7 +151,7 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "cell_size_check", true)
 }
 
-/// Reads the journal's position, and the runs that have entries. Verifies that the last entries are still there.
+/// Reads the journal's position, and its runs. Verifies that the last entries are still there.
 pub(super) fn load(conn: &Connection, path: &Path) -> Result<(State, Vec<Run>), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::sqlite(path, &error);
     let broken = |what: String| open_error(path, damaged(path, what));
@@ -179,7 +180,7 @@ pub(super) fn load(conn: &Connection, path: &Path) -> Result<(State, Vec<Run>), 
     if first.is_some_and(|first| u64::try_from(first).is_ok_and(|first| first <= trimmed.seq)) || head.seq < held {
         return Err(broken(format!("it ends with entry {}, but it held entries up to {held}", head.seq)));
     }
-    let runs = with_entries(&runs, head.seq, trimmed.seq);
+    let runs = reaching(&runs, head.seq, trimmed.seq);
     Ok((State { head, upto, trimmed, confirmed }, runs))
 }
 

@@ -3,12 +3,19 @@
 use rusqlite::{Row, types::Type};
 
 use crate::{
-    domain::producer::{Digest, Position, ProducerId, Seq},
+    domain::{
+        correction::Note,
+        producer::{Digest, Position, ProducerId, Seq},
+    },
     journal::Confirmed,
 };
 
 /// The tables of an empty journal.
 pub(super) const TABLES: &str = include_str!("schema.sql");
+/// The latest corrections that the store had, by site and number; `note` is JSON. A file of an earlier program gets this table when
+/// it is opened. That program does without it, so the format is the same.
+pub(super) const CORRECTIONS: &str = "CREATE TABLE IF NOT EXISTS corrections (
+    site TEXT, number INTEGER, producer TEXT NOT NULL, note TEXT NOT NULL, steps INTEGER NOT NULL, PRIMARY KEY (site, number)) STRICT, WITHOUT ROWID";
 /// The version of these tables, in the file's `user_version`.
 pub(super) const FORMAT: i64 = 2;
 /// "trcj", which distinguishes this file from other SQLite databases.
@@ -46,6 +53,12 @@ pub(super) fn read_position(row: &Row<'_>, seq: usize, digest: usize) -> rusqlit
 pub(super) fn read_producer(row: &Row<'_>, column: usize) -> rusqlite::Result<ProducerId> {
     let text = row.get::<_, String>(column)?;
     text.parse().map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}
+
+/// Reads what is kept of a correction.
+pub(super) fn read_note(row: &Row<'_>, column: usize) -> rusqlite::Result<Note> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
 }
 
 /// Reads a producer and the last of its entries that the store includes, from two columns.

@@ -10,7 +10,7 @@ use crate::{
         producer::{Digest, Position, ProducerId, Seq},
         site::SiteId,
     },
-    journal::{Confirmed, Entry, JournalError, JournaledSite, Replay, Usage},
+    journal::{Confirmed, Entry, JournalError, JournaledSite, Replay, SeenCorrection, Usage},
 };
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
@@ -23,6 +23,8 @@ pub(super) enum Command {
     Trim { confirmed: Vec<(SiteId, Confirmed)>, upto: Seq, delete: Seq, reply: Reply<Usage> },
     Part { site: SiteId, producer: ProducerId, after: Seq, reply: Reply<Confirmed> },
     IsParted { producer: ProducerId, reply: Reply<bool> },
+    Corrections { site: SiteId, reply: Reply<Vec<SeenCorrection>> },
+    KeepCorrections { site: SiteId, after: u64, seen: Vec<SeenCorrection>, reply: Reply<()> },
     Sites { reply: Reply<Vec<JournaledSite>> },
     Close,
 }
@@ -50,6 +52,10 @@ impl JournalThread {
                 Command::Trim { confirmed, upto, delete, reply } => self.answer(reply, |file| file.trim(&confirmed, upto, delete)),
                 Command::Part { site, producer, after, reply } => self.answer(reply, |file| file.part(&site, producer, after)),
                 Command::IsParted { producer, reply } => self.answer(reply, |file| file.is_parted(producer)),
+                Command::Corrections { site, reply } => self.answer(reply, |file| file.corrections(&site)),
+                Command::KeepCorrections { site, after, seen, reply } => {
+                    self.answer(reply, |file| file.keep_corrections(&site, after, &seen));
+                }
                 Command::Sites { reply } => self.answer(reply, |file| file.read(|entries| entries.sites())),
                 Command::Close => break,
             }

@@ -2,41 +2,96 @@
 
 use redis::{Cmd, FromRedisValue, Value};
 
-use super::{connection::Connection, errors::RequestError};
+use super::{
+    connection::Connection,
+    errors::RequestError,
+    info::{self, field, mode},
+    keys::{Keys, Prefix},
+    topology::Topology,
+};
 use crate::store::StoreError;
 
 /// The first version that has all commands that the store uses.
 const OLDEST: (u32, u32) = (6, 2);
 
+/// How many keys are tried to find one that a server has.
+const MAX_KEYS: u32 = 100_000;
+
 /// The first version that loads transactions with the rights of a user.
 const LOADS_WITH_RIGHTS: (u32, u32) = (7, 0);
 
-/// Fails if the server cannot be a store at all.
-pub(super) async fn verify_server(connection: &Connection) -> Result<(), StoreError> {
-    let info: Option<String> = query(connection, &redis::cmd("INFO")).await?;
-    refusal(&info.unwrap_or_default()).map_or(Ok(()), |why| Err(StoreError::NotApplied(why.into())))
+/// Fails if one of the servers cannot be a store at all.
+pub(super) async fn verify_servers(topology: &Topology) -> Result<(), StoreError> {
+    for primary in topology.primaries().await.map_err(|error| error.into_read_error(&[]))? {
+        let info: Option<String> = query(&primary, &redis::cmd("INFO")).await?;
+        if let Some(why) = refusal(&info.unwrap_or_default(), topology.is_cluster()) {
+            return Err(StoreError::NotApplied(why.into()));
+        }
+    }
+    Ok(())
 }
 
-/// Checks the settings of a server, whether it runs scripts for this user, and whether it loads what they write. `key` is one that
-/// this user may use.
-pub(super) async fn check_server(connection: &Connection, key: &str) -> Result<Vec<String>, StoreError> {
-    // Hosted servers do not let every user read their settings.
-    let info: Option<String> = query(connection, &redis::cmd("INFO")).await?;
-    let info = info.unwrap_or_default();
-    if let Some(why) = refusal(&info) {
-        return Ok(vec![why.into()]);
+/// Checks the settings of all primaries, whether they run scripts for this user, and whether they load what scripts write.
+pub(super) async fn check_servers(topology: &Topology, prefix: &Prefix) -> Result<Vec<String>, StoreError> {
+    let primaries = topology.primaries().await.map_err(|error| error.into_read_error(&[]))?;
+    let mut advice = Vec::new();
+    for primary in &primaries {
+        // Hosted servers do not let every user read their settings.
+        let info: Option<String> = query(primary, &redis::cmd("INFO")).await?;
+        let info = info.unwrap_or_default();
+        if let Some(why) = refusal(&info, topology.is_cluster()) {
+            return Ok(vec![why.into()]);
+        }
+        let own = (0..MAX_KEYS).map(|number| Keys::of_no_site(prefix, number)).find(|keys| topology.has(primary, keys.slot()));
+        let key = own.unwrap_or_else(|| Keys::of_no_site(prefix, 0)).site();
+        let of_server = check_server(primary, topology, &info, &key).await?.into_iter();
+        let address = if primaries.len() > 1 { format!("{}: ", primary.address()) } else { String::new() };
+        advice.extend(of_server.map(|sentence| format!("{address}{sentence}")));
     }
-    let appendfsync: Option<Vec<String>> = query(connection, redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await?;
-    let mut advice = advice(&info, appendfsync.as_ref().and_then(|pair| pair.get(1)).map(String::as_str));
+    Ok(advice)
+}
+
+async fn check_server(connection: &Connection, topology: &Topology, info: &str, key: &str) -> Result<Vec<String>, StoreError> {
+    let appendfsync = setting(connection, "appendfsync").await?;
+    let mut advice = advice(info, appendfsync.as_deref());
+    if topology.is_replicated() {
+        advice.extend(check_replication(connection, topology, info).await?);
+    }
     advice.extend(check_scripts(connection, key).await);
-    let loads_with_rights = field(&info, "redis_version").and_then(number).is_some_and(|number| number >= LOADS_WITH_RIGHTS);
-    if loads_with_rights && field(&info, "aof_enabled") == Some("1") {
+    let loads_with_rights = field(info, "redis_version").and_then(number).is_some_and(|number| number >= LOADS_WITH_RIGHTS);
+    if loads_with_rights && field(info, "aof_enabled") == Some("1") {
         advice.extend(check_loading(connection, key).await?);
     }
     Ok(advice)
 }
 
-/// Checks that the server runs scripts like ours. Some proxies take no script without a key.
+/// Checks that a set of servers survives the failure of this primary, and that the others then go on.
+async fn check_replication(connection: &Connection, topology: &Topology, info: &str) -> Result<Vec<String>, StoreError> {
+    let mut advice = Vec::new();
+    let replicas = field(info, "connected_slaves");
+    if replicas == Some("0") {
+        advice.push("this primary has no replica, so its sites wait if it fails: add one".into());
+    }
+    let (name, wanted) = if topology.is_cluster() { ("cluster-require-full-coverage", "no") } else { ("min-replicas-to-write", "1") };
+    match setting(connection, name).await?.as_deref() {
+        Some("yes") => advice.push(format!("all sites wait if one node fails: set {name} to {wanted} (it is yes)")),
+        Some("0") if replicas != Some("0") => {
+            advice.push(format!(
+                "a primary that is cut off from its replicas accepts views that are lost there: set {name} to {wanted} (it is 0)"
+            ));
+        }
+        _ => {}
+    }
+    Ok(advice)
+}
+
+/// A setting of a server; `None` if the user may not read it.
+async fn setting(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
+    let pair: Option<Vec<String>> = query(connection, redis::cmd("CONFIG").arg("GET").arg(name)).await?;
+    Ok(pair.and_then(|pair| pair.into_iter().nth(1)))
+}
+
+/// Checks that a server runs scripts like ours. Some proxies take no script without a key.
 async fn check_scripts(connection: &Connection, key: &str) -> Vec<String> {
     let mut advice = Vec::new();
     // No script has the digest of zeros, so EVALSHA always fails; only the error of a forbidden command matters.
@@ -62,13 +117,14 @@ async fn check_scripts(connection: &Connection, key: &str) -> Vec<String> {
     advice
 }
 
-/// The commands by which the append-only file holds what scripts and transactions write: counting, upkeep, backup and restore. It
+/// The commands by which the append-only file holds what scripts and transactions write: counting, corrections, upkeep, backup and restore. It
 /// holds each `EXPIRE` as a `PEXPIREAT`.
-fn written(key: &str) -> [Vec<&str>; 9] {
+fn written(key: &str) -> [Vec<&str>; 10] {
     [
         vec!["HSET", key, "", ""],
         vec!["HDEL", key, ""],
         vec!["ZADD", key, "0", ""],
+        vec!["ZREM", key, ""],
         vec!["ZREMRANGEBYRANK", key, "0", "0"],
         vec!["UNLINK", key],
         vec!["COPY", key, key],
@@ -116,14 +172,14 @@ async fn query<T: FromRedisValue>(connection: &Connection, cmd: &Cmd) -> Result<
 }
 
 /// Why a server cannot be a store, and what to write instead, by its reply to `INFO`.
-fn refusal(info: &str) -> Option<&'static str> {
+fn refusal(info: &str, in_cluster: bool) -> Option<&'static str> {
     match (mode(info), field(info, "role")) {
-        (Some("sentinel"), _) => {
-            Some("this is a Sentinel, which stores nothing: write an address into store.url that always leads to the primary")
-        }
-        (_, Some("slave")) => {
-            Some("this Redis is a replica, which does not accept writes: write an address into store.url that always leads to the primary")
-        }
+        (Some("cluster"), _) if !in_cluster => Some(info::NODE),
+        (Some("sentinel"), _) => Some(info::SENTINEL),
+        (_, Some("slave")) => Some(
+            "this Redis is a replica, which does not accept writes: write redis+sentinel:// and the addresses of its Sentinels into \
+                 store.url, or an address that always leads to the primary",
+        ),
         (_, Some("active-replica")) => {
             Some("this KeyDB is an active replica, which loses counters: set active-replica to no, and use one server")
         }
@@ -138,13 +194,6 @@ pub fn advice(info: &str, appendfsync: Option<&str>) -> Vec<String> {
     if let Some(version) = field(info, "redis_version").filter(|version| number(version).is_some_and(|number| number < OLDEST)) {
         advice.push(format!("Redis {version} is too old: install version 6.2 or later"));
     }
-    if mode(info) == Some("cluster") {
-        advice.push(
-            "this Redis is a node of a cluster, and truycap does not follow keys to other nodes: use a server outside a cluster, or one \
-             address that leads to all nodes"
-                .into(),
-        );
-    }
     if let Some(policy) = field(info, "maxmemory_policy").filter(|policy| *policy != "noeviction") {
         advice.push(format!("Redis can evict counters when memory is short: set maxmemory-policy to noeviction (it is {policy})"));
     }
@@ -158,16 +207,6 @@ pub fn advice(info: &str, appendfsync: Option<&str>) -> Vec<String> {
         );
     }
     advice
-}
-
-/// A field of a reply to `INFO`.
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-}
-
-/// Whether a server is `standalone`, a `sentinel` or in a `cluster`. Valkey has another name for it.
-fn mode(info: &str) -> Option<&str> {
-    field(info, "redis_mode").or_else(|| field(info, "server_mode"))
 }
 
 /// The major and the minor version.

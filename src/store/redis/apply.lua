@@ -4,9 +4,8 @@
 -- ARGV  1 the producer; 2 the offset that must be stored; 3 the new offset
 --       4 a producer whose entries must be included, or ''; 5 up to which number
 --       6 now (Unix time in seconds); 7 to 10 the oldest day, week, month and year that are kept
---       11 the number of the site's buckets; then for each: bucket, views
---       then the number of sets of buckets; for each set: the numbers of its day, week, month and year, or '' for none; '1' if
---       it has the total, otherwise ''; the names of the lists of these five
+--       11 the number of the site's own counts; then for each: its field (bucket, or kind:bucket), how many more
+--       then the number of sets of buckets, and the sets: see read_sets
 --       then for each article: article, increments: views (in the first set), or set:views,set:views …
 --
 -- Returns {1, revision before, revision after, 1 if a counter has reached its maximum, 1 if the clock has jumped} if it was
@@ -23,7 +22,6 @@ if failure then return failure end
 local site
 site, failure = read_site()
 if failure then return failure end
-local START = '0:0000000000000000'
 local stored = pcall('HMGET', OFFSETS, ARGV[1], ARGV[4])
 failure = failed(stored, OFFSETS)
 if failure then return failure end
@@ -40,65 +38,33 @@ end
 -- The time that is trusted from now on. Nothing is dropped for a time that may be wrong.
 local latest, ahead, trusted, jumped = observe(site, tonumber(ARGV[6]))
 
-local saturated = 0
-local function sum(count, views)
-    local total = count + views
-    if total <= MAX then return total end
-    saturated = 1
-    return MAX
-end
-
--- The site's own views.
+-- The site's own counts.
 local at = 12
-local buckets, site_writes = {}, {}
+local fields, site_writes = {}, {}
 for i = 1, tonumber(ARGV[11]) do
-    buckets[i] = ARGV[at + 2 * i - 2]
+    fields[i] = ARGV[at + 2 * i - 2]
 end
-if #buckets > 0 then
-    local counts = pcall('HMGET', VIEWS, unpack(buckets))
+for from = 1, #fields, CHUNK do
+    local last = math.min(#fields, from + CHUNK - 1)
+    local counts = pcall('HMGET', VIEWS, unpack(fields, from, last))
     failure = failed(counts, VIEWS)
     if failure then return failure end
-    for i, bucket in ipairs(buckets) do
-        local count = counts[i] or '0'
+    for i = from, last do
+        local count = counts[i - from + 1] or '0'
         if not (count == '0' or find(count, '^[1-9]%d*$')) or tonumber(count) > MAX then return {3, VIEWS, ''} end
-        site_writes[2 * i - 1] = bucket
+        site_writes[2 * i - 1] = fields[i]
         site_writes[2 * i] = text(sum(tonumber(count), tonumber(ARGV[at + 2 * i - 1])))
     end
 end
-at = at + 2 * #buckets
+at = at + 2 * #fields
 
--- The sets of buckets.
-local sets = {}
-for i = 1, tonumber(ARGV[at]) do
-    local first = at + 1 + (i - 1) * 10
-    local set = {total = ARGV[first + 4] ~= '', numbers = {}, names = {}}
-    for kind = 1, 4 do
-        local number = ARGV[first + kind - 1]
-        -- What has expired is dropped.
-        if number ~= '' and not (trusted and tonumber(number) < tonumber(ARGV[6 + kind])) then set.numbers[kind] = number end
-    end
-    for kind = 1, 5 do set.names[kind] = ARGV[first + 4 + kind] end
-    sets[i] = set
-end
-at = at + 1 + #sets * 10
-
-local sections = pcall('HKEYS', SECTIONS)
-failure = failed(sections, SECTIONS)
+local sets
+sets, at = read_sets(at, 6, trusted)
+failure = read_sections()
 if failure then return failure end
 
 -- Takes an article's new count into the lists of a bucket; returns what to return if one cannot be read.
-local function count(name, article, views)
-    local list, failure = open_list(name)
-    if failure then return failure end
-    enter(list, article, views)
-    for _, section in ipairs(sections) do
-        if sub(article, 1, #section) == section then
-            list, failure = open_list(name .. ':' .. section)
-            if failure then return failure end
-            enter(list, article, views)
-        end
-    end
-end
+local function count(name, article, views) return count_in_lists(enter, name, article, views) end
 
 -- Adds views to the list of two periods in a record: 'number:views,number:views', newest first. Returns the new list and the
 -- new count, and the period that does not fit any more; or nothing but 'past' if the views belong into the past.
@@ -250,26 +216,20 @@ for from = 1, #moved_names, CHUNK do
 end
 
 -- From here on, nothing fails.
-local before = site[2] or '0:0000000000000000'
+local before = site[2] or START
 local after = next_revision(before, ARGV[1] .. ARGV[3])
-for from = 1, #site_writes, 2 * CHUNK do
-    call('HSET', VIEWS, unpack(site_writes, from, math.min(#site_writes, from + 2 * CHUNK - 1)))
-end
+write_some(site_writes, 'HSET', VIEWS)
 for _, writes in ipairs(record_writes) do
     if #writes > 0 then call('HSET', ARTICLES, unpack(writes)) end
 end
-for from = 1, #past_writes, 2 * CHUNK do
-    call('HSET', PAST, unpack(past_writes, from, math.min(#past_writes, from + 2 * CHUNK - 1)))
-end
-for from = 1, #past_deletes, CHUNK do
-    call('HDEL', PAST, unpack(past_deletes, from, math.min(#past_deletes, from + CHUNK - 1)))
-end
+write_some(past_writes, 'HSET', PAST)
+write_some(past_deletes, 'HDEL', PAST)
 write_lists()
-local fields = {'revision', after}
+local changed = {'revision', after}
 if not site[1] then
-    fields[3], fields[4] = 'version', VERSION
+    changed[3], changed[4] = 'version', VERSION
 end
-call('HSET', SITE, unpack(fields))
+call('HSET', SITE, unpack(changed))
 write_time(site, latest, ahead)
 call('HSET', OFFSETS, ARGV[1], ARGV[3])
 return {1, before, after, saturated, jumped and 1 or 0}

@@ -7,14 +7,14 @@ use redis::{Cmd, Value};
 
 use super::{
     errors::unexpected_value,
-    keys::{Keys, list_name},
+    keys::{Keys, list_name, views_field},
 };
 use crate::{
     domain::{
         MAX_COUNT,
         article::ArticleId,
         counts::Deltas,
-        period::Period,
+        period::{BucketSet, Period},
         producer::{Position, ProducerId, Seq},
         retention::Retention,
     },
@@ -45,31 +45,20 @@ impl Apply<'_> {
         for oldest in oldest(self.retention, self.now.date_naive()) {
             cmd.arg(oldest);
         }
-        let site = self.deltas.of_site();
-        cmd.arg(site.len());
-        for (bucket, views) in site {
+        let (views, kinds) = (self.deltas.of_site(), self.deltas.of_kinds());
+        cmd.arg(views.len() + kinds.len());
+        for (bucket, views) in views {
             cmd.arg(bucket.to_string()).arg(clamped(views));
+        }
+        for ((kind, bucket), count) in kinds {
+            cmd.arg(views_field(Some(kind), bucket)).arg(clamped(count));
         }
         self.fill_articles(cmd);
     }
 
     fn fill_articles(&self, cmd: &mut Cmd) {
         let sets = &self.deltas.0;
-        cmd.arg(sets.len());
-        for set in sets.keys() {
-            for number in set.periods {
-                match number {
-                    Some(number) => cmd.arg(number),
-                    None => cmd.arg(""),
-                };
-            }
-            cmd.arg(if set.total { "1" } else { "" });
-            let mut names: [String; 5] = Default::default();
-            for bucket in set.buckets() {
-                names[bucket.period().map_or(4, |period| period as usize)] = list_name(None, bucket);
-            }
-            cmd.arg(&names);
-        }
+        fill_sets(cmd, sets.keys());
         // Usually there is one set.
         if let (1, Some(views)) = (sets.len(), sets.values().next()) {
             for (article, &views) in views.articles.iter().filter(|(_, views)| **views > 0) {
@@ -90,6 +79,25 @@ impl Apply<'_> {
     }
 }
 
+/// Adds sets of buckets, in the form that `read_sets` of `common.lua` specifies.
+pub(super) fn fill_sets<'a>(cmd: &mut Cmd, sets: impl ExactSizeIterator<Item = &'a BucketSet>) {
+    cmd.arg(sets.len());
+    for set in sets {
+        for number in set.periods {
+            match number {
+                Some(number) => cmd.arg(number),
+                None => cmd.arg(""),
+            };
+        }
+        cmd.arg(if set.total { "1" } else { "" });
+        let mut names: [String; 5] = Default::default();
+        for bucket in set.buckets() {
+            names[bucket.period().map_or(4, |period| period as usize)] = list_name(None, bucket);
+        }
+        cmd.arg(&names);
+    }
+}
+
 /// The oldest period of each kind that is kept on a day.
 pub(super) fn oldest(retention: Retention, today: NaiveDate) -> [i32; 4] {
     Period::ALL.map(|period| retention.oldest(period, today))
@@ -105,16 +113,20 @@ pub(super) fn decode_reply(value: &Value, keys: &Keys) -> Result<Applied, StoreE
     let unexpected = || StoreError::PerhapsApplied(format!("Redis sent an unexpected reply: {value:?}"));
     let Value::Array(parts) = value else { return Err(unexpected()) };
     match &parts[..] {
-        [Value::Int(1), before, after, Value::Int(saturated), Value::Int(jumped)] => {
-            let revision = |part| text(part).and_then(|text| parse_revision(&text)).ok_or_else(unexpected);
-            Ok(Applied::Done(Done { before: revision(before)?, after: revision(after)?, saturated: *saturated == 1, jumped: *jumped == 1 }))
-        }
+        [Value::Int(1), done @ ..] => decode_done(done).map(Applied::Done).ok_or_else(unexpected),
         [Value::Int(0), offset] => {
             let offset = text(offset).ok_or_else(unexpected)?;
             offset.parse().map(Applied::Refused).map_err(|_| unexpected_value(&keys.offsets()))
         }
         _ => Err(decode_failure(parts).unwrap_or_else(unexpected)),
     }
+}
+
+/// Decodes what follows the 1 in the reply of a script that has made its changes.
+pub(super) fn decode_done(parts: &[Value]) -> Option<Done> {
+    let [before, after, Value::Int(saturated), Value::Int(jumped)] = parts else { return None };
+    let revision = |part| parse_revision(&text(part)?);
+    Some(Done { before: revision(before)?, after: revision(after)?, saturated: *saturated == 1, jumped: *jumped == 1 })
 }
 
 /// What a script returns if it changed nothing because of what the store holds.
@@ -139,7 +151,7 @@ pub(super) fn missing_key(key: &str) -> StoreError {
     StoreError::Corrupt(format!("{key} is missing, and other keys of the site are there: restore them together from a backup"))
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         _ => None,

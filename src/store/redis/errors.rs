@@ -7,7 +7,7 @@ use crate::{domain::article::ArticleId, store::StoreError};
 /// What the error codes of a server mean to the operator.
 const MEANINGS: [(&str, &str); 15] = [
     ("MOVED", OTHER_NODE),
-    ("ASK", OTHER_NODE),
+    ("ASK", MOVING),
     ("CROSSSLOT", OTHER_NODE),
     ("READONLY", "this Redis is a replica, which does not accept writes"),
     ("LOADING", "Redis is still loading its data"),
@@ -16,12 +16,13 @@ const MEANINGS: [(&str, &str); 15] = [
     ("MISCONF", "Redis cannot write to its disk and refuses writes"),
     ("NOREPLICAS", "Redis has fewer replicas than min-replicas-to-write requires"),
     ("MASTERDOWN", "this Redis is a replica that has lost its master"),
-    ("CLUSTERDOWN", "the cluster of this Redis is down"),
-    ("TRYAGAIN", "the site's keys are being moved to another node of the cluster"),
+    ("CLUSTERDOWN", "the cluster is down, or has no node for this site"),
+    ("TRYAGAIN", MOVING),
     ("NOAUTH", "Redis requires a password, and store.url has none"),
     ("WRONGPASS", "Redis does not accept the user or the password of store.url"),
     ("NOPERM", "the user of store.url may not do this"),
 ];
+const MOVING: &str = "the site's keys are being moved to another node of the cluster";
 const OTHER_NODE: &str = "this Redis is a node of a cluster, and the site's keys are on another node";
 
 /// Why a request failed.
@@ -45,6 +46,8 @@ pub(super) struct ServerError {
     pub(super) text: String,
     /// The index of the command in a pipeline.
     index: usize,
+    /// What follows the code.
+    details: String,
 }
 
 /// Classifies the error of a request that was sent, or perhaps sent.
@@ -57,7 +60,8 @@ impl From<RedisError> for RequestError {
                 let first = errors.first();
                 let code = first.map(|(_, error)| error.code().to_owned()).or(code).unwrap_or_default();
                 let code = code_within(&text).map_or(code, String::from);
-                Self::Refused(ServerError { code, text, index: first.map_or(0, |(index, _)| *index) })
+                let details = first.and_then(|(_, error)| error.details()).unwrap_or_default().to_owned();
+                Self::Refused(ServerError { code, text, index: first.map_or(0, |(index, _)| *index), details })
             }
             (None, _) => Self::Lost(text),
         }
@@ -72,6 +76,15 @@ impl RequestError {
             Self::Unsent(_) => false,
             Self::Lost(_) => true,
             Self::Refused(error) => matches!(error.code.as_str(), "READONLY" | "MASTERDOWN" | "NOAUTH"),
+        }
+    }
+
+    /// The address (`host:port`, perhaps without the host) of the server that the request must be sent to, because this one did
+    /// not execute it.
+    pub(super) fn moved(&self) -> Option<&str> {
+        match self {
+            Self::Refused(error) if error.code == "MOVED" => error.details.split_once(' ').map(|(_, address)| address),
+            _ => None,
         }
     }
 

@@ -10,10 +10,16 @@
 //! truycap:{portal}:views                     hash        bucket → views of the site; kind:bucket → other counts of it
 //! truycap:{portal}:articles                  hash        article → record: the total and the latest periods
 //! truycap:{portal}:past                      hash        article → the earlier periods, of articles that have some
-//! truycap:{portal}:lists                     hash        what follows top: in the names of the lists → empty
+//! truycap:{portal}:lists                     hash        what follows top: in the names of the lists → empty, or how far the list
+//!                                                        is filled if a correction made it lack articles
 //! truycap:{portal}:top:2026-11-23            sorted set  article → −views: the most-read list of a bucket
 //! truycap:{portal}:top:2026-11-23:/tin/      sorted set  the same of a section
 //! truycap:{portal}:sections                  hash        section → `whole`, or how far its lists are built
+//! truycap:{portal}:audit                     hash        last → the number of the last correction; number → its producer, its
+//!                                                        steps, its sums, and the number of the one that takes it back or 0;
+//!                                                        number:note → JSON; producer → number; kept → the first number:step
+//!                                                        whose changes can be there
+//! truycap:{portal}:changes                   hash        number:step → the changes of a step of the latest corrections, compressed
 //! truycap:{portal}:visitors:key:2026-11-23   text        the random key that hashes a day's visitors, for 26 hours
 //! truycap:{portal}:visitors:2026-11-23       text        HyperLogLog of a day's visitors, for 26 hours
 //! truycap:{portal}:visitors:online:29732580  text        the same for a minute (since 1970), for 10 minutes
@@ -26,8 +32,15 @@
 use std::{fmt, str::FromStr};
 
 use chrono::NaiveDate;
+use crc::{CRC_16_XMODEM, Crc};
 
-use crate::domain::{article::Section, period::Bucket, site::SiteId};
+use super::topology::SLOTS;
+use crate::domain::{
+    article::Section,
+    counts::{Kind, Subject},
+    period::Bucket,
+    site::SiteId,
+};
 
 /// What all keys begin with: 1 to 64 letters, digits, `.`, `_`, `:` or `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +66,9 @@ impl fmt::Display for Prefix {
     }
 }
 
+/// A cluster derives the slot of a key from this checksum of the text in its braces.
+const SLOT: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+
 /// The keys of one site.
 #[derive(Debug)]
 pub(super) struct Keys(String);
@@ -62,9 +78,15 @@ impl Keys {
         Self(format!("{prefix}:{{{site}}}:"))
     }
 
-    /// A key that need not exist, for questions about what a user may do.
-    pub(super) fn of_no_site(prefix: &Prefix) -> String {
-        format!("{prefix}:{{none}}:site")
+    /// The slot of all of them in a cluster.
+    pub(super) fn slot(&self) -> u16 {
+        let tag = self.0.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or(self.0.as_str(), |(tag, _)| tag);
+        SLOT.checksum(tag.as_bytes()) % SLOTS
+    }
+
+    /// Keys of one of many sites that need not exist, for questions about what a user may do.
+    pub(super) fn of_no_site(prefix: &Prefix, number: u32) -> Self {
+        Self(format!("{prefix}:{{none-{number}}}:"))
     }
 
     /// Keys of the same site, in the same slot, for a copy of it.
@@ -111,6 +133,14 @@ impl Keys {
         format!("{}lists", self.0)
     }
 
+    pub(super) fn audit(&self) -> String {
+        format!("{}audit", self.0)
+    }
+
+    pub(super) fn changes(&self) -> String {
+        format!("{}changes", self.0)
+    }
+
     /// A list, by its name; without a name, what the keys of all lists begin with.
     pub(super) fn top(&self, name: &str) -> String {
         format!("{}top:{name}", self.0)
@@ -119,6 +149,11 @@ impl Keys {
     /// The keys of the scripts, in their order.
     pub(super) fn of_scripts(&self) -> [String; 8] {
         [self.site(), self.offsets(), self.views(), self.articles(), self.past(), self.sections(), self.lists(), self.top("")]
+    }
+
+    /// Those of corrections, which follow them.
+    pub(super) fn of_corrections(&self) -> [String; 2] {
+        [self.audit(), self.changes()]
     }
 
     pub(super) fn visitors_key(&self, day: NaiveDate) -> String {
@@ -138,6 +173,19 @@ impl Keys {
 /// The name of a list, which follows `top:` in its key.
 pub(super) fn list_name(section: Option<&Section>, bucket: Bucket) -> String {
     section.map_or_else(|| bucket.to_string(), |section| format!("{bucket}:{section}"))
+}
+
+/// The field of a site's own count in the hash of its views.
+pub(super) fn views_field(kind: Option<Kind>, bucket: Bucket) -> String {
+    kind.map_or_else(|| bucket.to_string(), |kind| format!("{kind}:{bucket}"))
+}
+
+/// What such a field counts; `None` if it is not one.
+pub(super) fn parse_views_field(field: &str) -> Option<(Subject, Bucket)> {
+    match field.split_once(':') {
+        Some((kind, bucket)) => Some((Subject::Kind(kind.parse().ok()?), bucket.parse().ok()?)),
+        None => Some((Subject::Site, field.parse().ok()?)),
+    }
 }
 
 /// The bucket and the section of a list's name; `None` if it is not one.

@@ -5,6 +5,8 @@
 --       'register', a section: adds the section, to be built
 --       'unregister', a section: removes it; its lists are garbage from then on
 --       'build', a section, the oldest day, week, month and year that are kept, the section as a pattern: merges some articles
+--       'fill', a state, a section as a pattern, and for each list: name, kind of its bucket (1 to 4, or 5 for the total), number
+--       of its period: merges some articles into the section's lists that have this state
 --       'pass', now (Unix time in seconds): takes in that time has passed
 --       'delete', names of lists: deletes them, because their buckets have expired
 --       'clean', names of lists: deletes those whose sections are not registered
@@ -55,36 +57,36 @@ local function bucket(kind, number)
     return format('%04d-W%02d', year, math.floor(of_year / 7) + 1)
 end
 
--- The names of the section's lists, by kind and number.
-local names = {{}, {}, {}, {}}
-
--- Merges the periods of one kind, 'number:views,number:views …'; returns what to return if they cannot be read.
-local function merge(article, kind, periods, key)
-    for period in string.gmatch(periods, '[^,]+') do
-        local number, views = match(period, '^(%-?%d+):(%d+)$')
-        if not number then return {3, key, article} end
-        if tonumber(number) >= tonumber(ARGV[2 + kind]) then
-            local name = names[kind][number] or bucket(kind, tonumber(number)) .. ':' .. section
-            names[kind][number] = name
-            local list, failure = open_list(name)
-            if failure then return failure end
-            enter(list, article, tonumber(views))
-        end
-    end
-end
-
--- Where the scan goes on. Its cursor is valid only in the process of Redis that returned it: another one orders the hash anew.
+-- The process of Redis. The cursor of a scan is valid only in the one that returned it: another one orders the hash anew.
 local function run()
     local info = pcall('INFO', 'server')
     return type(info) == 'string' and match(info, 'run_id:(%x+)') or tostring(redis)
 end
 
-local function build()
-    local state = call('HGET', SECTIONS, section)
-    if not state or state == 'whole' then return end
+-- Takes a count into a list; returns what to return if it cannot be read.
+local function take(name, article, views)
+    local list, failure = open_list(name)
+    if failure then return failure end
+    enter(list, article, views)
+end
+
+-- Merges the periods of one kind, 'number:views,number:views …'; returns what to return if they cannot be read.
+local function merge(article, kind, periods, key, name_of)
+    for period in string.gmatch(periods, '[^,]+') do
+        local number, views = match(period, '^(%-?%d+):(%d+)$')
+        if not number then return {3, key, article} end
+        local name = name_of(kind, number)
+        local failure = name and take(name, article, tonumber(views))
+        if failure then return failure end
+    end
+end
+
+-- Merges some articles, from a state 'cursor run' on, into the lists that a function names by kind and number. Returns the next
+-- cursor; or nil and what to return.
+local function merge_some(state, pattern, name_of)
     local cursor, of_run = match(state, '^(%d+) (.*)$')
     if of_run ~= run() then cursor = '0' end
-    local found = call('HSCAN', ARTICLES, cursor, 'MATCH', ARGV[7], 'COUNT', ARTICLES_OF_STEP)
+    local found = call('HSCAN', ARTICLES, cursor, 'MATCH', pattern, 'COUNT', ARTICLES_OF_STEP)
     local articles, pasts = {}, {}
     for i = 1, #found[2], 2 do articles[#articles + 1] = found[2][i] end
     for from = 1, #articles, CHUNK do
@@ -93,19 +95,48 @@ local function build()
     end
     for i, article in ipairs(articles) do
         local total, days, weeks, months, years = match(found[2][2 * i], '^(%d+)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$')
-        if not total then return {3, ARTICLES, article} end
-        local list, failure = open_list('total:' .. section)
-        if failure then return failure end
-        if tonumber(total) > 0 then enter(list, article, tonumber(total)) end
+        if not total then return nil, {3, ARTICLES, article} end
         local earlier = {match(pasts[i] or '|||', '^([^|]*)|([^|]*)|([^|]*)|([^|]*)$')}
-        if #earlier == 0 then return {3, PAST, article} end
+        if #earlier == 0 then return nil, {3, PAST, article} end
+        local name = tonumber(total) > 0 and name_of(5)
+        local failure = name and take(name, article, tonumber(total))
         for kind, periods in ipairs({days, weeks, months, years}) do
-            failure = merge(article, kind, periods, ARTICLES) or merge(article, kind, earlier[kind], PAST)
-            if failure then return failure end
+            failure = failure or merge(article, kind, periods, ARTICLES, name_of) or merge(article, kind, earlier[kind], PAST, name_of)
         end
+        if failure then return nil, failure end
     end
     write_lists()
-    call('HSET', SECTIONS, section, found[1] == '0' and 'whole' or found[1] .. ' ' .. run())
+    return found[1]
+end
+
+-- Builds all lists of a section.
+local function build()
+    local state = call('HGET', SECTIONS, section)
+    if not state or state == 'whole' then return end
+    local names = {{}, {}, {}, {}}
+    local cursor, failure = merge_some(state, ARGV[7], function(kind, number)
+        if kind == 5 then return 'total:' .. section end
+        if tonumber(number) < tonumber(ARGV[2 + kind]) then return nil end
+        local name = names[kind][number] or bucket(kind, tonumber(number)) .. ':' .. section
+        names[kind][number] = name
+        return name
+    end)
+    if failure then return failure end
+    call('HSET', SECTIONS, section, cursor == '0' and 'whole' or cursor .. ' ' .. run())
+end
+
+-- Fills lists that lack articles.
+local function fill()
+    local state, wanted, names = ARGV[2], {{}, {}, {}, {}, {}}, {}
+    for i = 4, #ARGV, 3 do
+        if call('HGET', LISTS, ARGV[i]) == state then
+            names[#names + 1] = ARGV[i]
+            wanted[tonumber(ARGV[i + 1])][ARGV[i + 2]] = ARGV[i]
+        end
+    end
+    local cursor, failure = merge_some(state, ARGV[3], function(kind, number) return wanted[kind][number or ''] end)
+    if failure then return failure end
+    for _, name in ipairs(names) do call('HSET', LISTS, name, cursor == '0' and '' or cursor .. ' ' .. run()) end
 end
 
 if what == 'pass' then
@@ -118,8 +149,9 @@ elseif what == 'register' then
     end
 elseif what == 'unregister' then
     call('HDEL', SECTIONS, section)
-elseif what == 'build' then
-    failure = build()
+elseif what == 'build' or what == 'fill' then
+    local act = what == 'build' and build or fill
+    failure = act()
     if failure then return failure end
 else
     for i = 2, #ARGV do

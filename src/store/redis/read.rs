@@ -1,20 +1,24 @@
 //! Reads counters, offsets and lists. Several commands are one transaction, so that their replies are of one moment.
 
-use std::{collections::HashMap, vec};
+use std::{
+    collections::{BTreeMap, HashMap},
+    vec,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use redis::{FromRedisValue, Pipeline, ToRedisArgs, Value};
 
 use super::{
     apply::{missing_key, parse_revision},
-    connection::Connection,
     errors::{unexpected_record, unexpected_value},
-    keys::{Keys, list_name},
+    keys::{Keys, list_name, parse_views_field, views_field},
+    topology::Link,
 };
 use crate::{
     domain::{
         MAX_COUNT,
         article::{ArticleId, Section},
+        counts::Subject,
         figures::{Figure, Figures},
         period::Bucket,
         producer::{Position, ProducerId},
@@ -52,7 +56,7 @@ impl SiteState {
 
 /// See [`Store::figures`](crate::store::Store::figures).
 pub(super) async fn figures(
-    connection: &Connection,
+    link: Link<'_>,
     keys: &Keys,
     view: View,
     producers: &[ProducerId],
@@ -60,11 +64,11 @@ pub(super) async fn figures(
     articles: &[ArticleId],
 ) -> Result<Snapshot, StoreError> {
     // The past is only asked for if a record alone does not answer, because a clock was ahead.
-    let snapshot = figures_with(connection, keys, view, producers, today, articles, false).await?;
+    let snapshot = figures_with(link, keys, view, producers, today, articles, false).await?;
     match snapshot {
         Some(snapshot) => Ok(snapshot),
         None => {
-            let snapshot = figures_with(connection, keys, view, producers, today, articles, true).await?;
+            let snapshot = figures_with(link, keys, view, producers, today, articles, true).await?;
             snapshot.ok_or_else(|| StoreError::NotApplied("the past of an article was not read".into()))
         }
     }
@@ -72,7 +76,7 @@ pub(super) async fn figures(
 
 /// `None` if the past is needed and `with_past` is false.
 async fn figures_with(
-    connection: &Connection,
+    link: Link<'_>,
     keys: &Keys,
     view: View,
     producers: &[ProducerId],
@@ -95,7 +99,7 @@ async fn figures_with(
             read.add("HMGET", keys.past(), &ids);
         }
     }
-    let mut replies = read.run(connection).await?;
+    let mut replies = read.run(link).await?;
     let site = replies.site(keys)?;
     let offsets = if producers.is_empty() { Vec::new() } else { replies.offsets()? };
     let of_site = replies.counts(buckets.len())?;
@@ -119,37 +123,41 @@ async fn figures_with(
 }
 
 /// See [`Store::offset`](crate::store::Store::offset).
-pub(super) async fn offset(connection: &Connection, keys: &Keys, producer: ProducerId) -> Result<Position, StoreError> {
+pub(super) async fn offset(link: Link<'_>, keys: &Keys, producer: ProducerId) -> Result<Position, StoreError> {
     let mut read = ReadTransaction::new();
     read.add_site(keys);
     read.add("HMGET", keys.offsets(), &[producer.to_string()]);
-    let mut replies = read.run(connection).await?;
+    let mut replies = read.run(link).await?;
     replies.site(keys)?;
     Ok(replies.offsets()?.first().copied().unwrap_or_default())
 }
 
 /// See [`Store::top`](crate::store::Store::top).
 pub(super) async fn top(
-    connection: &Connection,
+    link: Link<'_>,
     keys: &Keys,
     view: View,
     section: Option<&Section>,
     bucket: Bucket,
     limit: usize,
 ) -> Result<TopList, StoreError> {
-    let key = keys.top(&list_name(section, bucket));
+    let name = list_name(section, bucket);
+    let key = keys.top(&name);
     let mut read = ReadTransaction::new();
     read.add_site(keys);
     read.add("HMGET", keys.sections(), &[section.map_or("", Section::as_str)]);
+    read.add("HMGET", keys.lists(), &[name]);
     // Redis cannot hold more articles than this.
     let last = i64::from(u32::try_from(limit).unwrap_or(u32::MAX)) - 1;
     read.add("ZRANGE", key.clone(), (0, last, "WITHSCORES"));
-    let mut replies = read.run(connection).await?;
+    let mut replies = read.run(link).await?;
     let site = replies.site(keys)?;
     let state: Vec<Option<String>> = replies.next()?;
+    let of_list: Vec<Option<String>> = replies.next()?;
     let rows: Vec<(String, f64)> = replies.next()?;
     let state = state.first().cloned().flatten();
-    let whole = section.is_none() || state.as_deref() == Some("whole");
+    let lacks_articles = of_list.into_iter().flatten().any(|state| !state.is_empty());
+    let whole = (section.is_none() || state.as_deref() == Some("whole")) && !lacks_articles;
     let known = section.is_none() || state.is_some();
     let rows = if limit == 0 || !known || site.is_expired(view, bucket) { Vec::new() } else { rows };
     let row = |(id, score): (String, f64)| Ok((article(&id, &key)?, views_of_score(score).ok_or_else(|| unexpected_value(&key))?));
@@ -166,10 +174,10 @@ fn views_of_score(score: f64) -> Option<u64> {
 
 /// See [`Store::history`](crate::store::Store::history).
 pub(super) async fn history(
-    connection: &Connection,
+    link: Link<'_>,
     keys: &Keys,
     view: View,
-    article: Option<&ArticleId>,
+    subject: &Subject,
     buckets: &[Bucket],
 ) -> Result<Vec<u64>, StoreError> {
     if buckets.is_empty() {
@@ -177,30 +185,96 @@ pub(super) async fn history(
     }
     let mut read = ReadTransaction::new();
     read.add_site(keys);
-    let Some(article) = article else {
-        read.add("HMGET", keys.views(), buckets.iter().map(Bucket::to_string).collect::<Vec<_>>());
-        let mut replies = read.run(connection).await?;
-        replies.site(keys)?;
-        return replies.counts(buckets.len());
+    let kind = match subject {
+        Subject::Article(article) => return article_history(read, link, keys, view, article, buckets).await,
+        Subject::Site => None,
+        Subject::Kind(kind) => Some(*kind),
     };
-    let articles = std::slice::from_ref(article);
-    read.add("HMGET", keys.articles(), &[article.as_str()]);
-    read.add("HMGET", keys.past(), &[article.as_str()]);
-    let mut replies = read.run(connection).await?;
-    let site = replies.site(keys)?;
-    let (mut records, mut pasts) = (replies.parsed::<Record>(articles)?, replies.parsed::<Past>(articles)?);
-    let (record, past) = (records.pop().flatten().unwrap_or_default(), pasts.pop().flatten().unwrap_or_default());
+    read.add("HMGET", keys.views(), buckets.iter().map(|bucket| views_field(kind, *bucket)).collect::<Vec<_>>());
+    let mut replies = read.run(link).await?;
+    replies.site(keys)?;
+    replies.counts(buckets.len())
+}
+
+/// The same of an article.
+async fn article_history(
+    read: ReadTransaction,
+    link: Link<'_>,
+    keys: &Keys,
+    view: View,
+    article: &ArticleId,
+    buckets: &[Bucket],
+) -> Result<Vec<u64>, StoreError> {
+    let (site, record, past) = read_article(read, link, keys, article).await?;
     let views = |bucket: Bucket| record.views(bucket).unwrap_or_else(|| past.views(bucket));
     Ok(buckets.iter().map(|&bucket| if site.is_expired(view, bucket) { 0 } else { views(bucket) }).collect())
 }
 
-/// The sections of a site with their states, the names of its lists, and its state.
-pub(super) async fn lists(connection: &Connection, keys: &Keys) -> Result<(SiteState, HashMap<String, String>, Vec<String>), StoreError> {
+/// Adds an article to a read that begins with its site, and runs it.
+async fn read_article(
+    mut read: ReadTransaction,
+    link: Link<'_>,
+    keys: &Keys,
+    article: &ArticleId,
+) -> Result<(SiteState, Record, Past), StoreError> {
+    let articles = std::slice::from_ref(article);
+    read.add("HMGET", keys.articles(), &[article.as_str()]);
+    read.add("HMGET", keys.past(), &[article.as_str()]);
+    let mut replies = read.run(link).await?;
+    let site = replies.site(keys)?;
+    let (mut records, mut pasts) = (replies.parsed::<Record>(articles)?, replies.parsed::<Past>(articles)?);
+    Ok((site, records.pop().flatten().unwrap_or_default(), pasts.pop().flatten().unwrap_or_default()))
+}
+
+/// See [`Store::counts`](crate::store::Store::counts).
+pub(super) async fn counts(link: Link<'_>, keys: &Keys, view: View, subject: &Subject) -> Result<Vec<(Bucket, u64)>, StoreError> {
+    let mut read = ReadTransaction::new();
+    read.add_site(keys);
+    let Subject::Article(article) = subject else {
+        read.add("HGETALL", keys.views(), None::<&str>);
+        let mut replies = read.run(link).await?;
+        replies.site(keys)?;
+        return counts_of_site(replies.next()?, keys, subject);
+    };
+    let (site, record, past) = read_article(read, link, keys, article).await?;
+    let mut counts: Vec<_> = counts_of_article(&record, &past).filter(|(bucket, _)| !site.is_expired(view, *bucket)).collect();
+    counts.sort_unstable();
+    Ok(counts)
+}
+
+/// The counters of an article that are above 0.
+pub(super) fn counts_of_article(record: &Record, past: &Past) -> impl Iterator<Item = (Bucket, u64)> {
+    let periods = record.periods().chain(past.periods());
+    let periods = periods.filter_map(|(period, (number, views))| Some((period.numbered(number)?, views)));
+    periods.chain((record.total > 0).then_some((Bucket::Total, record.total)))
+}
+
+/// The counters of a site's views or of another of its counts, of all that its hash has.
+fn counts_of_site(fields: Vec<(String, u64)>, keys: &Keys, subject: &Subject) -> Result<Vec<(Bucket, u64)>, StoreError> {
+    let mut counts = Vec::new();
+    for (field, views) in fields.into_iter().filter(|(_, views)| *views > 0) {
+        let found = parse_views_field(&field);
+        if found.is_none() && !field.contains(':') {
+            return Err(StoreError::Corrupt(format!("{}: {field:?} is not a bucket", keys.views())));
+        }
+        if let Some((_, bucket)) = found.filter(|(of, _)| of == subject) {
+            counts.push((bucket, count(views, &keys.views())?));
+        }
+    }
+    counts.sort_unstable();
+    Ok(counts)
+}
+
+/// The state of a site, its sections with their states, and its lists with theirs.
+pub(super) async fn lists(
+    link: Link<'_>,
+    keys: &Keys,
+) -> Result<(SiteState, HashMap<String, String>, BTreeMap<String, String>), StoreError> {
     let mut read = ReadTransaction::new();
     read.add_site(keys);
     read.add("HGETALL", keys.sections(), None::<&str>);
-    read.add("HKEYS", keys.lists(), None::<&str>);
-    let mut replies = read.run(connection).await?;
+    read.add("HGETALL", keys.lists(), None::<&str>);
+    let mut replies = read.run(link).await?;
     Ok((replies.site(keys)?, replies.next()?, replies.next()?))
 }
 
@@ -229,8 +303,8 @@ impl ReadTransaction {
         self.add("EXISTS", keys.articles(), None::<&str>);
     }
 
-    pub(super) async fn run(self, connection: &Connection) -> Result<Replies, StoreError> {
-        match connection.run(&self.pipeline).await {
+    pub(super) async fn run(self, link: Link<'_>) -> Result<Replies, StoreError> {
+        match link.run(&self.pipeline).await {
             Ok(values) => Ok(Replies(values.into_iter().zip(self.keys).collect::<Vec<_>>().into_iter())),
             Err(error) => Err(error.into_read_error(&self.keys)),
         }

@@ -1,14 +1,16 @@
 -- Moves a restored site from the names at which it was written into its place, or does nothing.
 --
--- KEYS 1 to 8 as in common.lua; 9 to 16 the same at the other names
+-- KEYS 1 to 10 as in correct.lua; 11 to 20 the same at the other names
 -- ARGV  1 '1' to replace a site that exists, otherwise ''
---       2 to 8 how many fields each of the hashes 9 to 15 must have
---       9 … the names of the lists
+--       2 to 10 how many fields each of the hashes 11 to 17, 19 and 20 must have
+--       11 … the names of the lists
 --
 -- Returns {1} if it was moved; {2} if the site exists; {4, version} if it has another version; {5} if Redis has deleted a part of
 -- what was written.
 
-local empty = KEYS[16]
+local empty = KEYS[18]
+-- The numbers of the keys that are hashes.
+local HASHES = {1, 2, 3, 4, 5, 6, 7, 9, 10}
 local failure = check_rights({
     {'UNLINK', KEYS[8]}, {'UNLINK', empty}, {'RENAME', empty, KEYS[8]}, {'PERSIST', KEYS[8]},
 })
@@ -22,11 +24,11 @@ if call('EXISTS', SITE, OFFSETS, VIEWS, ARTICLES, PAST) > 0 then
     if not site and call('EXISTS', ARTICLES) == 0 and call('EXISTS', VIEWS) == 1 then site = '1' end
     if site and site ~= VERSION then return {4, site} end
 end
-for i = 1, 7 do
-    if call('HLEN', KEYS[8 + i]) ~= tonumber(ARGV[1 + i]) then return {5} end
+for i, key in ipairs(HASHES) do
+    if call('HLEN', KEYS[10 + key]) ~= tonumber(ARGV[1 + i]) then return {5} end
 end
-for i = 9, #ARGV do
-    if call('EXISTS', KEYS[16] .. ARGV[i]) == 0 then return {5} end
+for i = 11, #ARGV do
+    if call('EXISTS', KEYS[18] .. ARGV[i]) == 0 then return {5} end
 end
 
 -- From here on, nothing fails.
@@ -38,6 +40,6 @@ local function move(from, to)
         call('PERSIST', to)
     end
 end
-for i = 1, 7 do move(KEYS[8 + i], KEYS[i]) end
-for i = 9, #ARGV do move(KEYS[16] .. ARGV[i], KEYS[8] .. ARGV[i]) end
+for _, key in ipairs(HASHES) do move(KEYS[10 + key], KEYS[key]) end
+for i = 11, #ARGV do move(KEYS[18] .. ARGV[i], KEYS[8] .. ARGV[i]) end
 return {1}

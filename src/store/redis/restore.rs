@@ -1,13 +1,17 @@
 //! Restores a backup, site by site.
 
-use redis::{Pipeline, Value};
+use std::collections::BTreeMap;
+
+use redis::{Pipeline, ToRedisArgs, Value};
 
 use super::{
-    backup::{ASIDE_SECONDS, random_id},
-    connection::Connection,
+    audit,
+    backup::{ASIDE_SECONDS, CHANGES, random_id},
+    connection::PATIENT,
     errors::{RequestError, unexpected_value},
     keys::Keys,
     script::Script,
+    topology::{Link, Topology},
     url::RedisStoreConfig,
 };
 use crate::{
@@ -39,13 +43,13 @@ pub enum RestoreError {
 /// If the store has a site and `replace` is not set, or a call fails. Sites before the one that failed are restored; a repetition
 /// restores all.
 pub async fn restore(place: &RedisStoreConfig, backup: &Backup, replace: bool) -> Result<(), RestoreError> {
-    let connection = Connection::patient(&place.url);
+    let topology = Topology::new(&place.url, PATIENT);
     let sites = backup.sites()?;
     if !replace {
         // Before the first site is restored.
         for site in &sites {
             let keys = Keys::new(&place.prefix, site);
-            let exists = connection.run(redis::cmd("EXISTS").arg(&keys.of_scripts()[..5])).await;
+            let exists = topology.link(keys.slot()).run(redis::cmd("EXISTS").arg(&keys.of_scripts()[..5])).await;
             if exists.map_err(|error| error.into_read_error(&[keys.site()]))? != Value::Int(0) {
                 return Err(RestoreError::HasCounts(site.clone()));
             }
@@ -55,7 +59,8 @@ pub async fn restore(place: &RedisStoreConfig, backup: &Backup, replace: bool) -
     for site in &sites {
         let keys = Keys::new(&place.prefix, site);
         let row = backup.site(site)?;
-        let aside = Aside { connection: &connection, keys: keys.aside(&random_id()?), backup, row: &row, lists: lists(backup, &row)? };
+        let aside =
+            Aside { link: topology.link(keys.slot()), keys: keys.aside(&random_id()?), backup, row: &row, lists: lists(backup, &row)? };
         let restored = restore_site(&aside, &script, &keys, site, replace).await;
         if restored.is_err() {
             aside.delete().await;
@@ -67,9 +72,14 @@ pub async fn restore(place: &RedisStoreConfig, backup: &Backup, replace: bool) -
 
 async fn restore_site(aside: &Aside<'_>, script: &Script, keys: &Keys, site: &SiteId, replace: bool) -> Result<(), RestoreError> {
     let fields = aside.write().await?;
-    let (from, lists): (_, Vec<&str>) = (aside.keys.of_scripts(), aside.lists.iter().map(|list| list.name.as_str()).collect());
-    let moved = script.run(aside.connection, |cmd| {
-        cmd.arg(16).arg(&keys.of_scripts()).arg(&from).arg(if replace { "1" } else { "" }).arg(&fields[..]).arg(&lists);
+    let lists: Vec<&str> = aside.lists.iter().map(|list| list.name.as_str()).collect();
+    let from = &aside.keys;
+    let moved = script.run(aside.link, |cmd| {
+        cmd.arg(20);
+        for keys in [keys, from] {
+            cmd.arg(&keys.of_scripts()).arg(&keys.of_corrections());
+        }
+        cmd.arg(if replace { "1" } else { "" }).arg(&fields[..]).arg(&lists);
     });
     let reply = moved.await.map_err(RequestError::into_apply_error)?;
     match parts(&reply).as_slice() {
@@ -97,11 +107,16 @@ struct List {
     name: String,
 }
 
-/// The lists of a site. The file can have lists of sections that it does not have any more.
+/// The lists of a site that have articles.
 fn lists(backup: &Backup, row: &SiteRow) -> Result<Vec<List>, StoreError> {
+    with_names(backup, row, backup.lists(row)?)
+}
+
+/// Lists with their names. The file can have lists of sections that it does not have any more.
+fn with_names(backup: &Backup, row: &SiteRow, found: Vec<(i64, String)>) -> Result<Vec<List>, StoreError> {
     let sections = backup.sections(row)?;
     let mut lists = Vec::new();
-    for (section, bucket) in backup.lists(row)? {
+    for (section, bucket) in found {
         let known = sections.get(&section).map(|(name, _)| format!("{bucket}:{name}"));
         let Some(name) = known.or_else(|| (section == 0).then(|| bucket.clone())) else { continue };
         if bucket.parse::<Bucket>().is_err() {
@@ -114,7 +129,7 @@ fn lists(backup: &Backup, row: &SiteRow) -> Result<Vec<List>, StoreError> {
 
 /// The names at which a site is written before it is moved into place.
 struct Aside<'a> {
-    connection: &'a Connection,
+    link: Link<'a>,
     keys: Keys,
     backup: &'a Backup,
     row: &'a SiteRow,
@@ -122,8 +137,8 @@ struct Aside<'a> {
 }
 
 impl Aside<'_> {
-    /// Writes everything, and returns how many fields the seven hashes must have.
-    async fn write(&self) -> Result<[u64; 7], StoreError> {
+    /// Writes everything, and returns how many fields the nine hashes must have.
+    async fn write(&self) -> Result<[u64; 9], StoreError> {
         let Self { backup, row, .. } = self;
         let offsets = backup.offsets(row)?.into_iter().map(|(producer, offset)| (producer.to_string(), offset.to_string()));
         let named = |kind: String, bucket: String| if kind.is_empty() { bucket } else { format!("{kind}:{bucket}") };
@@ -137,15 +152,35 @@ impl Aside<'_> {
         for list in &self.lists {
             self.list(list).await?;
         }
-        let lists = self.lists.iter().map(|list| (list.name.clone(), String::new()));
-        let lists = self.hash(self.keys.lists(), lists.collect()).await?;
-        Ok([site, offsets, views, articles, pasts, sections, lists])
+        let mut lists: BTreeMap<String, String> = self.lists.iter().map(|list| (list.name.clone(), String::new())).collect();
+        lists.extend(with_names(backup, row, backup.lacking(row)?)?.into_iter().map(|list| (list.name, "0 ".into())));
+        let lists = self.hash(self.keys.lists(), lists.into_iter().collect()).await?;
+        let (audit, changes) = self.corrections().await?;
+        Ok([site, offsets, views, articles, pasts, sections, lists, audit, changes])
+    }
+
+    /// Writes the audit list and the changes that are kept, and returns how many fields both have.
+    async fn corrections(&self) -> Result<(u64, u64), StoreError> {
+        let entries = self.backup.corrections(self.row)?;
+        let (mut first, mut after, mut steps) = (None, (0, 0), 0);
+        loop {
+            let found = self.backup.changes(self.row, after, CHANGES)?;
+            let Some((number, step, _)) = found.last() else { break };
+            after = (*number, *step);
+            first = first.or(found.first().map(|(number, step, _)| (*number, *step)));
+            let fields = found.into_iter().map(|(number, step, changes)| (format!("{number}:{step}"), changes));
+            steps += self.hash(self.keys.changes(), fields.collect()).await?;
+        }
+        let kept = first.unwrap_or((entries.len() as u64 + 1, 1));
+        let fields = audit::fields(&entries, kept)?;
+        Ok((self.hash(self.keys.audit(), fields).await?, steps))
     }
 
     /// Deletes everything. Redis deletes it later if this fails.
     async fn delete(&self) {
         let lists: Vec<String> = self.lists.iter().map(|list| self.keys.top(&list.name)).collect();
-        let _deleted = self.connection.run(redis::cmd("UNLINK").arg(&self.keys.of_scripts()[..7]).arg(lists)).await;
+        let hashes = [&self.keys.of_scripts()[..7], &self.keys.of_corrections()].concat();
+        let _deleted = self.link.run(redis::cmd("UNLINK").arg(hashes).arg(lists)).await;
     }
 
     /// Writes records and pasts, and returns how many there are.
@@ -171,7 +206,7 @@ impl Aside<'_> {
     }
 
     /// Adds fields to a hash, and returns how many.
-    async fn hash(&self, key: String, fields: Vec<(String, String)>) -> Result<u64, StoreError> {
+    async fn hash<V: ToRedisArgs + Sync>(&self, key: String, fields: Vec<(String, V)>) -> Result<u64, StoreError> {
         for fields in fields.chunks(STEP as usize) {
             let mut write = Pipeline::new();
             write.cmd("HSET").arg(&key).arg(fields);
@@ -184,7 +219,7 @@ impl Aside<'_> {
     async fn run(&self, mut write: Pipeline, key: &str) -> Result<(), StoreError> {
         write.atomic().cmd("EXPIRE").arg(key).arg(ASIDE_SECONDS);
         let keys = vec![key.to_owned(); write.cmd_iter().count()];
-        self.connection.run(&write).await.map(drop).map_err(|error| error.into_read_error(&keys))
+        self.link.run(&write).await.map(drop).map_err(|error| error.into_read_error(&keys))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use redis::{Cmd, Value};
 
-use super::{connection::Connection, errors::RequestError};
+use super::{errors::RequestError, topology::Link};
 
 /// A script.
 pub(super) struct Script {
@@ -18,14 +18,14 @@ impl Script {
     /// Runs the script. `fill` adds the number of keys, the keys and the arguments to the command.
     ///
     /// If Redis does not have the script in its cache, it has done nothing, and the script itself is sent.
-    pub(super) async fn run(&self, connection: &Connection, fill: impl Fn(&mut Cmd) + Send) -> Result<Value, RequestError> {
+    pub(super) async fn run(&self, link: Link<'_>, fill: impl Fn(&mut Cmd) + Send) -> Result<Value, RequestError> {
         let command = |name, script: &str| {
             let mut cmd = redis::cmd(name);
             fill(cmd.arg(script));
             cmd
         };
-        match connection.run(&command("EVALSHA", &self.digest)).await {
-            Err(RequestError::Refused(error)) if error.code == "NOSCRIPT" => connection.run(&command("EVAL", self.code)).await,
+        match link.run(&command("EVALSHA", &self.digest)).await {
+            Err(RequestError::Refused(error)) if error.code == "NOSCRIPT" => link.run(&command("EVAL", self.code)).await,
             reply => reply,
         }
     }

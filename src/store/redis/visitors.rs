@@ -6,10 +6,10 @@ use chrono::NaiveDate;
 use redis::{Pipeline, Value};
 
 use super::{
-    connection::Connection,
     errors::unexpected_value,
     keys::Keys,
     read::{ReadTransaction, decode},
+    topology::Link,
 };
 use crate::store::{StoreError, VisitorCounts};
 
@@ -23,12 +23,12 @@ const KEEP_DAY_SECONDS: i64 = 26 * 60 * 60;
 const KEEP_MINUTE_SECONDS: i64 = 10 * 60;
 
 /// See [`SharedVisitors::key`](crate::store::SharedVisitors::key).
-pub(super) async fn key(connection: &Connection, keys: &Keys, day: NaiveDate, offer: [u8; 16]) -> Result<[u8; 16], StoreError> {
+pub(super) async fn key(link: Link<'_>, keys: &Keys, day: NaiveDate, offer: [u8; 16]) -> Result<[u8; 16], StoreError> {
     let key = keys.visitors_key(day);
     let mut read = ReadTransaction::new();
     read.add("SET", key.clone(), (&offer[..], "NX", "EX", KEEP_DAY_SECONDS));
     read.add("GET", key.clone(), None::<&str>);
-    let mut replies = read.run(connection).await?;
+    let mut replies = read.run(link).await?;
     let _was_first: Option<String> = replies.next()?;
     let bytes: Vec<u8> = replies.next()?;
     bytes.try_into().map_err(|_| unexpected_value(&key))
@@ -36,7 +36,7 @@ pub(super) async fn key(connection: &Connection, keys: &Keys, day: NaiveDate, of
 
 /// See [`SharedVisitors::count`](crate::store::SharedVisitors::count).
 pub(super) async fn count(
-    connection: &Connection,
+    link: Link<'_>,
     keys: &Keys,
     day: NaiveDate,
     minute: i64,
@@ -54,7 +54,7 @@ pub(super) async fn count(
     }
     let minutes: Vec<_> = (minute - ONLINE_MINUTES..=minute).map(|minute| keys.visitors_online(minute)).collect();
     pipeline.cmd("PFCOUNT").arg(&minutes).cmd("PFCOUNT").arg(keys.visitors(day));
-    let values = connection.run(&pipeline).await.map_err(|error| error.into_read_error(&minutes))?;
+    let values = link.run(&pipeline).await.map_err(|error| error.into_read_error(&minutes))?;
     let count = |from_end: usize| {
         let value = values.len().checked_sub(from_end).and_then(|place| values.get(place)).cloned();
         decode(value.unwrap_or(Value::Nil), &minutes[0])

@@ -45,11 +45,20 @@ pub(super) struct Apply {
 #[derive(Debug, Default)]
 pub(super) struct Memory(HashMap<SiteId, SiteMemory>);
 
+/// The lists and the sections of a site.
 #[derive(Debug)]
-struct SiteMemory {
-    revision: Revision,
-    lists: Lists,
+pub(super) struct SiteMemory {
+    pub(super) revision: Revision,
+    pub(super) lists: Lists,
     sections: Vec<(i64, Section)>,
+}
+
+impl SiteMemory {
+    /// The lists of a bucket in which an article can be.
+    pub(super) fn lists_of(&self, article: &ArticleId, bucket: &str) -> Vec<ListKey> {
+        let sections = self.sections.iter().filter(|(_, section)| section.contains(article)).map(|(id, _)| *id);
+        std::iter::once(0).chain(sections).map(|section| (section, bucket.to_owned())).collect()
+    }
 }
 
 /// The most sites that are remembered.
@@ -62,7 +71,7 @@ impl Memory {
     }
 
     /// What is remembered of a site, or what can be read of it.
-    fn take(&mut self, conn: &Connection, site: &SiteId, row: &SiteRow) -> Result<SiteMemory, StoreError> {
+    pub(super) fn take(&mut self, conn: &Connection, site: &SiteId, row: &SiteRow) -> Result<SiteMemory, StoreError> {
         if let Some(memory) = self.0.remove(site).filter(|memory| memory.revision == row.revision) {
             return Ok(memory);
         }
@@ -71,7 +80,7 @@ impl Memory {
         Ok(SiteMemory { revision: row.revision, lists: Lists::default(), sections })
     }
 
-    fn keep(&mut self, site: SiteId, memory: SiteMemory) {
+    pub(super) fn keep(&mut self, site: SiteId, memory: SiteMemory) {
         if self.0.len() >= MAX_SITES {
             self.0.clear();
         }
@@ -101,8 +110,6 @@ pub(super) fn apply(conn: &Connection, retention: Retention, memory: &mut Memory
     if stored != call.from || !is_complete {
         return Ok(Applied::Refused(stored));
     }
-    let to = i64::try_from(call.to.seq)
-        .map_err(|_| StoreError::NotApplied(format!("{} is too large for the number of an entry", call.to.seq)))?;
     let observed = TrustedTime::observe(row.time, call.now);
     row.time = Some(observed.time);
     let oldest = observed.trusted.then(|| Period::ALL.map(|period| retention.oldest(period, call.now.date_naive())));
@@ -110,11 +117,7 @@ pub(super) fn apply(conn: &Connection, retention: Retention, memory: &mut Memory
     let mut articles = Articles { conn, row: &mut row, oldest, site: &mut site, saturated: false };
     articles.add_all(&call.deltas)?;
     let saturated = articles.saturated | add_to_site(conn, row.id, &call.deltas).map_err(store_error)?;
-    conn.prepare_cached(
-        "INSERT INTO offsets VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET seq = excluded.seq, digest = excluded.digest",
-    )
-    .and_then(|mut set| set.execute((row.id, call.producer.0.to_be_bytes(), to, call.to.digest.0.cast_signed())))
-    .map_err(store_error)?;
+    set_offset(conn, row.id, call.producer, call.to)?;
     let before = row.revision;
     row.revision = next_revision(before, &[&call.producer.0.to_be_bytes()[..], &call.to.digest.0.to_be_bytes()].concat());
     row.write(conn).map_err(store_error)?;
@@ -123,15 +126,27 @@ pub(super) fn apply(conn: &Connection, retention: Retention, memory: &mut Memory
     Ok(Applied::Done(Done { before, after: row.revision, saturated, jumped: observed.jumped }))
 }
 
-/// Adds the site's own views. Returns whether a counter has reached its maximum.
+/// Sets a producer's offset.
+pub(super) fn set_offset(conn: &Connection, site: i64, producer: ProducerId, to: Position) -> Result<(), StoreError> {
+    let seq = i64::try_from(to.seq).map_err(|_| StoreError::NotApplied(format!("{} is too large for the number of an entry", to.seq)))?;
+    conn.prepare_cached(
+        "INSERT INTO offsets VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET seq = excluded.seq, digest = excluded.digest",
+    )
+    .and_then(|mut set| set.execute((site, producer.0.to_be_bytes(), seq, to.digest.0.cast_signed())))
+    .map(drop)
+    .map_err(store_error)
+}
+
+/// Adds the site's own counts. Returns whether a counter has reached its maximum.
 fn add_to_site(conn: &Connection, site: i64, deltas: &Deltas) -> rusqlite::Result<bool> {
     let mut saturated = false;
-    let mut set = conn.prepare_cached("INSERT OR REPLACE INTO site_views VALUES (?1, '', ?2, ?3)")?;
-    for (bucket, views) in deltas.of_site() {
+    let mut set = conn.prepare_cached("INSERT OR REPLACE INTO site_views VALUES (?1, ?2, ?3, ?4)")?;
+    let of_kinds = deltas.of_kinds().into_iter().map(|((kind, bucket), count)| (Some(kind), bucket, count));
+    for (kind, bucket, views) in deltas.of_site().into_iter().map(|(bucket, views)| (None, bucket, views)).chain(of_kinds) {
         let bucket = bucket.to_string();
-        let count = reader::site_views(conn, site, &bucket)?;
+        let count = reader::site_views(conn, site, kind, &bucket)?;
         saturated |= count.saturating_add(views) > MAX_COUNT;
-        set.execute((site, &bucket, saturating_count(count, views).cast_signed()))?;
+        set.execute((site, reader::kind_name(kind), &bucket, saturating_count(count, views).cast_signed()))?;
     }
     Ok(saturated)
 }
@@ -254,11 +269,8 @@ impl Articles<'_> {
         self.saturated |= before.saturating_add(views) > MAX_COUNT;
         let Some(bucket) = bucket else { return Ok(()) };
         let change = Change { article: article.as_str(), before, after };
-        let SiteMemory { lists, sections, .. } = &mut *self.site;
-        let sections = sections.iter().filter(|(_, section)| section.contains(article)).map(|(id, _)| *id);
-        for section in std::iter::once(0).chain(sections) {
-            let list: ListKey = (section, bucket.clone());
-            lists.update(self.conn, self.row.id, &list, change).map_err(store_error)?;
+        for list in self.site.lists_of(article, bucket) {
+            self.site.lists.update(self.conn, self.row.id, &list, change).map_err(store_error)?;
         }
         Ok(())
     }
@@ -273,7 +285,7 @@ fn list_names(set: BucketSet) -> ListNames {
     names
 }
 
-fn write_past(conn: &Connection, site: i64, article: &ArticleId, past: &Past) -> rusqlite::Result<()> {
+pub(super) fn write_past(conn: &Connection, site: i64, article: &ArticleId, past: &Past) -> rusqlite::Result<()> {
     if past.is_empty() {
         return conn.prepare_cached("DELETE FROM past WHERE site = ?1 AND article = ?2")?.execute((site, article.as_str())).map(drop);
     }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt, path::Path
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 
 use super::{
+    audit,
     errors::{ReadError, store_error},
     file,
     reader::{self, sections},
@@ -12,7 +13,8 @@ use super::{
 };
 use crate::{
     domain::{
-        producer::{Digest, Position, ProducerId},
+        correction::AuditEntry,
+        producer::{Digest, Position, ProducerId, Seq},
         retention::TrustedTime,
         site::SiteId,
     },
@@ -90,13 +92,23 @@ impl NewBackup {
         self.execute("INSERT INTO top(site, section, bucket, less, article) VALUES (?1, ?2, ?3, ?4, ?5)", values)
     }
 
-    /// Ends a site: notes how many articles it has. Returns how many offsets, counters, articles, pasts and sections the file has
-    /// of it.
-    pub(in crate::store) fn end_site(&self, site: i64) -> Result<[u64; 5], StoreError> {
+    /// Adds an entry of the audit list.
+    pub(in crate::store) fn add_correction(&self, site: i64, entry: &AuditEntry) -> Result<(), StoreError> {
+        audit::insert(&self.0, site, entry).map_err(|error| error.0)
+    }
+
+    /// Adds what is kept of a step of a correction.
+    pub(in crate::store) fn add_changes(&self, site: i64, correction: u64, step: Seq, changes: &[u8]) -> Result<(), StoreError> {
+        audit::insert_changes(&self.0, site, correction, step, changes).map_err(store_error)
+    }
+
+    /// Ends a site: notes how many articles it has. Returns how many offsets, counters, articles, pasts, sections, corrections and
+    /// kept steps the file has of it.
+    pub(in crate::store) fn end_site(&self, site: i64) -> Result<[u64; 7], StoreError> {
         self.execute("UPDATE sites SET articles = (SELECT count(*) FROM articles WHERE site = ?1) WHERE id = ?1", [site])?;
         let count = |table| self.0.query_row(&format!("SELECT count(*) FROM {table} WHERE site = ?1"), [site], |row| number(row, 0));
-        let mut counts = [0; 5];
-        for (at, table) in ["offsets", "site_views", "articles", "past", "sections"].into_iter().enumerate() {
+        let mut counts = [0; 7];
+        for (at, table) in ["offsets", "site_views", "articles", "past", "sections", "corrections", "changes"].into_iter().enumerate() {
             counts[at] = count(table).map_err(store_error)?;
         }
         Ok(counts)
@@ -133,6 +145,9 @@ impl From<ReadError> for BackupError {
     }
 }
 
+/// What is kept of a step of a correction: the number of the correction, of the step, and its changes.
+pub(in crate::store) type KeptStep = (u64, Seq, Vec<u8>);
+
 /// A whole backup, in a file of this process alone.
 #[derive(Debug)]
 pub struct Backup(Connection);
@@ -165,6 +180,7 @@ impl Backup {
             return Err(BackupError("it is empty".into()));
         }
         file::check_tables(&conn)?.map_err(BackupError)?;
+        file::add_tables(&conn)?;
         reader::verify(&mut conn, true)?;
         conn.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
         Ok(Self(conn))
@@ -220,6 +236,24 @@ impl Backup {
     pub(in crate::store) fn top(&self, site: &SiteRow, section: i64, bucket: &str) -> Result<Vec<(String, i64)>, StoreError> {
         let sql = "SELECT article, less FROM top WHERE site = ?1 AND section = ?2 AND bucket = ?3";
         self.rows(sql, (site.id, section, bucket), |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// The lists that lack articles: section and bucket.
+    pub(in crate::store) fn lacking(&self, site: &SiteRow) -> Result<Vec<(i64, String)>, StoreError> {
+        self.rows("SELECT section, bucket FROM lacking WHERE site = ?1", [site.id], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// The audit list of a site.
+    pub(in crate::store) fn corrections(&self, site: &SiteRow) -> Result<Vec<AuditEntry>, StoreError> {
+        audit::entries(&self.0, site.id, 0).map_err(store_error)
+    }
+
+    /// What is kept of up to `limit` steps of corrections after one, in their order: the number of the correction, of the step,
+    /// and its changes.
+    pub(in crate::store) fn changes(&self, site: &SiteRow, after: (u64, Seq), limit: u32) -> Result<Vec<KeptStep>, StoreError> {
+        let sql = "SELECT number, step, changes FROM changes WHERE site = ?1 AND (number, step) > (?2, ?3) ORDER BY number, step LIMIT ?4";
+        let values = (site.id, after.0.cast_signed(), after.1.cast_signed(), limit);
+        self.rows(sql, values, |row| Ok((number(row, 0)?, number(row, 1)?, row.get(2)?)))
     }
 
     fn rows<T>(

@@ -22,7 +22,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5443_7374;
 /// How long to wait for another process that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The tables of a store.
+/// The tables that every store has.
 const TABLES: [&str; 7] = ["sites", "offsets", "site_views", "articles", "past", "sections", "top"];
 
 /// Readers open the file for writing too: in WAL mode they write to the index in shared memory. No mutex is needed,
@@ -83,8 +83,14 @@ pub(super) fn reason(path: &Path, e: &rusqlite::Error) -> String {
 /// Makes the tables and the marks in an empty file.
 pub(super) fn make(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(include_str!("schema.sql"))?;
+    add_tables(conn)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     conn.pragma_update(None, "user_version", VERSION)
+}
+
+/// Adds the tables that files of this version lack if an earlier program made them. That program reads the others as before.
+pub(super) fn add_tables(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(include_str!("corrections.sql"))
 }
 
 /// Whether a file is a store of this version; false if it is empty. Refuses any other file.
@@ -130,6 +136,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
         if let Err(reason) = check_tables(&tx)? {
             return Ok(Err(reason));
         }
+        add_tables(&tx)?;
         // Under the write lock, nothing else writes to the log.
         if let Err(error) = write_log_again(path) {
             return Ok(Err(format!("its -wal cannot be written: {error}")));

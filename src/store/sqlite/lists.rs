@@ -1,7 +1,8 @@
 //! The most-read lists, as applies and builds keep them.
 //!
-//! A list is the exact top of its bucket: an article outside has fewer views than the last row, or as many and a greater id.
-//! Counts only grow, so it stays so if an article enters whenever its new count beats the last row.
+//! A list is the exact top of its bucket: an article outside has fewer views than the last row, or as many and a greater id. A
+//! count that grows keeps it so if the article enters whenever its new count beats the last row. If a count shrinks, articles
+//! outside can be the next ones: such a list lacks articles until it is built again. Its rows always have the true counts.
 
 use std::collections::HashMap;
 
@@ -76,6 +77,43 @@ impl Lists {
     }
 }
 
+impl Lists {
+    /// Takes a new count that is smaller than before into a list. Returns whether the list lacks articles now.
+    pub(super) fn shrink(&mut self, conn: &Connection, site: i64, list: &ListKey, change: Change<'_>) -> rusqlite::Result<bool> {
+        let deleted = conn
+            .prepare_cached("DELETE FROM top WHERE site = ?1 AND section = ?2 AND bucket = ?3 AND less = ?4 AND article = ?5")?
+            .execute((site, list.0, &list.1, less(change.before), change.article))?;
+        if deleted == 0 {
+            return Ok(false);
+        }
+        self.0.remove(list);
+        let rest = End::read(conn, site, list)?;
+        // It had all articles of its bucket, or the last row still has more views than all outside.
+        let is_next = rest.rows + deleted < LIST_LEAST || rest.beats(less(change.after), change.article);
+        let lacks = !is_next && rest.rows < LIST_LEAST;
+        if change.after > 0 && (is_next || lacks) {
+            conn.prepare_cached("INSERT INTO top VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
+                site,
+                list.0,
+                &list.1,
+                less(change.after),
+                change.article,
+            ))?;
+        }
+        Ok(lacks)
+    }
+}
+
+/// Notes that a list lacks articles: all of its bucket must be merged into it, from the first one.
+pub(super) fn mark_lacking(conn: &Connection, site: i64, list: &ListKey) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT OR REPLACE INTO lacking VALUES (?1, ?2, ?3, '')")?.execute((site, list.0, &list.1)).map(drop)
+}
+
+/// Whether a list lacks articles.
+pub(super) fn is_lacking(conn: &Connection, site: i64, list: &ListKey) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM lacking WHERE site = ?1 AND section = ?2 AND bucket = ?3")?.exists((site, list.0, &list.1))
+}
+
 impl End {
     fn read(conn: &Connection, site: i64, list: &ListKey) -> rusqlite::Result<Self> {
         let rows = conn
@@ -94,7 +132,11 @@ impl End {
 
     /// Whether a count belongs into the list. A list with fewer rows than the least has all articles of its bucket.
     fn takes(&self, less: i64, article: &str) -> bool {
-        self.rows < LIST_LEAST || self.last.as_ref().is_none_or(|(last, id)| (less, article) <= (*last, id.as_str()))
+        self.rows < LIST_LEAST || self.beats(less, article)
+    }
+
+    fn beats(&self, less: i64, article: &str) -> bool {
+        self.last.as_ref().is_none_or(|(last, id)| (less, article) <= (*last, id.as_str()))
     }
 }
 

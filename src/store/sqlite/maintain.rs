@@ -1,13 +1,17 @@
-//! Makes the sections of a site those of the configuration, builds their lists, and deletes lists past their retention. Each step
-//! is one transaction and bounded, so that no apply waits for long and a crash can come between any two.
+//! Makes the sections of a site those of the configuration, builds their lists, and lists that lack articles, and deletes lists past
+//! their retention and changes that are not kept any more. Each step is one transaction and bounded, so that no apply waits for long
+//! and a crash can come between any two.
+
+use std::collections::HashMap;
 
 use rusqlite::Connection;
 
 use super::{
     apply::next_revision,
+    audit,
     errors::ReadError,
     lists::{Change, Lists},
-    reader::{StoredSection, read_buckets, sections},
+    reader::{StoredSection, article, read_buckets, sections},
     site::SiteRow,
 };
 use crate::domain::{
@@ -46,9 +50,12 @@ pub(super) fn step(
         (true, register(conn, row.id, new, false)?)
     } else if let Some(building) = stored.iter().find(|section| section.built.is_some()) {
         (true, build(conn, row.id, building, |bucket| retention.expired(bucket, today))?)
+    } else if let Some(lacking) = Lacking::read(conn, row.id)? {
+        (true, lacking.build(conn, row.id, &stored, |bucket| retention.expired(bucket, today))?)
     } else {
         let deleted = delete_expired(conn, row.id, |bucket| retention.expired(bucket, today))?;
-        (deleted > 0, deleted >= ROWS as usize)
+        let more = audit::delete_changes(conn, row.id)?;
+        (deleted > 0, more || deleted >= ROWS as usize)
     };
     if changed {
         // What this and other processes remember of the lists is not valid any more.
@@ -82,6 +89,7 @@ fn remove(conn: &Connection, site: i64, section: &StoredSection) -> rusqlite::Re
     )?;
     if deleted < ROWS as usize {
         conn.execute("DELETE FROM sections WHERE id = ?1", [section.id])?;
+        conn.execute("DELETE FROM lacking WHERE site = ?1 AND section = ?2", (site, section.id))?;
     } else {
         // If it is wanted again now, it lacks rows.
         conn.execute("UPDATE sections SET built = '' WHERE id = ?1", [section.id])?;
@@ -117,6 +125,63 @@ fn build(conn: &Connection, site: i64, section: &StoredSection, is_expired: impl
     let built = last.filter(|_| merged == ARTICLES);
     conn.execute("UPDATE sections SET built = ?2 WHERE id = ?1", (section.id, built.as_ref().map(ArticleId::as_str)))?;
     Ok(true)
+}
+
+/// Lists that lack articles, and into which the same ones were merged so far.
+struct Lacking {
+    /// The sections of the lists of a bucket; 0 for the whole site.
+    lists: HashMap<String, Vec<i64>>,
+    /// The last article that was merged.
+    built: String,
+}
+
+impl Lacking {
+    /// The lists of a site that are furthest behind.
+    fn read(conn: &Connection, site: i64) -> rusqlite::Result<Option<Self>> {
+        let built = conn.prepare_cached("SELECT min(built) FROM lacking WHERE site = ?1")?.query_row([site], |row| row.get(0))?;
+        let Some(built) = built else { return Ok(None) };
+        let mut lacking = Self { lists: HashMap::new(), built };
+        let mut query = conn.prepare_cached("SELECT bucket, section FROM lacking WHERE site = ?1 AND built = ?2")?;
+        let mut rows = query.query((site, &lacking.built))?;
+        while let Some(row) = rows.next()? {
+            lacking.lists.entry(row.get(0)?).or_default().push(row.get(1)?);
+        }
+        Ok(Some(lacking))
+    }
+
+    /// Merges the next articles into the lists.
+    fn build(
+        self,
+        conn: &Connection,
+        site: i64,
+        sections: &[StoredSection],
+        is_expired: impl Fn(Bucket) -> bool,
+    ) -> Result<bool, ReadError> {
+        let mut query = conn.prepare_cached(
+            "SELECT articles.article, record, past FROM articles LEFT JOIN past USING (site, article)
+             WHERE site = ?1 AND articles.article > ?2 ORDER BY articles.article LIMIT ?3",
+        )?;
+        let mut rows = query.query((site, &self.built, ARTICLES))?;
+        let (mut lists, mut last, mut merged) = (Lists::default(), None, 0);
+        while let Some(row) = rows.next()? {
+            let article = article(row, 0)?;
+            let is_of = |id: i64| id == 0 || sections.iter().any(|section| section.id == id && section.name.contains(&article));
+            for (name, bucket, views) in read_buckets(&article, row)? {
+                let lacking = self.lists.get(&name).filter(|_| !is_expired(bucket)).into_iter().flatten();
+                for id in lacking.copied().filter(|id| is_of(*id)) {
+                    lists.update(conn, site, &(id, name.clone()), Change { article: article.as_str(), before: 0, after: views })?;
+                }
+            }
+            (last, merged) = (Some(article), merged + 1);
+        }
+        match last.filter(|_| merged == ARTICLES) {
+            Some(last) => {
+                conn.execute("UPDATE lacking SET built = ?3 WHERE site = ?1 AND built = ?2", (site, &self.built, last.as_str()))?
+            }
+            None => conn.execute("DELETE FROM lacking WHERE site = ?1 AND built = ?2", (site, &self.built))?,
+        };
+        Ok(true)
+    }
 }
 
 /// Deletes lists of expired buckets, of all sections. Returns how many rows.

@@ -9,14 +9,14 @@
 //!
 //! # Layout
 //!
-//! `schema.sql` describes the tables: of an article there is one record of text, and one of its past if it has one. An
-//! application id and a version mark the file. `file` creates it, refuses any other file, and notices if it is replaced.
+//! `schema.sql` and `corrections.sql` describe the tables: of an article there is one record of text, and one of its past if it has
+//! one. An application id and a version mark the file. `file` creates it, refuses any other file, and notices if it is replaced.
 //!
 //! # Writing
 //!
 //! One `thread` runs `writer`, which commits all waiting calls together. A call that fails is undone alone. `apply` adds views,
-//! and keeps the most-read `lists`; `maintain` builds lists and deletes old ones; `site` is the row of a site. `errors`
-//! distinguishes what was not applied, what was perhaps applied, and damage.
+//! `correct` makes the steps of corrections, which `audit` keeps, and both keep the most-read `lists`; `maintain` builds lists and
+//! deletes old ones; `site` is the row of a site. `errors` distinguishes what was not applied, what was perhaps applied, and damage.
 //!
 //! # Backups
 //!
@@ -41,17 +41,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::{
     apply::{Apply, Memory},
+    correct::Correct,
     errors::{ReadError, closed},
     file::Identity,
     reader::View,
     thread::JobThread,
     writer::{Call, Outcome, WriteJob, Writer},
 };
-use super::{Applied, Row, Snapshot, Store, StoreError, TopList};
+use super::{Applied, Corrected, Row, Snapshot, Step, Store, StoreError, TopList};
 use crate::domain::{
     article::{ArticleId, Section},
     clock::Clock,
-    counts::Deltas,
+    correction::{AuditEntry, Change, encode},
+    counts::{Deltas, Subject},
     period::Bucket,
     producer::{Position, ProducerId, Seq},
     retention::Retention,
@@ -59,7 +61,9 @@ use crate::domain::{
 };
 
 mod apply;
+mod audit;
 pub(in crate::store) mod contents;
+mod correct;
 mod errors;
 mod file;
 mod lists;
@@ -186,8 +190,31 @@ impl Store for SqliteStore {
         let call = Apply { site: site.clone(), earlier, producer, from, to, deltas, now: self.clock.now() };
         match self.write(Call::Apply(call)).await? {
             Outcome::Applied(applied) => Ok(applied),
-            Outcome::Maintained(_) => Err(unanswered()),
+            _ => Err(unanswered()),
         }
+    }
+
+    async fn correct(&self, site: &SiteId, step: Arc<Step>) -> Result<Corrected, StoreError> {
+        let kept = encode(&step.changes).map_err(|error| StoreError::NotApplied(error.to_string()))?;
+        match self.write(Call::Correct(Correct { site: site.clone(), step, kept, now: self.clock.now() })).await? {
+            Outcome::Corrected(corrected) => Ok(corrected),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn audit(&self, site: &SiteId, after: u64) -> Result<Vec<AuditEntry>, StoreError> {
+        let site = site.clone();
+        self.read(&self.lists, move |conn| audit::audit(conn, &site, after)).await
+    }
+
+    async fn changes(&self, site: &SiteId, number: u64, step: Seq) -> Result<Option<Vec<Change>>, StoreError> {
+        let site = site.clone();
+        self.read(&self.lists, move |conn| audit::changes(conn, &site, number, step)).await
+    }
+
+    async fn counts(&self, site: &SiteId, subject: &Subject) -> Result<Vec<(Bucket, u64)>, StoreError> {
+        let (site, subject, view) = (site.clone(), subject.clone(), self.view());
+        self.read(&self.lists, move |conn| reader::counts(conn, &site, &subject, view)).await
     }
 
     async fn figures(
@@ -211,9 +238,9 @@ impl Store for SqliteStore {
         self.read(&self.lists, move |conn| reader::top(conn, &site, section.as_ref(), bucket, limit, view)).await
     }
 
-    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
-        let (site, article, buckets, view) = (site.clone(), article.cloned(), buckets.to_vec(), self.view());
-        self.read(&self.lists, move |conn| reader::history(conn, &site, article.as_ref(), &buckets, view)).await
+    async fn history(&self, site: &SiteId, subject: &Subject, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+        let (site, subject, buckets, view) = (site.clone(), subject.clone(), buckets.to_vec(), self.view());
+        self.read(&self.lists, move |conn| reader::history(conn, &site, &subject, &buckets, view)).await
     }
 
     /// The rows are those of one moment.
@@ -226,7 +253,7 @@ impl Store for SqliteStore {
         let call = Call::Maintain { site: site.clone(), sections: sections.to_vec(), now: self.clock.now() };
         match self.write(call).await? {
             Outcome::Maintained(more) => Ok(more),
-            Outcome::Applied(_) => Err(unanswered()),
+            _ => Err(unanswered()),
         }
     }
 

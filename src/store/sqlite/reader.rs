@@ -1,18 +1,21 @@
 //! Reads counters, offsets and lists. Each function returns the state of one moment.
 
-use std::error::Error;
+use std::{collections::BTreeMap, error::Error};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, types::Type};
 use tokio::sync::mpsc;
 
 use super::{
+    audit,
     errors::{ReadError, store_error},
+    lists,
     site::{SiteRow, number},
 };
 use crate::{
     domain::{
         article::{ArticleId, Section},
+        counts::{Kind, Subject},
         figures::{Figure, Figures},
         period::Bucket,
         producer::{Digest, Position, ProducerId},
@@ -49,7 +52,7 @@ fn unreadable(column: usize, error: impl Error + Send + Sync + 'static) -> rusql
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
-fn article(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<ArticleId> {
+pub(super) fn article(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<ArticleId> {
     ArticleId::parse(row.get_ref(column)?.as_str()?).map_err(|e| unreadable(column, e))
 }
 
@@ -66,10 +69,15 @@ pub(super) fn offset_of(conn: &mut Connection, site: &SiteId, producer: Producer
     SiteRow::read(&tx, site)?.map_or(Ok(Position::START), |row| offset(&tx, row.id, producer))
 }
 
-/// The site's own views in a bucket.
-pub(super) fn site_views(conn: &Connection, site: i64, bucket: &str) -> rusqlite::Result<u64> {
-    conn.prepare_cached("SELECT views FROM site_views WHERE site = ?1 AND kind = '' AND bucket = ?2")?
-        .query_row((site, bucket), |row| number(row, 0))
+/// The name of a kind of the site's own counts: that of its views is empty.
+pub(super) fn kind_name(kind: Option<Kind>) -> &'static str {
+    kind.map_or("", Kind::name)
+}
+
+/// The site's own views, or another count, in a bucket.
+pub(super) fn site_views(conn: &Connection, site: i64, kind: Option<Kind>, bucket: &str) -> rusqlite::Result<u64> {
+    conn.prepare_cached("SELECT views FROM site_views WHERE site = ?1 AND kind = ?2 AND bucket = ?3")?
+        .query_row((site, kind_name(kind), bucket), |row| number(row, 0))
         .optional()
         .map(Option::unwrap_or_default)
 }
@@ -138,7 +146,7 @@ pub(super) fn figures(
     let mut counts = [0; 9];
     if let Some(row) = &row {
         for (count, bucket) in counts.iter_mut().zip(buckets) {
-            *count = site_views(&tx, row.id, &bucket.to_string()).map_err(store_error)?;
+            *count = site_views(&tx, row.id, None, &bucket.to_string()).map_err(store_error)?;
         }
     }
     let figures = |article| {
@@ -175,13 +183,14 @@ pub(super) fn top(
     let tx = conn.transaction()?;
     let empty = |revision, whole| TopList { articles: Vec::new(), revision, whole };
     let Some(row) = SiteRow::read(&tx, site)? else { return Ok(empty(crate::store::Revision::default(), section.is_none())) };
-    let (id, whole) = match section {
+    let (id, built) = match section {
         None => (0, true),
         Some(section) => match sections(&tx, row.id)?.into_iter().find(|stored| stored.name == *section) {
             Some(stored) => (stored.id, stored.built.is_none()),
             None => return Ok(empty(row.revision, false)),
         },
     };
+    let whole = built && !lists::is_lacking(&tx, row.id, &(id, bucket.to_string()))?;
     if view.is_expired(Some(&row), bucket) {
         return Ok(empty(row.revision, whole));
     }
@@ -193,44 +202,93 @@ pub(super) fn top(
     Ok(TopList { articles: rows.collect::<Result<_, _>>()?, revision: row.revision, whole })
 }
 
+/// See [`Store::counts`](crate::store::Store::counts).
+pub(super) fn counts(conn: &mut Connection, site: &SiteId, subject: &Subject, view: View) -> Result<Vec<(Bucket, u64)>, ReadError> {
+    let tx = conn.transaction()?;
+    let Some(row) = SiteRow::read(&tx, site)? else { return Ok(Vec::new()) };
+    let kind = match subject {
+        Subject::Site => None,
+        Subject::Kind(kind) => Some(*kind),
+        Subject::Article(article) => {
+            let Some(record) = record(&tx, row.id, article)? else { return Ok(Vec::new()) };
+            let mut counts = buckets(&record, &past(&tx, row.id, article)?.unwrap_or_default());
+            counts.retain(|bucket, _| !view.is_expired(Some(&row), *bucket));
+            return Ok(counts.into_iter().collect());
+        }
+    };
+    let mut query = tx.prepare_cached("SELECT bucket, views FROM site_views WHERE site = ?1 AND kind = ?2 AND views > 0")?;
+    let found = query.query_map((row.id, kind_name(kind)), |row| {
+        let bucket: Bucket = row.get_ref(0)?.as_str()?.parse().map_err(|e| unreadable(0, e))?;
+        Ok((bucket, number(row, 1)?))
+    })?;
+    let mut counts: Vec<_> = found.collect::<Result<_, _>>()?;
+    counts.sort_unstable();
+    Ok(counts)
+}
+
+/// The buckets of an article that have views.
+pub(super) fn buckets(record: &Record, past: &Past) -> BTreeMap<Bucket, u64> {
+    let periods = record.periods().chain(past.periods());
+    let periods = periods.filter_map(|(period, (number, views))| Some((period.numbered(number)?, views)));
+    let total = (record.total > 0).then_some((Bucket::Total, record.total));
+    periods.chain(total).collect()
+}
+
 /// See [`Store::history`](crate::store::Store::history).
 pub(super) fn history(
     conn: &mut Connection,
     site: &SiteId,
-    article: Option<&ArticleId>,
+    subject: &Subject,
     buckets: &[Bucket],
     view: View,
 ) -> Result<Vec<u64>, StoreError> {
     let tx = conn.transaction().map_err(store_error)?;
     let row = SiteRow::read(&tx, site).map_err(store_error)?;
-    match (article, &row) {
-        (Some(article), row) => article_views(&tx, row.as_ref(), article, buckets, view),
-        (None, None) => Ok(vec![0; buckets.len()]),
-        (None, Some(row)) => {
-            let views = buckets.iter().map(|bucket| site_views(&tx, row.id, &bucket.to_string()));
-            views.collect::<Result<_, _>>().map_err(store_error)
-        }
-    }
+    let kind = match subject {
+        Subject::Article(article) => return article_views(&tx, row.as_ref(), article, buckets, view),
+        Subject::Site => None,
+        Subject::Kind(kind) => Some(*kind),
+    };
+    let Some(row) = row else { return Ok(vec![0; buckets.len()]) };
+    let views = buckets.iter().map(|bucket| site_views(&tx, row.id, kind, &bucket.to_string()));
+    views.collect::<Result<_, _>>().map_err(store_error)
 }
 
 /// See [`Store::export`](crate::store::Store::export). It is one transaction, so the rows are those of one moment.
 pub(super) fn export(conn: &mut Connection, site: &SiteId, view: View, rows: &mpsc::Sender<Row>) -> Result<(), ReadError> {
     let tx = conn.transaction()?;
     let Some(row) = SiteRow::read(&tx, site)? else { return Ok(()) };
-    let mut query = tx.prepare("SELECT bucket, views FROM site_views WHERE site = ?1 AND kind = '' AND views > 0 ORDER BY bucket")?;
-    let mut found = query.query([row.id])?;
-    while let Some(next) = found.next()? {
-        let bucket: Bucket = next.get_ref(0)?.as_str()?.parse().map_err(|e| unreadable(0, e))?;
-        if rows.blocking_send((bucket, None, number(next, 1)?)).is_err() {
+    let mut own = site_counts(&tx, &row)?;
+    own.sort();
+    for (subject, _, bucket, count) in own {
+        if rows.blocking_send((bucket, subject, count)).is_err() {
             return Ok(());
         }
     }
     each_article(&tx, site, &row, |article, mut buckets| {
         buckets.retain(|(_, bucket, _)| !view.is_expired(Some(&row), *bucket));
         buckets.sort();
-        let mut send = |(_, bucket, views)| rows.blocking_send((bucket, Some(article.clone()), views)).is_ok();
+        let mut send = |(_, bucket, views)| rows.blocking_send((bucket, Subject::Article(article.clone()), views)).is_ok();
         buckets.into_iter().all(&mut send)
     })
+}
+
+/// The site's own counts above 0, with the texts of their buckets. Kinds of a newer program are left out.
+fn site_counts(conn: &Connection, row: &SiteRow) -> rusqlite::Result<Vec<(Subject, String, Bucket, u64)>> {
+    let mut query = conn.prepare("SELECT kind, bucket, views FROM site_views WHERE site = ?1 AND views > 0")?;
+    let counts = query.query_map([row.id], |row| {
+        let subject = match row.get_ref(0)?.as_str()? {
+            "" => Subject::Site,
+            kind => match kind.parse() {
+                Ok(kind) => Subject::Kind(kind),
+                Err(_) => return Ok(None),
+            },
+        };
+        let text: String = row.get(1)?;
+        let bucket = text.parse().map_err(|e| unreadable(1, e))?;
+        Ok(Some((subject, text, bucket, number(row, 2)?)))
+    })?;
+    counts.filter_map(Result::transpose).collect()
 }
 
 /// Reads all articles of a site in the order of their bytes, until `next` returns false.
@@ -275,10 +333,7 @@ pub(super) fn read_buckets(article: &ArticleId, row: &SqlRow<'_>) -> Result<Vec<
         Some(text) => text.parse().map_err(|_| damaged(article, text))?,
         None => Past::default(),
     };
-    let periods = record.periods().chain(past.periods());
-    let periods = periods.filter_map(|(period, (number, views))| Some((period.numbered(number)?, views)));
-    let total = (record.total > 0).then_some((Bucket::Total, record.total));
-    Ok(periods.chain(total).map(|(bucket, views)| (bucket.to_string(), bucket, views)).collect())
+    Ok(buckets(&record, &past).into_iter().map(|(bucket, views)| (bucket.to_string(), bucket, views)).collect())
 }
 
 /// See [`Store::ping`](crate::store::Store::ping).
@@ -317,17 +372,13 @@ fn verify_site(conn: &Connection, site: &SiteId, row: &SiteRow) -> Result<(), Re
         number(next, 1)?;
     }
     sections(conn, row.id)?;
-    let mut query = conn.prepare("SELECT bucket, views FROM site_views WHERE site = ?1 AND kind = ''")?;
-    let mut views = query.query([row.id])?;
-    while let Some(next) = views.next()? {
-        next.get_ref(0)?.as_str()?.parse::<Bucket>().map_err(|e| unreadable(0, e))?;
-        number(next, 1)?;
-    }
+    site_counts(conn, row)?;
     each_article(conn, site, row, |_, _| true)?;
     let of_none = "SELECT article FROM past WHERE site = ?1 AND article NOT IN (SELECT article FROM articles WHERE site = ?1) LIMIT 1";
     if let Some(article) = conn.query_row(of_none, [row.id], |row| row.get::<_, String>(0)).optional()? {
         return Err(StoreError::Corrupt(format!("article {article:?} of site {site} has earlier periods, but no record")).into());
     }
+    audit::verify(conn, site, row.id)?;
     verify_lists(conn, site, row)
 }
 
@@ -344,8 +395,8 @@ fn verify_lists(conn: &Connection, site: &SiteId, row: &SiteRow) -> Result<(), R
             Some(None) => past(conn, row.id, &article)?.unwrap_or_default().views(bucket),
             None => 0,
         };
-        // A count that has expired can be dropped before its list is.
-        if counted != views && (counted > 0 || record.is_none()) {
+        // A count that has expired can be dropped before its list is, and an article can be deleted with it.
+        if counted != views && (counted > 0 || bucket == Bucket::Total) {
             let article = article.as_str();
             let what = format!("article {article:?} of site {site} has {views} views in the list of {bucket}, but {counted} are counted");
             return Err(StoreError::Corrupt(what).into());

@@ -9,13 +9,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     apply::{Apply, Memory, apply},
+    correct::{Correct, correct},
     errors::{commit_error, store_error},
     file::Identity,
     maintain,
 };
 use crate::{
     domain::{article::Section, retention::Retention, site::SiteId},
-    store::{Applied, StoreError},
+    store::{Applied, Corrected, StoreError},
 };
 
 /// The most calls in one commit.
@@ -25,6 +26,7 @@ const BATCH: usize = 256;
 #[derive(Debug)]
 pub(super) enum Call {
     Apply(Apply),
+    Correct(Correct),
     Maintain { site: SiteId, sections: Vec<Section>, now: DateTime<Utc> },
 }
 
@@ -32,6 +34,7 @@ pub(super) enum Call {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Applied(Applied),
+    Corrected(Corrected),
     /// Whether there is more to do.
     Maintained(bool),
 }
@@ -102,6 +105,7 @@ fn begin(conn: &mut Connection) -> Result<Transaction<'_>, StoreError> {
 fn execute(conn: &Connection, retention: Retention, memory: &mut Memory, job: &WriteJob) -> CallResult {
     match &job.call {
         Call::Apply(call) => apply(conn, retention, memory, call).map(Outcome::Applied),
+        Call::Correct(call) => correct(conn, retention, memory, call).map(Outcome::Corrected).map_err(|error| error.0),
         Call::Maintain { site, sections, now } => {
             let more = maintain::step(conn, site, sections, retention, *now).map_err(|error| error.0)?;
             Ok(Outcome::Maintained(more))

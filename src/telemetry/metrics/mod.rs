@@ -87,6 +87,8 @@ pub struct Store {
     pub rewinds: IntCounter,
     /// Entries that the store lost and the journal no longer held.
     pub lost_entries: IntCounter,
+    /// Corrections that the store had and lost.
+    pub lost_corrections: IntCounter,
     /// Entries of earlier runs that the store had and the journal did not.
     pub foreign_entries: IntCounter,
     /// How often another process was found to write the same run.
@@ -171,6 +173,10 @@ impl Store {
             lost_entries: make.counter(
                 "truycap_store_lost_entries_total",
                 "Entries that the store lost and the journal no longer held; the log names them.",
+            ),
+            lost_corrections: make.counter(
+                "truycap_store_lost_corrections_total",
+                "Corrections and imports that the store had and lost; the log names them.",
             ),
             foreign_entries: make.counter(
                 "truycap_store_foreign_entries_total",

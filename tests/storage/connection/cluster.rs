@@ -1,11 +1,21 @@
 //! Nodes of a cluster. One node with all slots works; each of several nodes refuses the slots of the others.
 
 use truycap::{
-    domain::{article::ArticleId, counts::Deltas, period::Bucket, producer::Seq, site::SiteId},
+    domain::{
+        article::{ArticleId, Section},
+        counts::{Deltas, Subject},
+        period::Bucket,
+        producer::Seq,
+        site::SiteId,
+    },
     store::{Store, StoreError},
 };
 
-use super::{MINE, RedisStore, Step, answered, apply, figures, process::wait::eventually, redis_server::Server, step, steps};
+use truycap_test_support::cluster::Cluster;
+
+use super::{
+    MINE, RedisStore, Step, answered, apply, figures, process::wait::eventually, redis_server::Server, redis_store::open, step, steps,
+};
 
 /// A server in cluster mode, without slots.
 fn node() -> Server {
@@ -23,6 +33,14 @@ fn cli<T: redis::FromRedisValue>(server: &Server, line: &str) -> T {
 fn has_all_slots(server: &Server) {
     let () = cli(server, "CLUSTER ADDSLOTSRANGE 0 16383");
     eventually("the cluster is up", || cli::<String>(server, "CLUSTER INFO").contains("cluster_state:ok").then_some(()));
+}
+
+/// A cluster of one node, with an append-only file.
+pub(super) fn whole_node() -> Server {
+    let server = node();
+    let () = cli(&server, "CONFIG SET appendonly yes");
+    has_all_slots(&server);
+    server
 }
 
 /// Applies a view of a site and of an article, in one bucket.
@@ -43,22 +61,34 @@ fn is_refused<T: std::fmt::Debug>(answer: &Result<T, StoreError>, because: &str)
 async fn a_node_counts_once_it_has_all_slots() {
     let server = node();
     let store = server.store("p");
-    is_refused(&apply(&store, 0).await, "the cluster of this Redis is down");
-    is_refused(&figures(&store).await, "the cluster of this Redis is down");
+    is_refused(&apply(&store, 0).await, "the cluster is down, or has no node for this site");
+    is_refused(&figures(&store).await, "the cluster is down, or has no node for this site");
     has_all_slots(&server);
     for from in 0..3 {
         assert_eq!(apply(&store, from).await, Ok(Step::Done));
     }
     assert_eq!(steps(&store).await, 3);
-    assert_eq!(store.verify(false).await, Ok(()));
+    is_refused(&store.verify(false).await, "write redis+cluster://");
     assert!(store.advice().await.unwrap()[0].contains("node of a cluster"));
     assert_eq!(store.top(&crate::connection::site(), None, "total".parse().unwrap(), 9).await.unwrap().articles.len(), 2);
     // The braces in the keys put all keys of a site into one slot, and different sites into different slots.
     for site in ["press", "shop", "a.b-c"] {
         assert_eq!(count(&store, site, 0, "2099").await, Ok(Step::Done), "{site}");
-        let history = store.history(&SiteId::parse(site).unwrap(), None, &["2099".parse().unwrap()]).await;
+        let history = store.history(&SiteId::parse(site).unwrap(), &Subject::Site, &["2099".parse().unwrap()]).await;
         assert_eq!(history, Ok(vec![1]), "{site}");
     }
+}
+
+#[tokio::test]
+async fn a_cluster_that_waits_for_a_node_that_fails_gets_advice() {
+    let server = node();
+    has_all_slots(&server);
+    let store = open(&server.tcp_url().replace("redis://", "redis+cluster://"), "p");
+    let about = async |words: &str| store.advice().await.unwrap().iter().any(|sentence| sentence.contains(words));
+    assert!(about("no replica").await && !about("cluster-require-full-coverage").await);
+    let () = cli(&server, "CONFIG SET cluster-require-full-coverage yes");
+    assert!(about("set cluster-require-full-coverage to no").await);
+    assert!(!about("min-replicas-to-write").await);
 }
 
 #[tokio::test]
@@ -81,7 +111,7 @@ async fn an_apply_to_a_slot_of_another_node_or_a_moving_slot_is_refused() {
     let slot: u16 = cli(&server, "CLUSTER KEYSLOT portal");
     let () = cli(&server, &format!("CLUSTER SETSLOT {slot} MIGRATING {id}"));
     is_refused(&count(&store, "portal", 2, "2098").await, "are being moved to another node");
-    is_refused(&count(&server.store("new"), "portal", 0, "2099").await, "is a node of a cluster");
+    is_refused(&count(&server.store("new"), "portal", 0, "2099").await, "are being moved to another node");
     let () = cli(&server, &format!("CLUSTER SETSLOT {slot} STABLE"));
     assert_eq!(count(&store, "portal", 2, "2098").await, Ok(Step::Done));
 
@@ -96,6 +126,37 @@ async fn an_apply_to_a_slot_of_another_node_or_a_moving_slot_is_refused() {
     let there = other.store("p");
     assert_eq!(answered("the other node accepts it", async || count(&there, "press", 0, "2099").await).await, Step::Done);
     assert_eq!(count(&store, "portal", 3, "2099").await, Ok(Step::Done));
-    let counted = store.history(&crate::connection::site(), None, &["2099".parse().unwrap(), "2098".parse().unwrap()]).await;
+    let counted = store.history(&crate::connection::site(), &Subject::Site, &["2099".parse().unwrap(), "2098".parse().unwrap()]).await;
     assert_eq!(counted, Ok(vec![3, 1]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_to_a_site_whose_keys_are_on_two_nodes_changes_nothing() {
+    let cluster = Cluster::start(&[(0, 8191), (8192, 16383)], false, &[]);
+    let store = open(&cluster.url(), "p");
+    for from in 0..3 {
+        assert_eq!(answered("the cluster counts", async || apply(&store, from).await).await, Step::Done);
+    }
+    // The lists of a section are among the keys that no script is passed.
+    while store.maintain(&crate::connection::site(), &[Section::parse("/").unwrap()]).await.unwrap() {}
+    cluster.begin_move("portal", 1);
+    let mut moved = 0;
+    loop {
+        let refused = apply(&store, 3).await;
+        assert!(matches!(refused, Err(StoreError::NotApplied(_))), "{moved} keys are moved: {refused:?}");
+        match figures(&store).await {
+            Ok(figures) => assert_eq!(figures.offsets[0].seq, 3, "{moved} keys are moved"),
+            // The connection, which other sites use, stays.
+            refused => assert!(!format!("{refused:?}").contains("did not answer"), "{moved} keys are moved: {refused:?}"),
+        }
+        if !cluster.move_key("portal", 1) {
+            break;
+        }
+        moved += 1;
+    }
+    assert!(moved >= 8, "{moved}");
+    cluster.end_move("portal", 1);
+    assert_eq!(steps(&store).await, 3);
+    assert_eq!(apply(&store, 3).await, Ok(Step::Done));
+    assert_eq!(steps(&store).await, 4);
 }

@@ -3,11 +3,13 @@
 //! - `proxy`: a proxy that breaks connections at a given byte
 //! - `cuts`, `stale`, `storm`: connections that break
 //! - `refusals`, `cluster`: errors of real servers
+//! - `mistakes`: what `truycap check` says to a URL of another topology
 //! - `rights`: users with restricted rights
 //! - `tls`: the binary over TLS
 
 mod cluster;
 mod cuts;
+mod mistakes;
 mod proxy;
 mod refusals;
 mod rights;
@@ -15,7 +17,7 @@ mod stale;
 mod storm;
 mod tls;
 
-use truycap_test_support::{process, redis_server, redis_store};
+use truycap_test_support::{process, redis_server, redis_store, sentinel_set};
 
 use std::{sync::Arc, time::Duration};
 
@@ -87,7 +89,7 @@ async fn steps(store: &RedisStore) -> Seq {
     let expected = if offset == 0 { Vec::new() } else { counted };
     let found = export(store).await.into_iter();
     let found: Vec<_> =
-        found.map(|(bucket, id, views)| (bucket.to_string(), id.map_or_else(String::new, |id| id.to_string()), views)).collect();
+        found.map(|(bucket, id, views)| (bucket.to_string(), id.article().map_or_else(String::new, ToString::to_string), views)).collect();
     assert_eq!(found, expected, "the counters are not those of offset {offset}");
     offset
 }

@@ -1,18 +1,33 @@
 //! Users with restricted rights.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use chrono::Utc;
 use truycap::{
-    domain::{article::Section, retention::Retention},
+    domain::{
+        article::{ArticleId, Section},
+        correction::{Change, CorrectionKind, Note},
+        counts::Subject,
+        period::Bucket,
+        producer::{ProducerId, Seq},
+        retention::Retention,
+    },
     store::{
-        Row, SharedVisitors, Store, VisitorCounts,
+        self, Corrected, Row, SharedVisitors, Store, StoreError, VisitorCounts,
         redis::{RedisStore, RedisStoreConfig, backup, restore},
         sqlite::Backup,
     },
 };
 
-use super::{STEP, Step, answered, apply, export, figures, redis_server::Server, redis_store::open, site, steps};
+use super::{
+    STEP, Step, answered, apply, at,
+    cluster::whole_node,
+    export, figures,
+    redis_server::Server,
+    redis_store::open,
+    sentinel_set::{Node, SERVICE, SentinelSet},
+    site, steps,
+};
 
 /// The same rights by the categories of commands, for keys that begin with `p`.
 const RIGHTS: &str = "~p:* +@read +@write +@transaction +@scripting +@connection -@dangerous +info +config|get +acl|dryrun";
@@ -43,20 +58,92 @@ fn documented_rights() -> String {
 #[tokio::test]
 async fn the_documented_rights_are_sufficient() {
     for rights in [RIGHTS.to_owned(), documented_rights()] {
-        is_allowed_everything(&rights).await;
+        let (server, url) = with_user(&["--appendonly", "yes"], &rights);
+        is_allowed_everything(&url, "p", &server).await;
     }
 }
 
-async fn is_allowed_everything(rights: &str) {
-    let (server, url) = with_user(&["--appendonly", "yes"], rights);
-    let store = open(&url, "p");
+/// What the documentation has between these texts.
+fn documented(from: &str, to: &str) -> &'static str {
+    let text = include_str!("../../../docs/operations.md");
+    let rest = &text[text.find(from).unwrap()..];
+    &rest[..rest.find(to).unwrap()]
+}
+
+#[tokio::test]
+async fn the_documented_rights_in_a_cluster_are_sufficient_and_needed() {
+    let node = whole_node();
+    let more = documented("+cluster|info", "`");
+    let rights = format!("{} {more}", documented_rights());
+    let set = |rights: &str| {
+        let mut cmd = redis::cmd("ACL");
+        cmd.arg("SETUSER").arg("counter").arg("on").arg(">hunter2").arg(rights.split(' ').collect::<Vec<_>>());
+        cmd.exec(&mut node.raw()).unwrap();
+    };
+    set(&rights);
+    let url = node.tcp_url().replace("redis://", "redis+cluster://counter:hunter2@");
+    is_allowed_everything(&url, "p", &node).await;
+    for right in more.split(' ') {
+        set(&format!("{rights} {}", right.replace('+', "-")));
+        let error = open(&url, "p").ping().await.unwrap_err().to_string();
+        assert!(error.contains("may not do this"), "{right}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn the_documented_users_of_a_sentinel_set_are_sufficient_and_needed() {
+    let users = documented_users().trim_end();
+    let users = format!("{users} +role\n{}", documented("user replica on", "```"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, users).unwrap();
+    let login = "?user=default&pass=correct-horse-battery-staple";
+    let asking = documented("user truycap on >hunter3", "```");
+    let config = format!("sentinel auth-user {SERVICE} sentinel\nsentinel auth-pass {SERVICE} sentinel-password\n{asking}");
+    let options = ["--appendonly", "yes", "--aclfile", file.path().to_str().unwrap(), "--masteruser", "replica"];
+    let options = [&options[..], &["--masterauth", "replica-password", "--min-replicas-to-write", "1"]].concat();
+    let mut set = SentinelSet::start_with(&options, login, &config, "");
+    set.login = ("truycap:hunter2@".into(), "?sentinel_user=truycap&sentinel_password=hunter3".into());
+    let url = set.url();
+    is_allowed_everything(&url, "truycap", &set.servers[0].server).await;
+
+    let store = open(&url, "truycap");
+    assert_eq!(steps(&store).await, 3);
+    set.failover();
+    // An apply that the fail-over ends is in doubt, and is repeated.
+    let counted = async || match apply(&store, 3).await {
+        Err(StoreError::PerhapsApplied(why)) => Err(StoreError::NotApplied(why)),
+        answer => answer,
+    };
+    assert!(matches!(answered("the next primary counts", counted).await, Step::Done | Step::Refused(4)));
+    set.wait_until_whole();
+
+    let nodes = |nodes: &[Node], right: &str| nodes.iter().for_each(|node| node.server.cli(&format!("ACL SETUSER truycap {right}")));
+    for (who, right) in [(&set.servers, "role"), (&set.sentinels, "sentinel|master"), (&set.sentinels, "sentinel|get-master-addr-by-name")]
+    {
+        nodes(who, &format!("-{right}"));
+        let error = open(&url, "truycap").ping().await.unwrap_err().to_string();
+        assert!(error.contains("may not do this"), "{right}: {error}");
+        nodes(who, &format!("+{right}"));
+    }
+    assert_eq!(open(&url, "truycap").ping().await, Ok(()));
+}
+
+/// Calls everything that a store has. `server` has the keys of the site.
+async fn is_allowed_everything(url: &str, prefix: &str, server: &Server) {
+    let store = open(url, prefix);
     for from in 0..3 {
         assert_eq!(apply(&store, from).await, Ok(Step::Done));
     }
     assert_eq!(steps(&store).await, 3);
-    assert_eq!(figures(&store).await.unwrap(), figures(&server.store("p")).await.unwrap());
+    assert_eq!(figures(&store).await.unwrap(), figures(&server.store(prefix)).await.unwrap());
     assert_eq!(store.top(&site(), None, "total".parse().unwrap(), 1).await.unwrap().articles.len(), 1);
-    assert_eq!(store.history(&site(), None, &["total".parse().unwrap()]).await, Ok(vec![9]));
+    for (seq, views) in [(0, 2), (1, -2)] {
+        assert!(matches!(correct(&store, seq, views).await, Ok(Corrected::Done { number: 1, .. })));
+    }
+    assert_eq!(store.audit(&site(), 0).await.unwrap()[0].steps, 2);
+    assert_eq!(store.changes(&site(), 1, 2).await.unwrap().unwrap()[0].views, -2);
+    assert_eq!(store.counts(&site(), &Subject::Site).await.unwrap().len(), 2);
+    assert_eq!(store.history(&site(), &Subject::Site, &["total".parse().unwrap()]).await, Ok(vec![9]));
     for sections in [&[Section::parse("/").unwrap()][..], &[]] {
         while store.maintain(&site(), sections).await.unwrap() {}
     }
@@ -64,12 +151,23 @@ async fn is_allowed_everything(rights: &str) {
     assert_eq!(store.key(&site(), today, [1; 16]).await, Ok([1; 16]));
     assert_eq!(store.count(&site(), today, 1, &[[1; 16]]).await, Ok(VisitorCounts { online: 1, today: 1 }));
     assert_eq!(store.verify(true).await, Ok(()));
-    assert_eq!(store.advice().await, Ok(vec![]));
-    restore_backup(&url, "p").await;
+    // The cluster of one node has no replica.
+    let advice = store.advice().await.unwrap().into_iter().filter(|sentence| !sentence.contains("has no replica"));
+    assert_eq!(advice.collect::<Vec<_>>(), [""; 0]);
+    restore_backup(url, prefix).await;
     assert_eq!(steps(&store).await, 3);
     // Keys with another prefix are not allowed.
-    let elsewhere = apply(&open(&url, "q"), 0).await;
+    let elsewhere = apply(&open(url, "q"), 0).await;
     assert!(format!("{elsewhere:?}").contains("may not do this"), "{elsewhere:?}");
+}
+
+/// Adds views to an article of its own, or takes them away.
+async fn correct(store: &RedisStore, from: Seq, views: i64) -> Result<Corrected, StoreError> {
+    let subject = Subject::Article(ArticleId::parse("/c").unwrap());
+    let changes = vec![Change { subject, buckets: [Bucket::Total].into_iter().collect(), views }];
+    let note = Note { at: Utc::now(), kind: CorrectionKind::Adjust, what: String::new(), reason: String::new(), undoes: None };
+    let step = store::Step { producer: ProducerId(2), from: at(from), to: at(from + 1), changes, note };
+    store.correct(&site(), Arc::new(step)).await
 }
 
 /// Makes a backup, and restores it over what is there.
@@ -188,7 +286,7 @@ fn versions(info: &str) -> [Option<(u32, u32)>; 2] {
 async fn a_default_user_without_rights_gets_advice_because_redis_drops_counters_when_it_restarts() {
     let (_, truycap) = documented_users().split_once('\n').unwrap();
     // The last one is all that counting needs.
-    let some = "on >correct-horse-battery-staple ~* +hset +hdel +zadd +zremrangebyrank +unlink +ping +multi +exec";
+    let some = "on >correct-horse-battery-staple ~* +hset +hdel +zadd +zrem +zremrangebyrank +unlink +ping +multi +exec";
     for default in ["off", "on >correct-horse-battery-staple +@all", "on >correct-horse-battery-staple ~* +@all -zadd", some] {
         let counted = counted_with(&format!("user default {default}\n{truycap}")).await;
         let url = format!("{}?user=truycap&pass=hunter2", counted.0.url());

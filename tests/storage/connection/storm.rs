@@ -51,6 +51,7 @@ async fn every_acknowledged_view_is_counted_once_despite_resets_and_cuts() {
     let sites = SITES
         .map(|id| Site {
             id: SiteId::parse(id).unwrap(),
+            aliases: Vec::new(),
             origins: Vec::new(),
             timezone: Tz::UTC,
             sections: Vec::new(),
@@ -85,7 +86,7 @@ async fn visit(handle: Handle, mut random: StdRng, over: Arc<AtomicBool>, tally:
     while !over.load(Ordering::Relaxed) {
         let site = SITES[random.random_range(0..SITES.len())];
         let article = format!("/{}", random.random_range(0..20));
-        handle.record(&handle.site(site).unwrap(), Some(ArticleId::parse(&article).unwrap())).await.unwrap();
+        handle.record(&handle.site(site).unwrap(), Some(ArticleId::parse(&article).unwrap()), None).await.unwrap();
         let mut tally = tally.lock().unwrap();
         for article in [article, String::new()] {
             *tally.entry((site, article)).or_default() += 1;
@@ -119,7 +120,7 @@ async fn counted_are(store: &RedisStore, site: &str, expected: BTreeMap<String, 
     let (sender, mut rows) = mpsc::channel(10_000);
     store.export(&SiteId::parse(site).unwrap(), sender).await.unwrap();
     let mut counted: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
-    while let Ok((bucket, article, views)) = rows.try_recv() {
+    while let Ok((bucket, subject, views)) = rows.try_recv() {
         let kind = match bucket {
             Bucket::Total => "total",
             Bucket::Day(_) => "day",
@@ -127,7 +128,7 @@ async fn counted_are(store: &RedisStore, site: &str, expected: BTreeMap<String, 
             Bucket::Month { .. } => "month",
             Bucket::Year(_) => "year",
         };
-        let article = article.map_or_else(String::new, |article| article.to_string());
+        let article = subject.article().map_or_else(String::new, ToString::to_string);
         *counted.entry(kind).or_default().entry(article).or_default() += views;
     }
     assert_eq!(counted.len(), 5, "{site}: {:?}", counted.keys());

@@ -30,18 +30,30 @@ impl Authority {
         self.dir.path().join(name).to_str().unwrap().into()
     }
 
-    /// A server with a certificate for `name`, and its TLS port. It has no other port.
-    fn server(&self, name: &str) -> (Server, u16) {
+    /// The options of a server with a certificate for `name`, and its TLS port.
+    fn options(&self, name: &str) -> (Vec<String>, u16) {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
         let (certificate_file, key_file) = (self.file("server.pem"), self.file("server.key"));
         fs::write(&certificate_file, certificate.pem()).unwrap();
         fs::write(&key_file, key.serialize_pem()).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let (text, ca_file) = (port.to_string(), self.file("ca.pem"));
         let tls = ["--tls-port", &text, "--tls-cert-file", &certificate_file, "--tls-key-file", &key_file, "--tls-ca-cert-file", &ca_file];
-        let options = [&tls[..], &["--tls-auth-clients", "no", "--appendonly", "yes"]].concat();
-        (Server::start(&options), port)
+        let options = [&tls[..], &["--tls-auth-clients", "no"]].concat();
+        (options.into_iter().map(String::from).collect(), port)
+    }
+
+    /// A server with a certificate for `name` and these options, and its TLS port. It has no other port.
+    fn server_with(&self, name: &str, more: &[&str]) -> (Server, u16) {
+        let (options, port) = self.options(name);
+        let mut all: Vec<&str> = options.iter().map(String::as_str).collect();
+        all.extend(["--appendonly", "yes"].iter().chain(more));
+        (Server::start(&all), port)
+    }
+
+    fn server(&self, name: &str) -> (Server, u16) {
+        self.server_with(name, &[])
     }
 
     /// A place that trusts only this authority.
@@ -50,6 +62,21 @@ impl Authority {
         place.environment.insert("SSL_CERT_FILE".into(), self.file("ca.pem"));
         place
     }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until Redis has this many views in database 3.
+fn has_views(server: &Server, views: u64) {
+    let mut raw = server.raw();
+    let () = redis::cmd("SELECT").arg(3).query(&mut raw).unwrap();
+    eventually("the views are in the database", || {
+        let has: Option<u64> = redis::cmd("HGET").arg("truycap:{portal}:views").arg("total").query(&mut raw).unwrap();
+        (has == Some(views)).then_some(())
+    });
 }
 
 fn check(place: &Place) -> Finished {
@@ -114,4 +141,78 @@ fn tls_and_plain_connections_do_not_mix() {
     let plain = Server::start_on_port(&[]);
     let url = plain.tcp_url().replace("redis://", "rediss://");
     is_refused(&check(&authority.place(&url)), &format!("cannot connect to {url}/0: "));
+}
+
+/// Sentinels and servers have users, passwords and TLS of their own. The certificates name hosts, so sentinels do too.
+#[test]
+fn views_are_counted_over_tls_through_a_failover_and_sentinels_have_a_login_of_their_own() {
+    let authority = Authority::new("ours");
+    let options =
+        ["--tls-replication", "yes", "--replica-announce-ip", "localhost", "--masteruser", "replica", "--masterauth", "replicates"];
+    let servers: Vec<(Server, u16)> = [(); 2].map(|()| authority.server_with("localhost", &options)).into();
+    for (server, port) in &servers {
+        for user in ["joe on >hunter2 ~* +@all", "replica on >replicates +psync +replconf +ping", "sentinel on >asks ~* &* +@all"] {
+            let () = server.cli(&format!("ACL SETUSER {user}"));
+        }
+        let () = server.cli(&format!("CONFIG SET replica-announce-port {port}"));
+    }
+    let () = servers[1].0.cli(&format!("REPLICAOF localhost {}", servers[0].1));
+
+    let (mut options, tls_port) = authority.options("localhost");
+    let plain_port = free_port();
+    options.extend(["--tls-replication".into(), "yes".into(), "--port".into(), plain_port.to_string()]);
+    let config = format!(
+        "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\nsentinel monitor mymaster localhost {} 1\n\
+         sentinel auth-user mymaster sentinel\nsentinel auth-pass mymaster asks\nsentinel failover-timeout mymaster 6000\n\
+         user watcher on >hunter3 +@all\n",
+        servers[0].1
+    );
+    let mut sentinel = Server::sentinel(&config, &options.iter().map(String::as_str).collect::<Vec<_>>());
+    sentinel.run();
+    let () = sentinel.cli("SENTINEL DEBUG INFO-PERIOD 500 PUBLISH-PERIOD 500");
+
+    let place = authority.place(&format!("rediss+sentinel://joe@localhost:{tls_port}/mymaster/3?sentinel_user=watcher"));
+    let place = place.clone().with("STORE__PASSWORD_FILE", &place.write("redis", "hunter2"));
+    let place = place.clone().with("STORE__SENTINEL_PASSWORD_FILE", &place.write("sentinel", "hunter3\n"));
+    let checked = place.ok(&["check"]);
+    assert!(checked.contains(&format!("store: rediss+sentinel://localhost:{tls_port}/mymaster/3 can be used\n")), "{checked}");
+    let service = place.start();
+    service.count("portal", "");
+    has_views(&servers[0].0, 1);
+    has_views(&servers[1].0, 1);
+    eventually("the fail-over begins", || redis::cmd("SENTINEL").arg("FAILOVER").arg("mymaster").exec(&mut sentinel.raw()).ok());
+    eventually("the service follows", || service.process.log().contains("store_primary_changed").then_some(()));
+    service.count("portal", "");
+    has_views(&servers[1].0, 2);
+    let log = service.stop().err;
+    for secret in ["hunter", "joe", "watcher"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+
+    let plain = format!("rediss+sentinel://joe@localhost:{plain_port}/mymaster/3?sentinel_user=watcher");
+    is_refused(&check(&place.clone().with("STORE__URL", &plain)), &format!("localhost:{plain_port}"));
+    place.clone().with("STORE__URL", &format!("{plain}&sentinel_tls=false")).ok(&["check"]);
+    let wrong = place.clone().with("STORE__SENTINEL_PASSWORD_FILE", &place.write("wrong", "hunter2"));
+    is_refused(&check(&wrong), "the login of Sentinels is sentinel_user and sentinel_password");
+    let wrong = place.clone().with("STORE__PASSWORD_FILE", &place.write("wrong", "hunter3"));
+    is_refused(&check(&wrong), &format!("cannot connect to rediss://localhost:{}/3: it does not accept", servers[1].1));
+}
+
+#[test]
+fn views_are_counted_in_a_cluster_over_tls() {
+    let authority = Authority::new("ours");
+    let bus = free_port().to_string();
+    let options = ["--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", &bus, "--cluster-announce-hostname", "localhost"];
+    let options = [&options[..], &["--cluster-preferred-endpoint-type", "hostname", "--cluster-announce-ip", "127.0.0.1"]].concat();
+    let (server, port) = authority.server_with("localhost", &options);
+    let () = server.cli("CLUSTER ADDSLOTSRANGE 0 16383");
+    eventually("the cluster is up", || server.cli::<String>("CLUSTER INFO").contains("cluster_state:ok").then_some(()));
+    let () = server.cli("ACL SETUSER joe on >hunter2 ~* +@all");
+    let place = authority.place(&format!("rediss+cluster://joe:hunter2@localhost:{port}"));
+    let checked = place.ok(&["check"]);
+    assert!(checked.contains(&format!("store: rediss+cluster://localhost:{port} can be used\n")), "{checked}");
+    let service = place.start();
+    service.count("portal", "");
+    eventually("the view is there", || (server.cli::<Option<u64>>("HGET truycap:{portal}:views total") == Some(1)).then_some(()));
+    service.stop();
 }

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use proptest::{collection::vec, prelude::*};
 use truycap::{
     domain::{
-        counts::SiteViews,
+        counts::{Kind, SiteViews},
         producer::{Digest, ProducerId},
         site::SiteId,
     },
@@ -34,11 +34,13 @@ fn views(body: &Body<'_>) -> Result<BTreeMap<(SiteId, NaiveDate), SiteViews>, De
 
 fn entries() -> impl Strategy<Value = Entry> {
     let articles = vec(("[a-z/à-ỹ]{1,20}", 1..1_000_000_u64), 0..20);
-    let group = ("[a-c]{1,3}", 1..=365_u32, 0..1_000_000_u64, articles);
+    let kinds = vec((0..Kind::ALL.len(), 1..1_000_000_u64), 0..3);
+    let group = ("[a-c]{1,3}", 1..=365_u32, 0..1_000_000_u64, articles, kinds);
     (-1_000_000..1_000_000_i64, vec(group, 0..6)).prop_map(|(seconds, groups)| {
-        let views = groups.iter().map(|(id, of_year, plain, articles)| {
+        let views = groups.iter().map(|(id, of_year, plain, articles, kinds)| {
             let articles: Vec<_> = articles.iter().map(|(article, views)| (article.as_str(), *views)).collect();
-            ((site(id), day(*of_year)), sums(*plain, &articles))
+            let kinds = kinds.iter().map(|(kind, count)| (Kind::ALL[*kind], *count)).collect();
+            ((site(id), day(*of_year)), SiteViews { kinds, ..sums(*plain, &articles) })
         });
         Entry { at: at(seconds), views: views.collect() }
     })
@@ -126,6 +128,15 @@ fn what_a_newer_truycap_wrote_is_reported_as_such() {
     for error in [error, DecodeError::Version(3)] {
         assert!(error.to_string().contains("written by a newer truycap"), "{error}");
     }
+}
+
+#[test]
+fn what_was_not_counted_keeps_its_numbers() {
+    let kinds = Kind::ALL.map(|kind| (kind, 9)).into();
+    let views = [((site("a"), day(1)), SiteViews { kinds, ..SiteViews::default() })].into();
+    let data = Body::of(&Entry { at: at(0), views }, NONCE).encode().unwrap();
+    let sums = [0, 0, 2, 9, 3, 9, 4, 9, 5, 9, 6, 9, 7, 9, 8, 9];
+    assert_eq!(data, [&[2], &NONCE[..], &[1, 1, b'a', 0xc2, 0xa4, 0x5a, 8], &sums, &[0]].concat());
 }
 
 /// Journals in this format exist, so these bytes and this digest must stay readable for ever.

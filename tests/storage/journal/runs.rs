@@ -95,7 +95,7 @@ async fn copies_of_a_file_share_earlier_runs_and_go_on_as_different_ones() {
 }
 
 #[tokio::test]
-async fn runs_without_entries_are_forgotten() {
+async fn runs_before_the_last_deleted_entry_are_forgotten() {
     let place = Place::new();
     for last in [3, 6, 9] {
         let journal = place.open();
@@ -105,21 +105,23 @@ async fn runs_without_entries_are_forgotten() {
     let all = runs(&journal);
     trim(&journal, 9, 9, 2).await.unwrap();
     assert_eq!(runs(&journal), all);
+    // The run of the last deleted entry stays.
     trim(&journal, 9, 9, 3).await.unwrap();
+    assert_eq!(runs(&journal), all);
+    trim(&journal, 9, 9, 4).await.unwrap();
     assert_eq!(runs(&journal), all[1..]);
     trim(&journal, 9, 9, 8).await.unwrap();
     assert_eq!(runs(&journal), all[2..]);
     assert_eq!(read_all(&journal, "a", 8).await.unwrap(), sum_of_a([9]));
     trim(&journal, 9, 9, 9).await.unwrap();
-    assert_eq!(runs(&journal), all[3..]);
+    assert_eq!(runs(&journal), all[2..]);
     fill(&journal, [10]).await;
-    // The run of the process stays, also without entries.
     trim(&journal, 10, 10, 10).await.unwrap();
     assert_eq!(runs(&journal), all[3..]);
     drop(journal);
     let journal = place.open();
-    assert_eq!(runs(&journal).len(), 1);
-    assert!(!runs(&journal).contains(&all[3]));
+    assert_eq!(runs(&journal)[0], all[3]);
+    assert_eq!(runs(&journal).len(), 2);
     // The file does not collect them either.
     fill(&journal, [11]).await;
     trim(&journal, 11, 11, 11).await.unwrap();

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use chrono::{DateTime, Days, Utc};
@@ -11,9 +12,17 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use truycap::{
-    domain::{retention::Retention, site::SiteId},
+    domain::{
+        article::ArticleId,
+        correction::{AuditEntry, Change, CorrectionKind, KEPT_CHANGES, Note},
+        counts::Subject,
+        period::Bucket,
+        producer::ProducerId,
+        retention::Retention,
+        site::SiteId,
+    },
     store::{
-        Applied, Revision, Row, Store, TopList,
+        Applied, Corrected, Revision, Row, Step, Store, TopList,
         redis::{self, RedisStore, RedisStoreConfig},
         sqlite::{Backup, SqliteStore, Target},
     },
@@ -21,7 +30,10 @@ use truycap::{
 };
 
 use super::{
-    MINE, THEIRS, add, apply, at, bucket, days, export, maintain,
+    MINE, THEIRS, add, apply, article, at, bucket,
+    cluster::shared_cluster,
+    corrections::{change, correct, step_from},
+    days, export, maintain,
     redis_store::{self, new_prefix, shared},
     section, site,
 };
@@ -34,19 +46,31 @@ fn now() -> DateTime<Utc> {
 #[derive(Clone, Debug)]
 enum Place {
     File(PathBuf),
-    Redis(String),
+    Redis(InRedis),
 }
 
-fn in_redis(prefix: &str) -> RedisStoreConfig {
-    RedisStoreConfig { url: shared().url().parse().unwrap(), prefix: prefix.parse().unwrap() }
+#[derive(Clone, Debug)]
+struct InRedis {
+    url: String,
+    prefix: String,
+}
+
+impl InRedis {
+    fn at(url: String) -> Self {
+        Self { url, prefix: new_prefix() }
+    }
+
+    fn config(&self) -> RedisStoreConfig {
+        RedisStoreConfig { url: self.url.parse().unwrap(), prefix: self.prefix.parse().unwrap() }
+    }
 }
 
 fn open_file(path: &Path) -> SqliteStore {
     SqliteStore::open(path, Retention::default(), now as fn() -> DateTime<Utc>).unwrap()
 }
 
-fn open_redis(prefix: &str) -> RedisStore {
-    redis_store::open_by(&shared().url(), prefix, now)
+fn open_redis(place: &InRedis) -> RedisStore {
+    redis_store::open_by(&place.url, &place.prefix, now)
 }
 
 /// Everything of a site that a store shows.
@@ -56,6 +80,9 @@ struct Contents {
     offsets: Vec<u64>,
     revision: Revision,
     lists: Vec<TopList>,
+    audit: Vec<AuditEntry>,
+    /// The changes of all steps, if they are kept.
+    changes: Vec<Option<Vec<Change>>>,
 }
 
 async fn contents(store: &impl Store, site: &SiteId) -> Contents {
@@ -68,26 +95,33 @@ async fn contents(store: &impl Store, site: &SiteId) -> Contents {
             lists.push(store.top(site, section.as_ref(), bucket, 100).await.unwrap());
         }
     }
-    Contents { rows, offsets: snapshot.offsets.iter().map(|offset| offset.seq).collect(), revision: snapshot.revision, lists }
+    let (audit, mut changes) = (store.audit(site, 0).await.unwrap(), Vec::new());
+    for entry in &audit {
+        for step in 1..=entry.steps {
+            changes.push(store.changes(site, entry.number, step).await.unwrap());
+        }
+    }
+    let offsets = snapshot.offsets.iter().map(|offset| offset.seq).collect();
+    Contents { rows, offsets, revision: snapshot.revision, lists, audit, changes }
 }
 
 impl Place {
     fn both(dir: &TempDir, name: &str) -> [Self; 2] {
-        [Self::File(dir.path().join(name)), Self::Redis(new_prefix())]
+        [Self::File(dir.path().join(name)), Self::Redis(InRedis::at(shared().url()))]
     }
 
     /// Counts views of many articles over months, by two producers, with two sections.
     async fn fill(&self) {
         match self {
             Self::File(path) => fill(&open_file(path)).await,
-            Self::Redis(prefix) => fill(&open_redis(prefix)).await,
+            Self::Redis(place) => fill(&open_redis(place)).await,
         }
     }
 
     async fn contents(&self, site: &SiteId) -> Contents {
         match self {
             Self::File(path) => contents(&open_file(path), site).await,
-            Self::Redis(prefix) => contents(&open_redis(prefix), site).await,
+            Self::Redis(place) => contents(&open_redis(place), site).await,
         }
     }
 
@@ -96,7 +130,7 @@ impl Place {
         let (day, to) = (days(&[(now().date_naive(), "/a/new", 1)]), from + 1);
         match self {
             Self::File(path) => open_file(path).apply(site, MINE, at(from), at(to), day).await.unwrap(),
-            Self::Redis(prefix) => open_redis(prefix).apply(site, MINE, at(from), at(to), day).await.unwrap(),
+            Self::Redis(place) => open_redis(place).apply(site, MINE, at(from), at(to), day).await.unwrap(),
         }
     }
 
@@ -104,7 +138,7 @@ impl Place {
         fs::write(file, "").unwrap();
         match self {
             Self::File(path) => open_file(path).backup(file).await.unwrap(),
-            Self::Redis(prefix) => redis::backup(&in_redis(prefix), Retention::default(), now as fn() -> _, file).await.unwrap(),
+            Self::Redis(place) => redis::backup(&place.config(), Retention::default(), now as fn() -> _, file).await.unwrap(),
         }
     }
 
@@ -118,9 +152,13 @@ impl Place {
                 let target = Target::open(path, replace).map_err(|error| error.to_string())?;
                 target.replace(|path, _| fs::rename(&copy, path)).map_err(|error| error.to_string())
             }
-            Self::Redis(prefix) => redis::restore(&in_redis(prefix), &backup, replace).await.map_err(|error| error.to_string()),
+            Self::Redis(place) => redis::restore(&place.config(), &backup, replace).await.map_err(|error| error.to_string()),
         }
     }
+}
+
+async fn counts(store: &impl Store, site: &SiteId, id: &ArticleId) -> Vec<(Bucket, u64)> {
+    store.counts(site, &Subject::Article(id.clone())).await.unwrap()
 }
 
 async fn fill(store: &impl Store) {
@@ -137,22 +175,61 @@ async fn fill(store: &impl Store) {
                 apply(store, &site, producer, seq, seq + 1, days(&rows)).await;
             }
         }
+        // More than keep their changes; the last ones take the views of some articles away.
+        for number in 0..KEPT_CHANGES + 5 {
+            let id = article(&format!("/a/{}", number % 300));
+            let counts = if number < KEPT_CHANGES { vec![(bucket("total"), 2)] } else { counts(store, &site, &id).await };
+            let sign = if number < KEPT_CHANGES { 1 } else { -1 };
+            let change = |(bucket, views): (Bucket, u64)| Change {
+                subject: Subject::Article(id.clone()),
+                buckets: [bucket].into_iter().collect(),
+                views: sign * views.cast_signed(),
+            };
+            let undoes = (number == KEPT_CHANGES).then_some(3);
+            let note = Note { at: now(), kind: CorrectionKind::Import, what: "tệp.csv".into(), reason: "\"x\"".into(), undoes };
+            let changes: Vec<_> = counts.into_iter().map(change).collect();
+            for seq in 0..3 {
+                let changes = if seq == 0 { changes.clone() } else { vec![] };
+                let step =
+                    Step { producer: ProducerId(100 + u128::from(number)), from: at(seq), to: at(seq + 1), changes, note: note.clone() };
+                assert!(matches!(store.correct(&site, Arc::new(step)).await, Ok(Corrected::Done { .. })));
+            }
+        }
+        maintain(store, &site, &[section("/a"), section("/b/")]).await;
     }
 }
 
 #[tokio::test]
 async fn a_backup_of_either_kind_of_store_restores_the_same_into_either_kind() {
     let dir = TempDir::new().unwrap();
-    for from in Place::both(&dir, "from.db") {
+    restores_the_same(&dir, |name| Place::both(&dir, name)).await;
+    let aside: Vec<String> = ::redis::cmd("KEYS").arg("*aside*").query(&mut shared().raw()).unwrap();
+    assert_eq!(aside, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_backup_of_a_cluster_restores_the_same_into_a_file_and_the_other_way_round() {
+    let dir = TempDir::new().unwrap();
+    let cluster = shared_cluster();
+    restores_the_same(&dir, |name| [Place::File(dir.path().join(name)), Place::Redis(InRedis::at(cluster.url()))]).await;
+    let keys = cluster.nodes.iter().map(|node| node.server.cli("KEYS *")).collect::<Vec<Vec<String>>>();
+    assert!(keys.iter().filter(|keys| !keys.is_empty()).count() >= 2, "the sites are on one node");
+    assert!(!keys.iter().flatten().any(|key| key.contains("aside")), "{keys:?}");
+}
+
+async fn restores_the_same(dir: &TempDir, places: impl Fn(&str) -> [Place; 2]) {
+    for from in places("from.db") {
         from.fill().await;
         let file = dir.path().join("backup.db");
         from.back_up(&file).await;
         // What comes later is not in it.
         let sites = [site("portal"), site("xa.cu-m")];
         let before = [from.contents(&sites[0]).await, from.contents(&sites[1]).await];
+        assert!(before[0].audit.len() as u64 == KEPT_CHANGES + 5 && before[0].audit[2].undone_by == Some(KEPT_CHANGES + 1));
+        assert_eq!(before[0].changes.iter().flatten().count() as u64, 3 * KEPT_CHANGES);
         assert!(before[0].rows.len() > 1000 && before[0].lists.iter().any(|list| list.articles.len() == 100));
         assert!(matches!(from.count(&sites[0], 40).await, Applied::Done(_)));
-        for (number, to) in Place::both(&dir, "to.db").into_iter().enumerate() {
+        for (number, to) in places("to.db").into_iter().enumerate() {
             to.restore(&file, false).await.unwrap();
             for (site, before) in sites.iter().zip(&before) {
                 assert_eq!(to.contents(site).await, *before, "{from:?} into {to:?}");
@@ -170,8 +247,71 @@ async fn a_backup_of_either_kind_of_store_restores_the_same_into_either_kind() {
             }
         }
     }
-    let aside: Vec<String> = ::redis::cmd("KEYS").arg("*aside*").query(&mut shared().raw()).unwrap();
-    assert_eq!(aside, [""; 0]);
+}
+
+/// Corrections, one that is undone, and lists that lack articles. Returns the number of the last correction before.
+async fn fill_with_corrections(store: &impl Store, site: &SiteId) -> u64 {
+    let last = store.audit(site, 0).await.unwrap().last().map_or(0, |entry| entry.number);
+    let ids: Vec<_> = (0..400).map(|id| format!("/a/{id}")).collect();
+    let more = |views: i64| ids.iter().zip(1..).map(move |(id, number)| change(id, &["2026-11-22"], number * views)).collect();
+    correct(store, site, ProducerId(7), 0, more(2)).await;
+    correct(store, site, ProducerId(7), 1, vec![change("", &["total", "2026"], 5000), change("bot", &["total"], 9)]).await;
+    correct(store, site, ProducerId(8), 0, ids.iter().skip(200).map(|id| change(id, &["2026-11-22"], -300)).collect()).await;
+    let undo = step_from(ProducerId(9), at(0), at(1), vec![change("", &["total"], -5)], Some(last + 1));
+    assert!(matches!(store.correct(site, undo).await, Ok(Corrected::Done { number, .. }) if number == last + 3));
+    last
+}
+
+#[tokio::test]
+async fn a_backup_has_the_corrections_and_the_lists_that_are_to_be_built_again() {
+    let (dir, portal) = (TempDir::new().unwrap(), site("portal"));
+    let [from, to, file] = ["from.db", "to.db", "backup.db"].map(|name| dir.path().join(name));
+    let (from, to) = (Place::File(from), Place::File(to));
+    from.fill().await;
+    let Place::File(path) = &from else { unreachable!() };
+    let last = fill_with_corrections(&open_file(path), &portal).await;
+    let before = from.contents(&portal).await;
+    assert!(before.lists.iter().any(|list| !list.whole), "no list lacks articles");
+    // Of the first fill, each correction has three steps.
+    assert_eq!(before.changes.iter().flatten().count() as u64, 3 * (KEPT_CHANGES - 3) + 4);
+    from.back_up(&file).await;
+    to.restore(&file, false).await.unwrap();
+    assert_eq!(to.contents(&portal).await, before);
+    let Place::File(path) = &to else { unreachable!() };
+    let store = open_file(path);
+    let undone = step_from(ProducerId(7), at(2), at(3), vec![], None);
+    assert_eq!(store.correct(&portal, undone).await, Ok(Corrected::Undone(last + 3)));
+    assert_eq!(correct(&store, &portal, ProducerId(8), 1, vec![change("/a/1", &["total"], 5)]).await.0, last + 2);
+    maintain(&store, &portal, &[section("/a"), section("/b/")]).await;
+    assert!(contents(&store, &portal).await.lists.iter().all(|list| list.whole));
+}
+
+/// A program of the same version of the file that knows no corrections made it.
+#[tokio::test]
+async fn a_file_without_tables_for_corrections_is_a_whole_store_and_a_whole_backup() {
+    let (dir, portal) = (TempDir::new().unwrap(), site("portal"));
+    let [from, to, file] = ["from.db", "to.db", "backup.db"].map(|name| dir.path().join(name));
+    let from = Place::File(from);
+    from.fill().await;
+    let mut before = from.contents(&portal).await;
+    before.audit.clear();
+    before.changes.clear();
+    from.back_up(&file).await;
+    let drop = |path: &Path| {
+        Connection::open(path).unwrap().execute_batch("DROP TABLE corrections; DROP TABLE changes; DROP TABLE lacking").unwrap();
+    };
+    drop(&file);
+    for to in [Place::File(to), Place::Redis(InRedis::at(shared().url()))] {
+        to.restore(&file, false).await.unwrap();
+        assert_eq!(to.contents(&portal).await, before, "{to:?}");
+    }
+    let Place::File(path) = &from else { unreachable!() };
+    drop(path);
+    let store = open_file(path);
+    store.verify(true).await.unwrap();
+    assert_eq!(contents(&store, &portal).await, before);
+    fill_with_corrections(&store, &portal).await;
+    store.verify(true).await.unwrap();
 }
 
 /// What a store replaced has, also in a list that the backup does not have.
@@ -187,8 +327,8 @@ async fn nothing_of_a_replaced_store_remains() {
         let one = dir.path().join("one.db");
         place.back_up(&one).await;
         let before = place.contents(&portal).await;
-        if let Place::Redis(prefix) = &place {
-            add(&open_redis(prefix), &portal, THEIRS, 0, 1, &[("2026-11-22", "/b/1", 5), ("total", "/a/new", 5)]).await;
+        if let Place::Redis(place) = &place {
+            add(&open_redis(place), &portal, THEIRS, 0, 1, &[("2026-11-22", "/b/1", 5), ("total", "/a/new", 5)]).await;
         }
         place.restore(&one, true).await.unwrap();
         assert_eq!(place.contents(&portal).await, before, "{place:?}");
@@ -211,7 +351,7 @@ async fn a_backup_is_of_one_moment_while_views_are_applied() {
         };
         let store: Box<dyn Store> = match &place {
             Place::File(path) => Box::new(open_file(path)),
-            Place::Redis(prefix) => Box::new(open_redis(prefix)),
+            Place::Redis(place) => Box::new(open_redis(place)),
         };
         let file = dir.path().join("backup.db");
         let backups = async {
@@ -240,6 +380,9 @@ async fn a_file_that_is_no_whole_backup_of_this_version_changes_nothing() {
     let [good, bad] = ["good.db", "bad.db"].map(|name| dir.path().join(name));
     let from = Place::File(dir.path().join("from.db"));
     from.fill().await;
+    let Place::File(path) = &from else { unreachable!() };
+    let last = fill_with_corrections(&open_file(path), &site("portal")).await;
+    let [first, second, third] = [last + 1, last + 2, last + 3];
     from.back_up(&good).await;
     let bytes = fs::read(&good).unwrap();
     let sql = |sql: &str| {
@@ -260,6 +403,15 @@ async fn a_file_that_is_no_whole_backup_of_this_version_changes_nothing() {
         (sql("DROP TABLE offsets"), "it has no table offsets"),
         (sql("UPDATE offsets SET producer = substr(producer, 2)"), "damaged"),
         (sql("UPDATE sections SET name = '' WHERE name = '/a'"), "damaged"),
+        (sql(&format!("UPDATE corrections SET note = '{{}}' WHERE number = {first}")), "damaged"),
+        (sql(&format!("DELETE FROM corrections WHERE number = {first}")), &format!("has no correction {first}")),
+        (sql(&format!("UPDATE corrections SET site_views = 7 WHERE number = {first}")), &format!("has other sums of correction {first}")),
+        (sql(&format!("DELETE FROM changes WHERE number = {first} AND step = 2")), &format!("has other sums of correction {first}")),
+        (
+            sql(&format!("UPDATE changes SET changes = x'07' WHERE number = {second}")),
+            &format!("step 1 of correction {second} of site portal"),
+        ),
+        (sql(&format!("DELETE FROM offsets WHERE producer = (SELECT producer FROM corrections WHERE number = {third})")), "has no offset"),
     ];
     for to in Place::both(&dir, "to.db") {
         to.fill().await;
@@ -278,11 +430,12 @@ async fn a_file_that_is_no_whole_backup_of_this_version_changes_nothing() {
 async fn a_failed_restore_leaves_nothing_in_redis() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("backup.db");
-    let prefix = new_prefix();
-    let place = Place::Redis(prefix.clone());
+    let redis = InRedis::at(shared().url());
+    let place = Place::Redis(redis.clone());
     place.fill().await;
     place.back_up(&file).await;
-    let () = ::redis::cmd("HSET").arg(format!("{prefix}:{{portal}}:site")).arg("version").arg(9).query(&mut shared().raw()).unwrap();
+    let () =
+        ::redis::cmd("HSET").arg(format!("{}:{{portal}}:site", redis.prefix)).arg("version").arg(9).query(&mut shared().raw()).unwrap();
     let keys = || -> usize { ::redis::cmd("DBSIZE").query(&mut shared().raw()).unwrap() };
     let before = keys();
     let error = place.restore(&file, true).await.unwrap_err();

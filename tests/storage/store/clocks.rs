@@ -5,7 +5,9 @@ use truycap::{
     store::{Row, Store},
 };
 
-use super::{Harness, MINE, THEIRS, TestClock, apply, article, count, day, days, export, maintain, offset, on_every_store, site, top};
+use super::{
+    Harness, MINE, THEIRS, TestClock, apply, article, count, day, days, export, maintain, offset, on_every_store, site, subject, top,
+};
 
 on_every_store! {
     a_clock_that_is_ahead_for_a_while_loses_nothing
@@ -37,16 +39,14 @@ async fn filled(store: &impl Store, site: &SiteId) -> Vec<Row> {
 
 async fn shows(store: &impl Store, site: &SiteId, rows: &[Row]) {
     assert_eq!(export(store, site).await.unwrap(), rows);
-    for (bucket, article, views) in rows {
-        assert_eq!(store.history(site, article.as_ref(), &[*bucket]).await.unwrap(), [*views], "{bucket}");
+    for (bucket, subject, views) in rows {
+        assert_eq!(store.history(site, subject, &[*bucket]).await.unwrap(), [*views], "{bucket}");
         let list = store.top(site, None, *bucket, 10).await.unwrap();
-        assert!(article.is_none() || list.articles.contains(&(article.clone().unwrap(), *views)), "{bucket}");
+        assert!(subject.article().is_none_or(|article| list.articles.contains(&(article.clone(), *views))), "{bucket}");
     }
     let figures = store.figures(site, &[], day("2030-03-20"), &[article("/a")]).await.unwrap().articles[0];
     let expected: Vec<_> = [Figure::Today, Figure::Yesterday]
-        .map(|figure| {
-            rows.iter().find(|row| row.0 == figure.bucket(day("2030-03-20")) && row.1 == Some(article("/a"))).map_or(0, |row| row.2)
-        })
+        .map(|figure| rows.iter().find(|row| row.0 == figure.bucket(day("2030-03-20")) && row.1 == subject("/a")).map_or(0, |row| row.2))
         .to_vec();
     assert_eq!([figures[Figure::Today], figures[Figure::Yesterday]].to_vec(), expected);
 }
@@ -116,7 +116,7 @@ async fn a_clock_that_holds_for_six_hours_is_trusted<H: Harness>() {
     maintain(store, &site, &[]).await;
     for row in &rows {
         // The clock shows 4 May: all of its days have expired, and nothing else.
-        let views = store.history(&site, row.1.as_ref(), &[row.0]).await.unwrap()[0];
+        let views = store.history(&site, &row.1, &[row.0]).await.unwrap()[0];
         assert_eq!(views > 0, !matches!(row.0, Bucket::Day(_)), "{}", row.0);
     }
     assert_eq!(count(store, &site, "2030-03-01", "/a").await, 0, "an increment into an expired bucket is dropped");
@@ -163,8 +163,8 @@ async fn a_first_time_that_is_wrong_is_corrected_and_protects_from_later_jumps<H
     assert!(apply(store, &site, MINE, 3, 4, days(&[(clock.now().date_naive(), "/a", 1)])).await.jumped);
     maintain(store, &site, &[]).await;
     clock.pass(-24 * 400);
-    for (bucket, article, views) in rows.iter().filter(|row| matches!(row.0, Bucket::Day(_) | Bucket::Week { .. })) {
-        assert_eq!(store.history(&site, article.as_ref(), &[*bucket]).await.unwrap(), [*views], "{bucket}");
+    for (bucket, subject, views) in rows.iter().filter(|row| matches!(row.0, Bucket::Day(_) | Bucket::Week { .. })) {
+        assert_eq!(store.history(&site, subject, &[*bucket]).await.unwrap(), [*views], "{bucket}");
     }
 }
 

@@ -9,8 +9,8 @@ use truycap::{
 };
 
 use super::{
-    Harness, MINE, THEIRS, TestClock, add, apply, article, bucket, day, days, maintain, on_every_store, redis_store, redis_with, section,
-    site, sqlite_in, top,
+    Harness, MINE, Redis, THEIRS, TestClock, add, apply, article, bucket, day, days, maintain, on_every_store, redis_store, section, site,
+    sqlite_in, top,
 };
 
 on_every_store! {
@@ -36,7 +36,8 @@ async fn lists_in_sqlite_are_exact_although_processes_write_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_in_redis_are_exact_although_processes_write_at_once() {
     let prefix = redis_store::new_prefix();
-    processes_write_at_once([(); 3].map(|()| redis_with(&prefix, Clock::from(chrono::Utc::now)))).await;
+    processes_write_at_once([(); 3].map(|()| Redis::at(redis_store::shared().url(), prefix.clone(), Clock::from(chrono::Utc::now)).store))
+        .await;
 }
 
 /// Two stores apply, while a third adds and removes sections.

@@ -18,7 +18,7 @@ use truycap::{
     domain::{
         article::{ArticleId, Section},
         clock::Clock,
-        counts::Deltas,
+        counts::{Deltas, Subject},
         period::{Bucket, BucketSet},
         producer::{Digest, Position, ProducerId, Seq},
         retention::Retention,
@@ -34,6 +34,8 @@ use truycap::{
 
 mod backups;
 mod clocks;
+mod cluster;
+mod corrections;
 mod counting;
 mod exporting;
 mod importing;
@@ -43,11 +45,13 @@ mod pruning;
 mod random;
 mod reading;
 mod redis;
+mod redis_corrections;
 mod redis_faults;
 mod redis_visitors;
 mod retaining;
 mod sqlite;
 
+use cluster::shared_cluster;
 use truycap_test_support::redis_store;
 
 /// Creates an empty store with the default retention.
@@ -121,22 +125,24 @@ impl Harness for Sqlite {
 
 /// A store with its own keys on the server that all tests of this process share.
 struct Redis {
+    url: String,
     prefix: String,
     store: RedisStore,
     clock: Clock,
 }
 
-fn redis_with(prefix: &str, clock: Clock) -> RedisStore {
-    let config = RedisStoreConfig { url: redis_store::shared().url().parse().unwrap(), prefix: prefix.parse().unwrap() };
-    RedisStore::open(config, Retention::default(), clock)
+impl Redis {
+    fn at(url: String, prefix: String, clock: Clock) -> Self {
+        let config = RedisStoreConfig { url: url.parse().unwrap(), prefix: prefix.parse().unwrap() };
+        Self { store: RedisStore::open(config, Retention::default(), clock.clone()), url, prefix, clock }
+    }
 }
 
 impl Harness for Redis {
     type Store = RedisStore;
 
     async fn start_by(clock: Clock) -> Self {
-        let prefix = redis_store::new_prefix();
-        Self { store: redis_with(&prefix, clock.clone()), prefix, clock }
+        Self::at(redis_store::shared().url(), redis_store::new_prefix(), clock)
     }
 
     fn store(&self) -> &Self::Store {
@@ -145,7 +151,26 @@ impl Harness for Redis {
 
     async fn restart(self) -> Self {
         self.store.close().await;
-        Self { store: redis_with(&self.prefix, self.clock.clone()), ..self }
+        Self::at(self.url, self.prefix, self.clock)
+    }
+}
+
+/// The same on a cluster.
+struct OnCluster(Redis);
+
+impl Harness for OnCluster {
+    type Store = RedisStore;
+
+    async fn start_by(clock: Clock) -> Self {
+        Self(Redis::at(shared_cluster().url(), redis_store::new_prefix(), clock))
+    }
+
+    fn store(&self) -> &Self::Store {
+        &self.0.store
+    }
+
+    async fn restart(self) -> Self {
+        Self(self.0.restart().await)
     }
 }
 
@@ -173,7 +198,8 @@ impl TestClock {
     }
 }
 
-/// Generates one test per store for each promise, which is an `async fn promise<H: Harness>()`.
+/// Generates one test per store for each promise, which is an `async fn promise<H: Harness>()`; and one test of all of them on a
+/// cluster, whose start takes seconds.
 macro_rules! on_every_store {
     ($($promise:ident)*) => {
         mod memory {
@@ -184,6 +210,9 @@ macro_rules! on_every_store {
         }
         mod redis {
             $(#[tokio::test] async fn $promise() { super::$promise::<crate::store::Redis>().await; })*
+        }
+        mod cluster {
+            #[tokio::test] async fn keeps_all_promises() { $(super::$promise::<crate::store::OnCluster>().await;)* }
         }
     };
 }
@@ -248,10 +277,14 @@ async fn add(store: &impl Store, site: &SiteId, producer: ProducerId, from: Seq,
     apply(store, site, producer, from, to, deltas(rows)).await
 }
 
+/// The subject of an article; an empty one means the site itself.
+fn subject(id: &str) -> Subject {
+    (!id.is_empty()).then(|| article(id)).into()
+}
+
 /// One counter; an empty article means the site itself.
 async fn count(store: &impl Store, site: &SiteId, name: &str, id: &str) -> u64 {
-    let article = (!id.is_empty()).then(|| article(id));
-    store.history(site, article.as_ref(), &[bucket(name)]).await.unwrap()[0]
+    store.history(site, &subject(id), &[bucket(name)]).await.unwrap()[0]
 }
 
 /// The number of a producer's offset, which must be one that [`at`] makes.
@@ -282,8 +315,8 @@ async fn maintain(store: &impl Store, site: &SiteId, sections: &[Section]) -> us
 /// All rows as increments of single buckets.
 fn as_deltas(rows: &[Row]) -> Arc<Deltas> {
     let mut deltas = Deltas::default();
-    for (bucket, article, views) in rows {
-        deltas.add(BucketSet::from_iter([*bucket]), article.clone(), *views);
+    for (bucket, subject, views) in rows {
+        deltas.add(BucketSet::from_iter([*bucket]), subject.clone(), *views);
     }
     Arc::new(deltas)
 }

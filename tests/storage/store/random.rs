@@ -8,13 +8,14 @@ use truycap::{
     domain::{
         MAX_COUNT,
         article::{ArticleId, Section},
-        counts::{Deltas, SiteViews},
+        correction::{Change, CorrectionKind, Note},
+        counts::{Deltas, Kind, SiteViews, Subject},
         figures::{Figure, Figures},
         period::{Bucket, BucketSet},
         producer::ProducerId,
         site::SiteId,
     },
-    store::{Applied, LIST_LEAST, Store},
+    store::{Applied, Corrected, LIST_LEAST, Step, Store},
 };
 
 use super::{Harness, Memory, Redis, Sqlite, TestClock, apply, article, as_deltas, at, export, maintain, on_every_store, section, site};
@@ -63,7 +64,8 @@ fn some_deltas(rng: &mut StdRng, today: NaiveDate) -> Arc<Deltas> {
                 2 => u64::MAX,
                 _ => rng.random_range(0..4),
             };
-            deltas.add(set, id, views);
+            let kind = Kind::ALL.choose(rng).copied().filter(|_| rng.random_bool(0.1));
+            deltas.add(set, kind.map_or(id.into(), Subject::Kind), views);
         }
     }
     deltas.into()
@@ -77,6 +79,22 @@ fn kind(applied: Applied) -> (Option<bool>, Option<bool>, u64, Applied) {
     }
 }
 
+/// The same of a step of a correction.
+fn outcome(corrected: Corrected) -> (Option<(Applied, u64)>, Corrected) {
+    match corrected {
+        Corrected::Done { done, number } => (Some((Applied::Done(done), number)), Corrected::Undone(0)),
+        other => (None, other),
+    }
+}
+
+fn some_subject(rng: &mut StdRng) -> Subject {
+    match rng.random_range(0..10) {
+        0..2 => Subject::Site,
+        2 => Subject::Kind(*Kind::ALL.choose(rng).unwrap()),
+        _ => Subject::Article(some_article(rng)),
+    }
+}
+
 /// Two stores on which the same operations are run.
 struct Pair<H: Harness> {
     model: Memory,
@@ -86,6 +104,10 @@ struct Pair<H: Harness> {
     sections: BTreeMap<&'static str, Vec<Section>>,
     saturated: u32,
     jumped: u32,
+    /// How many corrections took views away, and how many were refused for that.
+    shrunk: u32,
+    below_zero: u32,
+    undone: u32,
 }
 
 impl<H: Harness> Pair<H> {
@@ -93,7 +115,18 @@ impl<H: Harness> Pair<H> {
         let clock = TestClock::at("2031-01-03T10:00:00Z");
         let (model, tested) = (Memory::start_by(clock.clock()).await, H::start_by(clock.clock()).await);
         let sections = SITES.map(|site| (site, vec![])).into();
-        let mut pair = Self { model, tested, clock, rng: StdRng::seed_from_u64(seed), sections, saturated: 0, jumped: 0 };
+        let mut pair = Self {
+            model,
+            tested,
+            clock,
+            rng: StdRng::seed_from_u64(seed),
+            sections,
+            saturated: 0,
+            jumped: 0,
+            shrunk: 0,
+            below_zero: 0,
+            undone: 0,
+        };
         // A clock that is ahead is only wrong if the store has seen a time before.
         pair.touch().await;
         pair
@@ -118,6 +151,79 @@ impl<H: Harness> Pair<H> {
         }
     }
 
+    /// Views that are added, and views that are taken away from counters that readers see.
+    async fn some_changes(&mut self, site: &SiteId) -> Vec<Change> {
+        let (mut changes, today) = (Vec::new(), self.today());
+        for _ in 0..*[0, 1, 5, 100].choose(&mut self.rng).unwrap() {
+            let subject = some_subject(&mut self.rng);
+            if self.rng.random_bool(0.4) {
+                let views = if self.rng.random_bool(0.01) { MAX_COUNT.cast_signed() - 1 } else { self.rng.random_range(0..5) };
+                changes.push(Change { subject, buckets: some_set(&mut self.rng, today), views });
+                continue;
+            }
+            for (bucket, views) in self.model.store().counts(site, &subject).await.unwrap() {
+                let less = match self.rng.random_range(0..100) {
+                    0..60 => views.cast_signed(),
+                    60..99 => self.rng.random_range(0..=views.cast_signed()),
+                    _ => views.cast_signed() + 1,
+                };
+                if self.rng.random_bool(0.7) {
+                    changes.push(Change { subject: subject.clone(), buckets: BucketSet::from_iter([bucket]), views: -less });
+                }
+            }
+        }
+        changes.truncate(1000);
+        changes
+    }
+
+    async fn correct(&mut self, site: &SiteId) {
+        let changes = self.some_changes(site).await;
+        let producer = ProducerId(self.rng.random_range(20..26));
+        let undoes = self.rng.random_bool(0.05).then(|| self.rng.random_range(0..9));
+        self.correct_by(site, producer, changes, undoes).await;
+    }
+
+    async fn correct_by(&mut self, site: &SiteId, producer: ProducerId, changes: Vec<Change>, undoes: Option<u64>) -> bool {
+        let stored = self.model.store().offset(site, producer).await.unwrap();
+        let from = if self.rng.random_bool(0.95) { stored } else { at(self.rng.random_range(0..20)) };
+        let of = *[CorrectionKind::Import, CorrectionKind::Merge].choose(&mut self.rng).unwrap();
+        let note = Note { at: self.clock.now(), kind: of, what: "một".into(), reason: String::new(), undoes };
+        let shrinks = changes.iter().any(|change| change.views < 0);
+        let step = Arc::new(Step { producer, from, to: at(from.seq + 1), changes, note });
+        let (mine, expected) = outcome(self.model.store().correct(site, Arc::clone(&step)).await.unwrap());
+        let (its, corrected) = outcome(self.tested.store().correct(site, step).await.unwrap());
+        assert_eq!(corrected, expected);
+        let [mine, its] = [mine, its].map(|done| done.map(|(done, number)| (kind(done), number)));
+        assert_eq!(its, mine);
+        self.shrunk += u32::from(shrinks && its.is_some());
+        self.below_zero += u32::from(matches!(corrected, Corrected::BelowZero(_)));
+        self.undone += u32::from(matches!(corrected, Corrected::Undone(_)));
+        its.is_some()
+    }
+
+    /// Takes back a correction by what is kept of it, as far as that is possible.
+    async fn undo(&mut self, site: &SiteId) {
+        // What has expired for a clock that is trusted is dropped by one store earlier than by another.
+        self.trust().await;
+        let audit = self.model.store().audit(site, 0).await.unwrap();
+        let Some(entry) = audit.choose(&mut self.rng) else { return };
+        let producer = ProducerId(1000 + u128::from(entry.number));
+        for step in (1..=entry.steps).rev() {
+            let Some(kept) = self.model.store().changes(site, entry.number, step).await.unwrap() else { return };
+            let inverse = kept.iter().rev().map(Change::inverse).collect();
+            if !self.correct_by(site, producer, inverse, Some(entry.number)).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the stores trust the clock.
+    async fn trust(&mut self) {
+        self.touch().await;
+        self.clock.pass(7);
+        self.touch().await;
+    }
+
     /// An apply without views on each site, so that the stores see the time.
     async fn touch(&mut self) {
         for site in SITES.map(site) {
@@ -132,7 +238,7 @@ impl<H: Harness> Pair<H> {
     async fn step(mut self) -> Self {
         let id = pick(&mut self.rng, &SITES);
         let site = site(id);
-        match self.rng.random_range(0..20) {
+        match self.rng.random_range(0..28) {
             0..10 => {
                 let today = self.today();
                 let deltas = some_deltas(&mut self.rng, today);
@@ -153,6 +259,8 @@ impl<H: Harness> Pair<H> {
                 self.tested.store().maintain(&site, &self.sections[id]).await.unwrap();
                 self.model.store().maintain(&site, &self.sections[id]).await.unwrap();
             }
+            20..26 => self.correct(&site).await,
+            26 => self.undo(&site).await,
             _ => self.compare(&site).await,
         }
         self
@@ -168,6 +276,7 @@ impl<H: Harness> Pair<H> {
             let today = self.today();
             let deltas = some_deltas(&mut self.rng, today);
             self.apply(&site, deltas).await;
+            self.correct(&site).await;
             self.tested.store().maintain(&site, &self.sections[id]).await.unwrap();
             self.model.store().maintain(&site, &self.sections[id]).await.unwrap();
             self.compare(&site).await;
@@ -182,6 +291,7 @@ impl<H: Harness> Pair<H> {
         let today = some_day(&mut self.rng, today);
         let asked: Vec<_> = (0..20).map(|_| some_article(&mut self.rng)).collect();
         self.figures(site, today, &asked).await;
+        self.corrections(site, &asked[..5]).await;
         for bucket in Bucket::of_day(today) {
             self.lists(site, bucket, false).await;
         }
@@ -195,9 +305,26 @@ impl<H: Harness> Pair<H> {
         figures.revision = expected.revision;
         assert_eq!(figures, expected, "figures of {today}");
         let buckets = Bucket::of_day(today);
-        assert_eq!(two.history(site, None, &buckets).await, one.history(site, None, &buckets).await);
-        for id in asked.iter().take(3) {
-            assert_eq!(two.history(site, Some(id), &buckets).await, one.history(site, Some(id), &buckets).await, "{today} of {id}");
+        assert_eq!(two.history(site, &Subject::Site, &buckets).await, one.history(site, &Subject::Site, &buckets).await);
+        for id in asked.iter().take(3).cloned().map(Subject::Article) {
+            assert_eq!(two.history(site, &id, &buckets).await, one.history(site, &id, &buckets).await, "{today} of {id:?}");
+        }
+    }
+
+    /// The audit list, what is kept of it, and the counts that corrections begin with.
+    async fn corrections(&self, site: &SiteId, articles: &[ArticleId]) {
+        let (one, two) = (self.model.store(), self.tested.store());
+        let audit = two.audit(site, 0).await.unwrap();
+        assert_eq!(audit, one.audit(site, 0).await.unwrap());
+        for entry in audit {
+            for step in [1, entry.steps, entry.steps + 1] {
+                let expected = one.changes(site, entry.number, step).await;
+                assert_eq!(two.changes(site, entry.number, step).await, expected, "step {step} of {entry:?}");
+            }
+        }
+        let kinds = Kind::ALL.map(Subject::Kind).into_iter().chain([Subject::Site]);
+        for subject in kinds.chain(articles.iter().cloned().map(Subject::Article)) {
+            assert_eq!(two.counts(site, &subject).await, one.counts(site, &subject).await, "{subject:?}");
         }
     }
 
@@ -206,7 +333,6 @@ impl<H: Harness> Pair<H> {
         for name in [None].into_iter().chain(SECTIONS.map(|name| Some(section(name)))) {
             let expected = one.top(site, name.as_ref(), bucket, LIST_LEAST).await.unwrap();
             let list = two.top(site, name.as_ref(), bucket, LIST_LEAST).await.unwrap();
-            assert!(name.is_some() || list.whole);
             if all_whole {
                 assert_eq!(list.whole, expected.whole, "{bucket} of {name:?}");
             }
@@ -220,17 +346,17 @@ impl<H: Harness> Pair<H> {
     /// Compares everything.
     async fn compare_all(&mut self) {
         // A new store trusts its clock at once, and this one after six hours.
-        self.touch().await;
-        self.clock.pass(7);
-        self.touch().await;
+        self.trust().await;
         for id in SITES {
             let site = site(id);
             maintain(self.tested.store(), &site, &self.sections[id]).await;
             maintain(self.model.store(), &site, &self.sections[id]).await;
             let rows = export(self.model.store(), &site).await.unwrap();
             assert_eq!(export(self.tested.store(), &site).await.unwrap(), rows);
-            let mut articles: Vec<_> = rows.iter().filter_map(|row| row.1.clone()).collect();
+            let mut articles: Vec<_> = rows.iter().filter_map(|row| row.1.article().cloned()).collect();
             articles.dedup();
+            self.corrections(&site, &articles).await;
+            self.tested.store().verify(true).await.unwrap();
             for ago in [0, 1, 7, 40, 365] {
                 self.figures(&site, self.today() - Days::new(ago), &articles).await;
             }
@@ -240,9 +366,10 @@ impl<H: Harness> Pair<H> {
             for bucket in &buckets {
                 self.lists(&site, *bucket, true).await;
             }
-            for article in [None].into_iter().chain(articles.into_iter().take(30).map(Some)) {
-                let expected = self.model.store().history(&site, article.as_ref(), &buckets).await;
-                assert_eq!(self.tested.store().history(&site, article.as_ref(), &buckets).await, expected, "{article:?}");
+            let own = [Subject::Site].into_iter().chain(Kind::ALL.map(Subject::Kind));
+            for subject in own.chain(articles.into_iter().take(30).map(Subject::Article)) {
+                let expected = self.model.store().history(&site, &subject, &buckets).await;
+                assert_eq!(self.tested.store().history(&site, &subject, &buckets).await, expected, "{subject:?}");
             }
             // An export into an empty store of the same kind is the same again.
             let copy = H::start_by(self.clock.clock()).await;
@@ -272,7 +399,7 @@ async fn redis_agrees_with_memory() {
 }
 
 async fn agrees_with_memory<H: Harness>(seconds: u64) {
-    let (begin, mut saturated, mut jumped) = (Instant::now(), 0, 0);
+    let (begin, mut saturated, mut jumped, mut corrected) = (Instant::now(), 0, 0, [0; 3]);
     // More seeds, and other ones, are run with these variables.
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let (first, seconds) = (number("STORE_SEED").unwrap_or(0), number("STORE_SECONDS").unwrap_or(seconds));
@@ -282,15 +409,20 @@ async fn agrees_with_memory<H: Harness>(seconds: u64) {
         }
         eprintln!("seed {seed}");
         let mut pair = Pair::<H>::start(seed).await;
-        for _ in 0..80 {
+        for _ in 0..100 {
             pair = pair.step().await;
         }
         pair.compare_all().await;
         saturated += pair.saturated;
         jumped += pair.jumped;
+        for (sum, number) in corrected.iter_mut().zip([pair.shrunk, pair.below_zero, pair.undone]) {
+            *sum += number;
+        }
     }
     assert!(saturated > 0, "no seed reached the maximum count");
     assert!(jumped > 0, "no seed had a clock that jumped");
+    let few = "few corrections took views away, would have taken too many, or were undone";
+    assert!(corrected.iter().all(|number| *number > 2), "{few}: {corrected:?}");
 }
 
 on_every_store! {

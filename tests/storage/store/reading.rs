@@ -5,7 +5,7 @@ use truycap::{
     store::{LIST_LEAST, MAX_ARTICLES, Revision, Store},
 };
 
-use super::{Harness, MINE, add, article, at, bucket, day, on_every_store, site, top};
+use super::{Harness, MINE, add, article, at, bucket, day, on_every_store, site, subject, top};
 
 on_every_store! {
     an_unknown_site_has_zeros
@@ -26,7 +26,7 @@ async fn an_unknown_site_has_zeros<H: Harness>() {
     assert_eq!((snapshot.offsets, snapshot.revision, snapshot.site), (vec![at(0)], Revision::default(), Figures::default()));
     assert_eq!(snapshot.articles, [Figures::default()]);
     assert_eq!(top(store, &site, "total", 10).await, []);
-    assert_eq!(store.history(&site, None, &[bucket("total"), bucket("2099")]).await.unwrap(), [0, 0]);
+    assert_eq!(store.history(&site, &subject(""), &[bucket("total"), bucket("2099")]).await.unwrap(), [0, 0]);
     assert_eq!(crate::store::export(store, &site).await.unwrap(), []);
 }
 
@@ -129,10 +129,10 @@ async fn history_has_zeros_for_empty_buckets<H: Harness>() {
     let store = harness.store();
     add(store, &site, MINE, 0, 1, &[("2099-01-01", "", 4), ("2099-01-03", "", 6), ("2099-01-03", "/a", 2)]).await;
     let buckets = ["2099-01-03", "2099-01-02", "2099-01-01", "2099-W01", "2099-01-03"].map(bucket);
-    assert_eq!(store.history(&site, None, &buckets).await.unwrap(), [6, 0, 4, 0, 6]);
-    assert_eq!(store.history(&site, Some(&article("/a")), &buckets).await.unwrap(), [2, 0, 0, 0, 2]);
-    assert_eq!(store.history(&site, Some(&article("/b")), &buckets).await.unwrap(), [0; 5]);
-    assert!(store.history(&site, None, &[]).await.unwrap().is_empty());
+    assert_eq!(store.history(&site, &subject(""), &buckets).await.unwrap(), [6, 0, 4, 0, 6]);
+    assert_eq!(store.history(&site, &subject("/a"), &buckets).await.unwrap(), [2, 0, 0, 0, 2]);
+    assert_eq!(store.history(&site, &subject("/b"), &buckets).await.unwrap(), [0; 5]);
+    assert!(store.history(&site, &subject(""), &[]).await.unwrap().is_empty());
 }
 
 async fn a_store_in_use_answers_a_ping<H: Harness>() {

@@ -14,11 +14,11 @@ use truycap::{
 use super::{
     Harness, MINE, Redis, THEIRS, add, article, at, bucket, count, day, deltas, export, offset,
     redis_store::{Server, new_prefix, open, shared},
-    site,
+    site, subject,
 };
 
 /// Runs a command line as `redis-cli` does.
-fn cli<T: FromRedisValue>(raw: &mut Connection, line: &str) -> T {
+pub(super) fn cli<T: FromRedisValue>(raw: &mut Connection, line: &str) -> T {
     let mut words = line.split(' ');
     let mut cmd = redis::cmd(words.next().unwrap());
     cmd.arg(words.collect::<Vec<_>>());
@@ -78,7 +78,7 @@ async fn counts_of_other_kinds_are_left_alone() {
     let () = cli(&mut raw, &format!("HSET {}:{{portal}}:views visits:2099 4", harness.prefix));
     add(harness.store(), &site, MINE, 1, 2, &[("2099", "", 2)]).await;
     assert_eq!(count(harness.store(), &site, "2099", "").await, 3);
-    assert_eq!(export(harness.store(), &site).await.unwrap(), [(bucket("2099"), None, 3)]);
+    assert_eq!(export(harness.store(), &site).await.unwrap(), [(bucket("2099"), subject(""), 3)]);
 }
 
 #[tokio::test]
@@ -95,8 +95,8 @@ async fn a_site_of_another_version_is_refused_by_every_call() {
         assert_eq!(store.figures(&site, &[MINE], day("2099-01-01"), &[article("/a")]).await, Err(expected.clone()));
         assert_eq!(store.offset(&site, MINE).await, Err(expected.clone()));
         assert_eq!(store.top(&site, None, bucket("total"), 1).await, Err(expected.clone()));
-        assert_eq!(store.history(&site, None, &[bucket("total")]).await, Err(expected.clone()));
-        assert_eq!(store.history(&site, Some(&article("/a")), &[bucket("total")]).await, Err(expected.clone()));
+        assert_eq!(store.history(&site, &subject(""), &[bucket("total")]).await, Err(expected.clone()));
+        assert_eq!(store.history(&site, &subject("/a"), &[bucket("total")]).await, Err(expected.clone()));
         assert_eq!(store.maintain(&site, &[Section::parse("/").unwrap()]).await, Err(expected.clone()));
         assert_eq!(export(store, &site).await, Err(expected));
         assert_eq!(cli::<Vec<String>>(&mut raw, &format!("KEYS {}:*", harness.prefix)), [format!("{base}{other}")]);
@@ -177,7 +177,7 @@ async fn a_key_that_was_deleted_is_reported_and_nothing_is_counted_again() {
 }
 
 /// All hashes and sorted sets.
-fn dump(raw: &mut Connection, prefix: &str) -> Vec<(String, Vec<u8>)> {
+pub(super) fn dump(raw: &mut Connection, prefix: &str) -> Vec<(String, Vec<u8>)> {
     let mut keys: Vec<String> = cli(raw, &format!("KEYS {prefix}:*"));
     keys.sort();
     keys.into_iter().map(|key| (key.clone(), cli(raw, &format!("DUMP {key}")))).collect()
@@ -192,12 +192,12 @@ async fn damage_is_never_returned() {
     add(store, &site, MINE, 0, 1, &[("total", "/a", 1)]).await;
     let () = cli(&mut raw, &format!("HSET {base}views total 9007199254740992"));
     is_damage(store.figures(&site, &[MINE], day("2099-01-01"), &[]).await.unwrap_err(), "views");
-    is_damage(store.history(&site, None, &[bucket("total")]).await.unwrap_err(), "views");
+    is_damage(store.history(&site, &subject(""), &[bucket("total")]).await.unwrap_err(), "views");
     is_damage(export(store, &site).await.unwrap_err(), "views");
     let () = cli(&mut raw, &format!("HDEL {base}views total"));
     let () = cli(&mut raw, &format!("HSET {base}articles /a 1|||"));
     is_damage(store.figures(&site, &[MINE], day("2099-01-01"), &[article("/a")]).await.unwrap_err(), "articles");
-    is_damage(store.history(&site, Some(&article("/a")), &[bucket("total")]).await.unwrap_err(), "articles");
+    is_damage(store.history(&site, &subject("/a"), &[bucket("total")]).await.unwrap_err(), "articles");
     is_damage(export(store, &site).await.unwrap_err(), "articles");
     let () = cli(&mut raw, &format!("ZADD {base}top:total 1 /x"));
     is_damage(store.top(&site, None, bucket("total"), 2).await.unwrap_err(), "top:total");
@@ -242,14 +242,18 @@ async fn an_apply_without_all_the_rights_it_needs_changes_nothing() {
 async fn the_writes_that_check_rights_are_refused_for_their_values_or_change_nothing() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
-    let of_scripts = [include_str!("../../../src/store/redis/apply.lua"), include_str!("../../../src/store/redis/maintain.lua")];
+    let of_scripts = [
+        include_str!("../../../src/store/redis/apply.lua"),
+        include_str!("../../../src/store/redis/correct.lua"),
+        include_str!("../../../src/store/redis/maintain.lua"),
+    ];
     let lists = of_scripts.map(|script| script.split_once("check_rights({").unwrap().1.split_once("})").unwrap().0);
     let writes: Vec<Vec<String>> = lists
         .iter()
         .flat_map(|list| list.split('{').skip(1))
         .map(|write| write.split('}').next().unwrap().split(", ").map(|word| word.trim_matches('\'').to_owned()).collect())
         .collect();
-    assert!(writes.len() >= 18, "{writes:?}");
+    assert!(writes.len() >= 34, "{writes:?}");
     for write in writes {
         let (name, count) = (&write[0], i64::try_from(write.len()).unwrap());
         let ((_, arity),): ((String, i64),) = redis::cmd("EVAL")

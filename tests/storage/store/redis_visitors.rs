@@ -9,8 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use truycap::{
     audience::{Estimate, Visitors},
-    domain::site::{Rules, Site},
-    store::{SharedVisitors, Store, StoreError},
+    domain::site::{Rules, Site, SiteId},
+    store::{SharedVisitors, Store, StoreError, redis::RedisStore},
 };
 
 use super::{
@@ -21,19 +21,26 @@ use super::{
 
 #[tokio::test]
 async fn all_instances_use_the_first_key_of_a_day() {
-    let (store, site) = (shared().store(&new_prefix()), site("portal"));
+    the_first_key_of_a_day_is_used(&shared().store(&new_prefix()), &site("portal")).await;
+}
+
+pub(super) async fn the_first_key_of_a_day_is_used(store: &RedisStore, site: &SiteId) {
     let today = day("2026-11-23");
-    assert_eq!(store.key(&site, today, [1; 16]).await.unwrap(), [1; 16]);
-    assert_eq!(store.key(&site, today, [2; 16]).await.unwrap(), [1; 16]);
-    assert_eq!(store.key(&site, day("2026-11-24"), [3; 16]).await.unwrap(), [3; 16]);
+    assert_eq!(store.key(site, today, [1; 16]).await.unwrap(), [1; 16]);
+    assert_eq!(store.key(site, today, [2; 16]).await.unwrap(), [1; 16]);
+    assert_eq!(store.key(site, day("2026-11-24"), [3; 16]).await.unwrap(), [3; 16]);
 }
 
 #[tokio::test]
 async fn visitors_of_a_day_and_of_the_last_minutes_are_counted_once() {
-    let (store, site, today) = (shared().store(&new_prefix()), site("portal"), day("2026-11-23"));
+    visitors_are_counted_once(&shared().store(&new_prefix()), &site("portal")).await;
+}
+
+pub(super) async fn visitors_are_counted_once(store: &RedisStore, site: &SiteId) {
+    let today = day("2026-11-23");
     let counts = async |minute, visitors: &[u8]| {
         let hashes: Vec<_> = visitors.iter().map(|visitor| [*visitor; 16]).collect();
-        let counts = store.count(&site, today, minute, &hashes).await.unwrap();
+        let counts = store.count(site, today, minute, &hashes).await.unwrap();
         (counts.online, counts.today)
     };
     assert_eq!(counts(100, &[]).await, (0, 0));
@@ -79,7 +86,7 @@ fn now() -> DateTime<Utc> {
 
 fn portal() -> Site {
     let rules = Rules { visitors: true, ..Rules::default() };
-    Site { id: site("portal"), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, sections: Vec::new(), rules }
+    Site { id: site("portal"), aliases: Vec::new(), origins: Vec::new(), timezone: Tz::Asia__Ho_Chi_Minh, sections: Vec::new(), rules }
 }
 
 /// Syncs the visitors of an instance with the store, for ever.

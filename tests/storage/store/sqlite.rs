@@ -12,7 +12,7 @@ use truycap::{
 
 use super::{
     Harness, MINE, Memory, THEIRS, add, apply, article, at, bucket, count, day, days, deltas, export, maintain, offset, section, site,
-    sqlite_in, top,
+    sqlite_in, subject, top,
 };
 
 fn open(path: &Path) -> Result<SqliteStore, String> {
@@ -142,7 +142,7 @@ async fn counts_of_other_kinds_than_views_are_skipped() {
     conn.execute("INSERT INTO site_views SELECT id, 'downloads', 'total', 70 FROM sites", ()).unwrap();
     add(&store, &site, MINE, 1, 2, &[("total", "", 1)]).await;
     assert_eq!(count(&store, &site, "total", "").await, 2);
-    assert_eq!(export(&store, &site).await.unwrap(), [(bucket("total"), None, 2)]);
+    assert_eq!(export(&store, &site).await.unwrap(), [(bucket("total"), subject(""), 2)]);
     let kept: u32 = conn.query_row("SELECT views FROM site_views WHERE kind = 'downloads'", (), |row| row.get(0)).unwrap();
     assert_eq!(kept, 70);
 }
@@ -298,7 +298,7 @@ async fn every_call_fails_while_the_file_is_gone_or_another_one_has_its_place() 
         fails(store.figures(&site, &[MINE], day("2099-01-01"), &[]).await.map(drop));
         fails(store.offset(&site, MINE).await.map(drop));
         fails(store.top(&site, None, bucket("total"), 1).await.map(drop));
-        fails(store.history(&site, None, &[bucket("total")]).await.map(drop));
+        fails(store.history(&site, &subject(""), &[bucket("total")]).await.map(drop));
         fails(export(&store, &site).await.map(drop));
         fails(store.maintain(&site, &[]).await.map(drop));
         fails(store.ping().await);
@@ -435,7 +435,7 @@ async fn a_record_that_does_not_parse_names_its_article_and_blocks_no_other() {
             assert!(matches!(&result, Err(StoreError::Corrupt(what)) if what.contains("\"/b\"")), "{text:?}: {result:?}");
         };
         is_named(store.figures(&portal, &[], day("2099-01-01"), &[article("/b")]).await.map(drop));
-        is_named(store.history(&portal, Some(&article("/b")), &[bucket("total")]).await.map(drop));
+        is_named(store.history(&portal, &subject("/b"), &[bucket("total")]).await.map(drop));
         is_named(export(&store, &portal).await.map(drop));
         let both = days(&["/a", "/b"].map(|id| (day("2099-01-01"), id, 1)));
         // The two wait together, and are perhaps in one commit.
@@ -466,9 +466,9 @@ async fn figures_wait_neither_for_lists_nor_for_an_export() {
     let exported = store.export(&site, sender);
     let meanwhile = async {
         // Many histories wait for each other on their thread; figures do not wait behind them.
-        let article = article("/7");
+        let article = subject("/7");
         let buckets = vec![bucket("2099-01-01"); 100_000];
-        let mut lists: Vec<_> = (0..40).map(|_| Box::pin(store.history(&site, Some(&article), &buckets))).collect();
+        let mut lists: Vec<_> = (0..40).map(|_| Box::pin(store.history(&site, &article, &buckets))).collect();
         for list in &mut lists {
             // The first can have its result already.
             let _started = poll_once(list.as_mut()).await;

@@ -28,8 +28,21 @@ impl Counts {
         counts
     }
 
+    /// Adds a counter, unless it is one of what was not counted.
     pub fn add(&mut self, key: Key, bucket: &str, views: u64) {
+        if bucket.contains(':') {
+            return;
+        }
         *self.0.entry(key).or_default().entry(kind(bucket)).or_default() += views;
+    }
+
+    /// The counts of both.
+    pub fn and(mut self, other: Self) -> Self {
+        for (key, sums) in other.0 {
+            let mine = self.0.entry(key).or_default();
+            sums.into_iter().for_each(|(kind, views)| *mine.entry(kind).or_default() += views);
+        }
+        self
     }
 
     /// The total of a site, or of one of its articles.

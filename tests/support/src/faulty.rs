@@ -8,13 +8,14 @@ use tokio::sync::mpsc;
 use truycap::{
     domain::{
         article::{ArticleId, Section},
-        counts::Deltas,
+        correction::{AuditEntry, Change},
+        counts::{Deltas, Subject},
         period::Bucket,
         producer::{Digest, Position, ProducerId, Seq},
         site::SiteId,
     },
-    journal::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, Usage},
-    store::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError, TopList},
+    journal::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, SeenCorrection, Usage},
+    store::{Applied, Corrected, Row, SharedVisitors, Snapshot, Step, Store, StoreError, TopList},
 };
 
 /// The arguments of [`Store::apply_after`].
@@ -38,6 +39,7 @@ impl Apply {
 #[derive(Clone, Copy, Debug)]
 pub enum StoreCall<'a> {
     Apply(&'a Apply),
+    Correct(&'a Step),
     Figures(&'a SiteId),
     Offset,
     Top,
@@ -107,6 +109,22 @@ impl<F: StoreFaults> Store for FaultyStore<F> {
         self.call(StoreCall::Apply(&apply), apply.to(&*self.inner)).await
     }
 
+    async fn correct(&self, site: &SiteId, step: Arc<Step>) -> Result<Corrected, StoreError> {
+        self.call(StoreCall::Correct(&step), self.inner.correct(site, Arc::clone(&step))).await
+    }
+
+    async fn audit(&self, site: &SiteId, after: u64) -> Result<Vec<AuditEntry>, StoreError> {
+        self.inner.audit(site, after).await
+    }
+
+    async fn changes(&self, site: &SiteId, number: u64, step: Seq) -> Result<Option<Vec<Change>>, StoreError> {
+        self.inner.changes(site, number, step).await
+    }
+
+    async fn counts(&self, site: &SiteId, subject: &Subject) -> Result<Vec<(Bucket, u64)>, StoreError> {
+        self.inner.counts(site, subject).await
+    }
+
     async fn figures(
         &self,
         site: &SiteId,
@@ -125,8 +143,8 @@ impl<F: StoreFaults> Store for FaultyStore<F> {
         self.call(StoreCall::Top, self.inner.top(site, section, bucket, limit)).await
     }
 
-    async fn history(&self, site: &SiteId, article: Option<&ArticleId>, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
-        self.call(StoreCall::History, self.inner.history(site, article, buckets)).await
+    async fn history(&self, site: &SiteId, subject: &Subject, buckets: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+        self.call(StoreCall::History, self.inner.history(site, subject, buckets)).await
     }
 
     async fn export(&self, site: &SiteId, rows: mpsc::Sender<Row>) -> Result<(), StoreError> {
@@ -257,6 +275,14 @@ impl<F: JournalFaults> Journal for FaultyJournal<F> {
 
     async fn is_parted(&self, producer: ProducerId) -> Result<bool, JournalError> {
         self.call(JournalCall::Part, self.inner.is_parted(producer)).await
+    }
+
+    async fn corrections(&self, site: &SiteId) -> Result<Vec<SeenCorrection>, JournalError> {
+        self.inner.corrections(site).await
+    }
+
+    async fn keep_corrections(&self, site: &SiteId, after: u64, seen: Vec<SeenCorrection>) -> Result<(), JournalError> {
+        self.inner.keep_corrections(site, after, seen).await
     }
 
     async fn sites(&self) -> Result<Vec<JournaledSite>, JournalError> {

@@ -132,6 +132,12 @@ impl Load {
         self.shared.tally.lock().unwrap().acknowledge(key);
     }
 
+    /// The same, for another thread.
+    pub fn counter(&self) -> impl Fn(&Key) + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        move |key| shared.tally.lock().unwrap().acknowledge(key)
+    }
+
     /// Waits until this many more views are acknowledged.
     pub fn wait_for(&self, views: u64) {
         let wanted = self.tally().all().acknowledged + views;

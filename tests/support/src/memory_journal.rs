@@ -9,10 +9,11 @@ use std::{
 use async_trait::async_trait;
 use truycap::{
     domain::{
+        correction::KEPT_CHANGES,
         producer::{Digest, Position, ProducerId, Seq},
         site::SiteId,
     },
-    journal::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, Unapplied, Usage},
+    journal::{Confirmed, Entry, Journal, JournalError, JournaledSite, Replay, Run, SeenCorrection, Unapplied, Usage},
 };
 
 /// A read ends before the next entry once it has this many articles, as in a real journal.
@@ -34,6 +35,8 @@ pub struct Image {
     pub confirmed: BTreeMap<SiteId, Confirmed>,
     /// What [`Journal::part`] has recorded for each site and run.
     pub parted: BTreeMap<(SiteId, ProducerId), Confirmed>,
+    /// The corrections that the store had.
+    pub corrections: BTreeMap<SiteId, Vec<SeenCorrection>>,
 }
 
 #[derive(Debug)]
@@ -157,13 +160,13 @@ impl State {
         self.capacity.is_none_or(|capacity| self.image.entries.len() < capacity)
     }
 
-    /// The runs that have entries, and the run of this process.
+    /// The runs of the last deleted entry and of those after it, and the run of this process.
     fn runs(&self) -> Vec<Run> {
         let mut runs = Vec::new();
         let mut later = self.run.after;
         runs.push(self.run);
         for run in self.image.runs.iter().rev().filter(|run| run.producer != self.run.producer) {
-            if run.after.max(self.image.deleted.seq) < later {
+            if run.after < later && self.image.deleted.seq <= later {
                 runs.push(*run);
             }
             later = run.after;
@@ -268,6 +271,20 @@ impl Journal for MemoryJournal {
 
     async fn is_parted(&self, producer: ProducerId) -> Result<bool, JournalError> {
         Ok(self.lock().image.parted.keys().any(|(_, parted)| *parted == producer))
+    }
+
+    async fn corrections(&self, site: &SiteId) -> Result<Vec<SeenCorrection>, JournalError> {
+        Ok(self.lock().image.corrections.get(site).cloned().unwrap_or_default())
+    }
+
+    async fn keep_corrections(&self, site: &SiteId, after: u64, seen: Vec<SeenCorrection>) -> Result<(), JournalError> {
+        let mut state = self.lock();
+        let known = state.image.corrections.entry(site.clone()).or_default();
+        known.retain(|correction| correction.number <= after);
+        known.extend(seen);
+        let oldest = known.len().saturating_sub(usize::try_from(KEPT_CHANGES).unwrap());
+        known.drain(..oldest);
+        Ok(())
     }
 
     async fn sites(&self) -> Result<Vec<JournaledSite>, JournalError> {

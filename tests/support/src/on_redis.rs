@@ -70,7 +70,7 @@ impl Server {
                     }
                 }
             } else {
-                let known = matches!(kind, "site" | "offsets" | "lists" | "sections") || kind.starts_with("top:");
+                let known = matches!(kind, "site" | "offsets" | "lists" | "sections" | "audit" | "changes") || kind.starts_with("top:");
                 assert!(known, "unexpected key {name:?}");
             }
         }

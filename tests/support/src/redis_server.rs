@@ -21,6 +21,10 @@ pub struct Server {
     pub dir: PathBuf,
     /// 0 if the server has only a socket.
     pub port: u16,
+    /// The parameters of its URL, such as `?pass=secret`.
+    pub login: String,
+    /// Its configuration file, which a sentinel rewrites.
+    config: Option<PathBuf>,
     options: Vec<String>,
     running: Option<Running>,
 }
@@ -39,7 +43,17 @@ impl Server {
     /// A server that is not started yet.
     pub fn new(port: u16, options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap().keep();
-        Self { dir, port, options: options.iter().map(|option| String::from(*option)).collect(), running: None }
+        let options = options.iter().map(|option| String::from(*option)).collect();
+        Self { dir, port, login: String::new(), config: None, options, running: None }
+    }
+
+    /// A sentinel on a socket, with the lines of its configuration. It is not started yet.
+    pub fn sentinel(config: &str, options: &[&str]) -> Self {
+        let mut sentinel = Self::new(0, &[&["--sentinel"], options].concat());
+        let file = sentinel.file("sentinel.conf");
+        fs::write(&file, config).unwrap();
+        sentinel.config = Some(file);
+        sentinel
     }
 
     /// Adds an option for the next start.
@@ -65,7 +79,7 @@ impl Server {
     pub fn run(&mut self) {
         fs::create_dir_all(&self.dir).unwrap();
         let mut command = Command::new("sh");
-        command.args(["-c", WATCH]).arg(&self.dir).args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]);
+        command.args(["-c", WATCH]).arg(&self.dir).args(&self.config).args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]);
         command.args(["--port", &self.port.to_string(), "--unixsocket"]).arg(self.socket()).arg("--dir").arg(&self.dir);
         command.args(&self.options).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut watch = command.spawn().unwrap();
@@ -110,13 +124,13 @@ impl Server {
         self.dir.join(name)
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.file("socket")
     }
 
     /// The URL of the socket.
     pub fn url(&self) -> String {
-        format!("redis+unix://{}", self.socket().display())
+        format!("redis+unix://{}{}", self.socket().display(), self.login)
     }
 
     /// A plain connection, as `redis-cli` opens it.

@@ -14,7 +14,10 @@ const HEADER: &str = "site,article,period,views\n";
 fn a_file_that_is_imported_twice_counts_once_and_the_command_reports_it() {
     let place = Place::new();
     let file = place.write("a.csv", format!("{HEADER}portal,,2019-12-31,5\nportal,/tin/1,2019-12-31,3\n"));
-    assert_eq!(place.ok(&["import", &file]), format!("{file}: imported 2 rows\n"));
+    assert_eq!(
+        place.ok(&["import", &file]),
+        format!("{file}: imported 2 rows\n  portal: +5: 2019 +5 (2019-12 +5); articles +3\n  to take it back: truycap undo portal 1\n")
+    );
     let before = place.ok(&["export"]);
     assert!(before.contains("portal,,total,5\n") && before.contains("portal,/tin/1,total,3\n"), "{before}");
     assert_eq!(place.ok(&["import", &file]), format!("{file}: was already imported, nothing was added\n"));
@@ -69,7 +72,11 @@ fn an_import_beside_a_running_service_adds_exactly_and_shows_within_seconds() {
         let shown = imported.elapsed();
         done.store(true, SeqCst);
         let sent = threads.into_iter().map(|thread| thread.join().unwrap()).reduce(|a, b| std::array::from_fn(|i| a[i] + b[i])).unwrap();
-        assert_eq!((finished.code, finished.out, finished.err), (Some(0), format!("{file}: imported 8000 rows\n"), String::new()));
+        let (sum, of_articles) = (site, articles.iter().sum::<u64>());
+        let summary = format!(
+            "{file}: imported 8000 rows\n  portal: +{sum}: 2019 +{sum} (2019-12 +{sum}); articles +{of_articles}\n  to take it back: truycap undo portal 1\n"
+        );
+        assert_eq!((finished.code, finished.out, finished.err), (Some(0), summary, String::new()));
         eprintln!("imported counts showed after {shown:?}");
         assert!(shown < Duration::from_secs(5), "imported counts showed after {shown:?}");
         sent

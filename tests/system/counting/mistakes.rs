@@ -44,7 +44,7 @@ fn the_mistakes_of_all_files_are_reported_together() {
     assert_eq!((done.code, &*done.out), (Some(1), ""));
     let position = |file: &str| done.err.find(&format!("{file}: ")).unwrap_or_else(|| panic!("{file} is not in: {}", done.err));
     assert!(position(&first) < position(&missing) && position(&missing) < position(&second), "{}", done.err);
-    assert!(done.err.contains("\"2019-13\"") && done.err.contains("\"views\" is missing") && !done.err.contains(&good), "{}", done.err);
+    assert!(done.err.contains("\"2019-13\"") && done.err.contains("missing columns: views") && !done.err.contains(&good), "{}", done.err);
 }
 
 #[test]
@@ -63,6 +63,12 @@ fn long_file(place: &Place) -> String {
     place.write("long.csv", text)
 }
 
+fn summary(file: &str) -> String {
+    format!(
+        "{file}: imported 20000 rows\n  portal: articles +20000\n  warning: the file has views of articles of portal and none of the site, whose own figures stay as they are\n  to take it back: truycap undo portal 1\n"
+    )
+}
+
 #[test]
 fn an_import_shows_its_progress_on_a_terminal() {
     let place = Place::new();
@@ -74,7 +80,7 @@ fn an_import_shows_its_progress_on_a_terminal() {
     let seen = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{seen}");
     assert!(seen.contains("importing") && seen.contains('█') && seen.contains("KiB/"), "{seen:?}");
-    assert_eq!(std::fs::read_to_string(place.path("out")).unwrap(), format!("{file}: imported 20000 rows\n"));
+    assert_eq!(std::fs::read_to_string(place.path("out")).unwrap(), summary(&file));
 }
 
 #[test]
@@ -82,5 +88,5 @@ fn an_import_writes_nothing_to_standard_error_if_it_is_not_a_terminal() {
     let place = Place::new();
     let file = long_file(&place);
     // `ok` fails if anything is written to standard error.
-    assert_eq!(place.ok(&["import", &file]), format!("{file}: imported 20000 rows\n"));
+    assert_eq!(place.ok(&["import", &file]), summary(&file));
 }

@@ -13,6 +13,7 @@ use super::{
     load::{Load, pages},
     process::wait::within,
     prometheus::Prometheus,
+    redis_server::Server,
     rules::{documented, metrics, table},
     sites::sites,
 };
@@ -59,7 +60,9 @@ fn the_dashboard_shows_every_documented_metric_and_no_other() {
 
 #[test]
 fn every_query_of_the_dashboard_returns_data_while_views_are_counted() {
-    let place = sites();
+    // A file has no servers.
+    let server = Server::start(&[]);
+    let place = sites().with("STORE__URL", &server.url());
     let service = place.start();
     let load = Load::start(2, pages(3, ""), Duration::from_millis(20));
     load.aim(Some(&service.public));

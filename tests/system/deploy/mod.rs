@@ -9,10 +9,11 @@ mod prometheus;
 mod proxies;
 mod rolling;
 mod rules;
+mod sets;
 mod settings;
 mod units;
 
-use truycap_test_support::{load, process, redis_server, sites};
+use truycap_test_support::{counts, gate, load, on_redis, process, redis_server, sentinel_set, sites};
 
 use std::path::PathBuf;
 

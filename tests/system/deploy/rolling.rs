@@ -13,10 +13,11 @@ use std::{
 };
 
 use super::{
-    load::Tally,
+    load::{Load, Tally, pages},
     process::{Place, Service, client::Client, eventually},
     proxies::{Instance, Proxy},
     redis_server::Server,
+    sentinel_set::SentinelSet,
     sites::sites,
 };
 
@@ -239,22 +240,41 @@ fn haproxy_leads_to_the_primary_of_two_redis_servers_and_no_view_is_lost() {
 }
 
 #[test]
+fn haproxy_leads_to_the_primary_that_sentinels_elect_and_no_view_is_lost() {
+    let set = SentinelSet::start(&["--appendonly", "yes"]);
+    let proxy = Proxy::haproxy_to_redis(&set.servers.iter().map(|node| node.address().to_string()).collect::<Vec<_>>());
+    let place = place(&set.servers[0].server, "0s").with("STORE__URL", &format!("redis://{}", proxy.address));
+    let service = place.start();
+    let load = Load::start(2, pages(4, ""), Duration::from_millis(5));
+    load.aim(Some(&service.public));
+    load.wait_for(100);
+    let primary = set.failover();
+    load.wait_for(100);
+    set.wait_until_whole();
+    load.wait_for(100);
+    let tally = load.finish();
+    set.servers[primary].server.wait_for("the new primary has all views", &tally);
+    service.settle(&place, &set.servers[primary].server, &tally);
+}
+
+#[test]
 fn nginx_passes_long_requests_serves_files_without_truycap_and_shares_its_request_ids() {
     let redis = Server::start(&[]);
-    let service = place(&redis, "0s").start();
+    let place = place(&redis, "0s");
+    let service = place.start();
     let proxy = Proxy::nginx(&[Instance { public: &service.public, admin: &service.admin }]);
     let get = |path: &str| Client::connect(&proxy.address).unwrap().get(path).unwrap();
     // 49 articles with ids of 163 bytes.
     let articles: Vec<_> = (0..49).map(|number| format!("article=/{number:0>162}")).collect();
-    let answer = get(&format!("/v1/sites/portal/figures?{}", articles.join("&")));
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let long = format!("/v1/sites/portal/figures?{}", articles.join("&"));
+    assert_eq!(get(&long).status, 200);
     // truycap returns the id that nginx logged.
     let answer = get("/v1/sites/unknown/figures");
     let id = answer.head.split_once("x-request-id: ").unwrap().1.split_once("\r\n").unwrap().0;
     assert_eq!(answer.status, 404);
     eventually("nginx logs the id", || proxy.access_log().lines().any(|line| line.ends_with(&format!(" 404 {id}"))).then_some(()));
 
-    let files = ["/counter.js", "/widget.css", "/box.css", "/v1/sites/portal/figures"];
+    let files = ["/counter.js", "/widget.js", "/widget.css", "/box.css", "/v1/sites/portal/figures"];
     for path in files {
         assert_eq!(get(path).status, 200, "{path}");
     }
@@ -264,4 +284,29 @@ fn nginx_passes_long_requests_serves_files_without_truycap_and_shares_its_reques
     }
     assert_eq!(get("/v1/sites/portal/views.gif").status, 502);
     assert!(!proxy.log().contains("[warn]"), "{}", proxy.log());
+}
+
+/// A script that a page loads by http:// sends its views there.
+#[test]
+fn proxies_count_and_show_without_tls_and_redirect_only_pages_for_people() {
+    let redis = Server::start(&[]);
+    let place = place(&redis, "0s");
+    let service = place.start();
+    for start in [Proxy::nginx, Proxy::haproxy] {
+        let proxy = start(&[Instance { public: &service.public, admin: &service.admin }]);
+        let ask = |request: &str| {
+            let mut client = Client::connect(&proxy.address).unwrap();
+            client.send(&format!("{request}\r\nhost: x\r\nuser-agent: Mozilla/5.0\r\nconnection: close\r\n\r\n")).unwrap();
+            client.answer().unwrap()
+        };
+        let view = "POST /v1/sites/portal/views HTTP/1.1\r\ncontent-length: 0";
+        eventually("a view is counted", || (ask(view).status == 200).then_some(()));
+        for path in ["/v1/sites/portal/figures", "/v1/sites/portal/box", "/counter.js", "/widget.js", "/widget.css", "/box.css"] {
+            assert_eq!(ask(&format!("GET {path} HTTP/1.1")).status, 200, "{path}");
+        }
+        for path in ["/", "/tin/1?a=b", "/demo.css"] {
+            let answer = ask(&format!("GET {path} HTTP/1.1"));
+            assert!(answer.status == 308 && answer.head.contains(&format!("location: https://x{path}\r\n")), "{path}: {}", answer.head);
+        }
+    }
 }

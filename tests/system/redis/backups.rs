@@ -1,9 +1,11 @@
 //! `truycap backup` and `truycap restore` with Redis, and moves between the kinds of stores.
 
 use super::{
+    cluster::Cluster,
     counts::Counts,
     process::Place,
     redis_server::Server,
+    sentinel_set::SentinelSet,
     setup::{all_acknowledged, load, place},
     sites::sites,
 };
@@ -15,6 +17,7 @@ fn a_backup_is_restored_into_a_redis_beside_its_instances_and_every_view_counts_
     let service = place.start();
     let load = load(&service, "");
     load.wait_for(200);
+    server.wait_for("the first views are in Redis", &load.tally());
     place.ok(&["backup", "backup.db"]);
     let before = load.tally();
     load.wait_for(200);
@@ -71,4 +74,19 @@ fn a_service_moves_between_the_built_in_store_and_redis_by_a_backup() {
     let again = Server::start(&[]);
     let redis = place(&again);
     moves(&redis, &redis.clone().with("STORE__URL", &format!("sqlite:{}", redis.path("truycap.db").display())));
+}
+
+#[test]
+fn a_service_moves_between_one_server_a_cluster_and_a_sentinel_set_by_a_backup() {
+    let (server, again) = (Server::start(&[]), Server::start(&[]));
+    // The sites are on different primaries.
+    let cluster = Cluster::start(&[(0, 3000), (3001, 16383)], false, &[]);
+    let set = SentinelSet::start(&[]);
+    let one = place(&server);
+    moves(&one, &one.clone().with("STORE__URL", &cluster.url()));
+    assert!(cluster.nodes.iter().filter(|node| node.server.cli::<u64>("DBSIZE") > 0).count() > 1);
+    let many = sites().with("STORE__URL", &cluster.url()).with("STORE__PREFIX", "other");
+    moves(&many, &many.clone().with("STORE__URL", &set.url()));
+    let primary = sites().with("STORE__URL", &set.url()).with("STORE__PREFIX", "third");
+    moves(&primary, &primary.clone().with("STORE__URL", &again.url()));
 }

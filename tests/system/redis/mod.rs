@@ -17,10 +17,12 @@ mod outage;
 mod promoted;
 mod refusing;
 mod rewound;
-mod setup;
+pub(crate) mod setup;
 mod sharing;
 mod starting;
 mod visitors;
 mod waiting;
 
-use truycap_test_support::{counts, disk, kill, load, on_redis, process, redis_server, sites, together, traces, views};
+use truycap_test_support::{
+    cluster, counts, disk, kill, load, on_redis, process, redis_server, sentinel_set, sites, together, traces, views,
+};

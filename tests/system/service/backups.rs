@@ -13,7 +13,7 @@ use super::{
     disk::{Disk, as_root},
     files::{copy_aside, place},
     load::{Load, Tally, pages},
-    process::{Place, Service, child::Process, wait::PATIENCE},
+    process::{Place, Service, child::Process, eventually, wait::PATIENCE},
 };
 
 fn count(service: &Service, views: u64) -> Tally {
@@ -21,6 +21,11 @@ fn count(service: &Service, views: u64) -> Tally {
     load.aim(Some(&service.public));
     load.wait_for(views);
     load.finish()
+}
+
+/// Waits until the store has some views of the site.
+fn stored(place: &Place) {
+    eventually("views are in the store", || (Counts::exported(place).total("portal", "") > 0).then_some(()));
 }
 
 /// What a command that must fail prints.
@@ -41,6 +46,7 @@ fn a_backup_of_a_running_service_and_its_journal_have_every_view_once() {
     let place = place();
     let service = place.start();
     let first = count(&service, 300);
+    stored(&place);
     place.ok(&["backup", "backup.db"]);
     let second = count(&service, 300);
     refused(&place, &["restore", "--replace", "backup.db"], "stop it, and then restore");
@@ -163,7 +169,10 @@ fn piped(place: &Place, arguments: &[&str], input: Option<&Path>) -> Vec<u8> {
 fn a_backup_and_an_import_go_through_pipes() {
     let place = place();
     let rows = place.write("a.csv", "site,article,period,views\nportal,,2019,5\nportal,/tin/1,2019,3\n");
-    assert_eq!(piped(&place, &["import", "-"], Some(Path::new(&rows))), b"-: imported 2 rows\n");
+    assert_eq!(
+        piped(&place, &["import", "-"], Some(Path::new(&rows))),
+        b"-: imported 2 rows\n  portal: +5: 2019 +5; articles +3\n  to take it back: truycap undo portal 1\n"
+    );
     assert_eq!(piped(&place, &["import", "/dev/stdin"], Some(Path::new(&rows))), b"/dev/stdin: was already imported, nothing was added\n");
     assert_eq!(place.ok(&["import", &rows]), format!("{rows}: was already imported, nothing was added\n"));
     refused(&place, &["import", "/dev/null"], "not a file; name a file, a pipe, or -");
@@ -195,7 +204,7 @@ fn an_import_from_a_pipe_leaves_the_room_that_the_journal_needs() {
     let finished = import(&place);
     assert!(finished.code == Some(1) && finished.err.contains("must stay free for the journal"), "{finished:?}");
     let finished = import(&place.with("JOURNAL__MAX_BYTES", "1MiB"));
-    assert_eq!(finished.out, "-: imported 1 row\n", "{finished:?}");
+    assert_eq!(finished.out, "-: imported 1 row\n  portal: +5: 2019 +5\n  to take it back: truycap undo portal 1\n", "{finished:?}");
 }
 
 /// As with the unit in deploy/: the service has a user of its own, and root imports before its first start.
@@ -229,6 +238,7 @@ fn a_store_that_root_restores_belongs_to_the_user_of_the_service() {
     service_place.launcher = words.map(String::from).into();
     let service = service_place.start();
     let first = count(&service, 100);
+    stored(&place);
     place.ok(&["backup", "backup.db"]);
     let second = count(&service, 100);
     service.stop();

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use super::files::place;
+use super::{files::place, process::eventually};
 
 #[test]
 fn check_succeeds_also_while_the_service_runs() {
@@ -69,7 +69,7 @@ fn help_and_version_are_printed_on_standard_output() {
     let help = place.run(&["--help"]);
     assert_eq!(help.code, Some(0));
     let documents = include_str!("../../../docs/cli.md");
-    for command in ["serve", "import", "export", "figures", "check", "journal", "health", "reload", "config", "completions"] {
+    for command in ["serve", "import", "export", "figures", "explain", "check", "journal", "health", "reload", "config", "completions"] {
         assert!(help.out.contains(command), "{}", help.out);
         let own = place.ok(&[command, "--help"]);
         assert!(own.contains("Examples:") && own.contains(&format!("truycap {command}")), "{own}");
@@ -102,7 +102,8 @@ fn health_reports_whether_the_running_service_accepts_views() {
     let place = place();
     let service = place.start();
     let place = place.with("LISTEN__ADMIN", &service.admin);
-    assert_eq!(place.ok(&["health"]), "ready: journal ok, store ok\n");
+    // The store answers a moment after the start.
+    eventually("the store answers", || (place.run(&["health"]).out == "ready: journal ok, store ok\n").then_some(()));
     let json: Value = serde_json::from_str(&place.ok(&["health", "--json"])).unwrap();
     assert_eq!(json, json!({ "ready": true, "journal": "ok", "store": "ok" }));
     // A listener on all interfaces is reached on the loopback address.
@@ -135,7 +136,15 @@ fn commands_print_json_if_requested() {
     let parse = |text: String| serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let file = place.write("past.csv", "site,article,period,views\nportal,/1,2025,7\n");
     let imported = parse(place.ok(&["import", "--json", &file]));
-    assert_eq!(imported, json!({ "file": file, "rows": 1, "chunks": 1, "applied": 1, "warnings": [] }));
+    let added = json!({ "views": 0, "older": 0, "years": {}, "months": {}, "article_rows": 1, "article_views": 7 });
+    assert_eq!(
+        imported,
+        json!({
+            "file": file, "dry_run": false, "rows": 1, "chunks": 1, "applied": 1, "left_out": {}, "for_no_article": {}, "ids_changed": 0,
+            "sites": [{ "site": "portal", "number": 1, "added": added }],
+            "warnings": ["the file has views of articles of portal and none of the site, whose own figures stay as they are"],
+        })
+    );
     let figures = parse(place.ok(&["figures", "portal", "--article", "/1", "--json"]));
     assert_eq!((&figures["site"], &figures["article"], &figures["figures"]["total"]), (&json!("portal"), &json!("/1"), &json!(7)));
     let check = parse(place.ok(&["check", "--json"]));

@@ -73,8 +73,10 @@ fn every_metric_passes_promtool_and_is_documented() {
     }
     let table = include_str!("../../../docs/metrics.md");
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    let rows: BTreeMap<_, _> =
+    let mut rows: BTreeMap<_, _> =
         rows.filter_map(|(name, rest)| rest.split_once(" | ").map(|(kind, _)| (name, kind))).filter(is_metric).collect();
+    // A file has no servers; the tests on a cluster read this one.
+    assert_eq!(rows.remove("truycap_store_node_up"), Some("gauge"));
     assert_eq!(rows, exposed);
     let routes: BTreeSet<_> = text.split("route=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let (_, list) = table.split_once("`route` is ").unwrap();

@@ -141,3 +141,44 @@ fn a_store_restored_to_before_the_journal_begins_is_logged_and_counting_continue
     }
     service.stop();
 }
+
+/// The numbers of a site's corrections in the journal, which no process has open.
+fn seen(place: &Place, site: &str) -> Vec<u64> {
+    let journal = SqliteJournal::open(Config { path: place.journal(), max_bytes: 1 << 20 }).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let seen = runtime.block_on(journal.corrections(&SiteId::parse(site).unwrap())).unwrap();
+    seen.iter().map(|correction| correction.number).collect()
+}
+
+#[test]
+fn a_store_restored_to_before_a_correction_has_its_views_again_and_names_the_correction() {
+    let place = place();
+    let service = place.start();
+    let first = count(&service, "", 100);
+    service.stop();
+    let copy = copy_aside(&place.store());
+    place.ok(&["adjust", "portal", "1000", "--period", "2020", "--reason", "sổ cũ"]);
+    // The service looks once a second.
+    let service = eventually("the journal has seen the correction", || {
+        let service = place.start();
+        for _ in 0..100 {
+            total(&service, "portal", "");
+            std::thread::sleep(Duration::from_millis(15));
+        }
+        service.stop();
+        (seen(&place, "portal") == [1]).then(|| place.start())
+    });
+    let second = count(&service, "", 100);
+    service.stop();
+    put_back(&place.store(), &copy);
+
+    let service = place.start();
+    let tally = first.and(&second);
+    shown_fit(&service, &tally, || tally.clone());
+    logged(&service, &["ERROR", "correction_lost", "site=portal", "number=1", "kind=\"adjust\"", "portal 1000 --period 2020", "sổ cũ"]);
+    // As the log says, the command is given again.
+    let before = total(&service, "portal", "");
+    place.ok(&["adjust", "portal", "1000", "--period", "2020"]);
+    eventually("the correction is shown", || (total(&service, "portal", "") == before + 1000).then_some(()));
+    service.stop();
+}

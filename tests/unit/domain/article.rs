@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use truycap::domain::article::{ArticleError, ArticleId};
 use unicode_normalization::UnicodeNormalization;
 
@@ -87,4 +88,48 @@ fn nfc_never_shrinks_a_text_below_a_quarter() {
     }
     // Hangul syllables shrink to a third. Only this character shrinks further; it is tested above.
     assert_eq!(beyond_a_third, ['\u{390}']);
+}
+
+/// An address, and the id that the script sends for it; tests/browser has the script's part.
+#[derive(Deserialize)]
+struct Case {
+    address: String,
+    canonical: Option<String>,
+    id: Option<String>,
+}
+
+#[test]
+fn an_address_has_the_id_that_the_script_sends() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("addresses.json")).unwrap();
+    assert!(cases.len() > 40);
+    for Case { address, canonical, id } in cases {
+        // The home page is an article to the script only.
+        let id = id.map(|id| Some(id).filter(|id| id != "/"));
+        for path in canonical.map_or_else(|| vec![address.clone(), format!("https://portal.example.vn{address}")], |link| vec![link]) {
+            let found = ArticleId::of_path(&path).map(|id| id.map(|id| id.to_string()));
+            assert_eq!(found.clone().ok(), id, "{path:?}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_path_needs_no_slash_at_its_beginning_and_an_address_needs_a_host() {
+    let of = |path: &str| ArticleId::of_path(path).map(|id| id.map(|id| id.to_string()));
+    assert_eq!(of("tin/1/"), Ok(Some("/tin/1".into())));
+    assert_eq!(of("index.html"), Ok(None));
+    assert_eq!(of(""), Ok(None));
+    assert_eq!(of("mailto:a@b"), Ok(Some("/mailto:a@b".into())));
+    for address in ["http://", "https://[::1/tin", "HTTP://a b/tin"] {
+        assert_eq!(of(address), Err(ArticleError::Address), "{address}");
+    }
+}
+
+#[test]
+fn an_id_of_a_page_is_cleaned_without_being_an_address() {
+    let sent = |text: &str| ArticleId::as_sent(text).map(|id| id.to_string());
+    assert_eq!(sent("bai-7"), Ok("bai-7".into()));
+    assert_eq!(sent("/xem?id=7/"), Ok("/xem?id=7".into()));
+    assert_eq!(sent("/tin/b%C3%A0i/index.html"), Ok("/tin/bài".into()));
+    assert_eq!(sent("/"), Ok("/".into()));
+    assert_eq!(sent(""), Err(ArticleError::Empty));
 }

@@ -34,7 +34,14 @@ fn article(index: usize) -> ArticleId {
 
 impl Portal {
     pub(crate) fn new(timezone: Tz) -> Self {
-        let site = Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, sections: vec![], rules: Rules::default() };
+        let site = Site {
+            id: SiteId::parse("portal").unwrap(),
+            aliases: Vec::new(),
+            origins: vec![],
+            timezone,
+            sections: vec![],
+            rules: Rules::default(),
+        };
         Self { site, waiting: BTreeMap::new(), counters: BTreeMap::new(), model: Model::default() }
     }
 

@@ -20,6 +20,7 @@ mod record;
 mod retention;
 mod site;
 mod trusted_time;
+mod visible;
 
 use proptest::test_runner::{Config, RngSeed};
 

@@ -125,8 +125,14 @@ fn an_invalid_origin_is_refused() {
 
 #[test]
 fn a_sites_day_follows_its_time_zone() {
-    let site =
-        |timezone| Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone, sections: vec![], rules: Rules::default() };
+    let site = |timezone| Site {
+        id: SiteId::parse("portal").unwrap(),
+        aliases: Vec::new(),
+        origins: vec![],
+        timezone,
+        sections: vec![],
+        rules: Rules::default(),
+    };
     let day = |timezone, at: &str| site(timezone).day(at.parse().unwrap()).to_string();
     assert_eq!(day(Tz::Asia__Ho_Chi_Minh, "2019-12-31T16:59:59.999Z"), "2019-12-31");
     assert_eq!(day(Tz::Asia__Ho_Chi_Minh, "2019-12-31T17:00:00Z"), "2020-01-01");

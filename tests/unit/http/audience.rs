@@ -17,19 +17,27 @@ use truycap::{
     audience::{Audience, BotRules, ClientRules, CountedView, Decision, Estimate, Hints, Hit, Refusal, RequestOrigin, Visitors},
     domain::{
         article::{ArticleId, Section},
-        counts::Deltas,
+        correction::{AuditEntry, Change},
+        counts::{Deltas, Subject},
         outcome::{Outcome, SiteAlone},
         period::Bucket,
         producer::{Position, ProducerId, Seq},
         site::{Rules, Site, SiteId},
     },
-    store::{Applied, Row, SharedVisitors, Snapshot, Store, StoreError, TopList, VisitorCounts},
+    store::{Applied, Corrected, Row, SharedVisitors, Snapshot, Step, Store, StoreError, TopList, VisitorCounts},
 };
 
 use super::server::{AGENT, now};
 
 fn site(id: &str, rules: Rules) -> Site {
-    Site { id: SiteId::parse(id).unwrap(), origins: vec![], timezone: chrono_tz::Asia::Ho_Chi_Minh, sections: vec![], rules }
+    Site {
+        id: SiteId::parse(id).unwrap(),
+        aliases: Vec::new(),
+        origins: vec![],
+        timezone: chrono_tz::Asia::Ho_Chi_Minh,
+        sections: vec![],
+        rules,
+    }
 }
 
 fn audience() -> Audience {
@@ -208,6 +216,22 @@ impl Store for Shared {
         unreachable!()
     }
 
+    async fn correct(&self, _: &SiteId, _: Arc<Step>) -> Result<Corrected, StoreError> {
+        unreachable!()
+    }
+
+    async fn audit(&self, _: &SiteId, _: u64) -> Result<Vec<AuditEntry>, StoreError> {
+        unreachable!()
+    }
+
+    async fn changes(&self, _: &SiteId, _: u64, _: Seq) -> Result<Option<Vec<Change>>, StoreError> {
+        unreachable!()
+    }
+
+    async fn counts(&self, _: &SiteId, _: &Subject) -> Result<Vec<(Bucket, u64)>, StoreError> {
+        unreachable!()
+    }
+
     async fn figures(&self, _: &SiteId, _: &[ProducerId], _: NaiveDate, _: &[ArticleId]) -> Result<Snapshot, StoreError> {
         unreachable!()
     }
@@ -220,7 +244,7 @@ impl Store for Shared {
         unreachable!()
     }
 
-    async fn history(&self, _: &SiteId, _: Option<&ArticleId>, _: &[Bucket]) -> Result<Vec<u64>, StoreError> {
+    async fn history(&self, _: &SiteId, _: &Subject, _: &[Bucket]) -> Result<Vec<u64>, StoreError> {
         unreachable!()
     }
 

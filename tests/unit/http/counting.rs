@@ -148,6 +148,8 @@ fn views_by_bots_and_prefetches_are_not_counted_and_the_answer_says_why() {
         ("Sec-Purpose: prefetch", "prefetch"),
         ("Purpose: Prefetch", "prefetch"),
         ("X-Moz: prefetch", "prefetch"),
+        ("X-Purpose: preview", "prefetch"),
+        ("X-Purpose: instant", "prefetch"),
         ("User-Agent: Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "bot"),
         ("User-Agent: Mozilla/5.0 (compatible; Baiduspider/2.0)", "bot"),
         ("User-Agent: Mozilla/5.0 (compatible; Yahoo! Slurp)", "bot"),

@@ -235,6 +235,7 @@ fn a_new_configuration_changes_the_rate_of_a_site() {
     let rates = RateLimits::new(0, ticks::<1>);
     let site = |id: &str, max_views_per_second| Site {
         id: SiteId::parse(id).unwrap(),
+        aliases: Vec::new(),
         origins: vec![],
         timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh,
         sections: vec![],

@@ -171,11 +171,19 @@ fn real_answers_match_the_document() {
         ("top", "?period=now", 400),
         ("top", "?period=today&prefix=/", 400),
         ("history", "?by=week&from=2026-W40&to=2026-11-23", 200),
+        ("history", "?by=week&from=2026-W40&to=2026-11-23&of=bot", 200),
         ("history", "?by=day", 400),
     ] {
         is(&site(name), query, status);
     }
     is("/v1/openapi.json", "", 200);
+    for name in ["figures", "top", "history"] {
+        for (method, operation) in [("GET", "get"), ("HEAD", "head")] {
+            let foreign = server.ask(method, &format!("/v1/sites/portal/{name}"), &["Origin: https://la.example.vn"], "");
+            assert_eq!(foreign.status, 403, "{method} {name}");
+            is_described(&document, &site(name), operation, &foreign);
+        }
+    }
     let unknown = server.get("/v1/sites/nope/top");
     is_described(&document, &site("top"), "get", &unknown);
     let long = server.ask("GET", "/v1/sites/portal/top", &[&format!("X-Long: {}", "x".repeat(17_000))], "");

@@ -1,6 +1,7 @@
 //! Figures, most-read lists, histories, the demo portal and the admin listener.
 
 use serde_json::{Value, json};
+use truycap::domain::site::Rules;
 
 use super::{
     counting::escape,
@@ -133,6 +134,32 @@ fn a_history_has_every_bucket_between_its_bounds() {
     }
     let thousand = server.get(&history("by=day&from=2024-02-28&to=2026-11-23"));
     assert_eq!(thousand.json()["buckets"].as_array().unwrap().len(), 1000);
+}
+
+#[test]
+fn a_history_of_what_was_not_counted_is_kept_by_reason() {
+    let rules = Rules { articles: Some(regex::Regex::new("^/tin/").unwrap()), ..Rules::default() };
+    let server = start(Options { rules, ..Options::default() });
+    let view = |header: &str, article: &str| {
+        server.ask("POST", "/v1/sites/portal/views", &[header, "Content-Type: application/json"], &format!("{{\"article\":\"{article}\"}}"))
+    };
+    for (header, article, status) in [
+        ("User-Agent: curl/8.5", "/tin/1", 200),
+        ("User-Agent: curl/8.5", "/khac", 200),
+        ("Sec-Purpose: prefetch", "/tin/1", 200),
+        ("Origin: https://elsewhere.example", "/tin/1", 403),
+        ("X-Any: 1", "/khac", 200),
+        ("X-Any: 1", "/tin/1", 200),
+    ] {
+        assert_eq!(view(header, article).status, status, "{header}");
+    }
+    let history = |of: &str| format!("/v1/sites/portal/history?by=day&from=2026-11-22&to=2026-11-23{of}");
+    let row = |bucket, views| json!({ "bucket": bucket, "views": views });
+    for (of, views) in [("bot", 2), ("prefetch", 1), ("foreign", 1), ("article_pattern", 1), ("repeat", 0), ("rate_limited", 0)] {
+        let expected = json!({ "by": "day", "of": of, "buckets": [row("2026-11-22", 0), row("2026-11-23", views)] });
+        wait_until(&server, &history(&format!("&of={of}")), &expected);
+    }
+    wait_until(&server, &history(""), &json!({ "by": "day", "buckets": [row("2026-11-22", 0), row("2026-11-23", 2)] }));
 }
 
 #[test]

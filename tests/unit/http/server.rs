@@ -142,6 +142,7 @@ pub(crate) fn start(options: Options) -> Server {
     let faults = Arc::new(Faults { unreachable: options.store_unreachable.into(), ..Faults::default() });
     let mut site = Site {
         id: SiteId::parse("portal").unwrap(),
+        aliases: Vec::new(),
         origins: vec![Origin::parse("http://127.0.0.1:8080").unwrap(), Origin::parse(ORIGIN).unwrap()],
         timezone: chrono_tz::Asia::Ho_Chi_Minh,
         sections: ["/tin/", "/van-ban/"].map(|section| Section::parse(section).unwrap()).into(),

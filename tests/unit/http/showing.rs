@@ -1,5 +1,7 @@
 //! Figures for pages without JavaScript: the box as an HTML page, and one figure as an image.
 
+use truycap::domain::site::Rules;
+
 use super::{
     counting::escape,
     server::{Answer, ORIGIN, Options, Server, start},
@@ -42,7 +44,9 @@ fn the_box_is_a_page_in_vietnamese_or_english() {
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert_eq!(answer.header("cache-control"), Some("public, max-age=1"));
     assert!(answer.text().starts_with("<!DOCTYPE html>\n<html lang=\"vi\">"), "{}", answer.text());
-    assert_eq!(all(&answer, "h2"), ["Thống kê truy cập"]);
+    let heading =
+        |answer: &Answer, text: &str| assert!(answer.text().contains(&format!("<h2 aria-level=\"1\">{text}</h2>")), "{}", answer.text());
+    heading(&answer, "Thống kê truy cập");
     let labels = ["Hôm nay", "Hôm qua", "Tuần này", "Tuần trước", "Tháng này", "Tháng trước", "Năm nay", "Năm trước"];
     assert_eq!(all(&answer, "dt"), labels);
     assert_eq!(all(&answer, "dd"), ["3", "0", "3", "0", "3", "0", "3", "0"]);
@@ -52,7 +56,8 @@ fn the_box_is_a_page_in_vietnamese_or_english() {
     let english = server.get(&format!("{BOX}?lang=en"));
     assert!(english.text().contains("<html lang=\"en\">") && english.text().contains(">Total views: 3</span>"), "{}", english.text());
     let labels = ["Today", "Yesterday", "This week", "Last week", "This month", "Last month", "This year", "Last year"];
-    assert_eq!((all(&english, "h2"), all(&english, "dt")), (vec!["Visitor statistics"], labels.to_vec()));
+    heading(&english, "Visitor statistics");
+    assert_eq!(all(&english, "dt"), labels);
     assert_eq!(server.get(&format!("{BOX}?lang=vi")).text(), answer.text());
 }
 
@@ -150,6 +155,46 @@ fn a_badge_shows_any_figure_of_the_site_or_of_an_article() {
 }
 
 #[test]
+fn a_badge_shows_how_many_visitors_there_are() {
+    let server = start(Options { rules: Rules { visitors: true, ..Rules::default() }, ..Options::default() });
+    for _ in 0..3 {
+        server.view("/a");
+    }
+    let cases = [
+        ("?figure=online", "Đang truy cập: 1"),
+        ("?figure=online&lang=en", "Online now: 1"),
+        ("?figure=visitors_today", "Khách truy cập hôm nay: 1"),
+        ("?figure=visitors_today&lang=en", "Visitors today: 1"),
+    ];
+    for (query, title) in cases {
+        let answer = server.get(&format!("{BADGE}{query}"));
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=1"), "{query}");
+        assert_eq!(badge(&answer), (title.to_owned(), "1".to_owned(), 21), "{query}");
+    }
+}
+
+#[test]
+fn the_box_is_light_unless_the_page_asks_for_another_theme() {
+    let server = start(Options::default());
+    for (query, schemes) in [("", "light"), ("?theme=light", "light"), ("?theme=dark", "dark"), ("?theme=auto&lang=en", "light dark")] {
+        let answer = server.get(&format!("{BOX}{query}"));
+        assert!(answer.text().contains(&format!("<meta name=\"color-scheme\" content=\"{schemes}\">")), "{query}: {}", answer.text());
+    }
+}
+
+#[test]
+fn pages_that_require_cross_origin_policies_can_use_pictures_and_the_box() {
+    let server = start(Options::default());
+    for (target, embedder) in [(BOX, Some("require-corp")), (BADGE, None), ("/v1/sites/portal/views.gif", None)] {
+        let answer = server.get(target);
+        let policies = ["cross-origin-resource-policy", "cross-origin-embedder-policy"].map(|name| answer.header(name));
+        assert_eq!(policies, [Some("cross-origin"), embedder], "{target}");
+    }
+    // Figures are for the site's own pages.
+    assert_eq!(server.get("/v1/sites/portal/figures").header("cross-origin-resource-policy"), None);
+}
+
+#[test]
 fn a_badge_does_not_contain_the_requested_article() {
     let server = start(Options::default());
     let expected = server.get(&format!("{BADGE}?article=/a"));
@@ -178,7 +223,13 @@ fn a_wrong_query_is_refused_with_a_reason() {
         ("box?lang=vi&lang=en", 400, "lang is given more than once"),
         ("box?%zz", 400, "percent-encoded"),
         ("box/", 404, "there is no page"),
+        ("box?theme=", 400, "theme is not one of light, dark, auto"),
+        ("box?theme=black", 400, "theme is not one of light, dark, auto"),
+        ("box?theme=dark&theme=dark", 400, "theme is given more than once"),
         ("badge.svg?figure=views", 400, "figure is not one of total, today,"),
+        ("badge.svg?figure=views", 400, "last_year, online, visitors_today"),
+        ("badge.svg?figure=online", 400, "the site portal does not estimate visitors: set visitors = true"),
+        ("badge.svg?figure=visitors_today&article=/a", 400, "leave out article"),
         ("badge.svg?figure=", 400, "figure is not one of"),
         ("badge.svg?figure=today&figure=total", 400, "figure is given more than once"),
         ("badge.svg?digits=0", 400, "digits is not a whole number from 1 to 20"),

@@ -164,8 +164,14 @@ fn remembered_repeats_are_bounded_and_forgotten() {
         domain::site::{Site, SiteId},
     };
     let rules = Rules { repeat_window: Duration::from_secs(1800), ..Rules::default() };
-    let site =
-        Site { id: SiteId::parse("portal").unwrap(), origins: vec![], timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh, sections: vec![], rules };
+    let site = Site {
+        id: SiteId::parse("portal").unwrap(),
+        aliases: Vec::new(),
+        origins: vec![],
+        timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh,
+        sections: vec![],
+        rules,
+    };
     let repeats = Repeats::default();
     let view = |number: usize, at| match repeats.claim(&site, None, [&number.to_le_bytes(), b"agent"], at) {
         Claim::First(mut guard) => {
@@ -242,6 +248,7 @@ fn remembered_visitors_are_bounded_and_forgotten_at_midnight() {
     };
     let site = Site {
         id: SiteId::parse("portal").unwrap(),
+        aliases: Vec::new(),
         origins: vec![],
         timezone: chrono_tz::Tz::Asia__Ho_Chi_Minh,
         sections: vec![],

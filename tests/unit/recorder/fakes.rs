@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep};
 use truycap::{
     domain::{
+        counts::Subject,
         period::Bucket,
         producer::{ProducerId, Seq},
         retention::Retention,
@@ -215,7 +216,7 @@ impl FakeStore {
 
     /// The site's total in the store.
     pub(crate) async fn stored(&self, site: &str) -> u64 {
-        self.memory.history(&SiteId::parse(site).unwrap(), None, &[Bucket::Total]).await.unwrap()[0]
+        self.memory.history(&SiteId::parse(site).unwrap(), &Subject::Site, &[Bucket::Total]).await.unwrap()[0]
     }
 
     pub(crate) fn faulty(&self) -> FaultyStore<Arc<Switches<StoreBehaviour>>> {

@@ -29,7 +29,7 @@ async fn idle() -> (Stage, Vec<String>) {
     let stage = Stage::of(FakeJournal::new(), Arc::new(FakeStore::new()), &sites).await;
     for name in &names {
         let counter = stage.handle.site(name).unwrap();
-        drop(stage.handle.record(&counter, None));
+        drop(stage.handle.record(&counter, None, None));
     }
     for name in &names {
         stage.stored_becomes(name, 1, Duration::from_secs(5)).await;
@@ -102,7 +102,14 @@ async fn memory_is_divided_again_when_the_sites_change() {
         let names: BTreeSet<_> = names.into_iter().chain(["a".into()]).collect();
         names
             .iter()
-            .map(|name| Site { id: id(name), origins: Vec::new(), timezone: Tz::UTC, sections: Vec::new(), rules: Rules::default() })
+            .map(|name| Site {
+                id: id(name),
+                aliases: Vec::new(),
+                origins: Vec::new(),
+                timezone: Tz::UTC,
+                sections: Vec::new(),
+                rules: Rules::default(),
+            })
             .collect()
     };
     stage.recorder.configure(named(names(999)));

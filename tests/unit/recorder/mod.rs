@@ -2,7 +2,9 @@
 //!
 //! Time is simulated. The journal and the store are in memory and fail on demand.
 
+mod aliases;
 mod bounds;
+mod corrections;
 mod fakes;
 mod freshness;
 mod lists;
@@ -11,6 +13,7 @@ mod metrics;
 mod reading;
 mod recovery;
 mod runs;
+mod uncounted;
 
 use std::{sync::Arc, time::Duration};
 
@@ -56,6 +59,7 @@ impl Stage {
     async fn of(journal: FakeJournal, store: Arc<FakeStore>, sites: &[&str]) -> Self {
         let site = |site: &&str| Site {
             id: id(site),
+            aliases: Vec::new(),
             origins: Vec::new(),
             timezone: Tz::Asia__Ho_Chi_Minh,
             sections: Vec::new(),
@@ -76,14 +80,14 @@ impl Stage {
     }
 
     async fn record(&self, site: &str, article: Option<ArticleId>) -> Result<(), RecordError> {
-        self.handle.record(&self.handle.site(site).unwrap(), article).await
+        self.handle.record(&self.handle.site(site).unwrap(), article, None).await
     }
 
     /// Records a view of each article concurrently.
     async fn record_all(&self, site: &'static str, articles: std::ops::Range<usize>) -> Vec<Result<(), RecordError>> {
         let record = |number| {
             let handle = self.handle.clone();
-            tokio::spawn(async move { handle.record(&handle.site(site).unwrap(), Some(article(number))).await })
+            tokio::spawn(async move { handle.record(&handle.site(site).unwrap(), Some(article(number)), None).await })
         };
         let tasks: Vec<_> = articles.map(record).collect();
         let mut outcomes = Vec::with_capacity(tasks.len());

@@ -37,7 +37,11 @@ last_year   1845672
 async fn four_kinds_of_rows_reproduce_the_box_of_a_portal() {
     let (files, store) = (Files::new(), memory());
     let outcome = import_file(&store, &files.write("past.csv", past())).await.unwrap();
-    assert_eq!(outcome.to_string(), "imported 20 rows");
+    assert_eq!(
+        outcome.to_string(),
+        "imported 20 rows\n  portal: +8307145: older +6341529; 2019 +1845672 (2019-12 +108517); 2020 +119944 (2020-01 +119944)\n  \
+         to take it back: truycap undo portal 1"
+    );
     assert_eq!(as_text(&figures(&store, &site("portal"), None, today()).await.unwrap()), BOX);
 }
 

@@ -12,14 +12,18 @@ use tempfile::TempDir;
 use truycap::{
     domain::{article::ArticleId, retention::Retention, site::SiteId},
     store::{Store, memory::MemoryStore},
-    transfer::{CheckError, Checked, ImportError, ImportSummary, check, export, import},
+    transfer::{CheckError, Checked, ImportError, ImportSummary, Reading, check, export, import},
 };
 
+mod corrections;
 mod counters;
 mod faults;
+mod forms;
+mod logs;
 mod mistakes;
 mod roundtrip;
 mod shapes;
+mod spellings;
 
 type Memory = MemoryStore;
 
@@ -55,6 +59,12 @@ fn sites() -> BTreeSet<SiteId> {
     ["portal", "press", "shop"].map(site).into()
 }
 
+/// Files of any form, which can name the configured sites.
+fn reading() -> Reading {
+    let sites = sites().into_iter().map(|site| (site, chrono_tz::Asia::Ho_Chi_Minh)).collect();
+    Reading { sites, site: None, format: None, until: None, today: today() }
+}
+
 /// A directory with files in it.
 struct Files(TempDir);
 
@@ -71,11 +81,11 @@ impl Files {
 }
 
 fn checked(path: &Path) -> Result<Checked, CheckError> {
-    check(path, File::open(path).unwrap(), &sites(), today(), |_, _| {})
+    check(path, File::open(path).unwrap(), &reading(), |_, _| {})
 }
 
 async fn import_file<S: Store>(store: &S, path: &Path) -> Result<ImportSummary, ImportError> {
-    import(store, &checked(path).unwrap(), |_, _| {}).await
+    import(store, &checked(path).unwrap(), now(), "", |_, _| {}).await
 }
 
 /// Imports a text into an empty store, and exports the store.

@@ -11,7 +11,7 @@ use truycap::{
     transfer::{check, import},
 };
 
-use super::{Files, PRODUCER, checked, counters_of, exported, import_file, memory, site, sites, today};
+use super::{Files, PRODUCER, checked, counters_of, exported, import_file, memory, now, reading, site, today};
 
 #[tokio::test]
 async fn the_shape_of_a_file_does_not_matter() {
@@ -71,7 +71,7 @@ async fn a_file_that_changed_after_it_was_checked_is_not_imported() {
         let file = File::options().write(true).open(&path).unwrap();
         // If the time is the same, only the length or the digest differs.
         file.set_modified(if moved { modified + Duration::from_secs(1) } else { modified }).unwrap();
-        let error = import(&store, &before, |_, _| {}).await.unwrap_err().to_string();
+        let error = import(&store, &before, now(), "", |_, _| {}).await.unwrap_err().to_string();
         assert!(error.contains("a.csv: changed during the import"), "{change:?}: {error}");
         assert_eq!(store.image(), memory().image(), "{change:?}");
     }
@@ -86,10 +86,11 @@ async fn a_large_file_is_imported_quickly() {
     }
     let path = files.write("a.csv", text);
     let mut shown = (0, 0);
-    let large = check(&path, File::open(&path).unwrap(), &sites(), today(), |bytes, length| shown = (bytes, length)).unwrap();
+    let large = check(&path, File::open(&path).unwrap(), &reading(), |bytes, length| shown = (bytes, length)).unwrap();
     assert_eq!(shown, (path.metadata().unwrap().len(), path.metadata().unwrap().len()));
-    let outcome = tokio::time::timeout(Duration::from_secs(20), import(store.as_ref(), &large, |_, _| {})).await.unwrap().unwrap();
-    assert_eq!((outcome.rows, outcome.chunks, outcome.applied), (100_000, 100, 100));
+    let outcome =
+        tokio::time::timeout(Duration::from_secs(20), import(store.as_ref(), &large, now(), "", |_, _| {})).await.unwrap().unwrap();
+    assert_eq!((outcome.report.rows, outcome.chunks, outcome.applied), (100_000, 100, 100));
     let snapshot = store.figures(&site("portal"), &[ProducerId(0)], today(), &[]).await.unwrap();
     assert_eq!((snapshot.site[Figure::Total], snapshot.site[Figure::LastYear]), (300_000, 300_000));
     assert!(exported(store.as_ref()).await.lines().count() > 12);

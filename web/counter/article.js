@@ -1,0 +1,41 @@
+// Which article the page is.
+import { normal } from './id.js';
+import { current, isByHash } from './tag.js';
+import { warn } from './warn.js';
+
+/** A normal id; undefined for one that the service would refuse. */
+const valid = id => {
+  try {
+    // Each byte of UTF-8 that is not a plain letter is encoded as three characters.
+    if (!/[\0-\x1f\x7f-\x9f]/.test(id) && encodeURIComponent(id).replace(/%../g, 1).length < 257) return id;
+  } catch {} // half a surrogate pair
+  warn('an id has up to 256 bytes, no control characters: ' + id.substr(0, 99));
+};
+
+/** The id that a text names; undefined for `none`. */
+export const named = text => text === 'none' ? undefined : valid(normal(text));
+
+const isHttp = address => /^http/.test(address);
+
+/** The page's own path; with `data-hash` and its route. */
+export const path = () => location.pathname + (isByHash && /^#!?\/[^?]+/.exec(location.hash) || '');
+
+/** The address of the canonical link, if ids depend on it. */
+export const canonical = () => {
+  return (!isByHash && document.querySelector('[rel=canonical]') || {}).href;
+};
+
+export let before; // what the tag named at the last view
+
+/**
+ * The id of the page with this path and canonical link; undefined if only the site is counted. If the page came without
+ * loading, a tag that has not changed names the article that was there before.
+ */
+export const article = (own, address, isNew) => {
+  let { article: given } = current().dataset;
+  if (isNew && given === before && given !== 'none') given = '';
+  else before = given;
+  const link = document.createElement('a');
+  if (isHttp(address)) link.href = address;
+  if (isHttp(location)) return named(given || link.pathname || own);
+};
