@@ -10,10 +10,11 @@
 //! - 2 [`audience`]: which hits are views, and of which article
 //! - 2 [`recorder`]: from a view to a durable entry, from entries to counters, and back to figures
 //! - 3 [`transfer`]: counters from and to CSV files, and the figures as text
-//! - 3 [`http`]: the public and the admin interface
-//! - 4 [`config`]: one plain configuration per module, from a file and the environment
-//! - 5 [`app`]: how the parts are put together, and in which order they stop
-//! - 6 [`cli`]: the command line
+//! - 3 [`report`]: the owner's report on a period of a site
+//! - 4 [`http`]: the public and the admin interface
+//! - 5 [`config`]: one plain configuration per module, from a file and the environment
+//! - 6 [`app`]: how the parts are put together, and in which order they stop
+//! - 7 [`cli`]: the command line
 
 pub mod app;
 pub mod audience;
@@ -24,6 +25,7 @@ pub mod file_access;
 pub mod http;
 pub mod journal;
 pub mod recorder;
+pub mod report;
 pub mod store;
 pub mod telemetry;
 pub mod transfer;

@@ -15,9 +15,12 @@ use super::{
     period::{Bucket, BucketSet},
 };
 
-/// A count of a site beside its views: by the reason, requests that were not counted as views, or not for their article.
+/// A count of a site beside its views: its visits; and by the reason, requests that were not counted as views, or not for their
+/// article.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// Views that begin a visit: the reader did not come from a page of the same site.
+    Visits,
     /// Not counted: the client is a bot.
     Bot,
     /// Not counted: the browser loads the page before the visitor opens it.
@@ -36,13 +39,14 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Bot, Self::Prefetch, Self::Repeat, Self::Foreign, Self::RateLimited, Self::ArticlePattern, Self::ArticleLimit];
+    pub const ALL: [Self; 8] =
+        [Self::Visits, Self::Bot, Self::Prefetch, Self::Repeat, Self::Foreign, Self::RateLimited, Self::ArticlePattern, Self::ArticleLimit];
 
     /// Its name in stores, responses and exports; the same as in metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Visits => "visits",
             Self::Bot => "bot",
             Self::Prefetch => "prefetch",
             Self::Repeat => "repeat",
@@ -62,7 +66,7 @@ impl fmt::Display for Kind {
 
 /// A text that does not name a [`Kind`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not one of bot, prefetch, repeat, foreign, rate_limited, article_pattern and article_limit")]
+#[error("{0:?} is not one of visits, bot, prefetch, repeat, foreign, rate_limited, article_pattern and article_limit")]
 pub struct KindError(pub String);
 
 impl FromStr for Kind {

@@ -25,9 +25,10 @@ const VERSION: u8 = 2;
 /// The kind of a site's sum of views.
 const VIEWS: u8 = 0;
 
-/// The number of another kind. 1 is not used.
+/// The number of another kind.
 fn number(kind: Kind) -> u8 {
     match kind {
+        Kind::Visits => 1,
         Kind::Bot => 2,
         Kind::Prefetch => 3,
         Kind::Repeat => 4,

@@ -96,7 +96,7 @@ fn queries() -> Vec<Case> {
         get("top?period=today&prefix=/tin/&prefix=/tin/", 400, "prefix is given more than once"),
         case("GET", "/v1/sites/khoa/top?period=today&prefix=/tin/", 400, "this site has no sections; leave prefix out"),
         get("history?from=2026-11-01&to=2026-11-02", 400, "by is missing"),
-        get("history?by=day&from=2026-11-01&to=2026-11-02&of=views", 400, "of: \"views\" is not one of bot, prefetch"),
+        get("history?by=day&from=2026-11-01&to=2026-11-02&of=views", 400, "of: \"views\" is not one of visits, bot"),
         get("history?by=day&from=2026-11-01&to=2026-11-02&of=bot&article=/a", 400, "leave out article"),
         get("history?by=hour&from=2026&to=2026", 400, "by is not day, week, month or year"),
         get("history?by=total&from=total&to=total", 400, "by is not"),
