@@ -31,7 +31,7 @@ use truycap::{
         Entry, Journal,
         sqlite::{self, SqliteJournal},
     },
-    recorder::{self, Handle, Recorder},
+    recorder::{self, Handle, NewView, Recorder},
     store::memory::MemoryStore,
 };
 
@@ -136,7 +136,7 @@ async fn visit(handle: Handle, visitor: usize) {
     let counter = &handle.site("portal").unwrap();
     for number in 0..16 {
         let article = article((visitor * 16 + number) % 1000);
-        handle.record(counter, Some(article.clone()), None).await.unwrap();
+        handle.record(counter, NewView::of(Some(article.clone()))).await.unwrap();
         black_box(handle.figures(counter, &[article]).await);
     }
 }

@@ -28,7 +28,7 @@ use truycap::{
         Entry,
         sqlite::entry::{Body, digest},
     },
-    recorder::{self, Handle, Recorder},
+    recorder::{self, Handle, NewView, Recorder},
     store::memory::MemoryStore,
 };
 use truycap_test_support::memory_journal::MemoryJournal;
@@ -101,7 +101,7 @@ impl Service {
             let mut tasks = JoinSet::new();
             for article in views {
                 let handle = self.handle.clone();
-                tasks.spawn(async move { handle.record(&handle.site("portal").unwrap(), Some(article), None).await });
+                tasks.spawn(async move { handle.record(&handle.site("portal").unwrap(), NewView::of(Some(article))).await });
             }
             assert!(tasks.join_all().await.iter().all(Result::is_ok));
         });

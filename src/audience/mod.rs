@@ -52,7 +52,7 @@ use bots::MAX_AGENT;
 pub use bots::{BotRules, BotSign, Bots, BotsError};
 pub use client_ip::{ClientNetwork, ClientResolver, ClientRules, ProxyHeader};
 pub use new_articles::NewArticles;
-pub use origin::RequestOrigin;
+pub use origin::{RequestOrigin, is_page_of};
 use proxy_hint::ProxyHint;
 pub use proxy_hint::proxy_advice;
 pub use rate_limit::{MAX_CLIENTS, MonotonicClock, RateLimited, RateLimits};

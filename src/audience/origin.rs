@@ -46,7 +46,8 @@ impl RequestOrigin {
 }
 
 /// Whether a URL is a page of the site. Only its origin is read.
-fn is_page_of(site: &Site, url: &str) -> bool {
+#[must_use]
+pub fn is_page_of(site: &Site, url: &str) -> bool {
     let origin = url.find("://").and_then(|scheme| {
         let host = scheme + "://".len();
         let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |end| host + end);

@@ -132,6 +132,12 @@ impl SiteViews {
         *self.kinds.entry(kind).or_default() += 1;
     }
 
+    /// How many there are of another kind.
+    #[must_use]
+    pub fn of_kind(&self, kind: Kind) -> u64 {
+        self.kinds.get(&kind).copied().unwrap_or_default()
+    }
+
     /// Adds another sum to this one.
     pub fn add(&mut self, other: &Self) {
         self.views += other.views;

@@ -179,16 +179,29 @@ fn form_decode(text: &str) -> Option<Cow<'_, str>> {
 
 /// The body of a view. Unknown members are ignored.
 #[derive(Deserialize)]
-struct View {
+struct ViewBody {
     article: Option<String>,
+    #[serde(default)]
+    visit: bool,
+    from: Option<String>,
 }
 
-/// Reads the whole body of a view within a time, and returns the article that it names.
-pub(super) async fn read_article<B: RequestBody>(headers: &HeaderMap, body: B, within: Duration) -> Result<Option<ArticleId>, Problem> {
+/// What a page says of a view.
+#[derive(Debug, Default)]
+pub(super) struct SentView {
+    pub(super) article: Option<ArticleId>,
+    /// Whether the reader came from elsewhere.
+    pub(super) visit: bool,
+    /// The origin of the page that the reader came from, if the browser tells it.
+    pub(super) from: Option<String>,
+}
+
+/// Reads the whole body of a view within a time.
+pub(super) async fn read_view<B: RequestBody>(headers: &HeaderMap, body: B, within: Duration) -> Result<SentView, Problem> {
     let slow = || Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time").and_close();
     let bytes = timeout(within, read_body(body)).await.map_err(|_| slow())??;
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok(SentView::default());
     }
     check_content_type(headers)?;
     let text = str::from_utf8(&bytes).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
@@ -196,8 +209,9 @@ pub(super) async fn read_article<B: RequestBody>(headers: &HeaderMap, body: B, w
     if !text.trim_start().starts_with('{') {
         return Err(Problem::bad_request("the body is not a JSON object, such as {\"article\":\"/tin/1\"}"));
     }
-    let view: View = serde_json::from_str(text).map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
-    view.article.as_deref().map(article_id).transpose()
+    let ViewBody { article, visit, from } =
+        serde_json::from_str(text).map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
+    Ok(SentView { article: article.as_deref().map(article_id).transpose()?, visit, from })
 }
 
 async fn read_body<B: RequestBody>(mut body: B) -> Result<Vec<u8>, Problem> {

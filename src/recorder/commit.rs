@@ -19,6 +19,7 @@ use super::{
 use crate::{
     domain::{
         article::ArticleId,
+        counts::Kind,
         outcome::{Outcome, SiteAlone},
         producer::Position,
     },
@@ -45,14 +46,31 @@ pub enum RecordError {
     Stopped,
 }
 
+/// A view to record: what it counts for, beside its site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewView {
+    /// The article, if it is of one.
+    pub article: Option<ArticleId>,
+    /// Why it is not of the article that it named.
+    pub site_alone: Option<SiteAlone>,
+    /// Whether it begins a visit.
+    pub visit: bool,
+}
+
+impl NewView {
+    /// A view of an article, or of the site alone, that begins no visit.
+    #[must_use]
+    pub fn of(article: Option<ArticleId>) -> Self {
+        Self { article, ..Self::default() }
+    }
+}
+
 /// A view on its way to the journal.
 pub(super) struct View {
     pub(super) counter: Arc<SiteCounter>,
     /// The site's calendar day on which it was received.
     pub(super) day: NaiveDate,
-    pub(super) article: Option<ArticleId>,
-    /// Why it is not of the article that it named.
-    pub(super) site_alone: Option<SiteAlone>,
+    pub(super) new: NewView,
     /// Resolves when the view is durable, or cannot be.
     pub(super) done: oneshot::Sender<Result<(), RecordError>>,
 }
@@ -194,8 +212,12 @@ fn sum(batch: &mut [View], uncounted: Groups) -> (Vec<Arc<SiteCounter>>, EntryVi
     groups.values_mut().for_each(|group| group.sum.articles.reserve(group.views));
     for view in batch {
         let sum = &mut group(&mut groups, &view.counter, view.day).sum;
-        sum.count(view.article.take());
-        view.site_alone.into_iter().for_each(|reason| sum.count_kind(reason.kind()));
+        let NewView { article, site_alone, visit } = std::mem::take(&mut view.new);
+        sum.count(article);
+        site_alone.into_iter().for_each(|reason| sum.count_kind(reason.kind()));
+        if visit {
+            sum.count_kind(Kind::Visits);
+        }
     }
     let mut counters: Vec<_> = groups.values().map(|group| Arc::clone(&group.counter)).collect();
     counters.dedup_by(|a, b| Arc::ptr_eq(a, b));

@@ -38,7 +38,7 @@ use crate::{
         article::{ArticleId, Section},
         clock::Clock,
         counts::Subject,
-        outcome::{Outcome, SiteAlone},
+        outcome::Outcome,
         period::Bucket,
         producer::Seq,
         site::Site,
@@ -70,7 +70,7 @@ use flush::Flusher;
 use shared::{Shared, Stage};
 use site::Sites;
 
-pub use commit::RecordError;
+pub use commit::{NewView, RecordError};
 pub use freshness::STORE_WAIT;
 pub use lists::MostRead;
 pub use shared::{APPLY_SUMS, Config};
@@ -170,20 +170,15 @@ impl Handle {
         self.shared.sites.find(id)
     }
 
-    /// Counts a view that was received now; `site_alone` says why it is not of the article that it named. The view is on its way
-    /// from now on, even if the returned future is dropped; the future resolves when the view is durable.
+    /// Counts a view that was received now. The view is on its way from now on, even if the returned future is dropped; the future
+    /// resolves when the view is durable.
     ///
     /// # Errors
     /// If the view could not be made durable; see [`RecordError`].
-    pub fn record(
-        &self,
-        counter: &Arc<SiteCounter>,
-        article: Option<ArticleId>,
-        site_alone: Option<SiteAlone>,
-    ) -> impl Future<Output = Result<(), RecordError>> + use<> {
+    pub fn record(&self, counter: &Arc<SiteCounter>, new: NewView) -> impl Future<Output = Result<(), RecordError>> + use<> {
         let (done, durable) = oneshot::channel();
         let day = counter.day(self.now());
-        let view = View { counter: Arc::clone(counter), day, article, site_alone, done };
+        let view = View { counter: Arc::clone(counter), day, new, done };
         let queued = self.views.try_send(view).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 counter.note(Outcome::Busy);

@@ -45,6 +45,8 @@ const MAX_WANTED: usize = 10 * MAX_ARTICLES;
 pub struct Answer {
     /// The site's figures; `None` if the store is unreachable and they are not known.
     pub site: Option<Figures>,
+    /// The figures of its visits; known if the site's are.
+    pub visits: Option<Figures>,
     /// The articles whose figures are known, in the order requested.
     pub articles: Vec<(ArticleId, Figures)>,
     /// The last moment at which the figures are known to be in step with the store: now, unless they are stale.
@@ -231,7 +233,7 @@ impl SiteCounter {
 
 impl Inner {
     fn look_up(&mut self, now: DateTime<Utc>, today: NaiveDate, articles: &[ArticleId]) -> LookUp {
-        let site = self.state.site(today);
+        let (site, visits) = (self.state.site(today), self.state.visits(today));
         let mut known = Vec::with_capacity(articles.len());
         let mut missing = Vec::new();
         for article in articles {
@@ -245,10 +247,10 @@ impl Inner {
         let answers = self.health.answers();
         let fresh = answers && self.state.place().is_some() && !self.state.is_behind() && self.freshness.is_fresh(instant);
         if fresh && site.is_some() && missing.is_empty() {
-            return LookUp::Done(Answer { site, articles: known, as_of: now, stale: false });
+            return LookUp::Done(Answer { site, visits, articles: known, as_of: now, stale: false });
         }
         let as_of = self.freshness.as_of().unwrap_or(now);
-        let answer = Answer { site, articles: known, as_of, stale: true };
+        let answer = Answer { site, visits, articles: known, as_of, stale: true };
         if !answers || self.freshness.is_stuck(instant) || self.wanted.len() + missing.len() > MAX_WANTED {
             return LookUp::Done(answer);
         }

@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 
 use crate::{
-    domain::{article::ArticleId, counts::SiteViews, figures::Figures},
+    domain::{
+        article::ArticleId,
+        counts::{Kind, SiteViews},
+        figures::Figures,
+    },
     store::{Revision, Snapshot},
 };
 
@@ -37,6 +41,7 @@ pub(super) struct SnapshotCache {
     /// The most articles of one generation. There are two generations, so memory is bounded by twice as many.
     capacity: usize,
     site: Option<DatedFigures>,
+    visits: Option<DatedFigures>,
     /// The revision that all of it includes.
     revision: Revision,
     /// An article that is requested moves to `recent`. When `recent` is full it becomes `older`, and the articles that
@@ -47,7 +52,7 @@ pub(super) struct SnapshotCache {
 
 impl SnapshotCache {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, site: None, revision: Revision::default(), recent: HashMap::new(), older: HashMap::new() }
+        Self { capacity, site: None, visits: None, revision: Revision::default(), recent: HashMap::new(), older: HashMap::new() }
     }
 
     /// Changes the capacity. A cache that is too large for the new one forgets its articles.
@@ -65,6 +70,7 @@ impl SnapshotCache {
             self.revision = snapshot.revision;
         }
         self.site = Some(DatedFigures { day, figures: snapshot.site });
+        self.visits = Some(DatedFigures { day, figures: snapshot.visits });
         for (article, figures) in articles.iter().zip(&snapshot.articles) {
             self.remember(article.clone(), DatedFigures { day, figures: *figures });
         }
@@ -96,8 +102,10 @@ impl SnapshotCache {
 
     /// Adds views that this process has applied.
     pub(super) fn add(&mut self, day: NaiveDate, sum: &SiteViews) {
-        if let Some(site) = self.site.as_mut().filter(|_| sum.views > 0) {
-            site.add(day, sum.views);
+        for (figures, count) in [(&mut self.site, sum.views), (&mut self.visits, sum.of_kind(Kind::Visits))] {
+            if let Some(figures) = figures.as_mut().filter(|_| count > 0) {
+                figures.add(day, count);
+            }
         }
         for (article, views) in &sum.articles {
             // An article can be in both generations. Both copies must be right, because either may be read next.
@@ -112,6 +120,11 @@ impl SnapshotCache {
     /// The site's figures on a day, if they are known.
     pub(super) fn site(&self, today: NaiveDate) -> Option<Figures> {
         self.site.as_ref()?.on(today)
+    }
+
+    /// The figures of its visits on a day, if they are known.
+    pub(super) fn visits(&self, today: NaiveDate) -> Option<Figures> {
+        self.visits.as_ref()?.on(today)
     }
 
     /// An article's figures on a day, if they are known.

@@ -23,7 +23,7 @@ use super::snapshot::SnapshotCache;
 use crate::{
     domain::{
         article::ArticleId,
-        counts::{Deltas, SiteViews},
+        counts::{Deltas, Kind, SiteViews},
         figures::Figures,
         producer::{Position, ProducerId, Seq},
     },
@@ -134,12 +134,12 @@ impl Segment {
         self.days.iter().map(|(day, views)| (*day, views)).collect()
     }
 
-    /// Adds its views of an article, or of the site, to the figures of `today`.
-    fn add_to(&self, figures: &mut Figures, today: NaiveDate, article: Option<&ArticleId>) {
+    /// Adds what `count` finds in its sums to the figures of `today`.
+    fn add_to(&self, figures: &mut Figures, today: NaiveDate, count: impl Fn(&SiteViews) -> u64) {
         for (day, sum) in &self.days {
-            let views = article.map_or(sum.views, |article| sum.articles.get(article).copied().unwrap_or(0));
-            if views > 0 {
-                figures.add(today, *day, views);
+            let count = count(sum);
+            if count > 0 {
+                figures.add(today, *day, count);
             }
         }
     }
@@ -579,18 +579,24 @@ impl State {
     /// The site's figures on a day, everything acknowledged included; `None` if the store must be asked first.
     pub(super) fn site(&self, today: NaiveDate) -> Option<Figures> {
         let figures = self.snapshot.site(today)?;
-        Some(self.with_segments(figures, today, None))
+        Some(self.with_segments(figures, today, |sum| sum.views))
+    }
+
+    /// The same of its visits.
+    pub(super) fn visits(&self, today: NaiveDate) -> Option<Figures> {
+        let figures = self.snapshot.visits(today)?;
+        Some(self.with_segments(figures, today, |sum| sum.of_kind(Kind::Visits)))
     }
 
     /// The same of an article.
     pub(super) fn article(&mut self, today: NaiveDate, article: &ArticleId) -> Option<Figures> {
         let figures = self.snapshot.article(today, article)?;
-        Some(self.with_segments(figures, today, Some(article)))
+        Some(self.with_segments(figures, today, |sum| sum.articles.get(article).copied().unwrap_or_default()))
     }
 
-    fn with_segments(&self, mut figures: Figures, today: NaiveDate, article: Option<&ArticleId>) -> Figures {
+    fn with_segments(&self, mut figures: Figures, today: NaiveDate, count: impl Fn(&SiteViews) -> u64) -> Figures {
         for segment in self.segments() {
-            segment.add_to(&mut figures, today, article);
+            segment.add_to(&mut figures, today, &count);
         }
         figures
     }

@@ -20,7 +20,7 @@ use crate::domain::{
     article::{ArticleId, Section},
     clock::Clock,
     correction::{AuditEntry, BelowZero, Change, KEPT_CHANGES, totals},
-    counts::{Deltas, Subject},
+    counts::{Deltas, Kind, Subject},
     figures::{Figure, Figures},
     period::Bucket,
     producer::{Digest, Position, ProducerId, Seq},
@@ -250,14 +250,13 @@ impl Store for MemoryStore {
         articles: &[ArticleId],
     ) -> Result<Snapshot, StoreError> {
         let state = self.site(site);
-        let figures = |article: Option<&ArticleId>| {
-            Figures::new(Figure::buckets(today).map(|bucket| self.count(&state, bucket, Subject::from(article.cloned()))))
-        };
+        let figures = |subject: Subject| Figures::new(Figure::buckets(today).map(|bucket| self.count(&state, bucket, subject.clone())));
         Ok(Snapshot {
             offsets: producers.iter().map(|producer| state.offsets.get(producer).copied().unwrap_or_default()).collect(),
             revision: state.revision,
-            site: figures(None),
-            articles: articles.iter().map(|article| figures(Some(article))).collect(),
+            site: figures(Subject::Site),
+            visits: figures(Subject::Kind(Kind::Visits)),
+            articles: articles.iter().map(|article| figures(Subject::Article(article.clone()))).collect(),
         })
     }
 

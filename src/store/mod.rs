@@ -126,6 +126,8 @@ pub struct Snapshot {
     pub revision: Revision,
     /// The site's figures.
     pub site: Figures,
+    /// The figures of its visits.
+    pub visits: Figures,
     /// The articles' figures, in the order of the call; zeros for an article without views.
     pub articles: Vec<Figures>,
 }

@@ -45,7 +45,7 @@ use truycap::{
         period::Bucket,
         site::{Rules, Site, SiteId},
     },
-    recorder::{self, Config, Handle, Recorder},
+    recorder::{self, Config, Handle, NewView, Recorder},
 };
 use truycap_test_support::faulty::{FaultyJournal, FaultyStore};
 use world::{Life, SITES, Tally, World, now, set_clock};
@@ -128,11 +128,13 @@ async fn visit(world: Arc<World>, handle: Handle, instance: usize) {
             continue;
         }
         let site_alone = (article.is_none() && world.random(0..2) == 0).then_some(SiteAlone::ArticleLimit);
+        let visit = world.random(0..3) == 0;
         let mut view = SiteViews::default();
         view.count(article.clone());
+        (0..u32::from(visit)).for_each(|_| view.count_kind(Kind::Visits));
         site_alone.into_iter().for_each(|reason| view.count_kind(reason.kind()));
         world.lock().started.entry(key.clone()).or_default().add(&view);
-        let outcome = handle.record(counter, article.clone(), site_alone).await;
+        let outcome = handle.record(counter, NewView { article: article.clone(), site_alone, visit }).await;
         if outcome.is_err() {
             continue;
         }
@@ -152,17 +154,23 @@ async fn check_answer(world: &World, handle: &Handle, instance: usize, site: &st
         return;
     }
     let today = counter.site().day(answer.as_of);
-    let sums = |tally: &Tally, figure: Figure, article: Option<&ArticleId>| {
+    let sums = |tally: &Tally, figure: Figure, subject: &Subject| {
         let of_site = tally.iter().filter(|((id, day), _)| id.as_str() == site && figure.bucket(today).contains(*day));
-        of_site.map(|(_, sum)| article.map_or(sum.views, |article| sum.articles.get(article).copied().unwrap_or(0))).sum::<u64>()
+        let of_subject = of_site.map(|(_, sum)| match subject {
+            Subject::Site => sum.views,
+            Subject::Kind(kind) => sum.of_kind(*kind),
+            Subject::Article(article) => sum.articles.get(article).copied().unwrap_or(0),
+        });
+        of_subject.sum::<u64>()
     };
-    let known = answer.articles.iter().map(|(article, figures)| (Some(article), *figures));
-    for (article, figures) in known.chain([(None, answer.site.unwrap())]) {
+    let known = answer.articles.iter().map(|(article, figures)| (Subject::Article(article.clone()), *figures));
+    let of_site = [(Subject::Site, answer.site.unwrap()), (Subject::Kind(Kind::Visits), answer.visits.unwrap())];
+    for (subject, figures) in known.chain(of_site) {
         for figure in Figure::ALL {
-            let (least, found, most) = (sums(&least, figure, article), figures[figure], sums(&most, figure, article));
+            let (least, found, most) = (sums(&least, figure, &subject), figures[figure], sums(&most, figure, &subject));
             assert!(
                 least <= found && found <= most,
-                "instance {instance}: {site} {article:?} {}: {least} <= {found} <= {most}",
+                "instance {instance}: {site} {subject:?} {}: {least} <= {found} <= {most}",
                 figure.name()
             );
         }
@@ -262,13 +270,13 @@ async fn figures_are_exact(world: &World, handle: &Handle, site: &Site) {
     let articles: Vec<_> = (1..7).filter_map(article).collect();
     let answer = handle.figures(&handle.site(site.id.as_str()).unwrap(), &articles).await;
     let (today, rows) = (site.day(now()), expected(&world.durable(), &site.id));
-    let of = |article: Option<&ArticleId>| {
-        let count = |bucket| rows.get(&(bucket, article.cloned().into())).copied().unwrap_or(0);
-        Figures::new(Figure::buckets(today).map(count))
-    };
+    let of =
+        |subject: Subject| Figures::new(Figure::buckets(today).map(|bucket| rows.get(&(bucket, subject.clone())).copied().unwrap_or(0)));
     assert!(!answer.stale, "{}: the store is reachable again", site.id);
-    assert_eq!(answer.site, Some(of(None)), "{}", site.id);
-    assert_eq!(answer.articles, articles.iter().map(|article| (article.clone(), of(Some(article)))).collect::<Vec<_>>());
+    assert_eq!(answer.site, Some(of(Subject::Site)), "{}", site.id);
+    assert_eq!(answer.visits, Some(of(Subject::Kind(Kind::Visits))), "{}", site.id);
+    let of_articles = articles.iter().map(|article| (article.clone(), of(Subject::Article(article.clone()))));
+    assert_eq!(answer.articles, of_articles.collect::<Vec<_>>());
 }
 
 /// Lets everything fail for some seconds.

@@ -12,13 +12,13 @@ use hyper::{
 use super::{
     read::figures::{self, ViewResult},
     refusal_log,
-    request::{Query, RequestBody, SiteRequest, read_article},
+    request::{Query, RequestBody, SentView, SiteRequest, read_view},
     response::{Body, Caching, Problem, content, embeddable},
 };
 use crate::{
-    audience::{Decision, Hints, Hit, Refusal, RequestOrigin},
+    audience::{Decision, Hints, Hit, Refusal, RequestOrigin, is_page_of},
     domain::{article::ArticleId, figures::Figure, outcome::SiteAlone},
-    recorder::RecordError,
+    recorder::{NewView, RecordError},
 };
 
 /// One transparent pixel: header and screen of 1 × 1, a palette of two, transparency, the picture, the end.
@@ -31,8 +31,10 @@ const PIXEL: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\
 pub(super) async fn views<B: RequestBody>(request: SiteRequest<'_>, body: B) -> Result<Response<Body>, Problem> {
     let origin = check_origin(&request)?;
     // Read the whole body first: a client that disconnects halfway has not sent a view.
-    let article = read_article(&request.head.headers, body, request.body_read).await?;
-    let (view, article) = count(&request, hit(&request, origin, article)).await?;
+    let SentView { article, visit, from } = read_view(&request.head.headers, body, request.body_read).await?;
+    // The page knows its own origin only. A portal can have several.
+    let visit = visit && !from.is_some_and(|from| is_page_of(request.site, &from));
+    let (view, article) = count(&request, hit(&request, origin, article), visit).await?;
     let figures = request.handle.figures(request.counter, article.as_slice()).await;
     Ok(figures::write(&request, &figures, Some(view), Caching::Never))
 }
@@ -45,7 +47,8 @@ pub(super) async fn gif(request: SiteRequest<'_>) -> Result<Response<Body>, Prob
     let origin = check_origin(&request)?;
     let article = Query::of(&request.head.uri)?.article()?;
     if request.head.method != Method::HEAD {
-        count(&request, hit(&request, origin, article)).await?;
+        // A picture does not know where the reader came from.
+        count(&request, hit(&request, origin, article), false).await?;
     }
     Ok(embeddable(content("image/gif", Caching::Never, PIXEL.as_slice())))
 }
@@ -87,8 +90,9 @@ fn is_do_not_track(headers: &HeaderMap) -> bool {
     WISHES.iter().flat_map(|name| headers.get_all(name)).any(|value| value.as_bytes().trim_ascii() == b"1")
 }
 
-/// Counts a hit if it is a view. Returns the result to report, and the article whose figures go into the response.
-async fn count(request: &SiteRequest<'_>, hit: Hit<'_>) -> Result<(ViewResult, Option<ArticleId>), Problem> {
+/// Counts a hit if it is a view, and a visit if it begins one. Returns the result to report, and the article whose figures go into the
+/// response.
+async fn count(request: &SiteRequest<'_>, hit: Hit<'_>, visit: bool) -> Result<(ViewResult, Option<ArticleId>), Problem> {
     let view = match request.audience.decide(&hit, async |article| has_views(request, article).await).await {
         Decision::Counted(view) => view,
         Decision::NotCounted(outcome) => {
@@ -98,7 +102,8 @@ async fn count(request: &SiteRequest<'_>, hit: Hit<'_>) -> Result<(ViewResult, O
         Decision::Refused(refusal) => return Err(refuse(request, refusal)),
     };
     let mut guard = view.guard;
-    let durable = request.handle.record(request.counter, view.article.clone(), view.site_alone);
+    let new = NewView { article: view.article.clone(), site_alone: view.site_alone, visit };
+    let durable = request.handle.record(request.counter, new);
     // From here on, the view can count even if the client disconnects. So it stays claimed: otherwise every disconnected
     // attempt could count.
     guard.keep();

@@ -52,8 +52,8 @@ struct FiguresBody<'a> {
 
 impl FiguresBody<'_> {
     fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        let Answer { site, articles, stale, .. } = self.figures;
-        let mut out = Vec::with_capacity(FRAME_BYTES + (1 + articles.len()) * FIGURES_BYTES);
+        let Answer { site, visits, articles, stale, .. } = self.figures;
+        let mut out = Vec::with_capacity(FRAME_BYTES + (2 + articles.len()) * FIGURES_BYTES);
         out.push(b'{');
         if let Some(ViewResult { counted, reason }) = self.view {
             write!(out, "\"counted\":{counted},").map_err(serde_json::Error::io)?;
@@ -61,10 +61,12 @@ impl FiguresBody<'_> {
                 write!(out, "\"reason\":\"{reason}\",").map_err(serde_json::Error::io)?;
             }
         }
-        out.extend_from_slice(b"\"site\":");
-        match site {
-            Some(figures) => figures.write_json(&mut out),
-            None => out.extend_from_slice(b"null"),
+        for (name, figures) in [(&b"\"site\":"[..], site), (b",\"visits\":", visits)] {
+            out.extend_from_slice(name);
+            match figures {
+                Some(figures) => figures.write_json(&mut out),
+                None => out.extend_from_slice(b"null"),
+            }
         }
         out.extend_from_slice(b",\"articles\":{");
         for (at, (id, figures)) in articles.iter().enumerate() {

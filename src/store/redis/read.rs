@@ -18,7 +18,7 @@ use crate::{
     domain::{
         MAX_COUNT,
         article::{ArticleId, Section},
-        counts::Subject,
+        counts::{Kind, Subject},
         figures::{Figure, Figures},
         period::Bucket,
         producer::{Position, ProducerId},
@@ -92,7 +92,8 @@ async fn figures_with(
     if !producers.is_empty() {
         read.add("HMGET", keys.offsets(), producers.iter().map(ProducerId::to_string).collect::<Vec<_>>());
     }
-    read.add("HMGET", keys.views(), buckets.map(|bucket| bucket.to_string()).to_vec());
+    let of_site = [None, Some(Kind::Visits)].into_iter().flat_map(|kind| buckets.map(|bucket| views_field(kind, bucket)));
+    read.add("HMGET", keys.views(), of_site.collect::<Vec<_>>());
     if !ids.is_empty() {
         read.add("HMGET", keys.articles(), &ids);
         if with_past {
@@ -102,7 +103,7 @@ async fn figures_with(
     let mut replies = read.run(link).await?;
     let site = replies.site(keys)?;
     let offsets = if producers.is_empty() { Vec::new() } else { replies.offsets()? };
-    let of_site = replies.counts(buckets.len())?;
+    let of_site = replies.counts(2 * buckets.len())?;
     let records: Vec<Option<Record>> = if ids.is_empty() { Vec::new() } else { replies.parsed(articles)? };
     let pasts: Vec<Option<Past>> = if ids.is_empty() || !with_past { vec![None; articles.len()] } else { replies.parsed(articles)? };
     let mut of_articles = Vec::with_capacity(articles.len());
@@ -118,8 +119,9 @@ async fn figures_with(
         }
         of_articles.push(Figures::new(counts));
     }
-    let site_figures = Figures::new(std::array::from_fn(|place| of_site.get(place).copied().unwrap_or_default()));
-    Ok(Some(Snapshot { offsets, revision: site.revision, site: site_figures, articles: of_articles }))
+    let figures_from = |first| Figures::new(std::array::from_fn(|place| of_site.get(first + place).copied().unwrap_or_default()));
+    let (site_figures, visits) = (figures_from(0), figures_from(buckets.len()));
+    Ok(Some(Snapshot { offsets, revision: site.revision, site: site_figures, visits, articles: of_articles }))
 }
 
 /// See [`Store::offset`](crate::store::Store::offset).

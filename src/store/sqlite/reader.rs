@@ -143,12 +143,15 @@ pub(super) fn figures(
     let row = SiteRow::read(&tx, site).map_err(store_error)?;
     let buckets = Figure::buckets(today);
     let offset = |producer: &ProducerId| row.map_or(Ok(Position::START), |row| offset(&tx, row.id, *producer));
-    let mut counts = [0; 9];
-    if let Some(row) = &row {
-        for (count, bucket) in counts.iter_mut().zip(buckets) {
-            *count = site_views(&tx, row.id, None, &bucket.to_string()).map_err(store_error)?;
+    let of_site = |kind| {
+        let mut counts = [0; 9];
+        if let Some(row) = &row {
+            for (count, bucket) in counts.iter_mut().zip(buckets) {
+                *count = site_views(&tx, row.id, kind, &bucket.to_string()).map_err(store_error)?;
+            }
         }
-    }
+        Ok::<_, StoreError>(Figures::new(counts))
+    };
     let figures = |article| {
         let views = article_views(&tx, row.as_ref(), article, &buckets, view)?;
         Ok::<_, StoreError>(Figures::new(std::array::from_fn(|place| views.get(place).copied().unwrap_or_default())))
@@ -156,7 +159,8 @@ pub(super) fn figures(
     Ok(Snapshot {
         offsets: producers.iter().map(offset).collect::<Result<_, _>>().map_err(store_error)?,
         revision: row.map(|row| row.revision).unwrap_or_default(),
-        site: Figures::new(counts),
+        site: of_site(None)?,
+        visits: of_site(Some(Kind::Visits))?,
         articles: articles.iter().map(figures).collect::<Result<_, _>>()?,
     })
 }

@@ -21,7 +21,7 @@ use truycap::{
         site::{Rules, Site, SiteId},
     },
     journal::sqlite::{Config as JournalConfig, SqliteJournal},
-    recorder::{self, APPLY_SUMS, Config, Handle},
+    recorder::{self, APPLY_SUMS, Config, Handle, NewView},
     store::Store,
 };
 
@@ -86,7 +86,7 @@ async fn visit(handle: Handle, mut random: StdRng, over: Arc<AtomicBool>, tally:
     while !over.load(Ordering::Relaxed) {
         let site = SITES[random.random_range(0..SITES.len())];
         let article = format!("/{}", random.random_range(0..20));
-        handle.record(&handle.site(site).unwrap(), Some(ArticleId::parse(&article).unwrap()), None).await.unwrap();
+        handle.record(&handle.site(site).unwrap(), NewView::of(Some(ArticleId::parse(&article).unwrap()))).await.unwrap();
         let mut tally = tally.lock().unwrap();
         for article in [article, String::new()] {
             *tally.entry((site, article)).or_default() += 1;

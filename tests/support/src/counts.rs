@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
-    load::{Key, Tally},
+    load::{Key, Tally, VISITS},
     process::{Place, Service},
     sites::SITES,
 };
@@ -30,9 +30,11 @@ impl Counts {
 
     /// Adds a counter, unless it is one of what was not counted.
     pub fn add(&mut self, key: Key, bucket: &str, views: u64) {
-        if bucket.contains(':') {
-            return;
-        }
+        let (key, bucket) = match bucket.strip_prefix(VISITS) {
+            Some(bucket) => ((key.0, VISITS.to_owned()), bucket),
+            None if bucket.contains(':') => return,
+            None => (key, bucket),
+        };
         *self.0.entry(key).or_default().entry(kind(bucket)).or_default() += views;
     }
 
@@ -88,12 +90,15 @@ pub fn total(service: &Service, site: &str, article: &str) -> u64 {
 #[track_caller]
 pub fn shown_fit(service: &Service, before: &Tally, after: impl Fn() -> Tally) {
     for site in SITES {
-        let keys: Vec<_> = before.sent.keys().filter(|key| key.0 == site && !key.1.is_empty()).collect();
+        let keys: Vec<_> = before.sent.keys().filter(|key| key.0 == site && !["", VISITS].contains(&key.1.as_str())).collect();
         for keys in keys.chunks(40) {
             let articles: Vec<_> = keys.iter().map(|key| key.1.as_str()).collect();
             let body = service.answer(site, &articles);
             let after = after();
-            let totals = articles.iter().map(|article| (*article, &body["articles"][article])).chain([("", &body["site"])]);
+            let totals = articles
+                .iter()
+                .map(|article| (*article, &body["articles"][article]))
+                .chain([("", &body["site"]), (VISITS, &body["visits"])]);
             for (article, figures) in totals {
                 let counted = figures["total"].as_u64().unwrap();
                 let (least, most) = (before.of(site, article), after.of(site, article));

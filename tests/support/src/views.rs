@@ -11,7 +11,16 @@ use crate::process::{
 
 /// The header and the body of a request that counts a view.
 pub fn view(site: &str, article: &str) -> (String, String) {
-    let body = if article.is_empty() { String::new() } else { json!({ "article": article }).to_string() };
+    with_body(site, if article.is_empty() { String::new() } else { json!({ "article": article }).to_string() })
+}
+
+/// The same for a view that begins a visit.
+fn visit(site: &str, article: &str) -> (String, String) {
+    let article = (!article.is_empty()).then_some(article);
+    with_body(site, json!({ "article": article, "visit": true }).to_string())
+}
+
+fn with_body(site: &str, body: String) -> (String, String) {
     let length = body.len();
     let head = format!(
         "POST /v1/sites/{site}/views HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
@@ -30,6 +39,13 @@ impl Client {
     /// Sends a view.
     pub fn view(&mut self, site: &str, article: &str) -> io::Result<Answer> {
         let (head, body) = view(site, article);
+        self.send(&(head + &body))?;
+        self.answer()
+    }
+
+    /// Sends a view that begins a visit.
+    pub fn visit(&mut self, site: &str, article: &str) -> io::Result<Answer> {
+        let (head, body) = visit(site, article);
         self.send(&(head + &body))?;
         self.answer()
     }

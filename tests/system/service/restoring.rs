@@ -14,7 +14,7 @@ use truycap::{
 use super::{
     counts::{Counts, shown_fit, total},
     files::{copy_aside, place, put_back},
-    load::{Load, Tally, pages},
+    load::{Load, Tally, VISITS, pages},
     process::{Place, Service, eventually},
     sites::SITES,
 };
@@ -136,7 +136,7 @@ fn a_store_restored_to_before_the_journal_begins_is_logged_and_counting_continue
         eventually("the views in the journal are counted", || (total(&service, site, "") == old.total(site, "") + kept).then_some(()));
     }
     let new = count(&service, "-new", 100);
-    for (site, article) in new.sent.keys().filter(|key| !key.1.is_empty()) {
+    for (site, article) in new.sent.keys().filter(|key| !["", VISITS].contains(&key.1.as_str())) {
         assert_eq!(total(&service, site, article), new.of(site, article).acknowledged);
     }
     service.stop();

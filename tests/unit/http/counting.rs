@@ -20,12 +20,43 @@ fn a_view_is_answered_with_figures_that_include_it() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    let expected = json!({ "counted": true, "site": one, "articles": { "/tin/1": one },
+    let none = json!({ "total": 0, "today": 0, "yesterday": 0, "this_week": 0, "last_week": 0,
+                       "this_month": 0, "last_month": 0, "this_year": 0, "last_year": 0 });
+    let expected = json!({ "counted": true, "site": one, "visits": none, "articles": { "/tin/1": one },
                            "as_of": "2026-11-23T10:00:00+07:00", "stale": false });
     assert_eq!(answer.json(), expected);
     assert!(answer.text().starts_with(r#"{"counted":true,"site":{"total":1,"today":1,"yesterday":0,"#), "{}", answer.text());
     let other = server.view("/tin/2").json();
     assert_eq!((&other["site"]["total"], &other["articles"]["/tin/2"]["total"]), (&json!(2), &json!(1)));
+}
+
+#[test]
+fn a_view_begins_a_visit_if_its_page_says_so_and_the_reader_came_from_another_site() {
+    let views = [
+        (r#"{"visit":true}"#, 1),
+        (r#"{"article":"/a","visit":true}"#, 2),
+        (r#"{"article":"/a","visit":true,"from":"https://search.example"}"#, 3),
+        (r#"{"article":"/a","visit":true,"from":"android-app://com.example.search"}"#, 4),
+        (r#"{"article":"/a","visit":true,"from":null}"#, 5),
+        (r#"{"article":"/a","visit":true,"from":"https://PORTAL.example.vn:443"}"#, 5),
+        (r#"{"article":"/a","visit":true,"from":"https://portal.example.vn/tin/2?x"}"#, 5),
+        (r#"{"article":"/a","visit":false}"#, 5),
+        (r#"{"article":"/a","from":"https://search.example"}"#, 5),
+        (r#"{"article":"/a"}"#, 5),
+        ("", 5),
+    ];
+    let server = start(Options::default());
+    for (at, (body, visits)) in views.into_iter().enumerate() {
+        let answer = server.ask("POST", VIEWS, &["Content-Type: text/plain"], body).json();
+        assert_eq!((&answer["site"]["total"], &answer["visits"]["today"]), (&json!(at + 1), &json!(visits)), "{body}");
+    }
+    assert_eq!(server.ask("GET", GIF, &[], "").status, 200);
+    let figures = server.get("/v1/sites/portal/figures").json();
+    assert_eq!((&figures["site"]["total"], &figures["visits"]["total"]), (&json!(views.len() + 1), &json!(5)));
+    let wrong = server.ask("POST", VIEWS, &["Content-Type: text/plain"], r#"{"visit":"yes"}"#);
+    assert_eq!(wrong.status, 400, "{}", wrong.text());
+    let history = "/v1/sites/portal/history?by=day&from=2026-11-23&to=2026-11-23&of=visits";
+    wait_for("the visits in the history", || server.get(history).json()["buckets"][0]["views"] == 5);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tokio::{
 use truycap::domain::{figures::Figure, period::Bucket};
 
 use super::{
-    AHEAD, APPLY_SUMS, RecordError, Stage, article,
+    AHEAD, APPLY_SUMS, NewView, RecordError, Stage, article,
     fakes::{FakeJournal, FakeStore, Mode, set_clock},
     store_ahead,
 };
@@ -36,7 +36,7 @@ async fn the_recorder_makes_progress_only_while_the_journal_answers() {
     assert!(stage.handle.makes_progress().await);
     stage.journal.disk().mode = Mode::Hangs;
     let (handle, site) = (stage.handle.clone(), stage.handle.site("a").unwrap());
-    let view = tokio::spawn(async move { handle.record(&site, None, None).await });
+    let view = tokio::spawn(async move { handle.record(&site, NewView::default()).await });
     sleep(Duration::from_secs(1)).await;
     assert!(timeout(Duration::from_secs(3600), stage.handle.makes_progress()).await.is_err());
     stage.journal.disk().mode = Mode::Works;

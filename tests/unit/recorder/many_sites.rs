@@ -10,7 +10,7 @@ use truycap::{
 };
 
 use super::{
-    RETAIN, Stage, article,
+    NewView, RETAIN, Stage, article,
     fakes::{FakeJournal, FakeStore, set_clock},
     id,
 };
@@ -29,7 +29,7 @@ async fn idle() -> (Stage, Vec<String>) {
     let stage = Stage::of(FakeJournal::new(), Arc::new(FakeStore::new()), &sites).await;
     for name in &names {
         let counter = stage.handle.site(name).unwrap();
-        drop(stage.handle.record(&counter, None, None));
+        drop(stage.handle.record(&counter, NewView::default()));
     }
     for name in &names {
         stage.stored_becomes(name, 1, Duration::from_secs(5)).await;

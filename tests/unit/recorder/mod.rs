@@ -27,7 +27,7 @@ use truycap::{
         producer::{Digest, Position, ProducerId, Seq},
         site::{Rules, Site, SiteId},
     },
-    recorder::{self, APPLY_SUMS, Answer, Config, Handle, RecordError, Recorder},
+    recorder::{self, APPLY_SUMS, Answer, Config, Handle, NewView, RecordError, Recorder},
     store::{Applied, Store},
 };
 
@@ -80,14 +80,14 @@ impl Stage {
     }
 
     async fn record(&self, site: &str, article: Option<ArticleId>) -> Result<(), RecordError> {
-        self.handle.record(&self.handle.site(site).unwrap(), article, None).await
+        self.handle.record(&self.handle.site(site).unwrap(), NewView::of(article)).await
     }
 
     /// Records a view of each article concurrently.
     async fn record_all(&self, site: &'static str, articles: std::ops::Range<usize>) -> Vec<Result<(), RecordError>> {
         let record = |number| {
             let handle = self.handle.clone();
-            tokio::spawn(async move { handle.record(&handle.site(site).unwrap(), Some(article(number)), None).await })
+            tokio::spawn(async move { handle.record(&handle.site(site).unwrap(), NewView::of(Some(article(number)))).await })
         };
         let tasks: Vec<_> = articles.map(record).collect();
         let mut outcomes = Vec::with_capacity(tasks.len());

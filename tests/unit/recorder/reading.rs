@@ -9,7 +9,7 @@ use truycap::{
 };
 
 use super::{
-    APPLY_SUMS, RETAIN, Stage, apply, article,
+    APPLY_SUMS, NewView, RETAIN, Stage, apply, article,
     fakes::{Mode, set_clock},
 };
 
@@ -27,6 +27,35 @@ async fn a_view_is_in_the_figures_at_once_and_in_the_store_soon_without_requests
     sleep(Duration::from_secs(2)).await;
     stage.record("b", None).await.unwrap();
     stage.stored_becomes("b", 1, Duration::from_millis(300)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn visits_are_in_the_figures_at_once_and_keep_their_days_over_midnight_month_and_year() {
+    let stage = Stage::new().await;
+    sleep(Duration::from_secs(2)).await;
+    let visit = async |visit| {
+        let new = NewView { visit, ..NewView::default() };
+        stage.handle.record(&stage.handle.site("a").unwrap(), new).await.unwrap();
+    };
+    let figures = async || {
+        let answer = stage.figures("a", &[]).await;
+        assert!(!answer.stale);
+        let visits = answer.visits.unwrap();
+        (answer.site.unwrap()[Figure::Total], Figure::ALL.map(|figure| visits[figure]))
+    };
+    set_clock("2026-12-31T16:59:59Z");
+    visit(true).await;
+    visit(false).await;
+    assert_eq!(figures().await, (2, [1, 1, 0, 1, 0, 1, 0, 1, 0]), "before they are applied");
+    set_clock("2026-12-31T17:00:00Z");
+    assert_eq!(figures().await, (2, [1, 0, 1, 1, 0, 0, 1, 0, 1]), "a year later");
+    visit(true).await;
+    assert_eq!(figures().await, (3, [2, 1, 1, 2, 0, 1, 1, 1, 1]));
+    stage.stored_becomes("a", 3, Duration::from_secs(1)).await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(figures().await, (3, [2, 1, 1, 2, 0, 1, 1, 1, 1]), "after they are applied");
+    set_clock("2027-01-03T17:00:00Z");
+    assert_eq!(figures().await, (3, [2, 0, 0, 0, 2, 1, 1, 1, 1]), "a week later");
 }
 
 #[tokio::test(start_paused = true)]

@@ -267,7 +267,7 @@ async fn a_shutdown_ends_in_time_and_returns_the_sites_with_unapplied_views() {
         stage.record("a", None).await.unwrap();
         stage.journal.disk().mode = journal;
         let handle = stage.handle.clone();
-        let hanging = tokio::spawn(async move { handle.record(&handle.site("a").unwrap(), None, None).await });
+        let hanging = tokio::spawn(async move { handle.record(&handle.site("a").unwrap(), NewView::default()).await });
         sleep(Duration::from_millis(5)).await;
         let (begin, limit) = (Instant::now(), Duration::from_secs(4));
         let drained = stage.recorder.shutdown(limit).await;
@@ -277,6 +277,6 @@ async fn a_shutdown_ends_in_time_and_returns_the_sites_with_unapplied_views() {
         let outcome = hanging.await.unwrap();
         assert_eq!(outcome, if journal == Mode::Hangs { Err(RecordError::Stopped) } else { Ok(()) });
         let counter = &stage.handle.site("a").unwrap();
-        assert_eq!(stage.handle.record(counter, None, None).await, Err(RecordError::Stopped), "after the shutdown");
+        assert_eq!(stage.handle.record(counter, NewView::default()).await, Err(RecordError::Stopped), "after the shutdown");
     }
 }

@@ -84,7 +84,7 @@ async fn it_goes_into_the_next_entry_with_views() {
 async fn a_view_of_the_site_alone_and_its_reason_are_one_entry() {
     let stage = Stage::new().await;
     let site = stage.handle.site("a").unwrap();
-    stage.handle.record(&site, None, Some(SiteAlone::ArticlePattern)).await.unwrap();
+    stage.handle.record(&site, NewView { site_alone: Some(SiteAlone::ArticlePattern), ..NewView::default() }).await.unwrap();
     let image = stage.journal.memory.image();
     let (entry, _) = &image.entries[&1];
     let (_, sums) = entry.days_of(&id("a")).next().unwrap();
@@ -92,7 +92,10 @@ async fn a_view_of_the_site_alone_and_its_reason_are_one_entry() {
     // A view that is refused has no reason.
     stage.journal.memory.set_capacity(Some(1));
     stage.store.behaviour().mode = Mode::Fails;
-    assert_eq!(stage.handle.record(&site, None, Some(SiteAlone::ArticlePattern)).await, Err(RecordError::Full));
+    assert_eq!(
+        stage.handle.record(&site, NewView { site_alone: Some(SiteAlone::ArticlePattern), ..NewView::default() }).await,
+        Err(RecordError::Full)
+    );
     stage.journal.memory.set_capacity(None);
     stage.store.behaviour().mode = Mode::Works;
     sleep(Duration::from_secs(5)).await;
