@@ -4,12 +4,12 @@ use std::{
     fmt::Write as _,
     fs,
     io::{BufWriter, Write as _},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
-use truycap_test_support::{cluster::Cluster, redis_server::Server};
+use truycap_test_support::{cluster::Cluster, ports::free_address, redis_server::Server};
 
 use super::{machine, requests::site, subject::Subject};
 
@@ -20,10 +20,6 @@ pub(crate) struct Place {
     /// The servers of the store; primaries come first.
     pub(crate) redis: Vec<Server>,
     pub(crate) dir: TempDir,
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
 /// The URL of a store, and its servers.

@@ -1,9 +1,10 @@
 //! The script in a browser and an import of the web server's log count the same visits alike.
 
-use std::{fs, net::TcpListener, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use truycap_test_support::ports::free_address;
 
 use crate::{
     driver::Browser,
@@ -30,7 +31,7 @@ impl Drop for Nginx {
 impl Nginx {
     fn start() -> Self {
         let dir = TempDir::new().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = free_address().to_string();
         let path = |name: &str| dir.path().join(name).display().to_string();
         fs::create_dir(path("pages")).unwrap();
         let bodies: String =

@@ -1,8 +1,9 @@
 //! Long addresses, parts that fail, and ids of every kind.
 
-use std::{fs, net::TcpListener, process::Command};
+use std::{fs, process::Command};
 
 use serde_json::json;
+use truycap_test_support::ports::free_address;
 
 use crate::{
     driver::Browser,
@@ -18,7 +19,7 @@ struct Nginx {
 
 impl Nginx {
     fn start(place: &Place, service: &Service) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         let folder = place.path("nginx");
         fs::create_dir(&folder).unwrap();
         let temporary: String =

@@ -1,11 +1,9 @@
 //! A page with the tag is as fast as the same page without it, whatever the service does.
 
-use std::{
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use truycap_test_support::ports::free_address;
 
 use crate::{
     driver::Browser,
@@ -80,7 +78,7 @@ fn a_page_is_as_fast_as_without_the_tag_whatever_the_service_does() {
         faulty.origin
     };
     let text = |status, kind: &str| Reply::Text(status, format!("Content-Type: {kind}\r\nAccess-Control-Allow-Origin: *"), "{}".into());
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = free_address();
     service.process.signal("STOP");
     let services = [
         ("frozen", service.origin()),

@@ -11,7 +11,7 @@ use truycap::{
     store::{Store, StoreError},
 };
 
-use truycap_test_support::cluster::Cluster;
+use truycap_test_support::{cluster::Cluster, ports::free_port};
 
 use super::{
     MINE, RedisStore, Step, answered, apply, figures, process::wait::eventually, redis_server::Server, redis_store::open, step, steps,
@@ -19,8 +19,8 @@ use super::{
 
 /// A server in cluster mode, without slots.
 fn node() -> Server {
-    // The default bus port is 10 000 higher, which is too high for many ephemeral ports.
-    let bus = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    // The default bus port, 10 000 higher, can be one of a client.
+    let bus = free_port().to_string();
     Server::start_on_port(&["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-require-full-coverage", "no"])
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
+use truycap_test_support::ports::free_port;
 
 use super::{
     process::{Place, child::Finished, eventually},
@@ -62,11 +63,6 @@ impl Authority {
         place.environment.insert("SSL_CERT_FILE".into(), self.file("ca.pem"));
         place
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Waits until Redis has this many views in database 3.

@@ -6,6 +6,7 @@
 //! - `clock`: a fake clock; `disk`: a small file system that can be filled; `forgetful_disk`: one that loses what was not synced
 //! - `redis_server`: servers; `gate`: the network in front of them; `sentinel_set`: a primary, replicas and sentinels; `cluster`: a cluster; `redis_store`: stores on them; `on_redis`: keys as an operator reads them
 //! - `sites`, `files`: the setup of a service for tests with faults, and its files with the built-in store
+//! - `ports`: free ports
 //! - `load`: many views, with a tally of the answers; `counts`: the final counts, and whether they match the tally
 //! - `kill`, `together`: scenarios for a service on any store
 //! - `traces`: traces of visitors in files
@@ -25,6 +26,7 @@ pub mod kill;
 pub mod load;
 pub mod memory_journal;
 pub mod on_redis;
+pub mod ports;
 pub mod process;
 pub mod redis_server;
 pub mod redis_store;

@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
@@ -11,6 +10,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+use crate::ports::free_port;
 
 /// Starts a server and prints its process id. When standard input ends, as it does with the process at the other end, the
 /// server is killed and its files are deleted; if a line came before, the files stay.
@@ -32,11 +33,6 @@ pub struct Server {
 struct Running {
     watch: Child,
     pid: String,
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Server {

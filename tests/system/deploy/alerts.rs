@@ -3,11 +3,11 @@
 //! The waits and windows of the rules are shortened here; `rules` tests the original ones with `promtool`.
 
 use std::{
-    fs,
-    net::TcpListener,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
+
+use truycap_test_support::ports::free_address;
 
 use super::{
     file,
@@ -86,8 +86,7 @@ impl Prometheus {
 
 /// A place whose admin listener keeps its address over restarts.
 fn with_fixed_admin_address(place: Place) -> Place {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    place.with("LISTEN__ADMIN", &free.to_string())
+    place.with("LISTEN__ADMIN", &free_address().to_string())
 }
 
 #[test]

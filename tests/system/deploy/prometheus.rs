@@ -1,9 +1,10 @@
 //! A real Prometheus.
 
-use std::{collections::BTreeSet, net::TcpListener, process::Command};
+use std::{collections::BTreeSet, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use truycap_test_support::ports::free_address;
 
 use super::process::{Service, child::Process, wait::eventually};
 
@@ -26,8 +27,7 @@ impl Prometheus {
         );
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
         std::fs::write(dir.path().join("rules.yml"), rules).unwrap();
-        // Another process can take the port before Prometheus does.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = free_address().to_string();
         let mut command = Command::new("prometheus");
         command.args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn"]);
         command.arg(format!("--web.listen-address={address}")).current_dir(dir.path());

@@ -1,8 +1,9 @@
 //! nginx and HAProxy with the supplied files, in which only addresses, paths and the certificate are replaced.
 
-use std::{fs, net::TcpListener, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
+use truycap_test_support::ports::free_address;
 
 use super::{
     file,
@@ -169,8 +170,6 @@ fn certificate(dir: &Path) -> (String, String) {
     (write("cert.pem", &pem), write("key.pem", &key))
 }
 
-/// Free addresses. Another process can take one before the proxy does.
 fn free_addresses<const N: usize>() -> [String; N] {
-    let listeners: [_; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().to_string())
+    std::array::from_fn(|_| free_address().to_string())
 }

@@ -2,12 +2,13 @@
 
 use std::{
     io::ErrorKind,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
+use truycap_test_support::ports::free_port;
 
 use super::{
     counts::Counts,
@@ -75,7 +76,7 @@ pub(super) fn restarts() -> u32 {
 #[test]
 fn restarts_lose_no_request_over_connections_that_are_kept_alive() {
     // The same port after each restart.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let place = place().with("CLIENTS__MAX_REQUESTS_PER_SECOND", "0");
     let address = place.environment["TRUYCAP_LISTEN__PUBLIC"].replace(":0", &format!(":{port}"));
     let place = place.with("LISTEN__PUBLIC", &address);
