@@ -133,9 +133,9 @@ fn inherited() -> io::Result<Acceptor> {
     }
     if let Ok(Some(listener)) = sockets.take_unix_listener(0) {
         listener.set_nonblocking(true)?;
-        return Ok(UnixListener::from_std(listener)?.into());
+        return Ok(Acceptor::from(UnixListener::from_std(listener)?).kept());
     }
     let listener = sockets.take_tcp_listener(0)?.ok_or(ErrorKind::InvalidInput)?;
     listener.set_nonblocking(true)?;
-    Ok(TcpListener::from_std(listener)?.into())
+    Ok(Acceptor::from(TcpListener::from_std(listener)?).kept())
 }

@@ -2,13 +2,16 @@
 
 use std::{
     io, mem,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr},
     time::Duration,
 };
 
+#[cfg(target_os = "linux")]
+use socket2::SockFilter;
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::connection::Socket;
@@ -20,9 +23,19 @@ use crate::{
 /// The address of a client of a Unix socket: it is on this machine.
 pub const LOCAL_PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+/// How long the handshakes that have begun can take to finish when a socket closes.
+const HANDSHAKE: Duration = Duration::from_millis(20);
+
 /// A listening socket.
 #[derive(Debug)]
-pub enum Acceptor {
+pub struct Acceptor {
+    socket: ListeningSocket,
+    /// Whether the service manager keeps the socket, and with it the connections that wait, for the next process.
+    is_kept: bool,
+}
+
+#[derive(Debug)]
+enum ListeningSocket {
     /// At an address and a port.
     Tcp(TcpListener),
     /// At a path.
@@ -31,13 +44,13 @@ pub enum Acceptor {
 
 impl From<TcpListener> for Acceptor {
     fn from(listener: TcpListener) -> Self {
-        Self::Tcp(listener)
+        Self { socket: ListeningSocket::Tcp(listener), is_kept: false }
     }
 }
 
 impl From<UnixListener> for Acceptor {
     fn from(listener: UnixListener) -> Self {
-        Self::Unix(listener)
+        Self { socket: ListeningSocket::Unix(listener), is_kept: false }
     }
 }
 
@@ -45,22 +58,28 @@ impl From<UnixListener> for Acceptor {
 pub(super) type Accepted = (Box<dyn Socket>, IpAddr);
 
 impl Acceptor {
+    /// The same socket, which the service manager keeps when this process closes it.
+    #[must_use]
+    pub fn kept(self) -> Self {
+        Self { is_kept: true, ..self }
+    }
+
     /// Its address, unless it is a Unix socket.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
-            Self::Unix(_) => None,
+        match &self.socket {
+            ListeningSocket::Tcp(listener) => listener.local_addr().ok(),
+            ListeningSocket::Unix(_) => None,
         }
     }
 
     async fn accept_once(&self) -> io::Result<Accepted> {
-        Ok(match self {
-            Self::Tcp(listener) => {
+        Ok(match &self.socket {
+            ListeningSocket::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 (Box::new(prepare(stream)), peer.ip())
             }
-            Self::Unix(listener) => (Box::new(listener.accept().await?.0), LOCAL_PEER),
+            ListeningSocket::Unix(listener) => (Box::new(listener.accept().await?.0), LOCAL_PEER),
         })
     }
 
@@ -83,14 +102,33 @@ impl Acceptor {
         }
     }
 
+    /// Lets the system accept no further connections, except for those whose handshakes have begun.
+    async fn refuse_connections(&self) -> io::Result<()> {
+        match &self.socket {
+            ListeningSocket::Tcp(listener) => {
+                refuse_handshakes(listener)?;
+                sleep(HANDSHAKE).await;
+                Ok(())
+            }
+            // What waits can still be accepted.
+            ListeningSocket::Unix(listener) => SockRef::from(listener).shutdown(Shutdown::Read),
+        }
+    }
+
     /// Closes the socket. Returns the connections, up to `most`, that the system had accepted for it: their clients can have
     /// sent requests, and the system would reset them.
-    pub(super) fn close(self, most: usize) -> Vec<Accepted> {
+    pub(super) async fn close(self, most: usize) -> Vec<Accepted> {
+        // Otherwise the system could accept a connection between the last look and the end of the socket.
+        if !self.is_kept
+            && let Err(error) = self.refuse_connections().await
+        {
+            tracing::debug!(%error, "new connections are not refused before the socket is closed");
+        }
         let (mut waiting, mut accept_next): (Vec<Accepted>, Box<dyn FnMut() -> io::Result<Accepted>>) = (
             Vec::new(),
-            match self {
+            match self.socket {
                 // Accepted without tokio, whose readiness can lag behind.
-                Self::Tcp(listener) => match listener.into_std() {
+                ListeningSocket::Tcp(listener) => match listener.into_std() {
                     Ok(listener) => Box::new(move || {
                         let (stream, peer) = listener.accept()?;
                         stream.set_nonblocking(true)?;
@@ -98,7 +136,7 @@ impl Acceptor {
                     }),
                     Err(_) => return Vec::new(),
                 },
-                Self::Unix(listener) => match listener.into_std() {
+                ListeningSocket::Unix(listener) => match listener.into_std() {
                     Ok(listener) => Box::new(move || {
                         let stream = listener.accept()?.0;
                         stream.set_nonblocking(true)?;
@@ -115,6 +153,30 @@ impl Acceptor {
         }
         waiting
     }
+}
+
+/// Makes the system ignore the segments that open connections. Their clients send them again after a second, and are refused
+/// then, because the socket is closed. Handshakes that have begun go on.
+#[cfg(target_os = "linux")]
+fn refuse_handshakes(listener: &TcpListener) -> io::Result<()> {
+    // A classic BPF program, which reads from the TCP header: its byte of flags, then whether SYN is among them.
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_SET: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+        SockFilter::new(JUMP_IF_SET, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
+/// Other systems have no such filter.
+#[cfg(not(target_os = "linux"))]
+fn refuse_handshakes(_: &TcpListener) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn prepare(stream: TcpStream) -> TcpStream {

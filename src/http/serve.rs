@@ -187,7 +187,7 @@ impl<R: Responder> Server<R> {
     /// Closes the listening socket, finishes the connections, aborts those that do not end in time, and returns their number.
     async fn finish(mut self, acceptor: Acceptor, end: Instant) -> usize {
         let room = self.max_connections.borrow().saturating_sub(self.connections.len());
-        for accepted in acceptor.close(room) {
+        for accepted in acceptor.close(room).await {
             self.open(accepted);
         }
         self.closing.send_replace(true);
