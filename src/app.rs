@@ -46,6 +46,7 @@ use crate::{
         sqlite::{self, SqliteStore},
     },
     telemetry::log_throttle::Sweep,
+    titles::{TitleTask, Titles},
 };
 
 mod bind;
@@ -227,6 +228,7 @@ struct Service {
     journal: Arc<SqliteJournal>,
     store: Arc<dyn Store>,
     recorder: Recorder,
+    titles: TitleTask,
     public: Listener,
     public_pages: Arc<Public>,
     admin: Listener,
@@ -277,9 +279,11 @@ impl Service {
         }
         let journal_path = path::absolute(&config.journal.path).unwrap_or_else(|_| config.journal.path.clone());
         let admin_config = AdminConfig { journal: journal_path, per_site_metrics: config.per_site_metrics };
-        let reloader = Reloader::new(config, handle.metrics(), Arc::clone(&audience));
+        let titles = Titles::new(&config.sites, handle.metrics().titles.clone());
+        let reloader = Reloader::new(config, handle.metrics(), Arc::clone(&audience), Arc::clone(&titles));
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
-        let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience));
+        let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience), Arc::clone(&titles));
+        let titles = titles.spawn();
         let public = Listener::spawn(public, Arc::clone(&pages), limits.clone(), reloader.max_connections(), FINISH_REQUESTS);
         let watched = handle.clone();
         let admin_pages = Admin::new(handle, Arc::clone(&audience), admin_config, reloads);
@@ -294,7 +298,7 @@ impl Service {
         background.spawn(async move { maintainer.maintain(maintained, Utc::now).await });
         service_manager::ready();
         let drain = listen.drain;
-        Ok(Self { journal, store, recorder, public, public_pages: pages, admin, admin_pages, socket_file, drain, background, reloader })
+        Ok(Self { journal, store, recorder, titles, public, public_pages: pages, admin, admin_pages, socket_file, drain, background, reloader })
     }
 
     async fn run_until(mut self, mut stop_signal: impl AsyncFnMut(), mut loader: Loader) -> Result<(), RunError> {
@@ -379,6 +383,7 @@ impl Service {
         if late > 0 {
             warn!(event = "connections_closed_at_stop", connections = late, "some connections did not finish in time and were closed");
         }
+        self.titles.stop().await;
         let drained = self.recorder.shutdown(FINISH_RECORDING).await;
         remaining.report(&drained);
         self.background.shutdown().await;

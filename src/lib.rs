@@ -11,6 +11,7 @@
 //! - 2 [`recorder`]: from a view to a durable entry, from entries to counters, and back to figures
 //! - 3 [`transfer`]: counters from and to CSV files, and the figures as text
 //! - 3 [`report`]: the owner's report on a period of a site
+//! - 3 [`titles`]: the titles of articles in most-read lists, from the portals
 //! - 4 [`http`]: the public and the admin interface
 //! - 5 [`config`]: one plain configuration per module, from a file and the environment
 //! - 6 [`app`]: how the parts are put together, and in which order they stop
@@ -28,4 +29,5 @@ pub mod recorder;
 pub mod report;
 pub mod store;
 pub mod telemetry;
+pub mod titles;
 pub mod transfer;

@@ -30,6 +30,7 @@ use truycap::{
     },
     recorder::{self, Handle, NewView, Recorder},
     store::memory::MemoryStore,
+    titles::Titles,
 };
 use truycap_test_support::memory_journal::MemoryJournal;
 
@@ -86,7 +87,8 @@ impl Service {
         let spawned = recorder::spawn(config, vec![site], Arc::new(MemoryJournal::new(ProducerId(1), 0, 1000)), Arc::new(store), now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
         let audience = Audience::new(ClientRules::default(), &BotRules::default(), false, std::time::Instant::now).unwrap();
-        let public = Public::new(handle.clone(), None, &Limits::default(), Arc::new(audience));
+        let titles = Titles::new(&[], handle.metrics().titles.clone());
+        let public = Public::new(handle.clone(), None, &Limits::default(), Arc::new(audience), titles);
         Self { runtime, handle, public, _recorder: recorder }
     }
 

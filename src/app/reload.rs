@@ -30,6 +30,7 @@ use crate::{
     http::{ReloadCall, ReloadRefused, Reloaded, SiteNames},
     recorder::Recorder,
     telemetry::{logging, metrics::Metrics},
+    titles::Titles,
 };
 
 /// How long the configuration can take to be loaded again: the disk can hang, and a file can be a pipe without a writer.
@@ -130,14 +131,15 @@ pub(super) struct Reloader {
     max_connections_gauge: IntGauge,
     metrics: crate::telemetry::metrics::Config,
     audience: Arc<Audience>,
+    titles: Arc<Titles>,
 }
 
 impl Reloader {
-    pub(super) fn new(started: Config, metrics: &Metrics, audience: Arc<Audience>) -> Self {
+    pub(super) fn new(started: Config, metrics: &Metrics, audience: Arc<Audience>, titles: Arc<Titles>) -> Self {
         let max_connections = watch::Sender::new(started.listen.max_connections);
         let max_connections_gauge = metrics.http.max_connections.with_label_values(&["public"]);
         let (sites, built_in_sites, metrics) = (hashes(&started), started.has_built_in_sites(), metrics.config.clone());
-        let reloader = Self { started, sites, built_in_sites, max_connections, max_connections_gauge, metrics, audience };
+        let reloader = Self { started, sites, built_in_sites, max_connections, max_connections_gauge, metrics, audience, titles };
         reloader.set_max_connections(reloader.started.listen.max_connections);
         reloader.loaded(&reloader.started);
         reloader
@@ -192,6 +194,7 @@ impl Reloader {
         self.set_max_connections(config.listen.max_connections);
         self.loaded(&config);
         let sites = config.sites.len();
+        self.titles.configure(&config.sites);
         recorder.configure(config.sites);
         // Before the line, because a view can arrive as soon as the reload is logged.
         self.audience.reloaded();

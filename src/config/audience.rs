@@ -78,6 +78,7 @@ pub(super) fn rules(table: &mut TableReader<'_>) -> Option<Rules> {
     let max_views_per_second = table.or("max_views_per_second", 0, |table, key| table.number(key, 0..=100_000, 500));
     let articles = table.or("articles", None, |table, key| table.parse(key, pattern));
     let visitors = table.or("visitors", false, TableReader::boolean);
+    let titles = table.or("titles", false, TableReader::boolean);
     Some(Rules {
         require_origin: require_origin?,
         repeat_window: repeat_window?,
@@ -85,6 +86,7 @@ pub(super) fn rules(table: &mut TableReader<'_>) -> Option<Rules> {
         max_views_per_second: max_views_per_second?,
         articles: articles?,
         visitors: visitors?,
+        titles: titles?,
     })
 }
 

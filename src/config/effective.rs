@@ -154,7 +154,7 @@ fn public_host(origin: &Origin) -> Option<(&str, &str)> {
 #[must_use]
 pub fn site_toml(site: &Site) -> String {
     let Site { id, aliases, origins, timezone, sections, rules } = site;
-    let Rules { require_origin, repeat_window, max_new_articles_per_day, max_views_per_second, articles, visitors } = rules;
+    let Rules { require_origin, repeat_window, max_new_articles_per_day, max_views_per_second, articles, visitors, titles } = rules;
     let mut origins: Vec<_> = origins.iter().map(|origin| toml_text(origin.as_str())).collect();
     origins.sort_unstable();
     let mut aliases: Vec<_> = aliases.iter().map(|alias| toml_text(alias.as_str())).collect();
@@ -163,7 +163,8 @@ pub fn site_toml(site: &Site) -> String {
     let articles = articles.as_ref().map_or("", |pattern| pattern.as_str());
     format!(
         "[[sites]]\nid = {}\naliases = [{}]\norigins = [{}]\ntimezone = {}\nsections = [{}]\nrequire_origin = {require_origin}\nrepeat_window = \"{}\"\n\
-         max_new_articles_per_day = {max_new_articles_per_day}\nmax_views_per_second = {max_views_per_second}\narticles = {}\nvisitors = {visitors}\n",
+         max_new_articles_per_day = {max_new_articles_per_day}\nmax_views_per_second = {max_views_per_second}\narticles = {}\nvisitors = {visitors}\n\
+         titles = {titles}\n",
         toml_text(id.as_str()),
         aliases.join(", "),
         origins.join(", "),

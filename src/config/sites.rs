@@ -155,6 +155,13 @@ fn site(table: &mut TableReader<'_>, id: Option<SiteId>, aliases: Option<Vec<Sit
     let timezone = table.or("timezone", DEFAULT_TIMEZONE, |table, key| table.read(key, expected, |setting| setting.text()?.parse().ok()));
     let sections = table.or("sections", Vec::new(), sections);
     let rules = audience::rules(table);
+    if let (Some(origins), Some(rules)) = (&origins, &rules)
+        && rules.titles
+        && !origins.iter().any(Origin::is_one)
+    {
+        let expected = "expected an origin with the host from which titles are fetched, such as \"https://portal.example.vn\"";
+        table.mistake("titles", format!("found true, but in origins only \"null\" or wildcards; {expected} in origins"));
+    }
     Some(Site { id: id?, aliases: aliases?, origins: origins?, timezone: timezone?, sections: sections?, rules: rules? })
 }
 

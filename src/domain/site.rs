@@ -138,6 +138,12 @@ impl Origin {
         if text.is_ascii() { Self::host(text) } else { Self::host(&idna::domain_to_ascii(text).ok()?) }
     }
 
+    /// Whether this is an origin of one host that can be connected to: not `null`, and not all hosts below a name.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        self.0 != "null" && !self.0.contains('*')
+    }
+
     /// Whether this is the origin that a browser sends, or stands for it. Compared byte for byte: browsers have only one
     /// spelling.
     #[must_use]
@@ -172,7 +178,7 @@ pub struct Site {
     pub rules: Rules,
 }
 
-/// Which views of a site are counted, and whether visitors are estimated. The defaults set no conditions and no limits.
+/// Which views of a site are counted, and what is learnt beside them. The defaults set no conditions and no limits.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Whether views that do not say which origin they come from are refused.
@@ -187,6 +193,8 @@ pub struct Rules {
     pub articles: Option<Regex>,
     /// Whether visitors are estimated and reported with the figures.
     pub visitors: bool,
+    /// Whether the portal is asked for the titles of the articles in most-read lists, and whether it has them.
+    pub titles: bool,
 }
 
 impl Rules {

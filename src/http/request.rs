@@ -18,6 +18,7 @@ use crate::{
     audience::{Audience, ClientResolver, ProxyHeader, RequestOrigin},
     domain::{article::ArticleId, site::Site},
     recorder::{Handle, SiteCounter},
+    titles::Titles,
 };
 
 /// The most bytes of all names and values of headers.
@@ -31,6 +32,7 @@ pub(super) const MAX_BODY: usize = 4096;
 pub(super) struct SiteRequest<'a> {
     pub(super) handle: &'a Handle,
     pub(super) audience: &'a Audience,
+    pub(super) titles: &'a Titles,
     pub(super) counter: &'a Arc<SiteCounter>,
     pub(super) site: &'a Site,
     pub(super) origin: RequestOrigin,

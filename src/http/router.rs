@@ -42,6 +42,7 @@ use crate::{
     domain::{outcome::Outcome, site::SiteId, visible::visible},
     recorder::{Handle, SiteCounter},
     telemetry::log_throttle::Sweep,
+    titles::Titles,
 };
 
 /// A route: the methods that it allows, its path, the name in metrics, and what handles it.
@@ -183,6 +184,7 @@ impl Resource {
 pub struct Public {
     handle: Handle,
     audience: Arc<Audience>,
+    titles: Arc<Titles>,
     demo: Option<Demo>,
     metrics: ListenerMetrics,
     connections: Arc<ConnectionLimiter>,
@@ -193,13 +195,13 @@ pub struct Public {
 impl Public {
     /// The public interface of a recorder; with a demo portal at `/` that counts for a site, or without one.
     #[must_use]
-    pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits, audience: Arc<Audience>) -> Arc<Self> {
+    pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits, audience: Arc<Audience>, titles: Arc<Titles>) -> Arc<Self> {
         let metrics = &handle.metrics().http;
         let refused = metrics.refused_connections.with_label_values(&["public"]);
         let connections = ConnectionLimiter::new(audience.clients().max_connections, refused);
         let metrics = ListenerMetrics::new(metrics, "public", PUBLIC.iter().map(|route| route.name));
         let demo = demo.map(Demo::new);
-        Arc::new(Self { handle, audience, demo, metrics, connections, body_read: limits.body_read, request: limits.request })
+        Arc::new(Self { handle, audience, titles, demo, metrics, connections, body_read: limits.body_read, request: limits.request })
     }
 
     /// Logs how many requests and connections of clients were refused without a line and without a later one that accounts for them.
@@ -247,8 +249,8 @@ impl Public {
                 MethodCheck::Options if is_preflight(head) => Ok(preflight(methods, head)),
                 MethodCheck::Options => Ok(options(methods)),
                 MethodCheck::Respond => {
-                    let (handle, audience, body_read) = (&self.handle, &*self.audience, self.body_read);
-                    let request = SiteRequest { handle, audience, counter: &counter, site, origin, client, head, body_read };
+                    let (handle, audience, titles, body_read) = (&self.handle, &*self.audience, &*self.titles, self.body_read);
+                    let request = SiteRequest { handle, audience, titles, counter: &counter, site, origin, client, head, body_read };
                     resource.respond(request, body).await
                 }
             }

@@ -20,6 +20,7 @@ use truycap::{
     http::{Limits, Public, Responder},
     recorder::{self, Recorder},
     store::memory::MemoryStore,
+    titles::Titles,
 };
 use truycap_test_support::memory_journal::MemoryJournal;
 
@@ -75,7 +76,8 @@ impl Service {
         let spawned = recorder::spawn(config, vec![site], Arc::new(MemoryJournal::new(ProducerId(1), 0, 1000)), store, now);
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
         let audience = Audience::new(ClientRules::default(), &BotRules::default(), false, std::time::Instant::now).unwrap();
-        let public = Public::new(handle, Some(&id), &Limits::default(), Arc::new(audience));
+        let titles = Titles::new(&[], handle.metrics().titles.clone());
+        let public = Public::new(handle, Some(&id), &Limits::default(), Arc::new(audience), titles);
         Self { runtime, public, _recorder: recorder }
     }
 

@@ -12,7 +12,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Every module of the library. Modules on one floor do not import each other. At the top, `cli` uses `app`, never the
 /// other way round.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("domain", 0),
     ("file_access", 0),
     ("telemetry", 1),
@@ -22,6 +22,7 @@ const FLOORS: [(&str, u8); 13] = [
     ("audience", 2),
     ("transfer", 3),
     ("report", 3),
+    ("titles", 3),
     ("http", 4),
     ("config", 5),
     ("app", 6),

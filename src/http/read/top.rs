@@ -26,6 +26,8 @@ struct TopBody<'a> {
 struct Row<'a> {
     article: &'a str,
     views: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
 }
 
 pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Response<Body>, Problem> {
@@ -37,9 +39,12 @@ pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Respons
     let section = query.once("prefix")?.map(|prefix| find_section(request.site, prefix)).transpose()?;
     let bucket = figure.bucket(request.site.day(request.handle.now()));
     let top = request.handle.top(request.counter, section, bucket).await.map_err(|error| Problem::store_unreachable(&error))?;
-    let articles = top.articles.iter().take(limit).map(|(article, views)| Row { article: article.as_str(), views: *views }).collect();
-    let caching = if top.stale { Caching::Never } else { Caching::TenSeconds };
-    Ok(json(caching, &TopBody { period: figure.name(), articles, stale: top.stale }))
+    let list = request.titles.list(&request.site.id, &top.articles, limit);
+    let row = |(article, views, title): &'_ _| Row { article: article.as_str(), views: *views, title: title.as_deref() };
+    let articles = list.rows.iter().map(row).collect();
+    let stale = top.stale || list.waits;
+    let caching = if stale { Caching::Never } else { Caching::TenSeconds };
+    Ok(json(caching, &TopBody { period: figure.name(), articles, stale }))
 }
 
 /// The site's section with that prefix. Only sections have lists of their own.

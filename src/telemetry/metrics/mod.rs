@@ -40,6 +40,8 @@ pub struct Metrics {
     pub store: Store,
     /// The listeners' metrics.
     pub http: Http,
+    /// The metrics of questions for titles.
+    pub titles: Titles,
     /// The configuration's metrics.
     pub config: Config,
 }
@@ -95,6 +97,21 @@ pub struct Store {
     pub partings: IntCounter,
 }
 
+/// Questions for titles to the portals, by what they led to.
+#[derive(Clone, Debug)]
+pub struct Titles {
+    /// The portal has the page, and it has a title.
+    pub titled: IntCounter,
+    /// The portal has the page, and no title was found in it.
+    pub untitled: IntCounter,
+    /// The portal does not have the page.
+    pub gone: IntCounter,
+    /// The portal answered with something else.
+    pub refused: IntCounter,
+    /// There was no answer.
+    pub unanswered: IntCounter,
+}
+
 /// The listeners' metrics. Resolve children once, not for each request.
 #[derive(Clone, Debug)]
 pub struct Http {
@@ -123,8 +140,8 @@ impl Metrics {
         let build = make.gauges("truycap_build_info", "1; the labels are the program's version and commit.", &["version", "commit"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), COMMIT]).set(1);
         let (journal, store, http) = (Journal::new(&make), Store::new(&make), Http::new(&make));
-        let config = Config::new(&make);
-        Self { registry, journal, store, http, config }
+        let (titles, config) = (Titles::new(&make), Config::new(&make));
+        Self { registry, journal, store, http, titles, config }
     }
 
     /// Everything, including `more`, in Prometheus' text format.
@@ -184,6 +201,20 @@ impl Store {
             ),
             partings: make
                 .counter("truycap_store_partings_total", "Times that another process was found to write the same run of the journal."),
+        }
+    }
+}
+
+impl Titles {
+    fn new(make: &Factory<'_>) -> Self {
+        let questions = make.counters("truycap_title_questions_total", "Questions for titles to the portals, by outcome.", &["outcome"]);
+        let questions = |outcome| questions.with_label_values(&[outcome]);
+        Self {
+            titled: questions("titled"),
+            untitled: questions("untitled"),
+            gone: questions("gone"),
+            refused: questions("refused"),
+            unanswered: questions("unanswered"),
         }
     }
 }

@@ -35,6 +35,7 @@ use truycap::{
     },
     recorder::{self, Recorder},
     store::{StoreError, memory::MemoryStore},
+    titles::Titles,
 };
 use truycap_test_support::faulty::{FaultyJournal, FaultyStore, JournalCall, JournalFaults, StoreCall, StoreFaults};
 
@@ -166,13 +167,14 @@ pub(crate) fn start(options: Options) -> Server {
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
+        let titles = Titles::new(&[], handle.metrics().titles.clone());
         let admin_pages = Admin::new(
             handle.clone(),
             Arc::clone(&audience),
             AdminConfig { journal: "/journal.db".into(), per_site_metrics: true },
             mpsc::channel(1).0,
         );
-        let responder = Public::new(handle, demo.then_some(&site), &limits, audience);
+        let responder = Public::new(handle, demo.then_some(&site), &limits, audience, titles);
         let serving = tokio::spawn(serve(public, responder, limits.clone(), max_connections.clone(), phase.subscribe(), drain));
         tokio::spawn(serve(admin, Arc::clone(&admin_pages), limits, max_connections, phase.subscribe(), drain));
         (public_address, admin_address, admin_pages, recorder, serving)
