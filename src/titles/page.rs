@@ -40,7 +40,7 @@ pub fn title(body: &[u8], charset: Option<&str>) -> Option<String> {
 
 /// The tokens of a page. What scripts and styles contain is text.
 fn tokens(html: &str) -> impl Iterator<Item = Token> + '_ {
-    let mut emitter = DefaultEmitter::default();
+    let mut emitter: DefaultEmitter = DefaultEmitter::default();
     emitter.naively_switch_states(true);
     Tokenizer::new_with_emitter(html, emitter).map_while(Result::ok)
 }
@@ -58,12 +58,12 @@ fn text(tokens: &mut impl Iterator<Item = Token>) -> String {
     text
 }
 
-fn attribute<'a>(tag: &'a StartTag, name: &str) -> Option<Cow<'a, str>> {
+fn attribute<'a>(tag: &'a StartTag<()>, name: &str) -> Option<Cow<'a, str>> {
     tag.attributes.get(name.as_bytes()).map(|value| String::from_utf8_lossy(value))
 }
 
 /// Many pages have `name` in place of `property`.
-fn is_social_title(tag: &StartTag) -> bool {
+fn is_social_title(tag: &StartTag<()>) -> bool {
     ["property", "name"].iter().any(|name| attribute(tag, name).is_some_and(|value| value.trim().eq_ignore_ascii_case("og:title")))
 }
 

@@ -209,7 +209,8 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
             "max_new_articles_per_day",
             "max_views_per_second",
             "articles",
-            "visitors"
+            "visitors",
+            "titles"
         ]
         .into()
     );
@@ -759,10 +760,10 @@ fn invalid_utf8_is_a_mistake_only_in_truycap_variables() {
 fn the_rules_of_a_site_are_read_and_are_optional() {
     let text = format!(
         "{SITE}require_origin = true\nrepeat_window = \"30m\"\nmax_new_articles_per_day = 1000\nmax_views_per_second = 100000\n\
-         articles = \"^/tin/\"\nvisitors = true\n"
+         articles = \"^/tin/\"\nvisitors = true\ntitles = true\n"
     );
     let rules = load(&text, &[]).unwrap().sites.remove(0).rules;
-    assert!(rules.require_origin && rules.visitors && rules.articles.unwrap().is_match("/tin/1"));
+    assert!(rules.require_origin && rules.visitors && rules.titles && rules.articles.unwrap().is_match("/tin/1"));
     assert_eq!((rules.repeat_window, rules.max_new_articles_per_day), (Duration::from_secs(1800), 1000));
     assert_eq!(rules.max_views_per_second, 100_000);
     let rules = load(SITE, &[]).unwrap().sites.remove(0).rules;
@@ -771,6 +772,7 @@ fn the_rules_of_a_site_are_read_and_are_optional() {
     for (key, value, expected) in [
         ("require_origin", "1", "found 1; expected true or false"),
         ("visitors", "\"yes\"", "found \"yes\"; expected true or false"),
+        ("titles", "1", "found 1; expected true or false"),
         ("repeat_window", "\"25h\"", "found \"25h\"; expected a duration from 0s to 24h"),
         ("max_new_articles_per_day", "1000001", "found 1000001; expected a whole number from 0 to 1000000"),
         ("max_views_per_second", "100001", "found 100001; expected a whole number from 0 to 100000"),
@@ -779,6 +781,21 @@ fn the_rules_of_a_site_are_read_and_are_optional() {
     ] {
         let mistake = mistake(&format!("{SITE}{key} = {value}\n"));
         assert!(mistake.starts_with(&format!("FILE:4: site no. 1: {key}: {expected}")), "{mistake}");
+    }
+}
+
+#[test]
+fn titles_need_an_origin_with_a_host() {
+    for origins in ["\"null\"", "\"https://*.example.vn\"", "\"null\", \"https://*.example.vn\""] {
+        let site = SITE.replace("\"https://a.example.vn\"", origins);
+        assert!(load(&site, &[]).is_ok(), "{origins}");
+        assert_eq!(
+            mistake(&format!("{site}titles = true\n")),
+            "FILE:4: site no. 1: titles: found true, but in origins only \"null\" or wildcards; expected an origin with the host from which \
+             titles are fetched, such as \"https://portal.example.vn\" in origins"
+        );
+        let with_one = SITE.replace("[\"https", &format!("[{origins}, \"https"));
+        assert!(load(&format!("{with_one}titles = true\n"), &[]).is_ok(), "{origins}");
     }
 }
 
@@ -1281,6 +1298,7 @@ fn the_hash_of_the_sites_differs_exactly_if_a_site_does() {
         "max_views_per_second = 1",
         "articles = \"a\"",
         "visitors = true",
+        "titles = true",
     ] {
         assert_ne!(hash(&format!("{a}{b}{change}\n")), base, "{change}");
     }

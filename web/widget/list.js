@@ -34,8 +34,8 @@ const href = (article, hash) => {
 
 export const rows = ({ hash }, list) => {
   const known = titles(hash, list.map(row => row.article));
-  return list.map(({ article, views }) => {
-    const [title = visible(article)] = known[article] || [];
-    return make('li', {}, make('a', Object.assign({ dir: 'auto' }, href(article, hash)), title), ' ', make('span', { class: 'truycap-views' }, text(views)));
+  return list.map(({ article, views, title }) => {
+    const [onPage = visible(article)] = known[article] || [];
+    return make('li', {}, make('a', Object.assign({ dir: 'auto' }, href(article, hash)), title || onPage), ' ', make('span', { class: 'truycap-views' }, text(views)));
   });
 };

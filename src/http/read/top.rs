@@ -40,8 +40,8 @@ pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Respons
     let bucket = figure.bucket(request.site.day(request.handle.now()));
     let top = request.handle.top(request.counter, section, bucket).await.map_err(|error| Problem::store_unreachable(&error))?;
     let list = request.titles.list(&request.site.id, &top.articles, limit);
-    let row = |(article, views, title): &'_ _| Row { article: article.as_str(), views: *views, title: title.as_deref() };
-    let articles = list.rows.iter().map(row).collect();
+    let rows = list.rows.iter().map(|(article, views, title)| Row { article: article.as_str(), views: *views, title: title.as_deref() });
+    let articles = rows.collect();
     let stale = top.stale || list.waits;
     let caching = if stale { Caching::Never } else { Caching::TenSeconds };
     Ok(json(caching, &TopBody { period: figure.name(), articles, stale }))
