@@ -14,4 +14,5 @@ mod http;
 mod log_throttle;
 mod primaries;
 mod recorder;
+mod titles;
 mod transfer;

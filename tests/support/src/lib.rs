@@ -10,6 +10,7 @@
 //! - `load`: many views, with a tally of the answers; `counts`: the final counts, and whether they match the tally
 //! - `kill`, `together`: scenarios for a service on any store
 //! - `traces`: traces of visitors in files
+//! - `hostile_portal`: a portal that answers as a test says
 //! - `access_log`: access logs with known truth
 
 pub mod access_log;
@@ -22,6 +23,7 @@ pub mod faulty;
 pub mod files;
 pub mod forgetful_disk;
 pub mod gate;
+pub mod hostile_portal;
 pub mod kill;
 pub mod load;
 pub mod memory_journal;

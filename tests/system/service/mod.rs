@@ -22,6 +22,7 @@ mod sections;
 mod sharing;
 mod stalled_log;
 mod stopping;
+mod titles;
 mod visitors;
 
-use truycap_test_support::{counts, disk, files, forgetful_disk, kill, load, process, sites, together, traces, views};
+use truycap_test_support::{counts, disk, files, forgetful_disk, hostile_portal, kill, load, process, sites, together, traces, views};
