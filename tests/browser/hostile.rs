@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     driver::Browser,
-    pages::Portal,
+    pages::{Portal, Reply},
     process::{Place, client::Client, eventually},
 };
 
@@ -69,6 +69,34 @@ fn markup_in_article_ids_stays_text_and_links_stay_on_their_host() {
     assert_eq!(browser.run("return document.querySelectorAll(\"ol a[href$='/a%3Fb%23c']\").length"), 1);
     let filled = browser.run("return [...document.querySelectorAll('i')].map((i) => i.textContent)");
     assert!(filled.as_array().unwrap()[..6].iter().all(|count| count == "1"), "{filled}");
+    assert_eq!(browser.messages(), []);
+}
+
+/// Titles that look like markup, and one that reverses the text after it; the portal does not have `/tin/3`, and fails for `/tin/4`.
+#[test]
+fn a_list_shows_the_titles_of_the_portal_as_text_before_those_of_links() {
+    let portal = Portal::start();
+    portal.page("/tin/1", "<title>&lt;img src=x onerror=alert(1)&gt; và &lt;b&gt;đậm&lt;/b&gt;</title>");
+    portal.page("/tin/2", "<meta property=og:title content='Đã gỡ\u{202e} xuôi'><title>Khác</title>");
+    portal.at("/tin/3", Reply::Text("404 Not Found", "Content-Type: text/html".into(), "<title>Không có</title>".into()));
+    portal.at("/tin/4", Reply::Text("500 Internal Server Error", "Content-Type: text/html".into(), "<title>Lỗi</title>".into()));
+    let place = Place::new();
+    let rows: String = [(1, 40), (2, 30), (3, 20), (4, 10)].map(|(id, views)| format!("portal,/tin/{id},,{views}\n")).concat();
+    place.ok(&["import", &place.write("past.csv", format!("site,article,period,views\n{rows}"))]);
+    place.write("truycap.toml", format!("demo = false\n[[sites]]\nid = \"portal\"\norigins = [\"{}\"]\ntitles = true\n", portal.origin));
+    let service = place.start();
+    eventually("the portal was asked", || {
+        let list = service.get("/v1/sites/portal/top?period=total").json();
+        (list["stale"] == false).then_some(())
+    });
+    let links = "<a href=/tin/1>Một liên kết</a><a href=/tin/4>Liên kết bốn</a>";
+    let browser = Browser::start();
+    browser.open(&portal.page("/", service.tag("data-article=none") + links + "<ol data-truycap-top=total></ol>"));
+    browser.has(".truycap-views");
+    let titles = "return [...document.querySelectorAll('ol a')].map((link) => link.textContent)";
+    let expected = json!(["<img src=x onerror=alert(1)> và <b>đậm</b>", "Đã gỡ xuôi", "Liên kết bốn"]);
+    assert_eq!(browser.run(titles), expected);
+    assert_eq!(browser.run("return document.querySelectorAll('ol img, ol b').length"), 0);
     assert_eq!(browser.messages(), []);
 }
 

@@ -13,6 +13,7 @@ mod config;
 mod csv;
 mod journal;
 mod log;
+mod page;
 mod panics;
 mod replies;
 mod request;
