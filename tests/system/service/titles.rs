@@ -1,8 +1,7 @@
 //! A hostile or broken portal that is asked for titles: lists have what can be used, and neither lists nor views nor a stop wait.
 
 use std::{
-    fs,
-    io,
+    fs, io,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -121,9 +120,33 @@ fn a_hostile_portal_gets_no_more_than_a_line_of_text_into_a_list() {
     let address = inner.address.clone();
     let portal = HostilePortal::start(move |path, stream| hostile(path, stream, &address));
     let ids = [
-        "/tin/1", "/markup", "/bidi", "/long", "/endless", "/slow", "/slow-head", "/huge-head", "/continue", "/garbage", "/close", "/short",
-        "/round", "/near", "/elsewhere", "/inside", "/metadata", "/file", "/nowhere", "/pdf", "/json", "/untyped", "/gzip", "/403", "/500",
-        "/404", "/410",
+        "/tin/1",
+        "/markup",
+        "/bidi",
+        "/long",
+        "/endless",
+        "/slow",
+        "/slow-head",
+        "/huge-head",
+        "/continue",
+        "/garbage",
+        "/close",
+        "/short",
+        "/round",
+        "/near",
+        "/elsewhere",
+        "/inside",
+        "/metadata",
+        "/file",
+        "/nowhere",
+        "/pdf",
+        "/json",
+        "/untyped",
+        "/gzip",
+        "/403",
+        "/500",
+        "/404",
+        "/410",
     ];
     let place = place(&[&format!("http://{}", portal.address)], &ids);
     let service = place.start();

@@ -120,7 +120,8 @@ fn no_title_is_asked_for_without_the_setting() {
 fn ids_that_are_no_paths_are_neither_asked_about_nor_listed() {
     let portal = portal();
     let asking = asking(&[site("portal", &[&origin(&portal)])]);
-    let ids = ["Gọi ngay 0123 456 789", "https://elsewhere.example/", "//elsewhere.example/x", "/\\x", "/a?b=1", "/app/#/tin/1", "@x", "/ô"];
+    let ids =
+        ["Gọi ngay 0123 456 789", "https://elsewhere.example/", "//elsewhere.example/x", "/\\x", "/a?b=1", "/app/#/tin/1", "@x", "/ô"];
     let listed = ["//elsewhere.example/x", "/\\x", "/a?b=1", "/ô"];
     let expected = ["//elsewhere.example/x", "/%5Cx", "/a%3Fb%3D1", "/%C3%B4"];
     let expected: Vec<_> = listed.iter().zip(expected).map(|(id, path)| row(id, &format!("Of {path}"))).collect();
@@ -165,7 +166,11 @@ fn a_portal_that_is_away_does_not_empty_its_lists() {
 
 #[test]
 fn a_portal_that_answers_nothing_is_waited_for_only_some_seconds_and_holds_up_no_other_and_no_stop() {
-    let silent = HostilePortal::start(|_, _| loop { std::thread::park() });
+    let silent = HostilePortal::start(|_, _| {
+        loop {
+            std::thread::park()
+        }
+    });
     let portal = portal();
     let mut other = site("khoa", &[&origin(&portal)]);
     other.origins.push(Origin::parse("https://khoa.example.vn").unwrap());

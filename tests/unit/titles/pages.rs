@@ -68,7 +68,7 @@ fn a_title_is_one_line_of_text_that_hides_and_reorders_nothing() {
 fn a_long_title_is_cut_between_letters() {
     let whole = "ề".repeat((MAX_TITLE - 3) / 3);
     assert_eq!(of(&format!("<title>{whole}</title>")), Some(whole.clone()));
-    for long in ["ề".repeat(MAX_TITLE), "e\u{302}\u{300}".repeat(3_000_000), format!("{whole} và nữa")] {
+    for long in ["ề".repeat(MAX_TITLE), "e\u{302}\u{300}".repeat(100_000), format!("{whole}ề")] {
         let title = of(&format!("<title>{long}</title>")).unwrap();
         assert_eq!(title, format!("{whole}…"));
         assert!(title.len() <= MAX_TITLE);
@@ -93,7 +93,7 @@ fn the_charset_is_utf_8_otherwise_as_the_header_or_the_page_says() {
     let utf_16: Vec<u8> = "\u{feff}<title>Việt</title>".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(shown(&utf_16, Some("utf-8")), "Việt");
     // A page that is cut in a letter is still UTF-8.
-    assert_eq!(shown(&"<title>Việ".as_bytes()[..12], Some("windows-1252")), "Vi");
+    assert_eq!(shown(&"<title>Việ".as_bytes()[..11], Some("windows-1252")), "Vi");
     // One bad byte elsewhere does no harm.
     assert_eq!(shown(b"<meta name=description content='\xe1\xbb'><title>Vi\xe1\xbb\x87t</title>", Some("UTF-8")), "Việt");
 }
