@@ -298,7 +298,20 @@ impl Service {
         background.spawn(async move { maintainer.maintain(maintained, Utc::now).await });
         service_manager::ready();
         let drain = listen.drain;
-        Ok(Self { journal, store, recorder, titles, public, public_pages: pages, admin, admin_pages, socket_file, drain, background, reloader })
+        Ok(Self {
+            journal,
+            store,
+            recorder,
+            titles,
+            public,
+            public_pages: pages,
+            admin,
+            admin_pages,
+            socket_file,
+            drain,
+            background,
+            reloader,
+        })
     }
 
     async fn run_until(mut self, mut stop_signal: impl AsyncFnMut(), mut loader: Loader) -> Result<(), RunError> {

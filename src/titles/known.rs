@@ -53,15 +53,13 @@ pub(super) enum Row {
 struct Entry {
     /// What the portal said last; `None` if it has not been asked yet.
     page: Option<Page>,
-    /// When it was first asked for.
-    since: Instant,
     /// When it was last in a list.
     listed: Instant,
     /// When the portal is asked again.
     due: Instant,
     again: Backoff,
-    /// Whether it waits to be asked about, or is being asked about.
-    is_queued: bool,
+    /// Since when it waits to be asked about, or is being asked about.
+    queued: Option<Instant>,
 }
 
 /// One site.
@@ -122,26 +120,35 @@ impl Known {
         }
         let has_room = self.waiting.len() < MAX_WAITING;
         if !self.articles.contains_key(article) {
-            // An article that is known only by its name is in the queue, so that it is known for how long it has waited.
             if !has_room {
-                return Row::Waiting;
+                // It would have to wait longer than the first one that waits.
+                let first = self.waiting.front().and_then(|article| self.articles.get(article)?.queued);
+                return self.unasked(first.unwrap_or(now), now);
             }
             self.make_room();
         }
-        let answered = self.answered;
         let entry = self.articles.entry(article.clone()).or_insert_with(|| Entry::new(now));
         entry.listed = now;
-        if entry.due <= now && !entry.is_queued && has_room {
-            entry.is_queued = true;
+        if entry.due <= now && entry.queued.is_none() && has_room {
+            entry.queued = Some(now);
             self.waiting.push_back(article.clone());
         }
         match &entry.page {
             Some(Page::Titled(title)) => Row::Listed(Some(Arc::clone(title))),
             Some(Page::Untitled) => Row::Listed(None),
             Some(Page::Gone) => Row::LeftOut,
-            None if now >= answered.map_or(entry.since, |at| at.max(entry.since)) + AWAY => Row::Listed(None),
-            None => Row::Waiting,
+            None => {
+                let since = entry.queued.unwrap_or(now);
+                self.unasked(since, now)
+            }
         }
+    }
+
+    /// An article about which the portal has not been asked, although it waits since then. While the portal answers others, its
+    /// turn comes; a list of a portal that answers nothing is shown as it is.
+    fn unasked(&self, since: Instant, now: Instant) -> Row {
+        let silent = now.duration_since(self.answered.map_or(since, |answered| answered.max(since)));
+        if silent < AWAY { Row::Waiting } else { Row::Listed(None) }
     }
 
     /// Forgets the articles that were in no list for the longest time if there is no room for another one.
@@ -149,13 +156,13 @@ impl Known {
         if self.articles.len() < self.share {
             return;
         }
-        let mut listed: Vec<_> = self.articles.values().filter(|entry| !entry.is_queued).map(|entry| entry.listed).collect();
+        let mut listed: Vec<_> = self.articles.values().filter(|entry| entry.queued.is_none()).map(|entry| entry.listed).collect();
         // Several at once: finding them takes as long as finding one.
         let last = (self.share / 8).min(listed.len().saturating_sub(1));
         if !listed.is_empty() {
             let (_, limit, _) = listed.select_nth_unstable(last);
             let limit = *limit;
-            self.articles.retain(|_, entry| entry.is_queued || entry.listed > limit);
+            self.articles.retain(|_, entry| entry.queued.is_some() || entry.listed > limit);
         }
     }
 
@@ -177,7 +184,7 @@ impl Known {
         }
         self.asking -= 1;
         let entry = self.articles.get_mut(&question.article)?;
-        entry.is_queued = false;
+        entry.queued = None;
         entry.due = now + if let Ok(Page::Titled(_) | Page::Untitled) = answer { FRESH } else { entry.again.next_pause() };
         let failure = match answer {
             Ok(page) => {
@@ -206,6 +213,6 @@ impl Known {
 
 impl Entry {
     fn new(now: Instant) -> Self {
-        Self { page: None, since: now, listed: now, due: now, again: AGAIN, is_queued: false }
+        Self { page: None, listed: now, due: now, again: AGAIN, queued: None }
     }
 }
