@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    domain::{period::Bucket, visible::is_hidden},
+    domain::{counts::Kind, period::Bucket, visible::is_hidden},
     transfer::{Until, logs::NotPages},
 };
 
@@ -65,7 +65,8 @@ Examples:
 const AFTER_EXPORT: &str = "\
 Examples:
   truycap export > views.csv
-  truycap export --site portal | gzip > portal.csv.gz";
+  truycap export --site portal | gzip > portal.csv.gz
+  truycap export --excel > views.csv    Excel opens it; import reads it too.";
 
 const AFTER_FIGURES: &str = "\
 Examples:
@@ -77,6 +78,7 @@ const AFTER_ADJUST: &str = "\
 Examples:
   truycap adjust portal -5000 --period 2026-11-23 --reason 'a bot'
   truycap adjust portal 120 --period 2026-10 --article /tin/1
+  truycap adjust portal -800 --period 2026-11-23 --of visits
   truycap adjust portal 8307145 --period total --dry-run";
 
 const AFTER_RENAME: &str = "\
@@ -279,6 +281,9 @@ pub(super) enum Command {
         /// Only this site, which need not be configured
         #[arg(long)]
         site: Option<String>,
+        /// Write what Excel opens by a double click in Vietnam: semicolons, and UTF-8 with a byte order mark
+        #[arg(long)]
+        excel: bool,
     },
     /// Copy everything that the store holds into a file, from which restore and any command can read it
     ///
@@ -339,6 +344,9 @@ pub(super) enum Command {
         /// An article, which changes with the site
         #[arg(long, value_name = "ID")]
         article: Option<String>,
+        /// Another count of the site than its views, as in an export: visits, bot …
+        #[arg(long, value_name = "KIND", conflicts_with = "article")]
+        of: Option<Kind>,
         #[command(flatten)]
         order: OrderArguments,
     },

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    domain::{article::ArticleId, correction::AuditEntry, period::Bucket, site::SiteId, visible::visible},
+    domain::{article::ArticleId, correction::AuditEntry, counts::{Kind, Subject}, period::Bucket, site::SiteId, visible::visible},
     store::Store,
     transfer::corrections::{self, Adjust, Changed, CorrectionError, Order, Pairs, Report, holds_site},
 };
@@ -51,10 +51,14 @@ pub(super) async fn adjust(
     config: &Config,
     site: &str,
     (views, period): (i64, Bucket),
-    article: Option<&str>,
+    (of, article): (Option<Kind>, Option<&str>),
     arguments: &OrderArguments,
 ) -> Result<(), Message> {
-    let adjust = Adjust { views, period, article: article.map(parsed).transpose()? };
+    let subject = match of {
+        Some(kind) => Subject::Kind(kind),
+        None => article.map(parsed).transpose()?.into(),
+    };
+    let adjust = Adjust { views, period, subject };
     let session = Session::open(config, arguments)?;
     let site = known_site(config, &*session.store, site).await?;
     let today = Utc::now().with_timezone(&timezone(config, &site)).date_naive();
@@ -169,8 +173,9 @@ fn text(report: &Report, dry_run: bool) -> String {
         None if dry_run => format!("{kind}: nothing was changed; it would change\n"),
         None => format!("{kind}: nothing was changed\n"),
     };
-    for Changed { site, article, bucket, before, after } in changed {
-        let name = article.as_ref().map_or_else(|| format!("site {site}"), |article| format!("{site} {}", visible(article)));
+    for Changed { site, article, of, bucket, before, after } in changed {
+        let of = of.map_or_else(String::new, |of| format!(", {of}"));
+        let name = article.as_ref().map_or_else(|| format!("site {site}{of}"), |article| format!("{site} {}", visible(article)));
         let _ = writeln!(text, "  {name}: {bucket}: {before} → {after}");
     }
     if *article_views != 0 && changed.iter().all(|changed| changed.article.is_none()) {

@@ -23,7 +23,7 @@ use crate::{
     config::{Config, DEFAULT, Mistakes},
     domain::{article::ArticleId, site::SiteId},
     telemetry::logging,
-    transfer,
+    transfer::{self, Dialect},
 };
 
 mod args;
@@ -120,12 +120,12 @@ fn run_command(command: Command, config: Config, load: impl Fn() -> Result<Confi
         match command {
             Command::Serve => serve(config, load).await,
             Command::Import(arguments) => exit_code(import::import(&config, &arguments).await),
-            Command::Export { site } => exit_code(export(&config, site.as_deref()).await),
+            Command::Export { site, excel } => exit_code(export(&config, site.as_deref(), excel).await),
             Command::Backup { file, replace } => exit_code(backup::backup(&config, &file, replace).await),
             Command::Restore { file, replace } => exit_code(backup::restore(&config, &file, replace).await),
             Command::Figures { site, article, json } => exit_code(figures(&config, &site, article.as_deref(), json).await),
-            Command::Adjust { site, views, period, article, order } => {
-                exit_code(corrections::adjust(&config, &site, (views, period), article.as_deref(), &order).await)
+            Command::Adjust { site, views, period, article, of, order } => {
+                exit_code(corrections::adjust(&config, &site, (views, period), (of, article.as_deref()), &order).await)
             }
             Command::Rename { site, old, new, file, order } => {
                 exit_code(corrections::rename(&config, &site, old.zip(new), file.as_deref(), &order).await)
@@ -170,7 +170,7 @@ fn completions(shell: Shell) -> Result<(), Message> {
     print(&String::from_utf8_lossy(&script))
 }
 
-async fn export(config: &Config, site: Option<&str>) -> Result<(), Message> {
+async fn export(config: &Config, site: Option<&str>, excel: bool) -> Result<(), Message> {
     let mut sites: Vec<SiteId> = match site {
         Some(site) => vec![SiteId::parse(site).map_err(|error| error.to_string())?],
         None => config.sites.iter().map(|site| site.id.clone()).collect(),
@@ -183,7 +183,9 @@ async fn export(config: &Config, site: Option<&str>) -> Result<(), Message> {
         rows = written;
         bar.set_position(written);
     };
-    transfer::export(&*store, &sites, io::BufWriter::new(io::stdout().lock()), progress).await.map_err(|error| error.to_string())?;
+    let dialect = if excel { Dialect::Excel } else { Dialect::Plain };
+    let out = io::BufWriter::new(io::stdout().lock());
+    transfer::export(&*store, &sites, dialect, out, progress).await.map_err(|error| error.to_string())?;
     bar.finish_and_clear();
     store.close().await;
     match sites.iter().find(|site| config.sites.iter().all(|known| known.id != **site)) {

@@ -161,6 +161,7 @@ impl Found {
             match line {
                 Ok(line) => {
                     self.report.add(number, &line);
+                    self.check_future(number, line.rows.first());
                     line.rows.into_iter().for_each(|row| self.add(number, row));
                 }
                 Err(whats) if whats == [NOT_UTF8] && mem::replace(&mut self.not_utf8, true) => {}
@@ -174,8 +175,9 @@ impl Found {
         rows.producer()
     }
 
-    fn add(&mut self, line: u64, row: Row) {
-        *self.rows.entry(row.site.clone()).or_default() += 1;
+    /// All rows of a line are of the same time.
+    fn check_future(&mut self, line: u64, row: Option<&Row>) {
+        let Some(row) = row else { return };
         // Only a period adds to larger buckets as well; the buckets of an export are imported as they are.
         let mut buckets = row.buckets.buckets();
         if let (Some(period), Some(_)) = (buckets.next(), buckets.next())
@@ -183,6 +185,10 @@ impl Found {
         {
             self.mistakes.add(line, vec![format!("period \"{period}\" is in the future")]);
         }
+    }
+
+    fn add(&mut self, line: u64, row: Row) {
+        *self.rows.entry(row.site.clone()).or_default() += 1;
         // No counter of the site exceeds the sum over its kind of bucket. A counter of an article that would pass the maximum stays
         // there, and the summary says so.
         let (kind, whose) = match row.subject {

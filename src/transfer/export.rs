@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use tokio::sync::mpsc;
 
+use super::excel::guarded;
 use crate::{
     domain::{counts::Subject, site::SiteId},
     store::{Row, Store, StoreError},
@@ -11,6 +12,16 @@ use crate::{
 
 /// The maximum number of rows that wait to be written.
 const QUEUED_ROWS: usize = 1024;
+
+/// How the file is written. An import reads both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// For programs: commas, UTF-8.
+    Plain,
+    /// As Excel opens it in Vietnam, and wherever the comma is the decimal mark: semicolons, UTF-8 with a byte order mark, and no id
+    /// that it would take for a formula.
+    Excel,
+}
 
 /// Why an export is not complete.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +62,22 @@ impl From<csv::Error> for ExportError {
 ///
 /// # Errors
 /// If not everything could be read or written.
-pub async fn export<W: Write>(store: &dyn Store, sites: &[SiteId], out: W, progress: impl FnMut(u64)) -> Result<(), ExportError> {
-    let mut export = Export { out: csv::Writer::from_writer(out), rows: 0, progress };
-    match export.write(store, sites).await {
+pub async fn export<W: Write>(
+    store: &dyn Store,
+    sites: &[SiteId],
+    dialect: Dialect,
+    mut out: W,
+    progress: impl FnMut(u64),
+) -> Result<(), ExportError> {
+    let (mark, separator) = if dialect == Dialect::Excel { ("\u{feff}", b';') } else { ("", b',') };
+    let done = match out.write_all(mark.as_bytes()) {
+        Ok(()) => {
+            let out = csv::WriterBuilder::new().delimiter(separator).from_writer(out);
+            Export { out, dialect, rows: 0, progress }.write(store, sites).await
+        }
+        Err(error) => Err(ExportError::Write(error)),
+    };
+    match done {
         Err(ExportError::Write(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
@@ -61,12 +85,13 @@ pub async fn export<W: Write>(store: &dyn Store, sites: &[SiteId], out: W, progr
 
 struct Export<W: Write, P> {
     out: csv::Writer<W>,
+    dialect: Dialect,
     rows: u64,
     progress: P,
 }
 
 impl<W: Write, P: FnMut(u64)> Export<W, P> {
-    async fn write(&mut self, store: &dyn Store, sites: &[SiteId]) -> Result<(), ExportError> {
+    async fn write(mut self, store: &dyn Store, sites: &[SiteId]) -> Result<(), ExportError> {
         self.out.write_record(["site", "article", "bucket", "views"])?;
         for site in sites {
             let (sender, rows) = mpsc::channel(QUEUED_ROWS);
@@ -86,7 +111,8 @@ impl<W: Write, P: FnMut(u64)> Export<W, P> {
                 Subject::Kind(kind) => ("", format!("{kind}:{bucket}")),
                 Subject::Article(article) => (article.as_str(), bucket.to_string()),
             };
-            self.out.write_record([site.as_str(), article, &bucket, &views.to_string()])?;
+            let article = if self.dialect == Dialect::Excel { guarded(article) } else { article.into() };
+            self.out.write_record([site.as_str(), &article, &bucket, &views.to_string()])?;
             self.rows += 1;
             (self.progress)(self.rows);
         }

@@ -9,15 +9,17 @@ pub(super) struct Header {
     pub(super) unnamed: usize,
     /// The comment lines before it.
     pub(super) comments: Vec<String>,
+    /// What separates the columns.
+    pub(super) separator: char,
 }
 
 impl Header {
-    pub(super) fn new(fields: &[&str], comments: Vec<String>) -> Self {
+    pub(super) fn new(fields: &[&str], comments: Vec<String>, separator: char) -> Self {
         let mut names: Vec<String> = fields.iter().map(|name| name.trim().to_lowercase()).collect();
         let named = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
         let unnamed = names.len() - named;
         names.truncate(named);
-        Self { names, unnamed, comments }
+        Self { names, unnamed, comments, separator }
     }
 
     /// The position of a column.

@@ -75,6 +75,11 @@ impl<'a> Lines<'a> {
         Ok(Some((self.number, split.map(|()| self.fields.all()).map_err(Broken::message))))
     }
 
+    /// What separates the fields, by the header.
+    pub(super) fn separator(&self) -> char {
+        self.separator
+    }
+
     /// Sets the maximum length of the rows.
     pub(super) fn limit(&mut self, bytes: usize) {
         self.limit = bytes;

@@ -13,6 +13,7 @@
 //! - [`corrections`]: counters changed by hand, and taken back
 //! - `logs`: access logs of web servers
 //! - `export`: every counter as CSV; importing it into an empty store restores the same counters
+//! - `excel`: ids that Excel would take for formulas
 //! - `spool`: files that are complete before others see them: backups, and what comes from a pipe
 //! - `figures`: the nine figures of a box as text
 //!
@@ -20,6 +21,7 @@
 
 mod check;
 pub mod corrections;
+mod excel;
 mod export;
 mod fields;
 mod figures;
@@ -41,7 +43,7 @@ mod steps;
 mod until;
 
 pub use check::{CheckError, Checked, Mistake, Mistakes, check};
-pub use export::{ExportError, export};
+pub use export::{Dialect, ExportError, export};
 pub use figures::{as_text, figures};
 pub use import::{ImportError, ImportSummary, import, preview, preview_without_store};
 pub use reading::{Format, Reading};

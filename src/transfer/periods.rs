@@ -35,6 +35,9 @@ fn other_spelling(text: &str) -> Option<Result<Bucket, String>> {
     if let Some(instead) = by_excel(text) {
         return Some(Err(format!("; Excel has changed it into a date: format the column as text, and write {instead}")));
     }
+    if text.starts_with("visits:") {
+        return Some(Err("; write visits in a column \"visits\"".into()));
+    }
     let separator = text.chars().find(|c| !c.is_ascii_digit()).filter(|c| "/-.".contains(*c))?;
     let parts: Vec<&str> = text.split(separator).collect();
     if !parts.iter().all(|part| matches!(part.len(), 1 | 2 | 4) && part.bytes().all(|byte| byte.is_ascii_digit())) {

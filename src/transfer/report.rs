@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::row::{Line, Row};
-use crate::domain::{article::ArticleId, counts::Subject, period::Bucket, site::SiteId};
+use crate::domain::{article::ArticleId, counts::{Kind, Subject}, period::Bucket, site::SiteId};
 
 /// How many changed ids are named; the others are counted.
 const NAMED_IDS: usize = 3;
@@ -47,6 +47,8 @@ pub struct Added {
     pub article_rows: u64,
     /// Views of articles.
     pub article_views: u64,
+    /// Visits of the site.
+    pub visits: u64,
     /// The number of rows of what was not counted.
     pub other_rows: u64,
     /// Whether a row of the site names a period, so that it also adds to larger ones.
@@ -99,7 +101,9 @@ impl Report {
         let articles_alone = self.sites.iter().filter(|(_, added)| !added.has_site_rows && added.article_rows > 0);
         let articles_alone = articles_alone
             .map(|(site, _)| format!("the file has views of articles of {site} and none of the site, whose own figures stay as they are"));
-        self.note.iter().cloned().chain(articles_alone).collect()
+        let swapped = self.sites.iter().filter(|(_, added)| added.visits > added.views && added.views > 0);
+        let swapped = swapped.map(|(site, _)| format!("{site} has more visits than views in this file: are the columns swapped?"));
+        self.note.iter().cloned().chain(articles_alone).chain(swapped).collect()
     }
 }
 
@@ -117,6 +121,12 @@ impl Added {
                 self.article_rows += 1;
                 if in_total {
                     self.article_views = self.article_views.saturating_add(row.views);
+                }
+                return;
+            }
+            Subject::Kind(Kind::Visits) => {
+                if in_total {
+                    self.visits = self.visits.saturating_add(row.views);
                 }
                 return;
             }
@@ -150,7 +160,7 @@ impl Added {
         let months: BTreeMap<_, _> = months.map(|(month, views)| (month.format("%Y-%m").to_string(), views)).collect();
         json!({
             "views": self.views, "older": self.older(), "years": years, "months": months,
-            "article_rows": self.article_rows, "article_views": self.article_views,
+            "article_rows": self.article_rows, "article_views": self.article_views, "visits": self.visits,
         })
     }
 }
@@ -165,7 +175,7 @@ impl Year {
     }
 }
 
-/// One line, such as `+8307145: older +6341529; 2019 +1845672 (2019-12 +108517); articles +31440`.
+/// One line, such as `+8307145: older +6341529; 2019 +1845672 (2019-12 +108517); visits +2104220; articles +31440`.
 impl fmt::Display for Added {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
@@ -180,6 +190,9 @@ impl fmt::Display for Added {
                 write!(part, " ({})", months.join(", "))?;
             }
             parts.push(part);
+        }
+        if self.visits > 0 {
+            parts.push(format!("visits +{}", self.visits));
         }
         if self.article_rows > 0 {
             parts.push(format!("articles +{}", self.article_views));

@@ -42,7 +42,8 @@ impl<'a> Rows<'a> {
             Some((line, Ok(names))) => (line, names.into_iter().map(str::to_owned).collect::<Vec<_>>()),
         };
         let names: Vec<&str> = header.iter().map(String::as_str).collect();
-        let (format, form) = recognise(&Header::new(&names, comments), reading).map_err(|mistakes| OpenError::Header(line, mistakes))?;
+        let header = Header::new(&names, comments, lines.separator());
+        let (format, form) = recognise(&header, reading).map_err(|mistakes| OpenError::Header(line, mistakes))?;
         lines.limit(form.row_bytes());
         lines.multiline = form.is_multiline();
         Ok(Self { lines, form, format })

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use truycap::{
     domain::{retention::Retention, site::SiteId},
     store::memory::MemoryStore,
-    transfer::{CheckError, Checked, Mistakes, Reading, check as read, export, import},
+    transfer::{CheckError, Checked, Dialect, Mistakes, Reading, check as read, export, import},
 };
 
 use crate::{clock::now, panics};
@@ -30,7 +30,7 @@ async fn counters(checked: &Checked) -> Vec<u8> {
     let store = MemoryStore::new(Retention::default(), now);
     import(&store, checked, now(), "", |_, _| {}).await.unwrap();
     let (mut out, sites) = (Vec::new(), sites().into_iter().collect::<Vec<_>>());
-    export(&store, &sites, &mut out, |_| {}).await.unwrap();
+    export(&store, &sites, Dialect::Plain, &mut out, |_| {}).await.unwrap();
     out
 }
 

@@ -10,9 +10,8 @@ use super::{
 };
 use crate::domain::{
     MAX_COUNT,
-    article::ArticleId,
     correction::{Change, CorrectionKind},
-    counts::Subject,
+    counts::{Kind, Subject},
     period::Bucket,
     producer::ProducerId,
     site::SiteId,
@@ -26,23 +25,34 @@ pub struct Adjust {
     pub views: i64,
     /// The smallest bucket that changes. Those that contain it change too.
     pub period: Bucket,
-    /// The article that changes with the site.
-    pub article: Option<ArticleId>,
+    /// Whose counters change. An article's change with those of its site.
+    pub subject: Subject,
 }
 
 impl Adjust {
     /// The arguments of the command.
     fn arguments(&self, site: &SiteId) -> String {
-        let article = self.article.as_ref().map_or_else(String::new, |article| format!(" --article {}", quoted(article.as_str())));
-        format!("{site} {} --period {}{article}", self.views, self.period)
+        let of = match &self.subject {
+            Subject::Site => String::new(),
+            Subject::Kind(kind) => format!(" --of {kind}"),
+            Subject::Article(article) => format!(" --article {}", quoted(article.as_str())),
+        };
+        format!("{site} {} --period {}{of}", self.views, self.period)
+    }
+
+    /// Whose counters change.
+    fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        let of_site = self.subject.article().map(|_| &Subject::Site);
+        of_site.into_iter().chain([&self.subject])
     }
 
     /// The buckets that change.
     fn buckets(&self, today: NaiveDate) -> Result<Vec<Bucket>, String> {
         if self.views == 0 || self.views.unsigned_abs() > MAX_COUNT {
             return Err(format!(
-                "{} views cannot be added or taken away; write a number from 1 to {MAX_COUNT}, or a negative one",
-                self.views
+                "{} {} cannot be added or taken away; write a number from 1 to {MAX_COUNT}, or a negative one",
+                self.views,
+                what(&self.subject)
             ));
         }
         if self.period.first_day().is_some_and(|first| first > today) {
@@ -65,13 +75,13 @@ pub async fn adjust(order: &Order<'_>, site: &SiteId, adjust: &Adjust, today: Na
     let buckets = adjust.buckets(today).map_err(CorrectionError::Refused)?;
     let mut report = Report::new(CorrectionKind::Adjust, site);
     let mut changes = Vec::new();
-    for subject in std::iter::once(Subject::Site).chain(adjust.article.clone().map(Subject::Article)) {
-        let counts = order.counts(site, &subject).await?;
-        check(site, &subject, &counts, &buckets, adjust.views).map_err(CorrectionError::Refused)?;
-        report.changed.extend(buckets.iter().map(|&bucket| Changed::by(site, &subject, bucket, views_in(&counts, bucket), adjust.views)));
-        changes.push(Change { subject, buckets: buckets.iter().copied().collect(), views: adjust.views });
+    for subject in adjust.subjects() {
+        let counts = order.counts(site, subject).await?;
+        check(site, subject, &counts, &buckets, adjust.views).map_err(CorrectionError::Refused)?;
+        report.changed.extend(buckets.iter().map(|&bucket| Changed::by(site, subject, bucket, views_in(&counts, bucket), adjust.views)));
+        changes.push(Change { subject: subject.clone(), buckets: buckets.iter().copied().collect(), views: adjust.views });
     }
-    report.article_views = if adjust.article.is_some() { adjust.views } else { 0 };
+    report.article_views = if adjust.subject.article().is_some() { adjust.views } else { 0 };
     if order.dry_run {
         return Ok(report);
     }
@@ -91,6 +101,15 @@ fn random() -> Result<ProducerId, CorrectionError> {
     Ok(ProducerId(u128::from_be_bytes(bytes)))
 }
 
+/// What the counters of a subject count.
+fn what(subject: &Subject) -> String {
+    match subject {
+        Subject::Site | Subject::Article(_) => "views".into(),
+        Subject::Kind(Kind::Visits) => "visits".into(),
+        Subject::Kind(kind) => format!("counts of {kind}"),
+    }
+}
+
 fn views_in(counts: &[(Bucket, u64)], bucket: Bucket) -> u64 {
     counts.iter().find(|(known, _)| *known == bucket).map_or(0, |(_, views)| *views)
 }
@@ -103,17 +122,18 @@ fn check(site: &SiteId, subject: &Subject, counts: &[(Bucket, u64)], buckets: &[
         Subject::Article(article) => format!("article {} of site {site}", visible(article.as_str())),
         _ => format!("site {site}"),
     };
+    let what = what(subject);
     for &bucket in buckets {
         let has = views_in(counts, bucket);
         let Some(after) = has.checked_add_signed(views) else {
-            return Err(format!("{name} has {has} views in {bucket}, fewer than the {} to take away", views.unsigned_abs()));
+            return Err(format!("{name} has {has} {what} in {bucket}, fewer than the {} to take away", views.unsigned_abs()));
         };
         let parts = counts.iter().filter(|(part, _)| !buckets.contains(part) && is_within(*part, bucket));
         let larger = parts.filter(|(_, views)| *views > after);
         // Only days, months and years can be adjusted.
         if let Some((part, larger)) = larger.max_by_key(|(part, views)| (part.and_larger().is_some(), *views)) {
             return Err(format!(
-                "{name} has {larger} views in {part}, which is in {bucket} and would be larger than the {after} views left there; \
+                "{name} has {larger} {what} in {part}, which is in {bucket} and would be larger than the {after} {what} left there; \
                  adjust {} instead",
                 if part.and_larger().is_some() { part.to_string() } else { format!("the days of {part}") }
             ));

@@ -15,20 +15,24 @@ pub struct Changed {
     pub site: String,
     /// The article's id; `None` for the site.
     pub article: Option<String>,
+    /// The name of the kind; `None` for views.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<&'static str>,
     /// The bucket.
     pub bucket: String,
-    /// Its views before.
+    /// Its count before.
     pub before: u64,
-    /// Its views after.
+    /// Its count after.
     pub after: u64,
 }
 
 impl Changed {
     /// A counter that has `before` and changes by `views`.
     pub(super) fn by(site: &SiteId, subject: &Subject, bucket: Bucket, before: u64, views: i64) -> Self {
-        let article = if let Subject::Article(article) = subject { Some(article.as_str().to_owned()) } else { None };
+        let article = subject.article().map(|article| article.as_str().to_owned());
+        let of = if let Subject::Kind(kind) = subject { Some(kind.name()) } else { None };
         let after = before.saturating_add_signed(views);
-        Self { site: site.to_string(), article, bucket: bucket.to_string(), before, after }
+        Self { site: site.to_string(), article, of, bucket: bucket.to_string(), before, after }
     }
 }
 

@@ -1,4 +1,4 @@
-//! truycap's own columns: `site,article,period,views`, or an export's `site,article,bucket,views`.
+//! truycap's own columns: `site,article,period,views` and perhaps `visits`, or an export's `site,article,bucket,views`.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::{
         site::SiteId,
     },
     transfer::{
+        excel::unguarded,
         header::Header,
         lines::OWN_LINE_BYTES,
         periods,
@@ -27,6 +28,8 @@ pub(in crate::transfer) struct Own {
     article: usize,
     time: Time,
     views: usize,
+    /// The visits of the site, which are a kind of count beside its views.
+    visits: Option<usize>,
     /// The number of columns, and that of columns without a name after them.
     columns: (usize, usize),
     until: Option<Until>,
@@ -45,16 +48,16 @@ enum Site {
 enum Time {
     /// A row also adds to the larger buckets.
     Period(usize),
-    /// A row adds only to this bucket.
-    Bucket(usize),
+    /// A row adds only to this bucket. `excel` says whether the file can be one for Excel, which has semicolons.
+    Bucket { at: usize, excel: bool },
 }
 
-const NAMES: [&str; 5] = ["site", "article", "period", "bucket", "views"];
+const NAMES: [&str; 6] = ["site", "article", "period", "bucket", "views", "visits"];
 
 impl Own {
-    /// Whether this is the header of such a file: it has at least two of the names.
+    /// Whether this is the header of such a file: it has at least two of the names. Other products have visits too.
     pub(in crate::transfer) fn has(header: &Header) -> bool {
-        NAMES.iter().filter(|name| header.has(name)).count() >= 2
+        NAMES.iter().filter(|name| **name != "visits").filter(|name| header.has(name)).count() >= 2
     }
 
     /// Reads a header. `given` is the site of the command line.
@@ -67,7 +70,7 @@ impl Own {
         let mut mistakes = header.repeated();
         let unknown: Vec<_> = header.names.iter().filter(|name| !NAMES.contains(&name.as_str())).map(|name| format!("{name:?}")).collect();
         if !unknown.is_empty() {
-            mistakes.push(format!("unknown columns {}; the columns are site,article,period,views", unknown.join(", ")));
+            mistakes.push(format!("unknown columns {}; the columns are site,article,period,views, and visits if they are known", unknown.join(", ")));
         }
         let mut missing = Vec::new();
         let mut needed = |name: &'static str| {
@@ -78,7 +81,7 @@ impl Own {
         };
         let (article, views) = (needed("article"), needed("views"));
         let time = match (header.place("period"), header.place("bucket")) {
-            (None, Some(bucket)) => Time::Bucket(bucket),
+            (None, Some(at)) => Time::Bucket { at, excel: header.separator == ';' },
             (Some(period), _) => Time::Period(period),
             (None, None) => Time::Period(needed("period")),
         };
@@ -97,14 +100,22 @@ impl Own {
         if header.has("period") && header.has("bucket") {
             mistakes.push("there are both a column \"period\" and a column \"bucket\"; use one of them".into());
         }
-        if matches!((time, until), (Time::Bucket(_), Some(_))) {
+        if matches!(time, Time::Bucket { .. }) && header.has("visits") {
+            mistakes.push(
+                "an export has its visits in rows of their own, such as portal,,visits:2026-11-22,97: omit the column \"visits\", or name \
+                 the times in a column \"period\""
+                    .into(),
+            );
+        }
+        if matches!((time, until), (Time::Bucket { .. }, Some(_))) {
             mistakes.push("this is an export, whose buckets contain each other: import it without --until".into());
         }
         if !missing.is_empty() {
             mistakes.push(format!("missing columns: {}", missing.join(", ")));
         }
         let columns = (header.names.len(), header.unnamed);
-        site.filter(|_| mistakes.is_empty()).map(|site| Self { site, article, time, views, columns, until }).ok_or(mistakes)
+        let visits = header.place("visits");
+        site.filter(|_| mistakes.is_empty()).map(|site| Self { site, article, time, views, visits, columns, until }).ok_or(mistakes)
     }
 }
 
@@ -126,16 +137,20 @@ impl Form for Own {
             }
         };
         let article = field(self.article);
-        let (time, views) = (self.time(field), read_views(field(self.views)));
+        let (time, counts) = (self.time(field), self.counts(field));
         let subject = match self.time {
             Time::Period(_) => read_article(article),
-            Time::Bucket(_) => Some(article).filter(|text| !text.is_empty()).map(ArticleId::parse).transpose().map(|id| (id, false)),
+            Time::Bucket { excel, .. } => {
+                let text = if excel { unguarded(article) } else { article };
+                Some(text).filter(|text| !text.is_empty()).map(ArticleId::parse).transpose().map(|id| (id, false))
+            }
         };
-        let (site, (article_id, cleaned), (kind, buckets, left_out), views) = match (site, subject, time, views) {
-            (Ok(site), Ok(subject), Ok(time), Ok(views)) => (site, subject, time, views),
-            (site, subject, time, views) => {
+        let (site, (article_id, cleaned), (kind, buckets, left_out), (views, visits)) = match (site, subject, time, counts) {
+            (Ok(site), Ok(subject), Ok(time), Ok(counts)) => (site, subject, time, counts),
+            (site, subject, time, counts) => {
                 let subject = subject.err().map(|error| error.to_string());
-                return Err([site.err(), subject, time.err(), views.err()].into_iter().flatten().collect());
+                let others = [site.err(), subject, time.err()].into_iter().flatten();
+                return Err(others.chain(counts.err().unwrap_or_default()).collect());
             }
         };
         if left_out {
@@ -143,11 +158,13 @@ impl Form for Own {
         }
         let cleaned = article_id.clone().filter(|_| cleaned).map(|id| (article.to_owned(), id));
         let subject = match (kind, article_id) {
-            (Some(_), Some(_)) => return Err(vec!["a count of what was not counted has no article: leave it empty".into()]),
+            (Some(kind), Some(_)) => return Err(vec![format!("bucket of {kind}: it is counted for the site and not for articles; leave the article empty")]),
             (Some(kind), None) => Subject::Kind(kind),
             (None, article) => article.map_or(Subject::Site, Subject::Article),
         };
-        Ok(Line { rows: vec![Row { site, subject, buckets, views }], cleaned, ..Line::default() })
+        let visits = (visits > 0).then(|| Row { site: site.clone(), subject: Subject::Kind(Kind::Visits), buckets, views: visits });
+        let rows = [Row { site, subject, buckets, views }].into_iter().chain(visits).collect();
+        Ok(Line { rows, cleaned, ..Line::default() })
     }
 
     fn row_bytes(&self) -> usize {
@@ -156,6 +173,25 @@ impl Form for Own {
 }
 
 impl Own {
+    /// The views of a row and its visits, or what is wrong with either.
+    fn counts<'a>(&self, field: impl Fn(usize) -> &'a str) -> Result<(u64, u64), Vec<String>> {
+        let visits = match self.visits.map_or("", &field) {
+            "" => Ok(0),
+            text => read_count("visits", text),
+        };
+        let of_article = !field(self.article).is_empty();
+        let visits = visits.and_then(|visits| match visits {
+            1.. if of_article => Err("visits are counted for the site and not for articles: leave them empty here, and write them in a row \
+                                      without an article"
+                .into()),
+            visits => Ok(visits),
+        });
+        match (read_views(field(self.views)), visits) {
+            (Ok(views), Ok(visits)) => Ok((views, visits)),
+            (views, visits) => Err([views.err(), visits.err()].into_iter().flatten().collect()),
+        }
+    }
+
     /// The kind of a count, its buckets, and whether they are left out.
     fn time<'a>(&self, field: impl Fn(usize) -> &'a str) -> Result<(Option<Kind>, BucketSet, bool), String> {
         match self.time {
@@ -164,7 +200,7 @@ impl Own {
                 let left_out = self.until.map_or(Ok(false), |until| until.leaves_out_period(bucket))?;
                 Ok((None, periods::with_larger(bucket), left_out))
             }
-            Time::Bucket(at) => read_bucket(field(at)).map(|(kind, buckets)| (kind, buckets, false)),
+            Time::Bucket { at, .. } => read_bucket(field(at)).map(|(kind, buckets)| (kind, buckets, false)),
         }
     }
 }
@@ -194,8 +230,13 @@ fn read_bucket(text: &str) -> Result<(Option<Kind>, BucketSet), String> {
 
 /// A number of views in plain digits.
 pub(in crate::transfer) fn read_views(text: &str) -> Result<u64, String> {
+    read_count("views", text)
+}
+
+/// The number in a column.
+fn read_count(name: &str, text: &str) -> Result<u64, String> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("views {text:?}: write a whole number in plain digits, without separators, such as 8307145"));
+        return Err(format!("{name} {text:?}: write a whole number in plain digits, without separators, such as 8307145"));
     }
-    text.parse().ok().filter(|views| *views <= MAX_COUNT).ok_or_else(|| format!("views {text}: more than {MAX_COUNT}"))
+    text.parse().ok().filter(|count| *count <= MAX_COUNT).ok_or_else(|| format!("{name} {text}: more than {MAX_COUNT}"))
 }

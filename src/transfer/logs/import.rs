@@ -21,9 +21,8 @@ use super::{
 };
 use crate::{
     domain::{
-        article::ArticleId,
         correction::{Change, MAX_CHANGES, Note},
-        counts::Subject,
+        counts::{Kind, Subject},
         period::BucketSet,
         producer::{Position, ProducerId},
         site::SiteId,
@@ -293,7 +292,7 @@ impl<'a> Sink<'a> {
 #[derive(Default)]
 struct Range {
     counts: LineCounts,
-    sums: BTreeMap<(NaiveDate, Option<ArticleId>), u64>,
+    sums: BTreeMap<(NaiveDate, Subject), u64>,
 }
 
 struct Run<'a, 'b> {
@@ -321,8 +320,8 @@ impl Run<'_, '_> {
                 let rules = self.rules;
                 self.range.add(&mut self.parser, rules, line.number, line.text);
                 self.check_format()?;
-                // A line adds to two sums.
-                if self.range.sums.len() + 2 > MAX_CHANGES {
+                // A line adds to three sums: of the site, its visits and an article.
+                if self.range.sums.len() + 3 > MAX_CHANGES {
                     self.make_step().await?;
                 }
             }
@@ -377,10 +376,10 @@ impl Run<'_, '_> {
     /// Adds the sums of the lines since the last step.
     async fn make_step(&mut self) -> Result<(), LogError> {
         let Range { counts, sums } = mem::take(&mut self.range);
-        let change = |((day, article), views): ((NaiveDate, Option<ArticleId>), u64)| Change {
-            subject: article.map_or(Subject::Site, Subject::Article),
+        let change = |((day, subject), count): ((NaiveDate, Subject), u64)| Change {
+            subject,
             buckets: BucketSet::of_day(day),
-            views: views.cast_signed(),
+            views: count.cast_signed(),
         };
         let to = self.lines.position();
         match self.sink.make(to, sums.into_iter().map(change).collect()).await? {
@@ -406,6 +405,7 @@ impl Range {
                 Err(reason) => self.counts.leave_out(number, reason),
                 Ok(view) => {
                     self.counts.without_agent += u64::from(request.agent.is_none());
+                    self.counts.without_referrer += u64::from(request.referrer.is_none());
                     self.counts.add_view(number, &view);
                     self.add_view(view);
                 }
@@ -413,10 +413,10 @@ impl Range {
         }
     }
 
-    fn add_view(&mut self, View { day, article }: View) {
-        *self.sums.entry((day, None)).or_default() += 1;
-        if let Ok(article) = article {
-            *self.sums.entry((day, Some(article))).or_default() += 1;
+    fn add_view(&mut self, View { day, article, is_visit }: View) {
+        let visit = (is_visit == Some(true)).then_some(Subject::Kind(Kind::Visits));
+        for subject in [Some(Subject::Site), visit, article.ok().map(Subject::Article)].into_iter().flatten() {
+            *self.sums.entry((day, subject)).or_default() += 1;
         }
     }
 }

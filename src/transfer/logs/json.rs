@@ -23,6 +23,7 @@ pub(super) fn caddy(line: &[u8]) -> Option<Line<'static>> {
         target: bytes(request.get("uri")?.as_str()?),
         status: number(code)?,
         agent: headers.map(|_| bytes(header("User-Agent").unwrap_or_default())),
+        referrer: headers.map(|_| bytes(header("Referer").unwrap_or_default())),
         host: request.get("host").and_then(Value::as_str).map(bytes),
         prefetch,
     }))
@@ -50,6 +51,7 @@ pub(super) fn nginx(line: &[u8]) -> Option<Line<'static>> {
         target,
         status: number(object.get("status")?)?,
         agent: text(&["http_user_agent", "user_agent", "agent"]).map(value),
+        referrer: text(&["http_referer", "http_referrer", "referer", "referrer"]).map(value),
         host: text(&["host", "http_host", "server_name", "vhost"]).filter(|host| **host != *b"-" && !host.is_empty()),
         prefetch: prefetch.iter().filter_map(|name| object.get(*name)?.as_str()).any(is_prefetch),
     }))

@@ -22,12 +22,12 @@ pub(super) fn parse(line: &[u8], fields: Fields) -> Option<Request<'_>> {
     if bytes.is_empty() || !(bytes == b"-" || bytes.iter().all(u8::is_ascii_digit)) {
         return None;
     }
-    let (agent, rest) = if fields.combined {
-        let (_, rest) = quoted(rest.strip_prefix(b" ")?)?;
+    let (referrer, agent, rest) = if fields.combined {
+        let (referrer, rest) = quoted(rest.strip_prefix(b" ")?)?;
         let (agent, rest) = quoted(rest.strip_prefix(b" ")?)?;
-        (Some(value(agent)), rest)
+        (Some(value(referrer)), Some(value(agent)), rest)
     } else {
-        (None, rest)
+        (None, None, rest)
     };
     let last = last_host(rest);
     // More fields may follow an agent. In the common format they can be an agent, which must not be overlooked.
@@ -37,7 +37,7 @@ pub(super) fn parse(line: &[u8], fields: Fields) -> Option<Request<'_>> {
     }
     let host = host_in_front(before)?.or(last.filter(|_| fields.host_last));
     let (method, target) = request_line(request);
-    Some(Request { at, method, target, status: status(code)?, agent, host: host.map(Cow::Borrowed), prefetch: false })
+    Some(Request { at, method, target, status: status(code)?, agent, referrer, host: host.map(Cow::Borrowed), prefetch: false })
 }
 
 /// Whether the last field of a line is a host.

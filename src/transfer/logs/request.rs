@@ -26,6 +26,8 @@ pub struct Request<'a> {
     pub status: u16,
     /// The `User-Agent`, empty if the client sent none; `None` if the log does not have it.
     pub agent: Option<Cow<'a, [u8]>>,
+    /// The `Referer`, empty if the client sent none; `None` if the log does not have it.
+    pub referrer: Option<Cow<'a, [u8]>>,
     /// The host, with or without a port; `None` if the log does not have it.
     pub host: Option<Cow<'a, [u8]>>,
     /// Whether the browser loaded the page before the visitor opened it. Few logs have that.

@@ -20,6 +20,9 @@ pub(super) const MAX_NAMED: usize = 100;
 /// How many lines of each reason the text names.
 const SHOWN: usize = 5;
 
+/// A log with so many views of a site has some whose referrer is a page of the site, unless referrers are left out.
+const MANY_VIEWS: u64 = 100;
+
 /// How much of a line is shown, in characters.
 const MAX_SHOWN: usize = 200;
 
@@ -66,6 +69,8 @@ pub struct LineCounts {
     pub lines: u64,
     /// The views of each day.
     pub days: BTreeMap<NaiveDate, u64>,
+    /// The visits of each day: some of its views.
+    pub visits: BTreeMap<NaiveDate, u64>,
     /// Views that count for the site alone, by the reason.
     pub site_alone: BTreeMap<SiteAlone, LineSet>,
     /// Requests that are no views, by the reason.
@@ -74,13 +79,18 @@ pub struct LineCounts {
     pub no_requests: u64,
     /// Lines that were not understood, with what the first ones say.
     pub not_understood: (LineSet, Vec<String>),
-    /// How many requests have no agent because the format has none.
+    /// How many views have no agent because the format has none.
     pub without_agent: u64,
+    /// How many views have no referrer because the format has none. It is not known whether they begin a visit.
+    pub without_referrer: u64,
 }
 
 impl LineCounts {
     pub(super) fn add_view(&mut self, line: u64, view: &View) {
         *self.days.entry(view.day).or_default() += 1;
+        if view.is_visit == Some(true) {
+            *self.visits.entry(view.day).or_default() += 1;
+        }
         if let Err(reason) = view.article {
             self.site_alone.entry(reason).or_default().add(line);
         }
@@ -102,7 +112,10 @@ impl LineCounts {
         self.lines += later.lines;
         self.no_requests += later.no_requests;
         self.without_agent += later.without_agent;
-        later.days.into_iter().for_each(|(day, views)| *self.days.entry(day).or_default() += views);
+        self.without_referrer += later.without_referrer;
+        for (sums, later) in [(&mut self.days, later.days), (&mut self.visits, later.visits)] {
+            later.into_iter().for_each(|(day, count)| *sums.entry(day).or_default() += count);
+        }
         later.site_alone.into_iter().for_each(|(reason, lines)| self.site_alone.entry(reason).or_default().append(lines));
         later.left_out.into_iter().for_each(|(reason, lines)| self.left_out.entry(reason).or_default().append(lines));
         self.not_understood.0.append(later.not_understood.0);
@@ -114,6 +127,12 @@ impl LineCounts {
     #[must_use]
     pub fn views(&self) -> u64 {
         self.days.values().sum()
+    }
+
+    /// All visits; `None` if the log does not have the referrer of any view.
+    #[must_use]
+    pub fn visits(&self) -> Option<u64> {
+        (self.without_referrer == 0 || self.without_referrer < self.views()).then(|| self.visits.values().sum())
     }
 }
 
@@ -168,6 +187,16 @@ impl LogSummary {
                 "the log does not have the User-Agent, so the views of bots are among these".into(),
             ),
             (
+                counts.without_referrer > 0,
+                format!("the log does not have the Referer of {}, so their visits are missing", count_of(counts.without_referrer, "view")),
+            ),
+            (
+                counts.views() >= MANY_VIEWS && counts.visits() == Some(counts.views()),
+                "each view counts as a visit, because no Referer is a page of the site: does the log leave it out, or do the pages forbid it \
+                 (Referrer-Policy)?"
+                    .into(),
+            ),
+            (
                 counts.views() == 0 && host > 0,
                 format!("all requests that could be views are of other hosts than the origins of site {}", self.site),
             ),
@@ -175,22 +204,23 @@ impl LogSummary {
         all.into_iter().filter(|(is, _)| *is).map(|(_, warning)| warning).collect()
     }
 
-    /// The views of each year, month and day, in the order of a calendar.
-    fn periods(&self) -> Vec<(Period, String, u64)> {
-        let mut rows: Vec<(Period, String, u64)> = Vec::new();
+    /// The views and visits of each year, month and day, in the order of a calendar.
+    fn periods(&self) -> Vec<(Period, String, [u64; 2])> {
+        let mut rows: Vec<(Period, String, [u64; 2])> = Vec::new();
         let mut at = [None; 2];
         for (day, views) in &self.counts.days {
+            let counts = [*views, self.counts.visits.get(day).copied().unwrap_or_default()];
             for (period, place) in [Period::Year, Period::Month].into_iter().zip(&mut at) {
                 let name = period.bucket(*day).to_string();
                 match place.filter(|row: &usize| rows[*row].1 == name) {
-                    Some(row) => rows[row].2 += views,
+                    Some(row) => rows[row].2.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count),
                     None => {
                         *place = Some(rows.len());
-                        rows.push((period, name, *views));
+                        rows.push((period, name, counts));
                     }
                 }
             }
-            rows.push((Period::Day, Period::Day.bucket(*day).to_string(), *views));
+            rows.push((Period::Day, Period::Day.bucket(*day).to_string(), counts));
         }
         rows
     }
@@ -199,9 +229,13 @@ impl LogSummary {
     #[must_use]
     pub fn json(&self, file: &str) -> Value {
         let counts = &self.counts;
-        let views = |period: Period| -> serde_json::Map<String, Value> {
-            self.periods().into_iter().filter(|(of, ..)| *of == period).map(|(_, name, views)| (name, views.into())).collect()
+        let of = |which: usize, period: Period| -> serde_json::Map<String, Value> {
+            self.periods().into_iter().filter(|(of, ..)| *of == period).map(|(_, name, counts)| (name, counts[which].into())).collect()
         };
+        let views = |period| of(0, period);
+        let visits = counts.visits().map(
+            |total| json!({ "total": total, "years": of(1, Period::Year), "months": of(1, Period::Month), "days": of(1, Period::Day) }),
+        );
         let not_understood: Vec<_> = counts
             .not_understood
             .0
@@ -223,6 +257,7 @@ impl LogSummary {
             "years": views(Period::Year),
             "months": views(Period::Month),
             "days": views(Period::Day),
+            "visits": visits,
             "site_alone": counts.site_alone.iter().map(|(reason, lines)| (reason.name().to_owned(), lines.json())).collect::<serde_json::Map<_, _>>(),
             "left_out": counts.left_out.iter().map(|(reason, lines)| (reason.name().to_owned(), lines.json())).collect::<serde_json::Map<_, _>>(),
             "no_requests": counts.no_requests,
@@ -245,13 +280,18 @@ impl Display for LogSummary {
             (Some(format), 0) => write!(f, "{format}: was already imported, nothing was added"),
             (Some(format), _) => {
                 let added = if self.dry_run { "would be added" } else { "added" };
-                write!(f, "{format}: {views} of {lines} {added} to site {}", self.site)
+                let visits = counts.visits().map_or_else(String::new, |visits| format!(" ({})", count_of(visits, "visit")));
+                write!(f, "{format}: {views}{visits} of {lines} {added} to site {}", self.site)
             }
         }?;
         if self.before > 0 && counts.lines > 0 {
             write!(f, "; {before} before were already imported")?;
         }
-        for (period, name, views) in self.periods() {
+        let has_visits = counts.visits().is_some();
+        if has_visits && !counts.days.is_empty() {
+            write!(f, "\n{:18} {:>9} {:>9}", "", "views", "visits")?;
+        }
+        for (period, name, [views, visits]) in self.periods() {
             let (indent, width) = if period == Period::Day {
                 (6, 12)
             } else if period == Period::Month {
@@ -260,6 +300,9 @@ impl Display for LogSummary {
                 (2, 16)
             };
             write!(f, "\n{:indent$}{name:width$} {views:>9}", "")?;
+            if has_visits {
+                write!(f, " {visits:>9}")?;
+            }
         }
         for (reason, lines) in &counts.site_alone {
             write!(f, "\n  for the site alone: {reason}: {lines}")?;

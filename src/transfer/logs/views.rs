@@ -162,6 +162,8 @@ pub struct View {
     pub day: NaiveDate,
     /// The article, or why there is none.
     pub article: Result<ArticleId, SiteAlone>,
+    /// Whether it begins a visit: its `Referer` is empty, or a page elsewhere. `None` if the log does not have it.
+    pub is_visit: Option<bool>,
 }
 
 impl ViewRules<'_> {
@@ -192,7 +194,8 @@ impl ViewRules<'_> {
         if request.agent.as_deref().is_some_and(|agent| self.bots.is_bot(agent)) {
             return Err(Reason::Bot);
         }
-        Ok(View { day: self.site.day(request.at), article: self.article(&request.target) })
+        let is_visit = request.referrer.as_deref().map(|referrer| !is_page_of(self.site, referrer));
+        Ok(View { day: self.site.day(request.at), article: self.article(&request.target), is_visit })
     }
 
     fn check_path(&self, target: &[u8]) -> Result<(), Reason> {
@@ -220,6 +223,14 @@ impl ViewRules<'_> {
         let pattern = self.site.rules.articles.as_ref();
         if pattern.is_some_and(|pattern| !pattern.is_match(article.as_str())) { Err(SiteAlone::Pattern) } else { Ok(article) }
     }
+}
+
+/// Whether an address is that of a page of the site. Only its host is compared, because a proxy or a redirection changes the rest.
+fn is_page_of(site: &Site, address: &[u8]) -> bool {
+    let is_web = |scheme: &[u8]| scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
+    let separator = address.windows(3).position(|bytes| bytes == b"://").filter(|&scheme| is_web(&address[..scheme]));
+    let host = separator.and_then(|scheme| address[scheme + 3..].split(|byte| matches!(byte, b'/' | b'?' | b'#')).next());
+    host.is_some_and(|host| is_host_of(site, host))
 }
 
 /// Whether a host, with or without a port, is the host of one of the site's origins. Behind a proxy the ports differ.

@@ -21,6 +21,7 @@ pub(super) struct Columns {
     query: Option<usize>,
     status: Option<usize>,
     agent: Option<usize>,
+    referrer: Option<usize>,
     host: Option<usize>,
 }
 
@@ -39,6 +40,7 @@ impl Columns {
             query: place("cs-uri-query"),
             status: place("sc-status"),
             agent: place("cs(User-Agent)"),
+            referrer: place("cs(Referer)"),
             // CloudFront's `cs(Host)` is its own name.
             host: place("x-host-header").or_else(|| place("cs-host")).or_else(|| place("cs(Host)")),
         };
@@ -58,13 +60,14 @@ impl Columns {
         if let Some(query) = field(self.query).filter(|query| !query.is_empty() && *query != b"-") {
             target = Cow::Owned([&target, &b"?"[..], query].concat());
         }
-        let agent = field(self.agent).map(|agent| value(if tabs { decoded_twice(agent) } else { blanks(agent) }));
+        let header = |place| field(place).map(|text| value(if tabs { decoded_twice(text) } else { blanks(text) }));
         Some(Line::Request(Request {
             at,
             method: Cow::Borrowed(field(self.method)?),
             target,
             status: status(field(self.status)?)?,
-            agent,
+            agent: header(self.agent),
+            referrer: header(self.referrer),
             host: field(self.host).filter(|host| *host != b"-").map(Cow::Borrowed),
             prefetch: false,
         }))

@@ -33,6 +33,19 @@ const ARTICLES: [&str; 6] = [
 /// Bytes of windows-1258, which are no UTF-8. The script leaves such a path encoded.
 const OLD_ENCODING: (&[u8], &str) = (b"/tin/th\xf4ng-b\xe1o", "/tin/th%F4ng-b%E1o");
 
+/// Pages of the portal itself, from which a reader goes on.
+const OWN: [&str; 3] = ["https://portal.example.vn/", "https://portal.example.vn/tin/1?page=2", "http://portal.example.vn:8080/a"];
+
+/// Where visits begin; an empty one is a typed address, a bookmark, or an application.
+const ELSEWHERE: [&str; 6] = [
+    "",
+    "https://www.google.com/",
+    "https://m.facebook.com/l.php?u=https%3A%2F%2Fportal.example.vn%2Ftin%2F1",
+    "https://portal.example.vn.example.com/",
+    "https://example.com/portal.example.vn",
+    "android-app://com.google.android.googlequicksearchbox/",
+];
+
 /// A request as the server saw it.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -42,6 +55,8 @@ pub struct Entry {
     pub target: Vec<u8>,
     pub status: u16,
     pub agent: &'static str,
+    /// Empty if the browser sent none.
+    pub referrer: &'static str,
 }
 
 /// Requests, and what they are.
@@ -50,6 +65,8 @@ pub struct Traffic {
     pub entries: Vec<Entry>,
     /// The views of each day, of the site and of each article.
     pub views: BTreeMap<(NaiveDate, String), u64>,
+    /// The visits of each day.
+    pub visits: BTreeMap<NaiveDate, u64>,
     /// How many requests are no views, by the reason.
     pub left_out: BTreeMap<&'static str, u64>,
 }
@@ -78,7 +95,9 @@ impl Traffic {
         let client = format!("203.0.113.{}", random.random_range(1..250));
         let agent = if random.random_bool(0.5) { BROWSER } else { PHONE };
         let (article, target) = page(random);
-        let mut entry = Entry { at, client, method: "GET", target, status: 200, agent };
+        let is_visit = random.random_bool(0.4);
+        let referrer = if is_visit { ELSEWHERE[random.random_range(0..ELSEWHERE.len())] } else { OWN[random.random_range(0..OWN.len())] };
+        let mut entry = Entry { at, client, method: "GET", target, status: 200, agent, referrer };
         let reason = match random.random_range(0..100) {
             0..40 => None,
             40..45 => {
@@ -112,20 +131,21 @@ impl Traffic {
                 Some("method")
             }
         };
-        // A reader who loads a page again has read it twice.
+        // A reader who loads a page again has read it twice. The browser sends the same referrer again.
         let times = if reason.is_none() && random.random_bool(0.1) { 2 } else { 1 };
         for _ in 0..times {
-            self.count(at, reason, &article);
+            self.count(at, reason, &article, is_visit);
             self.entries.push(entry.clone());
         }
     }
 
-    fn count(&mut self, at: DateTime<Utc>, reason: Option<&'static str>, article: &str) {
+    fn count(&mut self, at: DateTime<Utc>, reason: Option<&'static str>, article: &str, is_visit: bool) {
         let day = at.with_timezone(&zone()).date_naive();
         match reason {
             Some(reason) => *self.left_out.entry(reason).or_default() += 1,
             None => {
                 *self.views.entry((day, String::new())).or_default() += 1;
+                *self.visits.entry(day).or_default() += u64::from(is_visit);
                 if !article.is_empty() {
                     *self.views.entry((day, article.to_owned())).or_default() += 1;
                 }
@@ -133,12 +153,13 @@ impl Traffic {
         }
     }
 
-    /// The views as a file that truycap imports.
+    /// The views and visits as a file that truycap imports.
     pub fn as_csv(&self, site: &str) -> String {
         let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(["site", "article", "period", "views"]).unwrap();
+        csv.write_record(["site", "article", "period", "views", "visits"]).unwrap();
         for ((day, article), views) in &self.views {
-            csv.write_record([site, article, &day.to_string(), &views.to_string()]).unwrap();
+            let visits = if article.is_empty() { self.visits[day].to_string() } else { String::new() };
+            csv.write_record([site, article, &day.to_string(), &views.to_string(), &visits]).unwrap();
         }
         String::from_utf8(csv.into_inner().unwrap()).unwrap()
     }
@@ -148,14 +169,19 @@ impl Traffic {
         self.views.iter().filter(|((_, article), _)| article.is_empty()).map(|(_, views)| views).sum()
     }
 
+    /// All visits.
+    pub fn all_visits(&self) -> u64 {
+        self.visits.values().sum()
+    }
+
     /// The log of nginx in its combined format.
     pub fn combined(&self) -> Vec<u8> {
         self.lines(|entry, line| {
             let time = entry.at.with_timezone(&zone()).format("%d/%b/%Y:%H:%M:%S %z");
             let request = request_line(entry);
-            let agent = if entry.agent.is_empty() { "-" } else { entry.agent };
-            write!(line, "{} - - [{time}] \"{}\" {} 5120 \"-\" \"{agent}\"", entry.client, escaped(&request, b"\"\\"), entry.status)
-                .unwrap();
+            let [referrer, agent] = [entry.referrer, entry.agent].map(or_hyphen);
+            write!(line, "{} - - [{time}] \"{}\" {} 5120 ", entry.client, escaped(&request, b"\"\\"), entry.status).unwrap();
+            write!(line, "\"{referrer}\" \"{agent}\"").unwrap();
         })
     }
 
@@ -165,7 +191,8 @@ impl Traffic {
             let time = entry.at.format("%Y-%m-%dT%H:%M:%S+00:00");
             let [method, target] = [entry.method.as_bytes(), &entry.target].map(|text| escaped(text, b"\"\\"));
             write!(line, "{{\"time_iso8601\":\"{time}\",\"remote_addr\":\"{}\",\"request_method\":\"{method}\",", entry.client).unwrap();
-            write!(line, "\"request_uri\":\"{target}\",\"status\":{},\"http_user_agent\":\"{}\"}}", entry.status, entry.agent).unwrap();
+            write!(line, "\"request_uri\":\"{target}\",\"status\":{},\"http_user_agent\":\"{}\",", entry.status, entry.agent).unwrap();
+            write!(line, "\"http_referer\":\"{}\"}}", or_hyphen(entry.referrer)).unwrap();
         })
     }
 
@@ -173,9 +200,13 @@ impl Traffic {
     pub fn caddy(&self) -> Vec<u8> {
         self.lines(|entry, line| {
             let target = percent(&entry.target, |byte| byte >= 0x80, true);
+            let mut headers = json!({ "User-Agent": [entry.agent] });
+            if !entry.referrer.is_empty() {
+                headers["Referer"] = json!([entry.referrer]);
+            }
             let request = json!({
                 "remote_ip": entry.client, "client_ip": entry.client, "proto": "HTTP/2.0", "method": entry.method,
-                "host": "portal.example.vn", "uri": target, "headers": { "User-Agent": [entry.agent] }
+                "host": "portal.example.vn", "uri": target, "headers": headers
             });
             let ts = entry.at.timestamp() as f64 + 0.25;
             let access = json!({
@@ -189,19 +220,19 @@ impl Traffic {
     /// The log of IIS: paths decoded, blanks as plus signs, times in UTC.
     pub fn w3c(&self) -> Vec<u8> {
         let mut log = b"#Software: Microsoft Internet Information Services 10.0\r\n#Version: 1.0\r\n#Date: 2026-10-27 17:00:00\r\n\
-            #Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port c-ip cs(User-Agent) sc-status time-taken\r\n"
+            #Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port c-ip cs(User-Agent) cs(Referer) sc-status time-taken\r\n"
             .to_vec();
         for entry in &self.entries {
             let mut parts = entry.target.splitn(2, |&byte| byte == b'?');
             let (stem, query) = (parts.next().unwrap_or_default(), parts.next().unwrap_or(b"-"));
-            let agent = if entry.agent.is_empty() { "-" } else { entry.agent };
+            let [referrer, agent] = [entry.referrer, entry.agent].map(or_hyphen);
             let method = if entry.target.is_empty() { "-" } else { entry.method };
             log.extend(entry.at.format("%Y-%m-%d %H:%M:%S 10.0.0.5 ").to_string().bytes());
             log.extend(format!("{method} ").bytes());
             let stem: Vec<u8> = if stem.is_empty() { b"-".to_vec() } else { percent_decode(stem).collect() };
             log.extend(stem.iter().map(|&byte| if byte == b' ' { b'+' } else { byte }));
             log.extend([b" ", query].concat());
-            log.extend(format!(" 443 {} {} {} 12\r\n", entry.client, agent.replace(' ', "+"), entry.status).bytes());
+            log.extend(format!(" 443 {} {} {referrer} {} 12\r\n", entry.client, agent.replace(' ', "+"), entry.status).bytes());
         }
         log
     }
@@ -215,6 +246,11 @@ impl Traffic {
         }
         log
     }
+}
+
+/// A missing header, as most servers write it.
+fn or_hyphen(header: &'static str) -> &'static str {
+    if header.is_empty() { "-" } else { header }
 }
 
 fn request_line(entry: &Entry) -> Vec<u8> {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use truycap::{
     domain::{article::ArticleId, retention::Retention, site::SiteId},
     store::{Store, memory::MemoryStore},
-    transfer::{CheckError, Checked, ImportError, ImportSummary, Reading, check, export, import},
+    transfer::{CheckError, Checked, Dialect, ImportError, ImportSummary, Reading, check, export, import},
 };
 
 mod corrections;
@@ -98,7 +98,7 @@ async fn counters_of(text: impl AsRef<[u8]>) -> String {
 async fn exported<S: Store>(store: &S) -> String {
     let mut out = Vec::new();
     let sites: Vec<_> = sites().into_iter().collect();
-    export(store, &sites, &mut out, |_| {}).await.unwrap();
+    export(store, &sites, Dialect::Plain, &mut out, |_| {}).await.unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -20,7 +20,7 @@ use truycap::{
         producer::{Digest, Position, ProducerId},
     },
     store::{Store, StoreError},
-    transfer::export,
+    transfer::{Dialect, export},
 };
 use truycap_test_support::faulty::{FaultyStore, StoreCall, StoreFaults};
 
@@ -118,7 +118,7 @@ press,,total,3
 ";
     assert_eq!(exported(&store).await, expected);
     let (mut out, mut written) = (Vec::new(), 0);
-    export(&store, &[site("press")], &mut out, |rows| written = rows).await.unwrap();
+    export(&store, &[site("press")], Dialect::Plain, &mut out, |rows| written = rows).await.unwrap();
     assert_eq!((String::from_utf8(out).unwrap().as_str(), written), ("site,article,bucket,views\npress,,total,3\n", 1));
 }
 
@@ -148,7 +148,7 @@ async fn a_closed_pipe_ends_the_export_and_a_full_disk_fails_it() {
     let (store, sites): (_, Vec<_>) = (filled(counters).await, sites().into_iter().collect());
     // At once, in the middle, and in the last bytes, which only the flush writes.
     for room in [0, 20_000, exported(&store).await.len() - 1] {
-        let run = async |kind| export(&store, &sites, Full(room, kind), |_| {}).await;
+        let run = async |kind| export(&store, &sites, Dialect::Plain, Full(room, kind), |_| {}).await;
         run(ErrorKind::BrokenPipe).await.unwrap();
         let error = run(ErrorKind::StorageFull).await.unwrap_err().to_string();
         assert_eq!(error, "the export is not complete, so do not import it: no storage space", "{room}");
@@ -177,7 +177,7 @@ async fn an_export_that_lacks_rows_fails_and_says_what_to_do() {
     ];
     for (error, expected) in errors {
         let store = FaultyStore::new(store.clone(), Damaged(error));
-        let error = export(&store, &[site("portal")], &mut Vec::new(), |_| {}).await.unwrap_err().to_string();
+        let error = export(&store, &[site("portal")], Dialect::Plain, &mut Vec::new(), |_| {}).await.unwrap_err().to_string();
         assert_eq!(error, format!("the export is not complete, so do not import it: {expected}"));
     }
 }

@@ -1,11 +1,14 @@
 //! An adjust changes a period and the larger ones, and leaves no bucket larger than one that contains it.
 
-use truycap::transfer::corrections::{Adjust, adjust};
+use truycap::{
+    domain::counts::{Kind, Subject},
+    transfer::corrections::{Adjust, adjust},
+};
 
 use super::{article, audit, bucket, changed, exported, order, planned, portal, today, views, why, with_past};
 
 fn by(views: i64, period: &str) -> Adjust {
-    Adjust { views, period: bucket(period), article: None }
+    Adjust { views, period: bucket(period), subject: Subject::Site }
 }
 
 #[tokio::test]
@@ -29,7 +32,7 @@ async fn views_are_taken_from_a_day_and_what_contains_it() {
 #[tokio::test]
 async fn an_article_changes_with_its_site() {
     let store = with_past().await;
-    let adjusted = Adjust { article: Some(article("/a")), ..by(5, "2020-01-15") };
+    let adjusted = Adjust { subject: Subject::Article(article("/a")), ..by(5, "2020-01-15") };
     let report = adjust(&order(&*store), &portal(), &adjusted, today()).await.unwrap();
     assert_eq!(report.article_views, 5);
     assert_eq!((views(&*store, "portal", "/a", "2020-01-15").await, views(&*store, "portal", "", "2020-01-15").await), (9, 5));
@@ -62,7 +65,7 @@ async fn a_dry_run_changes_nothing() {
 async fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let store = with_past().await;
     let before = exported(&*store).await;
-    let of_a = |views, period| Adjust { article: Some(article("/a")), ..by(views, period) };
+    let of_a = |views, period| Adjust { subject: Subject::Article(article("/a")), ..by(views, period) };
     let cases = [
         (by(-31, "2020-01-16"), "site portal has 30 views in 2020-01-16, fewer than the 31 to take away; nothing was changed"),
         (

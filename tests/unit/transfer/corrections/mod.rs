@@ -92,6 +92,6 @@ fn press() -> SiteId {
 
 /// Adds views to the total of a site.
 async fn adjusting_by(store: &dyn Store, of: &str, views: i64) {
-    let adjusted = Adjust { views, period: Bucket::Total, article: None };
+    let adjusted = Adjust { views, period: Bucket::Total, subject: Subject::Site };
     adjust(&order(store), &site(of), &adjusted, today()).await.unwrap();
 }

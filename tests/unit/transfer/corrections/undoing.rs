@@ -10,7 +10,7 @@ async fn each_correction_can_be_taken_back() {
     let before = exported(&*store).await;
     let order = order(&*store);
     let renamed = Pairs::one(article("/a"), article("/b")).unwrap();
-    let adjusted = Adjust { views: -20, period: bucket("2020-01-16"), article: None };
+    let adjusted = Adjust { views: -20, period: bucket("2020-01-16"), subject: Subject::Site };
     let numbers = [
         adjust(&order, &portal(), &adjusted, today()).await.unwrap().number.unwrap(),
         rename(&order, &portal(), &renamed, |_| {}).await.unwrap().number.unwrap(),
