@@ -17,7 +17,14 @@ use super::{
 };
 use crate::{
     config::Config,
-    domain::{article::ArticleId, correction::AuditEntry, counts::{Kind, Subject}, period::Bucket, site::SiteId, visible::visible},
+    domain::{
+        article::ArticleId,
+        correction::AuditEntry,
+        counts::{Kind, Subject},
+        period::Bucket,
+        site::SiteId,
+        visible::visible,
+    },
     store::Store,
     transfer::corrections::{self, Adjust, Changed, CorrectionError, Order, Pairs, Report, holds_site},
 };

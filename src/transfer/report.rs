@@ -9,7 +9,12 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::row::{Line, Row};
-use crate::domain::{article::ArticleId, counts::{Kind, Subject}, period::Bucket, site::SiteId};
+use crate::domain::{
+    article::ArticleId,
+    counts::{Kind, Subject},
+    period::Bucket,
+    site::SiteId,
+};
 
 /// How many changed ids are named; the others are counted.
 const NAMED_IDS: usize = 3;

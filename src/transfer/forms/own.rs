@@ -70,7 +70,10 @@ impl Own {
         let mut mistakes = header.repeated();
         let unknown: Vec<_> = header.names.iter().filter(|name| !NAMES.contains(&name.as_str())).map(|name| format!("{name:?}")).collect();
         if !unknown.is_empty() {
-            mistakes.push(format!("unknown columns {}; the columns are site,article,period,views, and visits if they are known", unknown.join(", ")));
+            mistakes.push(format!(
+                "unknown columns {}; the columns are site,article,period,views, and visits if they are known",
+                unknown.join(", ")
+            ));
         }
         let mut missing = Vec::new();
         let mut needed = |name: &'static str| {
@@ -158,7 +161,9 @@ impl Form for Own {
         }
         let cleaned = article_id.clone().filter(|_| cleaned).map(|id| (article.to_owned(), id));
         let subject = match (kind, article_id) {
-            (Some(kind), Some(_)) => return Err(vec![format!("bucket of {kind}: it is counted for the site and not for articles; leave the article empty")]),
+            (Some(kind), Some(_)) => {
+                return Err(vec![format!("bucket of {kind}: it is counted for the site and not for articles; leave the article empty")]);
+            }
             (Some(kind), None) => Subject::Kind(kind),
             (None, article) => article.map_or(Subject::Site, Subject::Article),
         };
@@ -181,9 +186,11 @@ impl Own {
         };
         let of_article = !field(self.article).is_empty();
         let visits = visits.and_then(|visits| match visits {
-            1.. if of_article => Err("visits are counted for the site and not for articles: leave them empty here, and write them in a row \
+            1.. if of_article => {
+                Err("visits are counted for the site and not for articles: leave them empty here, and write them in a row \
                                       without an article"
-                .into()),
+                    .into())
+            }
             visits => Ok(visits),
         });
         match (read_views(field(self.views)), visits) {

@@ -8,7 +8,7 @@ use truycap::{
     transfer::{as_text, figures},
 };
 
-use super::{Files, article, counters_of, import_file, memory, now, site, today};
+use super::{Files, article, counters_of, exported, import_file, memory, now, site, today};
 
 /// The earlier counts of a real portal, whose box showed these figures on 17 January 2020.
 fn past() -> String {
@@ -78,6 +78,26 @@ async fn a_period_adds_to_itself_and_to_the_larger_ones_that_contain_it() {
         let rows = exported.strip_prefix("site,article,bucket,views\n").unwrap().replace("portal,,", "");
         assert_eq!(rows, buckets, "{period:?}");
     }
+}
+
+#[tokio::test]
+async fn a_column_of_visits_adds_to_the_same_periods_of_the_site() {
+    let (files, store) = (Files::new(), memory());
+    let text = "site,article,visits,period,views\nportal,,3,2019-12,5\nportal,,,2018,7\nportal,,0,2017,7\nportal,/tin/1,,2019,2\n\
+                portal,/tin/2,0,2019,2\npress,,40,,0\n";
+    let summary = import_file(&store, &files.write("a.csv", text)).await.unwrap();
+    assert!(summary.to_string().contains("portal: +19: 2017 +7; 2018 +7; 2019 +5 (2019-12 +5); visits +3; articles +4\n"), "{summary}");
+    assert_eq!(summary.as_json(std::path::Path::new("a.csv"))["sites"][0]["added"]["visits"], 3);
+    assert_eq!(summary.warnings(), Vec::<String>::new());
+    let all = exported(&store).await;
+    let visits: Vec<_> = all.lines().filter(|row| row.contains("visits")).collect();
+    assert_eq!(visits, ["portal,,visits:2019,3", "portal,,visits:2019-12,3", "portal,,visits:total,3", "press,,visits:total,40"]);
+    // An export has them in rows of their own, which an import takes back in.
+    assert_eq!(counters_of(&all).await, all);
+    let again = import_file(&memory(), &files.write("b.csv", &all)).await.unwrap().to_string();
+    assert!(again.contains("visits +3; articles +4") && !again.contains("not counted"), "{again}");
+    let swapped = import_file(&store, &files.write("c.csv", "site,article,period,views,visits\nportal,,2019,3,5\n")).await.unwrap();
+    assert_eq!(swapped.warnings(), ["portal has more visits than views in this file: are the columns swapped?"]);
 }
 
 #[tokio::test]

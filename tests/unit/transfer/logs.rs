@@ -92,6 +92,7 @@ fn assert_left_out(summary: &LogSummary, traffic: &Traffic) {
     let left_out = summary.counts.left_out.iter().map(|(reason, lines)| (reason.name(), lines.count)).collect();
     assert_eq!(traffic.left_out, left_out);
     assert_eq!((summary.counts.views(), summary.counts.not_understood.0.count), (traffic.total(), 0));
+    assert_eq!((&summary.counts.visits, summary.counts.visits()), (&traffic.visits, Some(traffic.all_visits())));
 }
 
 #[tokio::test]
@@ -330,6 +331,86 @@ async fn only_pages_that_people_read_are_views() {
     );
 }
 
+#[tokio::test]
+async fn a_view_begins_a_visit_if_it_does_not_come_from_a_page_of_the_site() {
+    let own =
+        ["https://portal.example.vn", "https://portal.example.vn/a?b#c", "http://PORTAL.example.vn:8080/", "https://so-1.xa.example.vn/"];
+    let elsewhere = [
+        "-",
+        "",
+        "https://www.google.com/search?q=https://portal.example.vn/",
+        "https://portal.example.vn.example.com/",
+        "https://portal.example.vn@example.com/",
+        "https://xa.example.vn/",
+        "https://a.portal.example.vn/",
+        "android-app://portal.example.vn/",
+        "about:client",
+        "portal.example.vn",
+        "https://",
+    ];
+    for (referrers, visits) in [(&own[..], 0), (&elsewhere, elsewhere.len() as u64)] {
+        let (files, store) = (Files::new(), store());
+        let line = |referrer: &&str| {
+            format!("192.0.2.7 - - [01/Nov/2026:10:15:00 +0700] \"GET /a HTTP/1.1\" 200 5 \"{referrer}\" \"{BROWSER}\"\n")
+        };
+        let summary = import(&store, &files.write("a.log", referrers.iter().map(line).collect::<String>())).await.unwrap();
+        assert_eq!((summary.counts.views(), summary.counts.visits()), (referrers.len() as u64, Some(visits)));
+        let row = format!("portal,,visits:2026-11-01,{visits}\n");
+        assert_eq!(exported(&store).await.contains(&row), visits > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_log_without_referrers_adds_no_visits_and_says_so() {
+    let agent = BROWSER.replace(' ', "+");
+    let logs = [
+        ("common", "192.0.2.7 - - [01/Nov/2026:10:15:00 +0700] \"GET /a HTTP/1.1\" 200 5\n".to_owned()),
+        ("w3c", format!("#Fields: date time cs-method cs-uri-stem sc-status cs(User-Agent)\n2026-11-01 03:15:00 GET /a 200 {agent}\n")),
+        ("nginx-json", format!("{{\"msec\":1793502900.1,\"request\":\"GET /a HTTP/1.1\",\"status\":200,\"agent\":\"{BROWSER}\"}}\n")),
+    ];
+    for (format, log) in logs {
+        let (files, store) = (Files::new(), store());
+        let summary = import(&store, &files.write("a.log", log)).await.unwrap();
+        assert_eq!((summary.counts.views(), summary.counts.visits()), (1, None), "{format}");
+        let shown = summary.to_string();
+        assert!(shown.starts_with(&format!("{format}: 1 view of ")), "{shown}");
+        assert!(shown.contains("warning: the log does not have the Referer of 1 view, so their visits are missing"), "{shown}");
+        assert!(summary.json("a.log")["visits"].is_null());
+        assert!(!exported(&store).await.contains("visits:"));
+    }
+}
+
+#[tokio::test]
+async fn a_summary_has_the_visits_of_each_period() {
+    let line = |day: u32, referrer: &str| {
+        format!("192.0.2.7 - - [{day}/Oct/2026:10:15:00 +0700] \"GET /a HTTP/1.1\" 200 5 \"{referrer}\" \"{BROWSER}\"\n")
+    };
+    let (files, store) = (Files::new(), store());
+    let log = [line(30, "-"), line(30, "https://portal.example.vn/"), line(31, "https://example.com/")].concat();
+    let summary = import(&store, &files.write("a.log", log)).await.unwrap();
+    let expected = "combined: 3 views (2 visits) of 3 lines added to site portal
+                       views    visits
+  2026                     3         2
+    2026-10                3         2
+      2026-10-30           2         1
+      2026-10-31           1         1
+  take it back with: truycap undo portal 1";
+    assert_eq!(summary.to_string(), expected);
+    let days = serde_json::json!({ "2026-10-30": 1, "2026-10-31": 1 });
+    let visits = serde_json::json!({ "total": 2, "years": { "2026": 2 }, "months": { "2026-10": 2 }, "days": days });
+    assert_eq!(summary.json("a.log")["visits"], visits);
+}
+
+#[tokio::test]
+async fn a_log_whose_server_leaves_referrers_out_is_suspected() {
+    let log = String::from_utf8(Traffic::week(500, 18).caddy()).unwrap();
+    let warns = |summary: &LogSummary| summary.warnings().iter().any(|warning| warning.starts_with("each view counts as a visit"));
+    let (files, store) = (Files::new(), store());
+    assert!(!warns(&import(&store, &files.write("a.log", &log)).await.unwrap()));
+    let summary = import(&store, &files.write("b.log", format!("# b\n{}", log.replace("\"Referer\"", "\"Other\"")))).await.unwrap();
+    assert!(summary.counts.views() >= 100 && warns(&summary), "{summary}");
+}
+
 /// What a parser for this format makes of the last of these lines.
 fn parsed<'a>(format: Format, lines: &[&'a str]) -> Option<Line<'a>> {
     let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
@@ -412,6 +493,35 @@ fn lines_in_json_are_understood() {
     assert_request(NginxJson, &[r#"{"msec":"1795317300.001","path":"/bản","method":"GET","status":200}"#], "/bản", None, None);
     for wrong in ["", "{", "[]", "{}", r#"{"time":"yesterday","request":"GET / HTTP/1.1","status":200}"#] {
         assert_eq!(parsed(NginxJson, &[wrong]), None, "{wrong}");
+    }
+}
+
+#[test]
+fn the_referrer_of_a_line_is_understood() {
+    let combined = |referrer| format!("192.0.2.7 - - [22/Nov/2026:10:15:00 +0700] \"GET / HTTP/1.1\" 200 5 \"{referrer}\" \"x\"");
+    let caddy = |header| {
+        format!(r#"{{"ts":1795317300.25,"request":{{"method":"GET","uri":"/","headers":{{"User-Agent":["x"]{header}}}}},"status":200}}"#)
+    };
+    let nginx = |field| format!(r#"{{"msec":1795317300.001,"request":"GET / HTTP/1.1","status":200{field}}}"#);
+    let fields = "#Fields: date time cs-method cs-uri-stem sc-status cs(Referer)";
+    let w3c = |referrer| format!("2026-11-22 03:15:00 GET / 200 {referrer}");
+    let without = ("#Fields: date time cs-method cs-uri-stem sc-status", "2026-11-22 03:15:00 GET / 200".to_owned());
+    let cases = [
+        (Format::Combined, "", combined(r#"https://a.vn/\"b"#), Some("https://a.vn/\"b")),
+        (Format::Combined, "", combined("-"), Some("")),
+        (Format::Caddy, "", caddy(r#","Referer":["https://a.vn/"]"#), Some("https://a.vn/")),
+        (Format::Caddy, "", caddy(""), Some("")),
+        (Format::NginxJson, "", nginx(r#","http_referer":"https://a.vn/""#), Some("https://a.vn/")),
+        (Format::NginxJson, "", nginx(r#","referrer":"-""#), Some("")),
+        (Format::NginxJson, "", nginx(""), None),
+        (Format::W3c, fields, w3c("https://a.vn/"), Some("https://a.vn/")),
+        (Format::W3c, fields, w3c("-"), Some("")),
+        (Format::W3c, fields, w3c("https://a.vn/%2520").replace(' ', "\t"), Some("https://a.vn/ ")),
+        (Format::W3c, without.0, without.1, None),
+    ];
+    for (format, first, line, expected) in cases {
+        let found = request(format, &[first, &line]).referrer.map(|referrer| String::from_utf8(referrer.into_owned()).unwrap());
+        assert_eq!(found.as_deref(), expected, "{line}");
     }
 }
 

@@ -27,7 +27,10 @@ fn a_wrong_header_is_a_mistake() {
         ("site,views\nportal,5\n", &["1: missing columns: article, period"]),
         ("site,article,period,views,site\n", &["1: column \"site\" occurs twice"]),
         ("site,article,period,bucket,views\n", &["1: there are both a column \"period\" and a column \"bucket\"; use one of them"]),
-        ("site,article,period,views,note,who\n", &["1: unknown columns \"note\", \"who\"; the columns are site,article,period,views"]),
+        (
+            "site,article,period,views,note,who\n",
+            &["1: unknown columns \"note\", \"who\"; the columns are site,article,period,views, and visits if they are known"],
+        ),
         (
             "portal,,2019,5\nportal,,2018,5\n",
             &["1: \"portal,,2019,5\" are not the names of columns; the first line must be site,article,period,views"],
@@ -74,6 +77,39 @@ fn wrong_views_are_a_mistake() {
         let expected = format!("2: views {views}: more than 9007199254740991");
         assert_eq!(lines(format!("site,article,period,views\nportal,,2020,{views}\n")), [expected]);
     }
+}
+
+#[test]
+fn wrong_visits_are_a_mistake() {
+    let of = |row: &str| lines(format!("site,article,period,views,visits\n{row}\n"));
+    assert_eq!(
+        of("portal,,2020,5,many"),
+        ["2: visits \"many\": write a whole number in plain digits, without separators, such as 8307145"]
+    );
+    assert_eq!(of("portal,,2020,5,9007199254740992"), ["2: visits 9007199254740992: more than 9007199254740991"]);
+    assert_eq!(of("portal,,2020,x,y").len(), 2);
+    let of_article =
+        "2: visits are counted for the site and not for articles: leave them empty here, and write them in a row without an article";
+    assert_eq!(of("portal,/tin/1,2020,5,3"), [of_article]);
+    assert_eq!(of("portal,,2021,5,3"), ["2: period \"2021\" is in the future"]);
+    let sum = "with this row the site's counts of visits sum up to more than 9007199254740991";
+    assert_eq!(of("portal,,2020,1,9007199254740991\nportal,,2020,1,1"), [format!("3: {sum}")]);
+}
+
+#[test]
+fn a_file_has_visits_in_a_column_or_in_rows_of_an_export() {
+    let both = lines("site,article,bucket,views,visits\nportal,,total,5,3\n");
+    assert_eq!(
+        both,
+        [
+            "1: an export has its visits in rows of their own, such as portal,,visits:2026-11-22,97: omit the column \"visits\", or name the \
+          times in a column \"period\""
+        ]
+    );
+    let row = lines("site,article,period,views\nportal,,visits:2019,5\n");
+    assert!(row[0].ends_with(" or empty; write visits in a column \"visits\""), "{row:?}");
+    let of_article = lines("site,article,bucket,views\nportal,/tin/1,visits:2019,5\n");
+    assert_eq!(of_article, ["2: bucket of visits: it is counted for the site and not for articles; leave the article empty"]);
 }
 
 #[test]

@@ -96,9 +96,13 @@ async fn counters_of(text: impl AsRef<[u8]>) -> String {
 }
 
 async fn exported<S: Store>(store: &S) -> String {
+    exported_as(store, Dialect::Plain).await
+}
+
+async fn exported_as<S: Store>(store: &S, dialect: Dialect) -> String {
     let mut out = Vec::new();
     let sites: Vec<_> = sites().into_iter().collect();
-    export(store, &sites, Dialect::Plain, &mut out, |_| {}).await.unwrap();
+    export(store, &sites, dialect, &mut out, |_| {}).await.unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -8,14 +8,14 @@ use std::{
 use async_trait::async_trait;
 use proptest::{
     collection::vec,
-    option, prop_oneof,
+    prop_oneof,
     strategy::{Just, Strategy},
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use truycap::{
     domain::{
         article::ArticleId,
-        counts::Deltas,
+        counts::{Deltas, Kind, Subject},
         period::{Bucket, BucketSet},
         producer::{Digest, Position, ProducerId},
     },
@@ -24,15 +24,15 @@ use truycap::{
 };
 use truycap_test_support::faulty::{FaultyStore, StoreCall, StoreFaults};
 
-use super::{Files, Memory, article, exported, import_file, memory, site, sites};
+use super::{Files, Memory, article, exported, exported_as, import_file, memory, site, sites};
 
-type Counter = (&'static str, Bucket, Option<ArticleId>, u64);
+type Counter = (&'static str, Bucket, Subject, u64);
 
 async fn filled(counters: Vec<Counter>) -> Memory {
     let store = memory();
-    for (seq, (id, bucket, article, views)) in (0..).zip(counters) {
+    for (seq, (id, bucket, subject, views)) in (0..).zip(counters) {
         let mut deltas = Deltas::default();
-        deltas.add(BucketSet::from_iter([bucket]), article, views);
+        deltas.add(BucketSet::from_iter([bucket]), subject, views);
         // One producer for each counter, because one sequence number must not be used for two sites.
         store.apply(&site(id), ProducerId(seq), Position::START, Position { seq: 1, digest: Digest(1) }, Arc::new(deltas)).await.unwrap();
     }
@@ -71,7 +71,12 @@ fn buckets() -> impl Strategy<Value = Bucket> {
 
 fn counters() -> impl Strategy<Value = Vec<Counter>> {
     let id = prop_oneof![Just("portal"), Just("press"), Just("shop")];
-    vec((id, buckets(), option::weighted(0.7, articles()), 0..1_u64 << 40), 0..60)
+    let subject = prop_oneof![
+        2 => Just(Subject::Site),
+        1 => proptest::sample::select(Kind::ALL.to_vec()).prop_map(Subject::Kind),
+        7 => articles().prop_map(Subject::Article),
+    ];
+    vec((id, buckets(), subject, 0..1_u64 << 40), 0..60)
 }
 
 #[test]
@@ -83,15 +88,18 @@ fn an_export_imported_into_an_empty_store_is_exported_again_byte_for_byte() {
             let wanted: Vec<_> = counters.iter().filter(|(.., views)| *views > 0).cloned().collect();
             let (files, store) = (Files::new(), filled(counters).await);
             let first = exported(&store).await;
-            for (id, bucket, article, _) in wanted {
-                let [count] = store.history(&site(id), &article.clone().into(), &[bucket]).await.unwrap()[..] else { panic!("one count") };
-                let row = format!(",{bucket},{count}\n");
+            for (id, bucket, subject, _) in wanted {
+                let [count] = store.history(&site(id), &subject, &[bucket]).await.unwrap()[..] else { panic!("one count") };
+                let kind = if let Subject::Kind(kind) = subject { format!("{kind}:") } else { String::new() };
+                let row = format!(",{kind}{bucket},{count}\n");
                 // Old buckets of an article expire; those of a site never do.
-                assert!(first.contains(&row) || count == 0 && article.is_some(), "{first:?} lacks {row:?}");
+                assert!(first.contains(&row) || count == 0 && subject.article().is_some(), "{first:?} lacks {row:?}");
             }
-            let copy = memory();
-            import_file(&copy, &files.write("export.csv", &first)).await.unwrap();
-            assert_eq!(exported(&copy).await, first);
+            for export in [&first, &exported_as(&store, Dialect::Excel).await] {
+                let copy = memory();
+                import_file(&copy, &files.write("export.csv", export)).await.unwrap();
+                assert_eq!(exported(&copy).await, first);
+            }
         });
         Ok::<_, TestCaseError>(())
     });
@@ -102,16 +110,18 @@ fn an_export_imported_into_an_empty_store_is_exported_again_byte_for_byte() {
 async fn an_export_is_plain_csv_in_the_order_of_the_store() {
     let total = Bucket::Total;
     let store = filled(vec![
-        ("press", total, None, 3),
-        ("portal", total, Some(article("/b")), 2),
-        ("portal", total, Some(article("a \"b\", c")), 1),
-        ("portal", total, None, 9),
-        ("portal", Bucket::Year(2020), None, 4),
+        ("press", total, Subject::Site, 3),
+        ("portal", total, Subject::Article(article("/b")), 2),
+        ("portal", total, Subject::Article(article("a \"b\", c")), 1),
+        ("portal", total, Subject::Kind(Kind::Visits), 6),
+        ("portal", total, Subject::Site, 9),
+        ("portal", Bucket::Year(2020), Subject::Site, 4),
     ])
     .await;
     let expected = "site,article,bucket,views
 portal,,2020,4
 portal,,total,9
+portal,,visits:total,6
 portal,/b,total,2
 portal,\"a \"\"b\"\", c\",total,1
 press,,total,3
@@ -120,6 +130,35 @@ press,,total,3
     let (mut out, mut written) = (Vec::new(), 0);
     export(&store, &[site("press")], Dialect::Plain, &mut out, |rows| written = rows).await.unwrap();
     assert_eq!((String::from_utf8(out).unwrap().as_str(), written), ("site,article,bucket,views\npress,,total,3\n", 1));
+}
+
+#[tokio::test]
+async fn an_export_for_excel_is_one_table_without_formulas() {
+    let ids = ["/tin/bài-1", "=HYPERLINK(\"https://example.com\")", "+1", "-1", "@SUM(1)", "＝1", "'=1", "''", "'a", "a;b", "a,b", "1=1"];
+    let counters = ids.map(|id| ("portal", Bucket::Total, Subject::Article(article(id)), 1));
+    let store = filled(counters.into()).await;
+    let excel = exported_as(&store, Dialect::Excel).await;
+    let rows: Vec<_> = excel.strip_prefix('\u{feff}').unwrap().lines().collect();
+    let expected = [
+        "site;article;bucket;views",
+        "portal;''';total;1",
+        "portal;''=1;total;1",
+        "portal;''a;total;1",
+        "portal;'+1;total;1",
+        "portal;'-1;total;1",
+        "portal;/tin/bài-1;total;1",
+        "portal;1=1;total;1",
+        "portal;\"'=HYPERLINK(\"\"https://example.com\"\")\";total;1",
+        "portal;'@SUM(1);total;1",
+        "portal;a,b;total;1",
+        "portal;\"a;b\";total;1",
+        "portal;'＝1;total;1",
+    ];
+    assert_eq!(rows.len(), expected.len());
+    assert!(expected.iter().all(|row| rows.contains(row)), "{excel}");
+    let (files, copy) = (Files::new(), memory());
+    import_file(&copy, &files.write("excel.csv", &excel)).await.unwrap();
+    assert_eq!(exported(&copy).await, exported(&store).await);
 }
 
 #[tokio::test]
@@ -144,7 +183,7 @@ impl Write for Full {
 
 #[tokio::test]
 async fn a_closed_pipe_ends_the_export_and_a_full_disk_fails_it() {
-    let counters = (0..5000).map(|n| ("portal", Bucket::Total, Some(article(&format!("/tin/{n}"))), 1)).collect();
+    let counters = (0..5000).map(|n| ("portal", Bucket::Total, Subject::Article(article(&format!("/tin/{n}"))), 1)).collect();
     let (store, sites): (_, Vec<_>) = (filled(counters).await, sites().into_iter().collect());
     // At once, in the middle, and in the last bytes, which only the flush writes.
     for room in [0, 20_000, exported(&store).await.len() - 1] {
@@ -167,7 +206,7 @@ impl StoreFaults for Damaged {
 
 #[tokio::test]
 async fn an_export_that_lacks_rows_fails_and_says_what_to_do() {
-    let store = Arc::new(filled(vec![("portal", Bucket::Total, None, 9)]).await);
+    let store = Arc::new(filled(vec![("portal", Bucket::Total, Subject::Site, 9)]).await);
     let errors = [
         (
             StoreError::Corrupt("1 article is missing".into()),

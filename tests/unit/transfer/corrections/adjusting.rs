@@ -2,7 +2,7 @@
 
 use truycap::{
     domain::counts::{Kind, Subject},
-    transfer::corrections::{Adjust, adjust},
+    transfer::corrections::{Adjust, adjust, undo},
 };
 
 use super::{article, audit, bucket, changed, exported, order, planned, portal, today, views, why, with_past};
@@ -38,6 +38,24 @@ async fn an_article_changes_with_its_site() {
     assert_eq!((views(&*store, "portal", "/a", "2020-01-15").await, views(&*store, "portal", "", "2020-01-15").await), (9, 5));
     assert_eq!((views(&*store, "portal", "/a", "total").await, views(&*store, "portal", "", "total").await), (19, 135));
     assert_eq!(audit(&*store, "portal").await[0].note.what, "portal 5 --period 2020-01-15 --article /a");
+}
+
+#[tokio::test]
+async fn visits_change_alone_and_each_message_names_them() {
+    let store = with_past().await;
+    let before = exported(&*store).await;
+    let of = |views, period| Adjust { subject: Subject::Kind(Kind::Visits), ..by(views, period) };
+    let error = why(adjust(&order(&*store), &portal(), &of(-13, "2020-01-16"), today()).await);
+    assert_eq!(error, "site portal has 12 visits in 2020-01-16, fewer than the 13 to take away; nothing was changed");
+    let error = why(adjust(&order(&*store), &portal(), &of(-1, "2020-01"), today()).await);
+    assert!(error.starts_with("site portal has 12 visits in 2020-01-16, which is in 2020-01"), "{error}");
+    let report = adjust(&order(&*store), &portal(), &of(-2, "2020-01-16"), today()).await.unwrap();
+    assert_eq!((changed(&report)[0].as_str(), report.changed.len()), ("portal visits 2020-01-16 12 -> 10", 5));
+    assert_eq!((views(&*store, "portal", "visits", "total").await, views(&*store, "portal", "", "total").await), (10, 130));
+    let entry = &audit(&*store, "portal").await[0];
+    assert_eq!((entry.site_views, &*entry.note.what), (0, "portal -2 --period 2020-01-16 --of visits"));
+    undo(&order(&*store), &portal(), 1, |_, _| {}).await.unwrap();
+    assert_eq!(exported(&*store).await, before);
 }
 
 #[tokio::test]

@@ -22,10 +22,10 @@ mod moving;
 mod tables;
 mod undoing;
 
-/// The counters of three articles of `portal` and of two of `press`, of which one has the same id.
+/// The counters of three articles of `portal` and of two of `press`, of which one has the same id; and visits of both.
 const PAST: &str = "site,article,period,views\n\
     portal,,2020-01-16,30\nportal,,2019,100\nportal,/a,2020-01-16,10\nportal,/a,2020-01-15,4\nportal,/b,2020-01-16,7\nportal,/c,2019-12,3\n\
-    press,,2020-01-16,5\npress,/a,2020-01-16,2\npress,/z,,9\n";
+    portal,visits,2020-01-16,12\npress,visits,2019,4\npress,,2020-01-16,5\npress,/a,2020-01-16,2\npress,/z,,9\n";
 
 async fn with_past() -> Arc<Memory> {
     let store = memory();
@@ -39,8 +39,7 @@ async fn count(store: &Memory, csv: &str) {
     for line in csv.lines().skip(1) {
         let [of, id, period, views] = line.split(',').collect::<Vec<_>>().try_into().unwrap();
         let buckets = if period.is_empty() { vec![Bucket::Total] } else { bucket(period).and_larger().unwrap() };
-        let article = (!id.is_empty()).then(|| article(id));
-        sites.entry(site(of)).or_default().add(buckets.into_iter().collect(), article, views.parse().unwrap());
+        sites.entry(site(of)).or_default().add(buckets.into_iter().collect(), subject(id), views.parse().unwrap());
     }
     for (site, deltas) in sites {
         let to = Position { seq: 1, digest: Digest(1) };
@@ -60,10 +59,14 @@ fn bucket(text: &str) -> Bucket {
     text.parse().unwrap()
 }
 
-/// The views of a site, or of an article, in a bucket.
-async fn views(store: &dyn Store, of: &str, article_id: &str, period: &str) -> u64 {
-    let subject = if article_id.is_empty() { Subject::Site } else { Subject::Article(article(article_id)) };
-    store.history(&site(of), &subject, &[bucket(period)]).await.unwrap()[0]
+/// The site for an empty text, a kind of its counts by its name, or an article.
+fn subject(text: &str) -> Subject {
+    if text.is_empty() { Subject::Site } else { text.parse().map_or_else(|_| Subject::Article(article(text)), Subject::Kind) }
+}
+
+/// The counts of a subject of a site in a bucket.
+async fn views(store: &dyn Store, of: &str, id: &str, period: &str) -> u64 {
+    store.history(&site(of), &subject(id), &[bucket(period)]).await.unwrap()[0]
 }
 
 async fn audit(store: &dyn Store, of: &str) -> Vec<AuditEntry> {
@@ -73,7 +76,8 @@ async fn audit(store: &dyn Store, of: &str) -> Vec<AuditEntry> {
 /// What was changed, such as `portal/a total 14 -> 0`.
 fn changed(report: &Report) -> Vec<String> {
     let line = |c: &truycap::transfer::corrections::Changed| {
-        format!("{}{} {} {} -> {}", c.site, c.article.as_deref().unwrap_or_default(), c.bucket, c.before, c.after)
+        let of = c.of.map(|of| format!(" {of}")).or(c.article.clone()).unwrap_or_default();
+        format!("{}{of} {} {} -> {}", c.site, c.bucket, c.before, c.after)
     };
     report.changed.iter().map(line).collect()
 }

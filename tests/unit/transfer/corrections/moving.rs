@@ -47,6 +47,18 @@ async fn a_command_given_again_finds_nothing_to_do_until_there_is_something_agai
 }
 
 #[tokio::test]
+async fn visits_are_merged_and_deleted_with_the_site() {
+    let store = with_past().await;
+    merge(&order(&*store), &press(), &portal(), |_| {}).await.unwrap();
+    let totals = async || (views(&*store, "portal", "visits", "total").await, views(&*store, "press", "visits", "total").await);
+    assert_eq!(totals().await, (16, 0));
+    delete(&order(&*store), &portal(), Some(&article("/a"))).await.unwrap();
+    assert_eq!(totals().await, (16, 0));
+    delete(&order(&*store), &portal(), None).await.unwrap();
+    assert_eq!(totals().await, (0, 0));
+}
+
+#[tokio::test]
 async fn many_articles_are_renamed_by_a_file() {
     let store = with_past().await;
     let file = pairs("old,new\n/a,/x\n\"/b\",/x\n/none,/y\n").unwrap();

@@ -1,6 +1,9 @@
 //! An undo restores the counters that were there before.
 
-use truycap::transfer::corrections::{Adjust, Pairs, adjust, delete, merge, rename, undo};
+use truycap::{
+    domain::counts::Subject,
+    transfer::corrections::{Adjust, Pairs, adjust, delete, merge, rename, undo},
+};
 
 use super::{adjusting_by, article, audit, bucket, changed, exported, order, planned, portal, press, today, views, why, with_past};
 
