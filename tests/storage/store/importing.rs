@@ -1,8 +1,19 @@
 //! Views of other days than today: late ones, imported ones, and those of a clock that was ahead.
 
+use std::fs::{self, File};
+
+use chrono::DateTime;
+use tempfile::TempDir;
 use truycap::{
-    domain::{counts::Deltas, period::BucketSet},
+    domain::{
+        counts::{Deltas, Kind, Subject},
+        period::BucketSet,
+    },
     store::Store,
+    transfer::{
+        self, Dialect, Reading,
+        corrections::{Order, undo},
+    },
 };
 
 use super::{Harness, MINE, TestClock, add, apply, article, count, day, days, export, maintain, on_every_store, site, top};
@@ -14,6 +25,7 @@ on_every_store! {
     one_apply_can_have_days_and_single_buckets_of_an_article
     earlier_periods_come_in_any_order
     periods_before_1970_are_kept_and_expired_ones_are_not
+    visits_of_a_file_are_exported_imported_and_taken_back
 }
 
 async fn late_views_count_on_their_day<H: Harness>() {
@@ -137,4 +149,33 @@ async fn periods_before_1970_are_kept_and_expired_ones_are_not<H: Harness>() {
         let list = store.top(&site, Some(&super::section("/")), super::bucket(name), 5).await.unwrap();
         assert_eq!(list.articles, top(store, &site, name, 5).await, "{name}");
     }
+}
+
+async fn import_text(store: &dyn Store, text: &[u8]) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.csv");
+    fs::write(&path, text).unwrap();
+    let sites = [(site("portal"), chrono_tz::Tz::UTC)].into();
+    let reading = Reading { sites, site: None, format: None, until: None, today: day("2020-01-17") };
+    let checked = transfer::check(&path, File::open(&path).unwrap(), &reading, |_, _| {}).unwrap();
+    transfer::import(store, &checked, DateTime::UNIX_EPOCH, "", |_, _| {}).await.unwrap();
+}
+
+async fn visits_of_a_file_are_exported_imported_and_taken_back<H: Harness>() {
+    let (harness, site) = (H::start().await, site("portal"));
+    let store = harness.store();
+    import_text(store, b"site,article,period,views,visits\nportal,,2020-01-16,30,12\nportal,,2019,100,40\nportal,/a,2019,10,\n").await;
+    let visits = Subject::Kind(Kind::Visits);
+    let buckets = ["2020-01-16", "2020-W03", "2020-01", "2020", "2019", "total"].map(super::bucket);
+    assert_eq!(store.history(&site, &visits, &buckets).await.unwrap(), [12, 12, 12, 12, 40, 52]);
+    for dialect in [Dialect::Plain, Dialect::Excel] {
+        let (mut file, copy) = (Vec::new(), H::start().await);
+        transfer::export(store, &[site.clone()], dialect, &mut file, |_| {}).await.unwrap();
+        import_text(copy.store(), &file).await;
+        assert_eq!(export(copy.store(), &site).await.unwrap(), export(store, &site).await.unwrap());
+        assert_eq!(copy.store().history(&site, &visits, &buckets).await.unwrap(), [12, 12, 12, 12, 40, 52]);
+    }
+    let order = Order { store, at: DateTime::UNIX_EPOCH, reason: "", dry_run: false };
+    undo(&order, &site, 1, |_, _| {}).await.unwrap();
+    assert_eq!(export(store, &site).await.unwrap(), []);
 }
