@@ -39,6 +39,9 @@ fn corrections_beside_a_running_service_are_shown_and_say_how_to_take_them_back(
     let dry = place.ok(&["adjust", "portal", "-400", "--period", "2024", "--dry-run"]);
     let lines = "  site portal: 2024: 1000000 → 999600\n  site portal: total: 1000000 → 999600\n";
     assert_eq!(dry, format!("adjust: nothing was changed; it would change\n{lines}"));
+    let visits = place.ok(&["adjust", "portal", "7", "--period", "2024", "--of", "visits", "--dry-run"]);
+    let lines_of_visits = "  site portal, visits: 2024: 0 → 7\n  site portal, visits: total: 0 → 7\n";
+    assert_eq!(visits, format!("adjust: nothing was changed; it would change\n{lines_of_visits}"));
     let done = place.ok(&["adjust", "portal", "-400", "--period", "2024", "--reason", "một con bot"]);
     let number = first + 1;
     assert_eq!(done, format!("adjust: correction {number} of site portal\n{lines}take it back with: truycap undo portal {number}\n"));
@@ -85,6 +88,13 @@ fn mistakes_are_said_and_change_nothing() {
     let cases: [(&[&str], i32, &str); 12] = [
         (&["adjust", "portal", "x", "--period", "2024"], 2, "invalid value 'x'"),
         (&["adjust", "portal", "1", "--period", "24"], 2, "invalid value '24'"),
+        (&["adjust", "portal", "1", "--period", "2024", "--of", "visit"], 2, "\"visit\" is not one of visits, bot,"),
+        (&["adjust", "portal", "1", "--period", "2024", "--of", "visits", "--article", "/a"], 2, "cannot be used with"),
+        (
+            &["adjust", "portal", "-1", "--period", "2024", "--of", "visits"],
+            1,
+            "site portal has 0 visits in 2024, fewer than the 1 to take away",
+        ),
         (&["adjust", "portal", "1"], 2, "--period <PERIOD>"),
         (&["adjust", "portal", "1", "--period", "2024", "--reason", "a\nb"], 2, "write up to 500 bytes on one line"),
         (&["adjust", "portal", "0", "--period", "2024"], 1, "0 views cannot be added or taken away"),

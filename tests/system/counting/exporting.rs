@@ -60,7 +60,9 @@ fn an_export_that_is_imported_elsewhere_exports_the_same_bytes() {
         assert!(totals.contains(&((*id).into(), (i + 2).to_string())), "{id}: {totals:?}");
     }
 
-    for (export, expected) in [(&all, &all), (&portal, &portal)] {
+    let excel = place.ok(&["export", "--excel"]);
+    assert!(excel.starts_with("\u{feff}site;article;bucket;views\n"), "{excel}");
+    for (export, expected) in [(&all, &all), (&portal, &portal), (&excel, &all)] {
         let empty = Place::new().with("SITES", SITES);
         let file = empty.write("export.csv", export);
         empty.ok(&["import", &file]);

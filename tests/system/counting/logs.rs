@@ -48,6 +48,7 @@ fn a_week_of_an_access_log_has_the_true_counts_also_if_it_is_read_again_or_compr
     let size = log.len() >> 20;
     eprintln!("{} lines, {size} MiB: {:?}", traffic.entries.len(), started.elapsed());
     assert_eq!((lines(&summary), summary["views"].as_u64()), (traffic.entries.len() as u64, Some(traffic.total())));
+    assert_eq!(summary["visits"]["total"], traffic.all_visits());
     for (reason, count) in &traffic.left_out {
         assert_eq!(summary["left_out"][reason]["lines"], *count, "{reason}");
     }

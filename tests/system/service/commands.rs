@@ -136,7 +136,7 @@ fn commands_print_json_if_requested() {
     let parse = |text: String| serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let file = place.write("past.csv", "site,article,period,views\nportal,/1,2025,7\n");
     let imported = parse(place.ok(&["import", "--json", &file]));
-    let added = json!({ "views": 0, "older": 0, "years": {}, "months": {}, "article_rows": 1, "article_views": 7 });
+    let added = json!({ "views": 0, "older": 0, "years": {}, "months": {}, "article_rows": 1, "article_views": 7, "visits": 0 });
     assert_eq!(
         imported,
         json!({
