@@ -237,22 +237,35 @@ fn the_documented_tables_match_the_built_in_file_key_by_key() {
         |line| line.strip_prefix('[')?.strip_suffix(']'),
         |line| line.split_once(" = ").filter(|_| !line.starts_with('#')).map(|(key, value)| (key, value.into())),
     );
-    let text = include_str!("../../docs/configuration.md");
-    let of_the_tables = keys_of(
-        text,
-        |line| line.strip_prefix("### "),
-        |line| {
-            let cells: Vec<_> = line.strip_prefix("| `")?.split(" | ").map(|cell| cell.trim_matches('`')).collect();
-            let [key, variable, default, ..] = cells[..] else { return None };
-            variable.starts_with("TRUYCAP_").then(|| (key, format!("{default}, {variable}")))
-        },
-    );
     let of_the_file: Vec<_> = of_the_file.into_iter().map(|(key, value)| (key.clone(), format!("{value}, {}", variable(&key)))).collect();
-    assert_eq!(of_the_tables, of_the_file);
-    let sites = text.split_once("### sites").unwrap().1;
-    for key in ["id", "aliases", "origins", "timezone", "sections"] {
-        assert!(sites.contains(&format!("\n| `{key}` | ")), "sites.{key}");
+    let sites = DEFAULT.split_once("\n[[sites]]").unwrap().1.lines().filter_map(|line| line.split_once(" = "));
+    let of_a_site: Vec<_> = sites.filter(|(key, _)| !key.starts_with('#')).collect();
+    for (name, text, top_level) in [
+        ("configuration.md", include_str!("../../docs/configuration.md"), "Top level"),
+        ("cau-hinh.md", include_str!("../../docs/cau-hinh.md"), "Cấp ngoài cùng"),
+    ] {
+        let of_the_tables = keys_of(
+            text,
+            |line| line.strip_prefix("### ").map(|name| if name == top_level { "Top level" } else { name }),
+            |line| {
+                let cells = cells(line)?;
+                let [key, variable, default, ..] = cells[..] else { return None };
+                variable.starts_with("TRUYCAP_").then(|| (key, format!("{default}, {variable}")))
+            },
+        );
+        assert_eq!(of_the_tables, of_the_file, "{name}");
+        let sites = text.split_once("### sites").unwrap().1;
+        let rows: Vec<_> = sites.lines().filter_map(cells).map(|cells| (cells[0], cells[1])).collect();
+        // Sites have no id and no origin by default; the file has those of the demo.
+        let defaults: Vec<_> =
+            of_a_site.iter().map(|(key, value)| (*key, if ["id", "origins"].contains(key) { "–" } else { *value })).collect();
+        assert_eq!(rows, defaults, "{name}");
     }
+}
+
+/// The cells of a row of a table that begins with code, without the marks of code.
+fn cells(line: &str) -> Option<Vec<&str>> {
+    Some(line.strip_prefix("| `")?.split(" | ").map(|cell| cell.trim_matches('`')).collect())
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod bots;
 mod circles;
 mod config;
+mod documents;
 mod domain;
 mod events;
 mod floors;
