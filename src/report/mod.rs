@@ -28,6 +28,9 @@ pub struct Counts {
     pub visits: u64,
 }
 
+/// The most articles of a report.
+pub const MAX_MOST_READ: usize = 20;
+
 /// A part of the period: one bar of the chart, one row of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -39,11 +42,22 @@ pub struct Step {
     pub counts: Counts,
 }
 
+/// An article of a most-read list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadArticle {
+    /// Its id.
+    pub article: ArticleId,
+    /// Its title, if it is known.
+    pub title: Option<String>,
+    /// Its views in the period; exact.
+    pub views: u64,
+}
+
 /// The most-read articles of the period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MostRead {
-    /// Most views first, then by id. Each count is exact.
-    pub articles: Vec<(ArticleId, u64)>,
+    /// Most views first, then by id; at most [`MAX_MOST_READ`].
+    pub articles: Vec<ReadArticle>,
     /// Why there are fewer than the report has room for, if that is not because no more were read.
     pub gap: Option<Gap>,
 }
@@ -80,6 +94,8 @@ pub struct Report {
     pub year_before: (Days, Counts),
     /// The steps of the period, in order; days that are yet to come are left out.
     pub steps: Vec<Step>,
+    /// What belongs to the period and to none of its steps: imports that name only a month or a year, while the steps are shorter.
+    pub without_step: Counts,
     /// The day with most views, the first one of several; `None` if no day has views.
     pub best: Option<(NaiveDate, u64)>,
     /// How many days of the period have begun.
@@ -92,6 +108,7 @@ pub struct Report {
     pub total: u64,
     /// The first day with counts, counted or imported; `None` if there are none.
     pub begins: Option<NaiveDate>,
-    /// How many views of the total were imported.
-    pub imported: u64,
+    /// How many views imports have added and none has taken back; `None` if the store does not know how many of them the total
+    /// still has.
+    pub imported: Option<u64>,
 }
