@@ -37,6 +37,7 @@ use crate::{
     domain::{
         article::{ArticleId, Section},
         clock::Clock,
+        correction::AuditEntry,
         counts::Subject,
         outcome::Outcome,
         period::Bucket,
@@ -228,6 +229,14 @@ impl Handle {
     /// If the store does not answer within 5 s, or too many lists are being read.
     pub async fn history(&self, counter: &SiteCounter, subject: &Subject, buckets: Vec<Bucket>) -> Result<Vec<u64>, StoreError> {
         self.shared.lists.read(self.shared.store.history(counter.id(), subject, &buckets)).await
+    }
+
+    /// The corrections of a site, as the store has them.
+    ///
+    /// # Errors
+    /// If the store does not answer within 5 s, or too many lists are being read.
+    pub async fn audit(&self, counter: &SiteCounter) -> Result<Vec<AuditEntry>, StoreError> {
+        self.shared.lists.read(self.shared.store.audit(counter.id(), 0)).await
     }
 
     /// How the recorder is doing.

@@ -1,0 +1,133 @@
+//! What is in a report.
+
+use chrono::{DateTime, NaiveDate};
+use chrono_tz::Tz;
+
+use crate::domain::{
+    article::ArticleId,
+    counts::Kind,
+    period::{Bucket, Period},
+    site::SiteId,
+};
+
+/// The days of a report, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Days {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day; not before the first one.
+    pub to: NaiveDate,
+}
+
+impl Days {
+    /// How many days there are.
+    #[must_use]
+    pub fn count(self) -> u32 {
+        u32::try_from((self.to - self.from).num_days() + 1).unwrap_or_default()
+    }
+
+    /// The days, in order.
+    pub fn iter(self) -> impl Iterator<Item = NaiveDate> {
+        self.from.iter_days().take_while(move |day| *day <= self.to)
+    }
+
+    /// Those that have begun on a day; `None` if none has.
+    #[must_use]
+    pub fn begun(self, today: NaiveDate) -> Option<Self> {
+        (self.from <= today).then(|| Self { to: self.to.min(today), ..self })
+    }
+}
+
+/// Views and visits of some days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Page views.
+    pub views: u64,
+    /// Visits.
+    pub visits: u64,
+}
+
+/// The most articles of a report.
+pub const MAX_MOST_READ: usize = 20;
+
+/// A part of the period: one bar of the chart, one row of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The day, week, month or year.
+    pub bucket: Bucket,
+    /// Its days within the period.
+    pub days: Days,
+    /// What was counted on these days.
+    pub counts: Counts,
+}
+
+/// An article of a most-read list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadArticle {
+    /// Its id.
+    pub article: ArticleId,
+    /// Its title, if it is known.
+    pub title: Option<String>,
+    /// Its views in the period; exact.
+    pub views: u64,
+}
+
+/// The most-read articles of the period.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MostRead {
+    /// Most views first, then by id; at most [`MAX_MOST_READ`].
+    pub articles: Vec<ReadArticle>,
+    /// Why there are fewer than the report has room for, if that is not because no more were read.
+    pub gap: Option<Gap>,
+}
+
+/// Why the most-read articles are not all known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// Counts of articles of that time are deleted.
+    Expired,
+    /// The lists that are kept do not prove which articles come next.
+    Unproven,
+    /// The store builds a list.
+    Building,
+}
+
+/// A report.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The site.
+    pub site: SiteId,
+    /// The period.
+    pub days: Days,
+    /// The size of a step.
+    pub by: Period,
+    /// When the report was made, in the site's time zone. A period that contains that day, or ends later, is not over.
+    pub made: DateTime<Tz>,
+    /// Whether counts can be missing, because the store does not answer.
+    pub stale: bool,
+    /// The sum of the period.
+    pub counts: Counts,
+    /// The [period before](Days::before), and its sum.
+    pub before: (Days, Counts),
+    /// The [same days of the year before](Days::year_before), and their sum.
+    pub year_before: (Days, Counts),
+    /// The steps of the period, in order; days that are yet to come are left out.
+    pub steps: Vec<Step>,
+    /// What belongs to the period and to none of its steps: imports that name only a month or a year, while the steps are shorter.
+    pub without_step: Counts,
+    /// The day with most views, the first one of several; `None` if no day has views.
+    pub best: Option<(NaiveDate, u64)>,
+    /// How many days of the period have begun.
+    pub days_begun: u32,
+    /// The most-read articles.
+    pub most_read: MostRead,
+    /// What was not counted in the period; only kinds with a count, not visits.
+    pub not_counted: Vec<(Kind, u64)>,
+    /// All views until now.
+    pub total: u64,
+    /// The first day with counts, counted or imported; `None` if there are none.
+    pub begins: Option<NaiveDate>,
+    /// How many views imports have added and none has taken back; `None` if the store does not know how many of them the total
+    /// still has.
+    pub imported: Option<u64>,
+}
