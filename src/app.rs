@@ -40,6 +40,7 @@ use crate::{
         sqlite::{OpenError, SqliteJournal},
     },
     recorder::{self, Drained, Failure, Recorder},
+    report::Reports,
     store::{
         Store,
         redis::{self, RedisStore},
@@ -280,13 +281,14 @@ impl Service {
         let journal_path = path::absolute(&config.journal.path).unwrap_or_else(|_| config.journal.path.clone());
         let admin_config = AdminConfig { journal: journal_path, per_site_metrics: config.per_site_metrics };
         let titles = Titles::new(&config.sites, handle.metrics().titles.clone());
+        let reports = Arc::new(Reports::new(handle.clone(), config.retention));
         let reloader = Reloader::new(config, handle.metrics(), Arc::clone(&audience), Arc::clone(&titles));
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
-        let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience), Arc::clone(&titles));
+        let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience), Arc::clone(&reports), Arc::clone(&titles));
         let titles = titles.spawn();
         let public = Listener::spawn(public, Arc::clone(&pages), limits.clone(), reloader.max_connections(), FINISH_REQUESTS);
         let watched = handle.clone();
-        let admin_pages = Admin::new(handle, Arc::clone(&audience), admin_config, reloads);
+        let admin_pages = Admin::new(handle, Arc::clone(&audience), reports, admin_config, reloads);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
         let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections, FINISH_CLOSING);
         let mut background = JoinSet::new();

@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 use super::service_manager;
 use crate::{
     audience::Audience,
-    config::{Config, Mistakes, site_toml},
+    config::{Config, Mistakes, site_identity},
     domain::site::{Site, SiteId},
     http::{ReloadCall, ReloadRefused, Reloaded, SiteNames},
     recorder::Recorder,
@@ -226,7 +226,7 @@ impl Reloader {
 fn hashes(config: &Config) -> BTreeMap<SiteId, u64> {
     let hash = |site: &Site| {
         let mut hasher = DefaultHasher::new();
-        site_toml(site).hash(&mut hasher);
+        site_identity(site).hash(&mut hasher);
         hasher.finish()
     };
     config.sites.iter().map(|site| (site.id.clone(), hash(site))).collect()

@@ -5,7 +5,10 @@ use std::{net::IpAddr, time::Duration};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 
-use super::table_reader::{Setting, TableReader, shown};
+use super::{
+    report,
+    table_reader::{Setting, TableReader, shown},
+};
 use crate::{
     audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
     domain::site::Rules,
@@ -79,6 +82,7 @@ pub(super) fn rules(table: &mut TableReader<'_>) -> Option<Rules> {
     let articles = table.or("articles", None, |table, key| table.parse(key, pattern));
     let visitors = table.or("visitors", false, TableReader::boolean);
     let titles = table.or("titles", false, TableReader::boolean);
+    let report = report::access(table);
     Some(Rules {
         require_origin: require_origin?,
         repeat_window: repeat_window?,
@@ -87,6 +91,7 @@ pub(super) fn rules(table: &mut TableReader<'_>) -> Option<Rules> {
         articles: articles?,
         visitors: visitors?,
         titles: titles?,
+        report: report?,
     })
 }
 

@@ -9,7 +9,7 @@ use super::{
     store_url::StoreUrl,
     table_reader::{BUILT_IN, Effective, toml_text},
 };
-use crate::domain::site::{Origin, Rules, Site};
+use crate::domain::site::{Origin, ReportAccess, ReportToken, Rules, Site};
 
 /// The most examples that a sentence of advice names.
 const MAX_EXAMPLES: usize = 3;
@@ -124,7 +124,7 @@ impl Config {
     /// A number below 2^53 that is the same for the same sites, in whatever order, file and spelling they are configured.
     #[must_use]
     pub fn sites_hash(&self) -> u64 {
-        let mut sites: Vec<_> = self.sites.iter().map(site_toml).collect();
+        let mut sites: Vec<_> = self.sites.iter().map(site_identity).collect();
         sites.sort_unstable();
         let digest = Sha256::digest(sites.concat());
         digest.iter().take(7).fold(0, |hash, byte| hash << 8 | u64::from(*byte)) >> 3
@@ -150,21 +150,39 @@ fn public_host(origin: &Origin) -> Option<(&str, &str)> {
     (is_name && !is_given).then_some((scheme, host))
 }
 
-/// A site as TOML, in one spelling.
+/// A text that is the same for the same site. It has a fingerprint of each token, so it is for comparing only.
+#[must_use]
+pub fn site_identity(site: &Site) -> String {
+    let mut identity = site_toml(site);
+    if let ReportAccess::Token(tokens) = &site.rules.report {
+        let mut tokens = tokens.clone();
+        tokens.sort_unstable();
+        identity.extend(tokens.into_iter().map(ReportToken::fingerprint));
+    }
+    identity
+}
+
+/// A site as TOML, in one spelling, without the tokens of its report.
 #[must_use]
 pub fn site_toml(site: &Site) -> String {
     let Site { id, aliases, origins, timezone, sections, rules } = site;
-    let Rules { require_origin, repeat_window, max_new_articles_per_day, max_views_per_second, articles, visitors, titles } = rules;
+    let Rules { require_origin, repeat_window, max_new_articles_per_day, max_views_per_second, articles, visitors, titles, report } = rules;
     let mut origins: Vec<_> = origins.iter().map(|origin| toml_text(origin.as_str())).collect();
     origins.sort_unstable();
     let mut aliases: Vec<_> = aliases.iter().map(|alias| toml_text(alias.as_str())).collect();
     aliases.sort_unstable();
     let sections: Vec<_> = sections.iter().map(|section| toml_text(section.as_str())).collect();
+    let (report, tokens) = match report {
+        ReportAccess::Off => ("off", String::new()),
+        ReportAccess::Public => ("public", String::new()),
+        ReportAccess::Token(tokens) => ("token", format!("# The tokens, {} in number, are not shown.\n", tokens.len())),
+    };
     let articles = articles.as_ref().map_or("", |pattern| pattern.as_str());
     format!(
         "[[sites]]\nid = {}\naliases = [{}]\norigins = [{}]\ntimezone = {}\nsections = [{}]\nrequire_origin = {require_origin}\nrepeat_window = \"{}\"\n\
          max_new_articles_per_day = {max_new_articles_per_day}\nmax_views_per_second = {max_views_per_second}\narticles = {}\nvisitors = {visitors}\n\
-         titles = {titles}\n",
+         titles = {titles}\n\
+         report = \"{report}\"\n{tokens}",
         toml_text(id.as_str()),
         aliases.join(", "),
         origins.join(", "),

@@ -5,7 +5,7 @@ use std::{fs::File, io::Read, os::unix::fs::MetadataExt, path::Path};
 /// The maximum size of all TOML files together. 10 000 sites take about 1 MiB.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// The maximum size of a file with a password.
+/// The maximum size of a file with a password or with tokens.
 const MAX_SECRET: u64 = 4096;
 
 /// What may still be read.
@@ -31,16 +31,22 @@ impl Files {
 /// Reads a password, without the line break at its end. An error names the path and, if the file cannot be read, the user.
 pub(super) fn secret(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let text = match read(path, MAX_SECRET) {
-        Ok(Some(text)) => text,
-        Ok(None) => return Err(format!("found more than {MAX_SECRET} bytes in {shown}; expected a password")),
-        Err(error) => return Err(format!("cannot read {shown} as {}: {error}", user())),
-    };
+    let text = secrets(path, "a password")?;
     let password = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
     match password {
         "" => Err(format!("found no password in {shown}; the file is empty")),
         _ if password.contains('\n') => Err(format!("found several lines in {shown}; expected only the password")),
         _ => Ok(password.into()),
+    }
+}
+
+/// Reads a file of secrets; `expected` names them.
+pub(super) fn secrets(path: &Path, expected: &str) -> Result<String, String> {
+    let shown = path.display();
+    match read(path, MAX_SECRET) {
+        Ok(Some(text)) => Ok(text),
+        Ok(None) => Err(format!("found more than {MAX_SECRET} bytes in {shown}; expected {expected}")),
+        Err(error) => Err(format!("cannot read {shown} as {}: {error}", user())),
     }
 }
 

@@ -8,7 +8,7 @@
 //! - `files`: reading files, which have a maximum size
 //! - `table_reader`: the layers, and a reader that takes values from them and collects mistakes
 //! - `mistakes`, `suggestion`: what is reported, and which key was probably meant
-//! - `sections`, `audience`, `sites`: the keys and their valid values
+//! - `sections`, `audience`, `report`, `sites`: the keys and their valid values
 //! - `sites_dir`: files with sites
 //! - `effective`: the values that are used, where they come from, and advice about them
 //! - `store_url`: where the counters live
@@ -29,6 +29,7 @@ mod effective;
 mod env;
 mod files;
 mod mistakes;
+mod report;
 mod same_file;
 mod sections;
 mod sites;
@@ -37,7 +38,7 @@ mod store_url;
 mod suggestion;
 mod table_reader;
 
-pub use effective::site_toml;
+pub use effective::{site_identity, site_toml};
 pub use mistakes::Mistakes;
 pub use same_file::collide;
 pub use sections::{Config, Listen, PublicAddress};

@@ -152,7 +152,7 @@ impl Setting<'_> {
     }
 
     /// The entries of an array; a variable separates texts by commas.
-    fn entries(&self) -> Option<Vec<DeValue<'_>>> {
+    pub(super) fn entries(&self) -> Option<Vec<DeValue<'_>>> {
         match &self.value {
             DeValue::Array(array) => Some(array.iter().map(|entry| entry.get_ref().clone()).collect()),
             DeValue::String(text) if self.is_variable() => {

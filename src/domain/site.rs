@@ -5,6 +5,7 @@ use std::{borrow::Borrow, fmt, net::Ipv6Addr, sync::Arc, time::Duration};
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use regex::Regex;
+use sha2::{Digest, Sha256};
 
 use super::article::Section;
 
@@ -178,7 +179,51 @@ pub struct Site {
     pub rules: Rules,
 }
 
-/// Which views of a site are counted, and what is learnt beside them. The defaults set no conditions and no limits.
+/// Who can read the report of a site on the public listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ReportAccess {
+    /// No client.
+    #[default]
+    Off,
+    /// Every client.
+    Public,
+    /// A client that sends one of these tokens.
+    Token(Vec<ReportToken>),
+}
+
+/// A text that opens a report. Only a digest of it is kept, so it is never shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReportToken([u8; 32]);
+
+impl ReportToken {
+    /// The token of a text: 16 to 128 of `A-Z a-z 0-9 - _ . ~`, which a URL needs not encode; `None` if it is another text.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        ((16..=128).contains(&text.len()) && text.bytes().all(plain)).then(|| Self::digest(text))
+    }
+
+    fn digest(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+
+    /// Whether a text is this token. The time that this takes says nothing about the token: digests are compared, and all of their
+    /// bytes.
+    #[must_use]
+    pub fn is(self, text: &str) -> bool {
+        let Self(given) = Self::digest(text);
+        self.0.iter().zip(given).fold(0, |difference, (own, given)| difference | (own ^ given)) == 0
+    }
+
+    /// A text for comparing configurations.
+    #[must_use]
+    pub fn fingerprint(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Which views of a site are counted, what is learnt beside them, and who can read its report. The defaults set no conditions and no
+/// limits.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Whether views that do not say which origin they come from are refused.
@@ -195,6 +240,8 @@ pub struct Rules {
     pub visitors: bool,
     /// Whether the portal is asked for the titles of the articles in most-read lists, and whether it has them.
     pub titles: bool,
+    /// Who can read its report.
+    pub report: ReportAccess,
 }
 
 impl Rules {

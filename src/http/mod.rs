@@ -19,6 +19,7 @@
 //!
 //! - `ingest`: views
 //! - `read`: figures, most-read lists, histories
+//! - `report`: the owner's report, as a page and as a file
 //! - `pages`: the box, the badge, the demo, and the files that pages load
 //! - `admin`: health, metrics, reload
 //!
@@ -42,6 +43,7 @@ mod negotiation;
 mod pages;
 mod read;
 mod refusal_log;
+mod report;
 mod request;
 mod response;
 mod router;
@@ -52,6 +54,7 @@ pub use admin::{AdminConfig, JournalAnswer, ReloadCall, ReloadRefused, Reloaded,
 pub use connection::Limits;
 pub use pages::box_page::box_policy_bytes;
 pub use pages::labels::capitalise;
+pub use report::{CsvWords, write_csv};
 pub use request::RequestBody;
 pub use response::Body;
 pub use router::{Admin, Public};

@@ -19,6 +19,7 @@ use crate::{
     domain::{article::ArticleId, site::Site},
     recorder::{Handle, SiteCounter},
     titles::Titles,
+    report::Reports,
 };
 
 /// The most bytes of all names and values of headers.
@@ -33,6 +34,7 @@ pub(super) struct SiteRequest<'a> {
     pub(super) handle: &'a Handle,
     pub(super) audience: &'a Audience,
     pub(super) titles: &'a Titles,
+    pub(super) reports: &'a Reports,
     pub(super) counter: &'a Arc<SiteCounter>,
     pub(super) site: &'a Site,
     pub(super) origin: RequestOrigin,

@@ -13,7 +13,7 @@ use hyper::{
 };
 use serde::Serialize;
 
-use crate::store::StoreError;
+use crate::{domain::site::Site, store::StoreError};
 
 /// The body of every response: it is complete before it is sent.
 pub type Body = Full<Bytes>;
@@ -83,6 +83,18 @@ pub(super) fn html(body: Bytes) -> Response<Body> {
     let mut response = content("text/html; charset=utf-8", Caching::Check, body);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
+}
+
+/// A policy for a page without scripts: it allows the style sheets of this service, forms that are sent to `forms`, and frames on pages
+/// of the site.
+pub(super) fn framed_by(site: &Site, forms: &str) -> HeaderValue {
+    let mut policy = format!("default-src 'none'; style-src 'self'; base-uri 'none'; form-action {forms}; frame-ancestors 'self'");
+    // A policy has no syntax for IPv6 addresses and for `null`, and browsers complain about them.
+    for origin in site.origins.iter().filter(|origin| !origin.as_str().contains('[') && origin.as_str() != "null") {
+        policy = policy + " " + origin.as_str();
+    }
+    // Every origin is a valid header value. If one were not, the page would be shown nowhere.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
 }
 
 /// The response to OPTIONS: the methods of a path.

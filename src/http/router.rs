@@ -33,6 +33,7 @@ use super::{
     },
     read::{figures, history, top},
     refusal_log,
+    report::answer::{self as report, Form, Reader},
     request::{RequestBody, SiteRequest, check_head, client_ip, decode},
     response::{Body, Problem, options},
     serve::{ConnectionGuard, Responder},
@@ -41,6 +42,7 @@ use crate::{
     audience::{Audience, RateLimited, RequestOrigin},
     domain::{outcome::Outcome, site::SiteId, visible::visible},
     recorder::{Handle, SiteCounter},
+    report::Reports,
     telemetry::log_throttle::Sweep,
     titles::Titles,
 };
@@ -60,9 +62,9 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 
 /// The routes of the public listener; with a demo, also those of [`Demo`].
-static PUBLIC: [Route<Handler>; 15] = {
+static PUBLIC: [Route<Handler>; 17] = {
     use Handler::{DemoFile, File, OpenApi, Site};
-    use Resource::{Badge, Box, Figures, Gif, History, Top, Views};
+    use Resource::{Badge, Box, Figures, Gif, History, Report, Top, Views};
     use SiteFrom::Path;
     [
         route(POST, "/v1/sites/{site}/views", "views", Site(Path, Views)),
@@ -72,6 +74,8 @@ static PUBLIC: [Route<Handler>; 15] = {
         route(GET, "/v1/sites/{site}/history", "history", Site(Path, History)),
         route(GET, "/v1/sites/{site}/box", "box", Site(Path, Box)),
         route(GET, "/v1/sites/{site}/badge.svg", "badge.svg", Site(Path, Badge)),
+        route(GET, REPORT, "report", Site(Path, Report(Form::Page))),
+        route(GET, REPORT_CSV, "report.csv", Site(Path, Report(Form::File))),
         route(GET, "/v1/openapi.json", "openapi", OpenApi),
         route(GET, "/counter.js", "page", File(&assets::COUNTER_JS)),
         route(GET, "/widget.js", "page", File(&assets::WIDGET_JS)),
@@ -84,13 +88,19 @@ static PUBLIC: [Route<Handler>; 15] = {
 };
 
 /// The routes of the admin listener.
-static ADMIN: [Route<AdminHandler>; 5] = [
+static ADMIN: [Route<AdminHandler>; 7] = [
     route(GET, "/healthz", "healthz", AdminHandler::Health),
     route(GET, "/readyz", "readyz", AdminHandler::Ready),
     route(GET, "/metrics", "metrics", AdminHandler::Metrics),
     route(GET, "/-/journal", "journal", AdminHandler::Journal),
     route(POST, "/-/reload", "reload", AdminHandler::Reload),
+    route(GET, REPORT, "report", AdminHandler::Report(Form::Page)),
+    route(GET, REPORT_CSV, "report.csv", AdminHandler::Report(Form::File)),
 ];
+
+/// The reports, which both listeners have under the same paths.
+const REPORT: &str = "/v1/sites/{site}/report";
+const REPORT_CSV: &str = "/v1/sites/{site}/report.csv";
 
 /// What handles a public route.
 #[derive(Debug)]
@@ -127,6 +137,7 @@ enum Resource {
     History,
     Box,
     Badge,
+    Report(Form),
 }
 
 #[derive(Debug)]
@@ -136,6 +147,7 @@ enum AdminHandler {
     Metrics,
     Journal,
     Reload,
+    Report(Form),
 }
 
 const fn route<H>(methods: &'static str, path: &'static str, name: &'static str, handler: H) -> Route<H> {
@@ -166,6 +178,7 @@ impl Resource {
             Self::History => history::respond(request).await,
             Self::Box => box_page::respond(request).await,
             Self::Badge => badge::respond(request).await,
+            Self::Report(form) => report::respond(request.reports, request.counter, &request.head.uri, Reader::Public, form).await,
         }
     }
 
@@ -174,7 +187,7 @@ impl Resource {
         match self {
             Self::Views => method == Method::POST,
             Self::Gif => method == Method::GET,
-            Self::Figures | Self::Top | Self::History | Self::Box | Self::Badge => false,
+            Self::Figures | Self::Top | Self::History | Self::Box | Self::Badge | Self::Report(_) => false,
         }
     }
 }
@@ -185,6 +198,7 @@ pub struct Public {
     handle: Handle,
     audience: Arc<Audience>,
     titles: Arc<Titles>,
+    reports: Arc<Reports>,
     demo: Option<Demo>,
     metrics: ListenerMetrics,
     connections: Arc<ConnectionLimiter>,
@@ -195,13 +209,21 @@ pub struct Public {
 impl Public {
     /// The public interface of a recorder; with a demo portal at `/` that counts for a site, or without one.
     #[must_use]
-    pub fn new(handle: Handle, demo: Option<&SiteId>, limits: &Limits, audience: Arc<Audience>, titles: Arc<Titles>) -> Arc<Self> {
+    pub fn new(
+        handle: Handle,
+        demo: Option<&SiteId>,
+        limits: &Limits,
+        audience: Arc<Audience>,
+        reports: Arc<Reports>,
+        titles: Arc<Titles>,
+    ) -> Arc<Self> {
         let metrics = &handle.metrics().http;
         let refused = metrics.refused_connections.with_label_values(&["public"]);
         let connections = ConnectionLimiter::new(audience.clients().max_connections, refused);
         let metrics = ListenerMetrics::new(metrics, "public", PUBLIC.iter().map(|route| route.name));
         let demo = demo.map(Demo::new);
-        Arc::new(Self { handle, audience, titles, demo, metrics, connections, body_read: limits.body_read, request: limits.request })
+        let (body_read, request) = (limits.body_read, limits.request);
+        Arc::new(Self { handle, audience, reports, titles, demo, metrics, connections, body_read, request })
     }
 
     /// Logs how many requests and connections of clients were refused without a line and without a later one that accounts for them.
@@ -249,8 +271,9 @@ impl Public {
                 MethodCheck::Options if is_preflight(head) => Ok(preflight(methods, head)),
                 MethodCheck::Options => Ok(options(methods)),
                 MethodCheck::Respond => {
-                    let (handle, audience, titles, body_read) = (&self.handle, &*self.audience, &*self.titles, self.body_read);
-                    let request = SiteRequest { handle, audience, titles, counter: &counter, site, origin, client, head, body_read };
+                    let (handle, audience, body_read) = (&self.handle, &*self.audience, self.body_read);
+                    let (reports, titles) = (&*self.reports, &*self.titles);
+                    let request = SiteRequest { handle, audience, reports, titles, counter: &counter, site, origin, client, head, body_read };
                     resource.respond(request, body).await
                 }
             }
@@ -324,6 +347,7 @@ impl Responder for Public {
 pub struct Admin {
     handle: Handle,
     audience: Arc<Audience>,
+    reports: Arc<Reports>,
     config: AdminConfig,
     stopping: AtomicBool,
     reloads: mpsc::Sender<ReloadCall>,
@@ -333,9 +357,15 @@ pub struct Admin {
 impl Admin {
     /// The admin interface of a recorder. Requests to load the configuration again go to `reloads`.
     #[must_use]
-    pub fn new(handle: Handle, audience: Arc<Audience>, config: AdminConfig, reloads: mpsc::Sender<ReloadCall>) -> Arc<Self> {
+    pub fn new(
+        handle: Handle,
+        audience: Arc<Audience>,
+        reports: Arc<Reports>,
+        config: AdminConfig,
+        reloads: mpsc::Sender<ReloadCall>,
+    ) -> Arc<Self> {
         let metrics = ListenerMetrics::new(&handle.metrics().http, "admin", ADMIN.iter().map(|route| route.name));
-        Arc::new(Self { handle, audience, config, stopping: AtomicBool::new(false), reloads, metrics })
+        Arc::new(Self { handle, audience, reports, config, stopping: AtomicBool::new(false), reloads, metrics })
     }
 
     /// Answers from now on that the service is not ready, because it stops.
@@ -343,7 +373,7 @@ impl Admin {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    async fn handle(&self, handler: &AdminHandler, head: &Parts) -> Result<Response<Body>, Problem> {
+    async fn handle(&self, handler: &AdminHandler, id: Option<&str>, head: &Parts) -> Result<Response<Body>, Problem> {
         match handler {
             AdminHandler::Health => Ok(admin::health()),
             AdminHandler::Ready => Ok(admin::ready(&self.handle.health(), self.stopping.load(Ordering::Relaxed))),
@@ -351,6 +381,11 @@ impl Admin {
             AdminHandler::Journal => Ok(admin::journal(&self.handle, &self.config.journal)),
             AdminHandler::Reload if self.stopping.load(Ordering::Relaxed) => Err(admin::is_stopping()),
             AdminHandler::Reload => admin::reload(&head.headers, &self.reloads).await,
+            AdminHandler::Report(form) => {
+                let id = id.unwrap_or_default();
+                let counter = decode(id).and_then(|id| self.handle.site(&id)).ok_or_else(|| no_site(id))?;
+                report::respond(&self.reports, &counter, &head.uri, Reader::Admin, *form).await
+            }
         }
     }
 }
@@ -359,14 +394,14 @@ impl Responder for Admin {
     async fn respond<B: RequestBody>(&self, _peer: IpAddr, request: Request<B>) -> Response<Body> {
         let (head, _) = request.into_parts();
         let path = head.uri.path();
-        let route = find(&ADMIN, path).map(|(route, _)| route);
+        let (route, id) = find(&ADMIN, path).unzip();
         let timer = self.metrics.start(route.map_or(NO_ROUTE, |route| route.name), &head.method);
         let response = async {
             check_head(&head)?;
             let route = route.ok_or_else(|| no_page(path))?;
             match check_method(&head, route.methods)? {
                 MethodCheck::Options => Ok(options(route.methods)),
-                MethodCheck::Respond => self.handle(&route.handler, &head).await,
+                MethodCheck::Respond => self.handle(&route.handler, id.flatten(), &head).await,
             }
         };
         let response = response.await.unwrap_or_else(Problem::into_response);

@@ -136,7 +136,9 @@ impl SiteCounter {
         self.site.load_full()
     }
 
-    pub(super) fn id(&self) -> &SiteId {
+    /// The site's id.
+    #[must_use]
+    pub fn id(&self) -> &SiteId {
         &self.id
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use parking_lot::Mutex;
 use tokio::{
     sync::Semaphore,
@@ -80,6 +80,12 @@ impl Reports {
     pub fn new(handle: Handle, retention: Retention) -> Self {
         let (accepted, making) = (Semaphore::new(MAX_MADE + MAX_WAITING), Semaphore::new(MAX_MADE));
         Self { handle, retention, accepted, making, kept: Mutex::default() }
+    }
+
+    /// The present instant, by the recorder's clock.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.handle.now()
     }
 
     /// The report of a site on some days, in steps of a kind. It can be up to a second old.

@@ -15,7 +15,7 @@ use crate::{
     },
     http::{
         request::{Query, SiteRequest},
-        response::{Body, Caching, Problem, content, embeddable},
+        response::{Body, Caching, Problem, content, embeddable, framed_by},
     },
 };
 
@@ -34,27 +34,16 @@ pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Respons
     let caching = if figures.stale { Caching::Never } else { Caching::Second };
     let mut response = content("text/html; charset=utf-8", caching, page(language, scheme, &labels, figures.site.as_ref()));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, policy(request.site));
+    headers.insert(CONTENT_SECURITY_POLICY, framed_by(request.site, "'none'"));
     // A page that requires this of what it embeds requires it of frames too.
     headers.insert(HeaderName::from_static("cross-origin-embedder-policy"), HeaderValue::from_static("require-corp"));
     Ok(embeddable(response))
 }
 
-/// Allows the style sheets only, and frames on pages of the site only.
-fn policy(site: &Site) -> HeaderValue {
-    let mut policy = String::from("default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'");
-    // A policy has no syntax for IPv6 addresses and for `null`, and browsers complain about them.
-    for origin in site.origins.iter().filter(|origin| !origin.as_str().contains('[') && origin.as_str() != "null") {
-        policy = policy + " " + origin.as_str();
-    }
-    // Every origin is a valid header value. If one were not, the page would be shown nowhere.
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
-}
-
 /// How long the header is that names the site's origins.
 #[must_use]
 pub fn box_policy_bytes(site: &Site) -> usize {
-    policy(site).len()
+    framed_by(site, "'none'").len()
 }
 
 /// The colour schemes that the page supports. Light only by default: a frame does not know whether the page around it is dark, only

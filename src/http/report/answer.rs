@@ -1,0 +1,125 @@
+//! Who may read a report, and its headers.
+
+use std::sync::Arc;
+
+use hyper::{
+    Response, StatusCode,
+    header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY},
+};
+
+use super::{
+    csv,
+    page::{View, render},
+};
+use crate::{
+    domain::site::{ReportAccess, Site},
+    http::{
+        pages::labels::Language,
+        request::Query,
+        response::{Body, Caching, Problem, content, framed_by},
+    },
+    recorder::SiteCounter,
+    report::{RangeQuery, Report, ReportError, Reports},
+};
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum Form {
+    Page,
+    File,
+}
+
+/// Who reads a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum Reader {
+    /// A client of the public listener, whom the site's configuration must admit.
+    Public,
+    /// A client of the admin listener, who may read all.
+    Admin,
+}
+
+/// Responds with the report of a site. `uri` has the query.
+pub(in crate::http) async fn respond(
+    reports: &Reports,
+    counter: &Arc<SiteCounter>,
+    uri: &hyper::Uri,
+    reader: Reader,
+    form: Form,
+) -> Result<Response<Body>, Problem> {
+    let site = counter.site();
+    let query = Query::of(uri)?;
+    let token = match reader {
+        Reader::Public => admit(&site, &query)?,
+        Reader::Admin => None,
+    };
+    let language = Language::of(&query)?;
+    let today = site.day(reports.now());
+    let (days, by) = range(&query)?.read(today).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let report = reports.report(counter, days, by).await.map_err(|error| match error {
+        ReportError::Busy => Problem::unavailable("other reports are being made", 1),
+        ReportError::Store(error) => Problem::store_unreachable(&error),
+    })?;
+    let is_public = reader == Reader::Public && site.rules.report == ReportAccess::Public;
+    let caching = if is_public && !report.stale { Caching::Second } else { Caching::Never };
+    let mut response = match form {
+        Form::Page => page(&site, &report, language, token, caching),
+        Form::File => file(&report, language, caching)?,
+    };
+    let headers = response.headers_mut();
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+    Ok(response)
+}
+
+/// Checks that the site's configuration lets a client read the report. Returns the token, which links must keep.
+fn admit<'a>(site: &Site, query: &'a Query<'_>) -> Result<Option<&'a str>, Problem> {
+    let refused = |detail: String| Problem::new(StatusCode::FORBIDDEN, detail);
+    let id = &site.id;
+    match &site.rules.report {
+        ReportAccess::Off => Err(refused(format!(
+            "the report of the site {id} is off: write report = \"token\" and report_tokens, or report = \"public\", into its configuration"
+        ))),
+        ReportAccess::Public => Ok(None),
+        // SECURITY: the token must be in no message, because messages are logged.
+        ReportAccess::Token(tokens) => match query.once("token")? {
+            None => Err(refused(format!("the report of the site {id} needs a token: write token= and one of its report_tokens"))),
+            Some(given) if tokens.iter().fold(false, |found, token| token.is(given) | found) => Ok(Some(given)),
+            Some(_) => Err(refused(format!("this token is none of the report_tokens of the site {id}"))),
+        },
+    }
+}
+
+fn range<'a>(query: &'a Query<'_>) -> Result<RangeQuery<'a>, Problem> {
+    Ok(RangeQuery {
+        from: query.once("from")?,
+        to: query.once("to")?,
+        month: query.once("month")?,
+        quarter: query.once("quarter")?,
+        half: query.once("half")?,
+        year: query.once("year")?,
+        by: query.once("by")?,
+    })
+}
+
+fn page(site: &Site, report: &Report, language: Language, token: Option<&str>, caching: Caching) -> Response<Body> {
+    let has_one_host = |origin: &&str| *origin != "null" && !origin.contains('*');
+    let origin = site.origins.iter().map(|origin| origin.as_str()).find(has_one_host);
+    let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    let name = host.unwrap_or(site.id.as_str());
+    let view = View { language, name, origin, token, repeat_window: site.rules.repeat_window };
+    let mut response = content("text/html; charset=utf-8", caching, render(report, &view));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, framed_by(site, "'self'"));
+    response
+}
+
+fn file(report: &Report, language: Language, caching: Caching) -> Result<Response<Body>, Problem> {
+    let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be written");
+    let body = csv::write(report, csv::CsvWords::of(language)).map_err(failed)?;
+    let mut response = content("text/csv; charset=utf-8; header=present", caching, body);
+    // The characters of an id are safe in a name.
+    let name = format!("attachment; filename=\"{}_{}_{}.csv\"", report.site, report.days.from, report.days.to);
+    if let Ok(name) = HeaderValue::try_from(name) {
+        response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
