@@ -88,7 +88,8 @@ impl Service {
         let (handle, recorder) = runtime.block_on(spawned).unwrap();
         let audience = Audience::new(ClientRules::default(), &BotRules::default(), false, std::time::Instant::now).unwrap();
         let titles = Titles::new(&[], handle.metrics().titles.clone());
-        let public = Public::new(handle.clone(), None, &Limits::default(), Arc::new(audience), titles);
+        let reports = Arc::new(Reports::new(handle.clone(), Retention::default()));
+        let public = Public::new(handle.clone(), None, &Limits::default(), Arc::new(audience), reports, titles);
         Self { runtime, handle, public, _recorder: recorder }
     }
 

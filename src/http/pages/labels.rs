@@ -7,8 +7,10 @@ use crate::{
 
 /// A language that figures are shown in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http) enum Language {
+pub enum Language {
+    /// Vietnamese.
     Vietnamese,
+    /// English.
     English,
 }
 

@@ -114,7 +114,7 @@ fn page(site: &Site, report: &Report, language: Language, token: Option<&str>, c
 
 fn file(report: &Report, language: Language, caching: Caching) -> Result<Response<Body>, Problem> {
     let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be written");
-    let body = csv::write(report, csv::CsvWords::of(language)).map_err(failed)?;
+    let body = csv::write(report, language).map_err(failed)?;
     let mut response = content("text/csv; charset=utf-8; header=present", caching, body);
     // The characters of an id are safe in a name.
     let name = format!("attachment; filename=\"{}_{}_{}.csv\"", report.site, report.days.from, report.days.to);

@@ -20,7 +20,7 @@ const MARK: &str = "\u{feff}";
 
 /// The words of a file.
 #[derive(Clone, Copy, Debug)]
-pub struct CsvWords {
+struct Words {
     head: [&'static str; 8],
     period: &'static str,
     sum: &'static str,
@@ -44,7 +44,7 @@ pub struct CsvWords {
     gaps: [&'static str; 3],
 }
 
-const VIETNAMESE: CsvWords = CsvWords {
+const VIETNAMESE: Words = Words {
     head: ["Mục", "Nội dung", "Tiêu đề", "Từ ngày", "Đến ngày", "Lượt xem", "Lượt truy cập", "Số lần"],
     period: "Kỳ báo cáo",
     sum: "Tổng trong kỳ",
@@ -72,7 +72,7 @@ const VIETNAMESE: CsvWords = CsvWords {
     ],
 };
 
-const ENGLISH: CsvWords = CsvWords {
+const ENGLISH: Words = Words {
     head: ["Section", "Name", "Title", "From", "To", "Views", "Visits", "Times"],
     period: "Period",
     sum: "Sum",
@@ -100,10 +100,8 @@ const ENGLISH: CsvWords = CsvWords {
     ],
 };
 
-impl CsvWords {
-    /// The words of a language.
-    #[must_use]
-    pub(super) fn of(language: Language) -> Self {
+impl Words {
+    fn of(language: Language) -> Self {
         match language {
             Language::Vietnamese => VIETNAMESE,
             Language::English => ENGLISH,
@@ -173,7 +171,8 @@ fn text(text: &str) -> String {
 ///
 /// # Errors
 /// None in practice: nothing is written but memory.
-pub fn write(report: &Report, words: CsvWords) -> Result<Vec<u8>, csv::Error> {
+pub fn write(report: &Report, language: Language) -> Result<Vec<u8>, csv::Error> {
+    let words = Words::of(language);
     let mut writer = WriterBuilder::new().delimiter(b';').terminator(Terminator::CRLF).from_writer(Vec::from(MARK));
     writer.write_record(words.head)?;
     for row in rows(report, &words) {
@@ -182,7 +181,7 @@ pub fn write(report: &Report, words: CsvWords) -> Result<Vec<u8>, csv::Error> {
     writer.into_inner().map_err(|error| error.into_error().into())
 }
 
-fn rows<'a>(report: &'a Report, words: &'a CsvWords) -> Vec<Row<'a>> {
+fn rows<'a>(report: &'a Report, words: &'a Words) -> Vec<Row<'a>> {
     let days = report.days;
     let of_period = |name, views| Row { views: Some(views), ..Row::of(words.period, name, days) };
     let mut rows = vec![Row::of(words.period, words.sum, days).with(report.counts)];
@@ -213,7 +212,7 @@ fn rows<'a>(report: &'a Report, words: &'a CsvWords) -> Vec<Row<'a>> {
     rows
 }
 
-fn remarks<'a>(report: &'a Report, words: &'a CsvWords) -> Vec<Row<'a>> {
+fn remarks<'a>(report: &'a Report, words: &'a Words) -> Vec<Row<'a>> {
     let today = report.made.date_naive();
     let remark = |name| Row { section: words.remarks, name, from: Some(today), to: Some(today), ..Row::default() };
     let mut rows = vec![Row { title: report.made.format("%Y-%m-%d %H:%M %:z").to_string().into(), ..remark(words.made) }];

@@ -8,4 +8,4 @@ pub(super) mod answer;
 mod csv;
 mod page;
 
-pub use csv::{CsvWords, write as write_csv};
+pub use csv::write as write_csv;

@@ -34,6 +34,7 @@ use truycap::{
         sqlite::{self, SqliteJournal},
     },
     recorder::{self, Recorder},
+    report::Reports,
     store::{StoreError, memory::MemoryStore},
     titles::Titles,
 };
@@ -168,13 +169,15 @@ pub(crate) fn start(options: Options) -> Server {
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
         let titles = Titles::new(&[], handle.metrics().titles.clone());
+        let reports = Arc::new(Reports::new(handle.clone(), Retention::default()));
         let admin_pages = Admin::new(
             handle.clone(),
             Arc::clone(&audience),
+            Arc::clone(&reports),
             AdminConfig { journal: "/journal.db".into(), per_site_metrics: true },
             mpsc::channel(1).0,
         );
-        let responder = Public::new(handle, demo.then_some(&site), &limits, audience, titles);
+        let responder = Public::new(handle, demo.then_some(&site), &limits, audience, reports, titles);
         let serving = tokio::spawn(serve(public, responder, limits.clone(), max_connections.clone(), phase.subscribe(), drain));
         tokio::spawn(serve(admin, Arc::clone(&admin_pages), limits, max_connections, phase.subscribe(), drain));
         (public_address, admin_address, admin_pages, recorder, serving)
