@@ -4,7 +4,7 @@
 //! make bench                          # all parts that measure time
 //! make bench-memory                   # the part that measures memory
 //! cargo bench --bench load -- views   # one part: start, views, figures, connections, sites, articles, open, primaries,
-//!                                     # failover, memory
+//!                                     # failover, report, memory
 //! ```
 //!
 //! `BENCH_SECONDS` (5) is the length of each run, `BENCH_ROUNDS` (3) the number of runs, and `BENCH_ARTICLES` (1 000 000)
@@ -22,6 +22,7 @@ mod failover;
 mod machine;
 mod memory;
 mod place;
+mod reports;
 mod requests;
 mod rounds;
 mod scenarios;
@@ -50,7 +51,7 @@ fn main() {
         articles: number("BENCH_ARTICLES", 1_000_000) as usize,
     };
     // The last two run only if they are named.
-    let all: [(&str, Scenario); 11] = [
+    let all: [(&str, Scenario); 12] = [
         ("start", scenarios::start),
         ("views", scenarios::views),
         ("figures", scenarios::figures),
@@ -60,6 +61,7 @@ fn main() {
         ("open", scenarios::open),
         ("primaries", scenarios::primaries),
         ("failover", failover::failover),
+        ("report", reports::report),
         ("memory", memory::memory),
         ("profile", scenarios::profile),
     ];

@@ -12,7 +12,11 @@ use tempfile::TempDir;
 use truycap::{
     audience::{BotRules, ClientResolver, ClientRules, ProxyHeader},
     config::{Config, DEFAULT, PublicAddress, StoreUrl},
-    domain::{article::Section, retention::Retention},
+    domain::{
+        article::Section,
+        retention::Retention,
+        site::{ReportAccess, ReportToken},
+    },
     telemetry::logging,
 };
 
@@ -210,7 +214,10 @@ fn the_built_in_file_documents_every_key_and_its_variable() {
             "max_views_per_second",
             "articles",
             "visitors",
-            "titles"
+            "titles",
+            "report",
+            "report_tokens",
+            "report_tokens_file"
         ]
         .into()
     );
@@ -1218,6 +1225,72 @@ fn a_password_can_come_from_a_file() {
     assert_eq!(config.fixed_differences(&other), ["store.password_file"]);
 }
 
+/// Two tokens, which no message may show.
+const TOKENS: [&str; 2] = ["hunter2-hunter2-hunter2", "0123456789-hunter2"];
+
+fn with_report(lines: &str) -> String {
+    site_named("portal") + lines
+}
+
+#[test]
+fn a_report_is_off_public_or_for_those_who_have_a_token() {
+    let access = |lines: &str| {
+        let config = load_files(&[("truycap.toml", &with_report(lines)), ("tokens", &format!("{}\r\n{}\n", TOKENS[0], TOKENS[1]))], &[]);
+        config.unwrap().sites[0].rules.report.clone()
+    };
+    assert_eq!(access(""), ReportAccess::Off);
+    assert_eq!(access("report = \"off\"\n"), ReportAccess::Off);
+    assert_eq!(access("report = \"public\"\n"), ReportAccess::Public);
+    let tokens: Vec<_> = TOKENS.iter().map(|token| ReportToken::new(token).unwrap()).collect();
+    let listed = format!("report = \"token\"\nreport_tokens = {TOKENS:?}\n");
+    assert_eq!(access(&listed), ReportAccess::Token(tokens.clone()));
+    assert_eq!(access("report = \"token\"\nreport_tokens_file = \"tokens\"\n"), ReportAccess::Token(tokens.clone()));
+    assert_eq!(access(&format!("{listed}report_tokens_file = \"tokens\"\n")), ReportAccess::Token([&tokens[..], &tokens].concat()));
+}
+
+#[test]
+fn tokens_are_never_shown() {
+    let one = |token: &str| with_report(&format!("report = \"token\"\nreport_tokens = [\"{token}\"]\n"));
+    let config = load_files(&[("truycap.toml", &one(TOKENS[0]))], &[]).unwrap();
+    let toml = config.to_toml();
+    assert!(toml.contains("report = \"token\"\n# The tokens, 1 in number, are not shown.\n"), "{toml}");
+    assert!(!format!("{config:?}{toml}{:?}", config.effective()).contains("hunter2"));
+    // A reload must notice a new token.
+    let other = load_files(&[("truycap.toml", &one(TOKENS[1]))], &[]).unwrap();
+    assert_ne!(config.sites_hash(), other.sites_hash());
+}
+
+#[test]
+fn a_mistake_about_a_report_says_what_to_write_and_shows_no_token() {
+    const TOKEN: &str = "16 to 128 of A-Z, a-z, 0-9, \"-\", \"_\", \".\" and \"~\"";
+    let hidden = "not shown because it can be a token";
+    let uses = "found tokens, which only \"token\" uses; expected \"token\", or no report_tokens".to_owned();
+    let no_list = format!("found another value, {hidden}; expected an array of up to 20 texts");
+    let many = "a\n".repeat(21);
+    let known = [
+        ("report = \"hunter2\"", "report", format!("found another value, {hidden}; expected \"off\", \"public\" or \"token\"")),
+        ("report = \"token\"", "report", format!("found \"token\", but no token; expected one or more in report_tokens, each {TOKEN}")),
+        ("report_tokens = [\"hunter2-hunter2-hunter2\"]", "report", uses.clone()),
+        ("report = \"public\"\nreport_tokens = [\"hunter2-hunter2-hunter2\"]", "report", uses),
+        ("report_tokens = \"hunter2-hunter2-hunter2\"", "report_tokens", no_list.clone()),
+        ("report_tokens = [\"hunter2\"]", "report_tokens", format!("found another text as token no. 1, not shown; expected {TOKEN}")),
+        ("report_tokens_file = \"many\"", "report_tokens_file", "found more than 20 lines in many; expected a token in each line".into()),
+        ("report_tokens_file = \"short\"", "report_tokens_file", format!("short: found another text as token no. 2, not shown; expected {TOKEN}")),
+        ("report_tokens_file = 5", "report_tokens_file", "found no text; expected the path of a file, or \"\"".into()),
+    ];
+    for (lines, key, expected) in known {
+        let files = [("truycap.toml", &*with_report(lines)), ("many", &many), ("short", "hunter2-hunter2-hunter2\nhunter2\n")];
+        let mistake = only(load_files(&files, &[]).unwrap_err());
+        assert!(mistake.ends_with(&format!(": {key}: {expected}")) || mistake.ends_with(&format!(" {key}: {expected}")), "{mistake}");
+        assert!(!mistake.contains("hunter2"), "{mistake}");
+    }
+    let missing = only(load_files(&[("truycap.toml", &with_report("report_tokens_file = \"none\""))], &[]).unwrap_err());
+    assert!(missing.contains("report_tokens_file: cannot read none as uid "), "{missing}");
+    let variable = format!("[{{ id = \"a\", origins = [\"https://a.example.vn\"], report_tokens = [\"{}\", \"hunter2\"] }}]", TOKENS[0]);
+    let variable = built_in(&[("TRUYCAP_SITES", &variable)]).unwrap_err();
+    assert!(!variable.concat().contains("hunter2"), "{variable:?}");
+}
+
 #[test]
 fn the_passwords_of_servers_and_of_sentinels_can_come_from_two_files() {
     let main = "[store]\nurl = \"redis+sentinel://joe@a,b/m?sentinel_user=ann\"\npassword_file = \"redis\"\nsentinel_password_file = \"sentinel\"\n";
@@ -1312,6 +1385,7 @@ fn the_hash_of_the_sites_differs_exactly_if_a_site_does() {
         "articles = \"a\"",
         "visitors = true",
         "titles = true",
+        "report = \"public\"",
     ] {
         assert_ne!(hash(&format!("{a}{b}{change}\n")), base, "{change}");
     }

@@ -16,4 +16,5 @@ mod log_throttle;
 mod primaries;
 mod recorder;
 mod titles;
+mod report;
 mod transfer;

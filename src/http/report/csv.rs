@@ -163,7 +163,7 @@ impl<'a> Row<'a> {
 /// for text.
 fn text(text: &str) -> String {
     let text = visible(text);
-    let is_formula = text.trim_start().starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+    let is_formula = text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
     if is_formula { format!("'{text}") } else { text.into_owned() }
 }
 

@@ -11,6 +11,7 @@ mod metrics;
 mod openapi;
 mod reading;
 mod refusals;
+mod reports;
 mod rules;
 mod server;
 mod sharing;

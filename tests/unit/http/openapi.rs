@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use serde_json::{Map, Value};
 
-use truycap::domain::site::Rules;
+use truycap::domain::site::{ReportAccess, Rules};
 
 use super::server::{Answer, Options, Server, start};
 
@@ -150,7 +150,7 @@ fn every_route_and_every_method_is_in_the_document() {
 #[test]
 fn real_answers_match_the_document() {
     let document = document();
-    let server = start(Options { rules: Rules { visitors: true, ..Rules::default() }, ..Options::default() });
+    let server = start(Options { rules: Rules { visitors: true, report: ReportAccess::Public, ..Rules::default() }, ..Options::default() });
     let is = |path: &str, query: &str, status: u16| {
         let target = path.replace("{site}", "portal") + query;
         for (method, name) in [("GET", "get"), ("HEAD", "head")] {
@@ -173,6 +173,10 @@ fn real_answers_match_the_document() {
         ("history", "?by=week&from=2026-W40&to=2026-11-23", 200),
         ("history", "?by=week&from=2026-W40&to=2026-11-23&of=bot", 200),
         ("history", "?by=day", 400),
+        ("report", "?quarter=2026-Q3", 200),
+        ("report", "?quarter=3", 400),
+        ("report.csv", "?month=2026-11&lang=en", 200),
+        ("report.csv", "?by=hour", 400),
     ] {
         is(&site(name), query, status);
     }
