@@ -22,7 +22,7 @@ use truycap::{
         outcome::{Outcome, SiteAlone},
         period::Bucket,
         producer::{Position, ProducerId, Seq},
-        site::{Rules, Site, SiteId},
+        site::{ReportAccess, Rules, Site, SiteId},
     },
     store::{Applied, Corrected, Row, SharedVisitors, Snapshot, Step, Store, StoreError, TopList, VisitorCounts},
 };
@@ -79,6 +79,7 @@ async fn the_first_rule_that_applies_decides_and_uses_up_no_later_limit() {
         max_views_per_second: 1,
         articles: Some(Regex::new("^/tin/").unwrap()),
         visitors: true,
+        report: ReportAccess::Off,
     };
     let (site, audience) = (site("portal", rules), audience());
     let own = |last: u8, article: &str| Hit {

@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use truycap::{
     domain::{
         counts::{Deltas, Kind, SiteViews},
-        period::{Bucket, BucketSet, Period},
+        period::{BucketSet, Period},
         producer::{Digest, Position, ProducerId},
         retention::Retention,
         site::{Rules, Site, SiteId},
