@@ -10,7 +10,7 @@ use brotli::{CompressorWriter, enc::BrotliEncoderParams};
 use sha2::{Digest, Sha256};
 
 /// The files of `web/` that are served unchanged; `src/http/pages/assets.rs` has their paths. `scripts/web.sh` builds those in `dist`.
-const FILES: [&str; 7] = ["dist/counter.js", "dist/widget.js", "widget.css", "box.css", "demo.css", "demo.js", "demo.svg"];
+const FILES: [&str; 8] = ["dist/counter.js", "dist/widget.js", "widget.css", "box.css", "report.css", "demo.css", "demo.js", "demo.svg"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     set_commit();

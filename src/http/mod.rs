@@ -54,7 +54,7 @@ pub use admin::{AdminConfig, JournalAnswer, ReloadCall, ReloadRefused, Reloaded,
 pub use connection::Limits;
 pub use pages::box_page::box_policy_bytes;
 pub use pages::labels::{Language, capitalise};
-pub use report::write_csv;
+pub use report::{Scale, View, render, write_csv};
 pub use request::RequestBody;
 pub use response::Body;
 pub use router::{Admin, Public};

@@ -44,6 +44,7 @@ pub(in crate::http) static COUNTER_JS: Asset = asset!("counter.js", "text/javasc
 pub(in crate::http) static WIDGET_JS: Asset = asset!("widget.js", "text/javascript; charset=utf-8");
 pub(in crate::http) static BOX_CSS: Asset = asset!("box.css", "text/css; charset=utf-8");
 pub(in crate::http) static WIDGET_CSS: Asset = asset!("widget.css", "text/css; charset=utf-8");
+pub(in crate::http) static REPORT_CSS: Asset = asset!("report.css", "text/css; charset=utf-8");
 pub(in crate::http) static DEMO_CSS: Asset = asset!("demo.css", "text/css; charset=utf-8");
 pub(in crate::http) static DEMO_JS: Asset = asset!("demo.js", "text/javascript; charset=utf-8");
 pub(in crate::http) static DEMO_SVG: Asset = asset!("demo.svg", "image/svg+xml");

@@ -12,6 +12,7 @@
 //! - `traces`: traces of visitors in files
 //! - `hostile_portal`: a portal that answers as a test says
 //! - `access_log`: access logs with known truth
+//! - `reports`: reports of imagined portals
 
 pub mod access_log;
 pub mod clock;
@@ -32,6 +33,7 @@ pub mod ports;
 pub mod process;
 pub mod redis_server;
 pub mod redis_store;
+pub mod reports;
 pub mod sentinel_set;
 pub mod sites;
 pub mod together;
