@@ -12,10 +12,16 @@ use crate::{
     report::{Report, Step},
 };
 
-/// The most labels below a chart on a phone and on a wider screen. Numbers of days and months are narrow.
-const FEW: usize = 7;
-const MANY: usize = 16;
-const NARROW_LABELS: usize = 31;
+/// For how many labels there is room below a chart: dates, and the numbers of days or months.
+#[derive(Clone, Copy)]
+struct Room {
+    dates: usize,
+    numbers: usize,
+}
+
+/// On a wide screen and on a phone.
+const WIDE: Room = Room { dates: 16, numbers: 31 };
+const NARROW: Room = Room { dates: 6, numbers: 12 };
 
 /// The widest bar, in percent of the chart, so that a chart of two steps is no wall.
 const WIDEST: f64 = 8.0;
@@ -29,6 +35,7 @@ pub(super) fn chart(language: Language, report: &Report, with_visits: bool) -> S
     let lines: String = (0..=scale.lines).map(|line| grid_line(&scale, line)).collect();
     let slots = Slots { count: steps.len() };
     let today = report.made.date_naive();
+    let weekends: String = steps.iter().enumerate().filter(|(_, step)| is_weekend(step)).map(|(i, _)| slots.rect("weekend", i)).collect();
     let bars: String =
         steps.iter().enumerate().map(|(i, step)| bar(language, &slots, &scale, (i, step), today <= step.days.to, with_visits)).collect();
     let labels = labels(language, report.by, steps);
@@ -41,7 +48,7 @@ pub(super) fn chart(language: Language, report: &Report, with_visits: bool) -> S
 <svg width="100%" height="100%" role="img" aria-labelledby="chart-title chart-description">
 <title id="chart-title">{title}</title>
 <desc id="chart-description">{description}</desc>
-{lines}{bars}{labels}</svg>
+{weekends}{lines}{bars}{labels}</svg>
 </div>
 "#
     )
@@ -101,6 +108,12 @@ impl Slots {
         (index as f64 + 0.5) * self.width()
     }
 
+    /// The place of a step, over the whole height.
+    fn rect(&self, class: &str, index: usize) -> String {
+        let (x, width) = (percent(index as f64 * self.width()), percent(self.width()));
+        format!("<rect class=\"{class}\" x=\"{x}\" y=\"0\" width=\"{width}\" height=\"100%\"/>\n")
+    }
+
     /// The width of a bar. Many bars touch, because a gap would be thinner than a pixel.
     fn bar(&self) -> f64 {
         let share = if self.count > 120 { 1.0 } else { 0.72 };
@@ -116,9 +129,7 @@ fn grid_line(scale: &Scale, line: u64) -> String {
 
 /// The bars of a step, with a text that shows when the pointer is over them.
 fn bar(language: Language, slots: &Slots, scale: &Scale, (index, step): (usize, &Step), is_open: bool, with_visits: bool) -> String {
-    let weekend = matches!(step.bucket, Bucket::Day(day) if matches!(day.weekday(), Weekday::Sat | Weekday::Sun));
-    let classes = format!("step{}{}", if weekend { " weekend" } else { "" }, if is_open { " open" } else { "" });
-    let (left, width) = (percent(index as f64 * slots.width()), percent(slots.width()));
+    let class = if is_open { "step open" } else { "step" };
     let rect = |class: &str, share: f64, count: u64| {
         let width = slots.bar() * share;
         let (x, y) = (percent(slots.middle(index) - width / 2.0), percent(100.0 - scale.height(count)));
@@ -127,9 +138,11 @@ fn bar(language: Language, slots: &Slots, scale: &Scale, (index, step): (usize, 
     let views = rect("views", 1.0, step.counts.views);
     let visits = if with_visits { rect("visits", 0.5, step.counts.visits) } else { String::new() };
     let text = format!("{}: {}", language.step(step), language.counts(step.counts, with_visits));
-    format!(
-        "<g class=\"{classes}\"><title>{text}</title><rect class=\"slot\" x=\"{left}\" y=\"0\" width=\"{width}\" height=\"100%\"/>{views}{visits}</g>\n"
-    )
+    format!("<g class=\"{class}\"><title>{text}</title>{}{views}{visits}</g>\n", slots.rect("slot", index))
+}
+
+fn is_weekend(step: &Step) -> bool {
+    matches!(step.bucket, Bucket::Day(day) if matches!(day.weekday(), Weekday::Sat | Weekday::Sun))
 }
 
 fn label(class: &str, x: f64, text: &str) -> String {
@@ -143,52 +156,54 @@ fn percent(share: f64) -> String {
 
 /// The labels of the steps that have one, each with its class: those for a wide chart and those for a narrow one.
 fn labels(language: Language, by: Period, steps: &[Step]) -> Vec<(&'static str, usize, String)> {
-    let sets = [("wide", MANY), ("narrow", FEW)];
+    let is_short = is_together(by, steps);
+    let sets = [("wide", WIDE), ("narrow", NARROW)];
     sets.into_iter()
-        .flat_map(|(class, most)| {
-            let (thinning, chosen) = thin(by, steps, most);
-            chosen.into_iter().map(move |index| (class, index, text(language, by, &steps[index], thinning, class == "narrow")))
+        .flat_map(|(class, room)| {
+            let (thinning, chosen) = thin(by, steps, if is_short { room.numbers } else { room.dates });
+            let form = match thinning {
+                Thinning::Months(months) => Form::Begins(months),
+                _ if is_short && class == "narrow" => Form::Number,
+                _ if is_short => Form::Short,
+                _ => Form::Date,
+            };
+            chosen.into_iter().map(move |index| (class, index, text(language, by, &steps[index], form)))
         })
         .collect()
+}
+
+/// Whether all steps are days of one month, or months of one year. Then their labels are short.
+fn is_together(by: Period, steps: &[Step]) -> bool {
+    let larger = match by {
+        Period::Day => Period::Month,
+        Period::Month => Period::Year,
+        Period::Week | Period::Year => return false,
+    };
+    let of = |step: Option<&Step>| step.map(|step| larger.bucket(step.days.from));
+    of(steps.first()) == of(steps.last())
 }
 
 /// Which steps have a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Thinning {
-    /// Each one of a period within a month or year.
-    Each,
     /// Each one, or each so many.
     Every(usize),
     Mondays,
-    /// The first step of so many months.
+    /// Those in which a period of so many months begins.
     Months(u32),
 }
 
-/// The least thinning by which so many labels have room.
-fn thin(by: Period, steps: &[Step], most: usize) -> (Thinning, Vec<usize>) {
-    use Thinning::{Each, Every, Mondays, Months};
+/// The least thinning for which there is room.
+fn thin(by: Period, steps: &[Step], room: usize) -> (Thinning, Vec<usize>) {
+    use Thinning::{Every, Mondays, Months};
     let ways: &[Thinning] = match by {
-        Period::Day => &[Each, Every(1), Every(5), Mondays, Months(1), Months(3), Months(12), Months(24), Months(60), Months(120)],
+        Period::Day => &[Every(1), Every(5), Mondays, Months(1), Months(3), Months(12), Months(24), Months(60), Months(120)],
         Period::Week => &[Every(1), Every(2), Every(4), Months(3), Months(12), Months(24), Months(60), Months(120)],
-        Period::Month => &[Each, Every(1), Months(3), Months(12), Months(24), Months(60), Months(120), Months(600)],
+        Period::Month => &[Every(1), Months(3), Months(12), Months(24), Months(60), Months(120), Months(600)],
         Period::Year => &[Every(1), Every(2), Every(5), Every(10), Every(50), Every(100), Every(1000)],
     };
-    let fits = |way: &&Thinning| {
-        let count = chosen(**way, steps).len();
-        match way {
-            Each => is_together(by, steps) && count <= if most == FEW && by == Period::Day { FEW } else { NARROW_LABELS },
-            _ => count <= most,
-        }
-    };
-    let way = ways.iter().find(fits).or(ways.last()).copied().unwrap_or(Each);
+    let way = ways.iter().find(|way| chosen(**way, steps).len() <= room).or(ways.last()).copied().unwrap_or(Every(1));
     (way, chosen(way, steps))
-}
-
-/// Whether all steps are within one month, or one year if they are months. Then a label is short.
-fn is_together(by: Period, steps: &[Step]) -> bool {
-    let larger = if by == Period::Day { Period::Month } else { Period::Year };
-    let first = steps.first().map(|step| larger.bucket(step.days.from));
-    steps.last().map(|step| larger.bucket(step.days.from)) == first
 }
 
 fn chosen(way: Thinning, steps: &[Step]) -> Vec<usize> {
@@ -198,7 +213,6 @@ fn chosen(way: Thinning, steps: &[Step]) -> Vec<usize> {
         if i == 0 { steps[0].days.from.day() <= 7 && starts(steps[0].days.from, months) } else { number(steps[i - 1].days.to) < number(steps[i].days.to) }
     };
     let wanted = |&i: &usize| match way {
-        Thinning::Each => true,
         Thinning::Every(count) => i.is_multiple_of(count),
         Thinning::Mondays => steps[i].days.from.weekday() == Weekday::Mon,
         Thinning::Months(months) => begins(i, months),
@@ -210,22 +224,34 @@ fn starts(day: NaiveDate, months: u32) -> bool {
     (day.year() * 12 + day.month0().cast_signed()).rem_euclid(months.cast_signed()) == 0
 }
 
-/// A label's text, as short as it can be in its place.
-fn text(language: Language, by: Period, step: &Step, way: Thinning, is_narrow: bool) -> String {
-    let (day, vietnamese) = (step.days.from, language == Language::Vietnamese);
-    // The month that begins within a week.
-    let named = if matches!(way, Thinning::Months(_)) { step.days.to } else { day };
-    let month = |day: NaiveDate| if vietnamese { format!("{}/{}", day.month(), day.year()) } else { format!("{} {}", short_month(day.month()), day.year()) };
-    match (by, way) {
-        (_, Thinning::Months(months)) if months.is_multiple_of(12) => named.year().to_string(),
-        (_, Thinning::Months(_)) => month(named),
-        (Period::Day, Thinning::Each) => day.day().to_string(),
-        (Period::Day | Period::Week, _) if vietnamese => format!("{}/{}", day.day(), day.month()),
-        (Period::Day | Period::Week, _) => format!("{} {}", day.day(), short_month(day.month())),
-        (Period::Month, Thinning::Each) if is_narrow => day.month().to_string(),
-        (Period::Month, Thinning::Each) if vietnamese => format!("Tháng {}", day.month()),
-        (Period::Month, Thinning::Each) => short_month(day.month()).to_owned(),
-        (Period::Month, _) => month(day),
-        (Period::Year, _) => day.year().to_string(),
+/// How a label names its step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// By its number in the month or year.
+    Number,
+    /// By its number, or by the name of the month.
+    Short,
+    /// By its first day, month or year.
+    Date,
+    /// By the period of so many months that begins within it.
+    Begins(u32),
+}
+
+fn text(language: Language, by: Period, step: &Step, form: Form) -> String {
+    let (first, vietnamese) = (step.days.from, language == Language::Vietnamese);
+    let month = |day: NaiveDate| {
+        if vietnamese { format!("{}/{}", day.month(), day.year()) } else { format!("{} {}", short_month(day.month()), day.year()) }
+    };
+    match (form, by) {
+        (Form::Begins(months), _) if months.is_multiple_of(12) => step.days.to.year().to_string(),
+        (Form::Begins(_), _) => month(step.days.to),
+        (Form::Number | Form::Short, Period::Day) => first.day().to_string(),
+        (Form::Number, _) => first.month().to_string(),
+        (Form::Short, _) if vietnamese => format!("Tháng {}", first.month()),
+        (Form::Short, _) => short_month(first.month()).to_owned(),
+        (Form::Date, Period::Day | Period::Week) if vietnamese => format!("{}/{}", first.day(), first.month()),
+        (Form::Date, Period::Day | Period::Week) => format!("{} {}", first.day(), short_month(first.month())),
+        (Form::Date, Period::Month) => month(first),
+        (Form::Date, Period::Year) => first.year().to_string(),
     }
 }

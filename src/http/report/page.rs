@@ -184,7 +184,11 @@ fn summary(language: Language, report: &Report, with_visits: bool) -> String {
 fn comparison(language: Language, report: &Report, with_visits: bool) -> String {
     let before = language.choose("Kỳ trước", "Period before");
     let year = language.choose("Cùng kỳ năm trước", "Same period a year before");
-    let rows = compared(language, report, before, report.before, with_visits) + &compared(language, report, year, report.year_before, with_visits);
+    let mut rows = compared(language, report, before, report.before, with_visits);
+    // The year before a year is both.
+    if report.year_before.0 != report.before.0 {
+        rows += &compared(language, report, year, report.year_before, with_visits);
+    }
     let own = counts_cells(language, report.counts, with_visits);
     let unfinished = if report.days.to >= report.made.date_naive() && report.days.from <= report.made.date_naive() {
         let text = language.choose(
@@ -262,7 +266,7 @@ fn figure(report: &Report, view: &View<'_>, with_visits: bool) -> String {
     let by_days = report.by == Period::Day;
     format!(
         "<section aria-labelledby=\"course\">\n<h2 id=\"course\">{}</h2>\n{}<p class=\"legend\"><span class=\"key views\">{}</span> {} {} {}</p>\n{}</section>\n",
-        language.choose("Diễn biến trong kỳ", "Course of the period"),
+        language.choose("Diễn biến trong kỳ", "Views and visits over the period"),
         steps(report, view),
         language.choose("Lượt xem", "Views"),
         if with_visits { visits.as_str() } else { "" },
