@@ -290,7 +290,11 @@ fn table(language: Language, report: &Report, with_visits: bool) -> String {
     for step in &report.steps {
         let open = if step.days.to >= today { open.as_str() } else { "" };
         let cells = counts_cells(language, step.counts, with_visits);
-        rows += &format!("<tr><th scope=\"row\">{}{open}</th>{cells}</tr>\n", language.step(step));
+        let name = language.step(step);
+        rows += &match report.by {
+            Period::Day => format!("<tr><th scope=\"row\"><span class=\"name-of-day\">{name}</span>{open}</th>{cells}</tr>\n"),
+            _ => format!("<tr><th scope=\"row\">{name}{open}</th>{cells}</tr>\n"),
+        };
     }
     if report.without_step != Counts::default() {
         let name = language.choose("Số liệu kế thừa, không rõ thời điểm trong kỳ", "Taken over, at unknown times within the period");
