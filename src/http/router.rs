@@ -62,7 +62,7 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 
 /// The routes of the public listener; with a demo, also those of [`Demo`].
-static PUBLIC: [Route<Handler>; 17] = {
+static PUBLIC: [Route<Handler>; 18] = {
     use Handler::{DemoFile, File, OpenApi, Site};
     use Resource::{Badge, Box, Figures, Gif, History, Report, Top, Views};
     use SiteFrom::Path;
@@ -80,6 +80,7 @@ static PUBLIC: [Route<Handler>; 17] = {
         route(GET, "/counter.js", "page", File(&assets::COUNTER_JS)),
         route(GET, "/widget.js", "page", File(&assets::WIDGET_JS)),
         route(GET, "/box.css", "page", File(&assets::BOX_CSS)),
+        route(GET, REPORT_CSS, "page", File(&assets::REPORT_CSS)),
         route(GET, "/widget.css", "page", File(&assets::WIDGET_CSS)),
         route(GET, "/demo.css", "page", DemoFile(&assets::DEMO_CSS)),
         route(GET, "/demo.js", "page", DemoFile(&assets::DEMO_JS)),
@@ -88,7 +89,7 @@ static PUBLIC: [Route<Handler>; 17] = {
 };
 
 /// The routes of the admin listener.
-static ADMIN: [Route<AdminHandler>; 7] = [
+static ADMIN: [Route<AdminHandler>; 8] = [
     route(GET, "/healthz", "healthz", AdminHandler::Health),
     route(GET, "/readyz", "readyz", AdminHandler::Ready),
     route(GET, "/metrics", "metrics", AdminHandler::Metrics),
@@ -96,11 +97,13 @@ static ADMIN: [Route<AdminHandler>; 7] = [
     route(POST, "/-/reload", "reload", AdminHandler::Reload),
     route(GET, REPORT, "report", AdminHandler::Report(Form::Page)),
     route(GET, REPORT_CSV, "report.csv", AdminHandler::Report(Form::File)),
+    route(GET, REPORT_CSS, "page", AdminHandler::File(&assets::REPORT_CSS)),
 ];
 
 /// The reports, which both listeners have under the same paths.
 const REPORT: &str = "/v1/sites/{site}/report";
 const REPORT_CSV: &str = "/v1/sites/{site}/report.csv";
+const REPORT_CSS: &str = "/report.css";
 
 /// What handles a public route.
 #[derive(Debug)]
@@ -148,6 +151,7 @@ enum AdminHandler {
     Journal,
     Reload,
     Report(Form),
+    File(&'static Asset),
 }
 
 const fn route<H>(methods: &'static str, path: &'static str, name: &'static str, handler: H) -> Route<H> {
@@ -381,6 +385,7 @@ impl Admin {
             AdminHandler::Journal => Ok(admin::journal(&self.handle, &self.config.journal)),
             AdminHandler::Reload if self.stopping.load(Ordering::Relaxed) => Err(admin::is_stopping()),
             AdminHandler::Reload => admin::reload(&head.headers, &self.reloads).await,
+            AdminHandler::File(file) => Ok(file.respond(&head.headers)),
             AdminHandler::Report(form) => {
                 let id = id.unwrap_or_default();
                 let counter = decode(id).and_then(|id| self.handle.site(&id)).ok_or_else(|| no_site(id))?;

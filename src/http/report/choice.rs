@@ -5,7 +5,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
     page::{View, escape},
-    words::{Span, following, month_name},
+    words::{Span, following},
 };
 use crate::{
     domain::period::{Bucket, Period},
@@ -13,19 +13,21 @@ use crate::{
     report::{Days, Report},
 };
 
-/// How many months, quarters and years can be chosen by name. Earlier ones are chosen by their days.
+/// How many months, quarters, half-years and years can be chosen by name. Earlier ones are chosen by their days.
 const MONTHS: u32 = 36;
 const QUARTERS: u32 = 12;
+const HALVES: u32 = 6;
 const YEARS: u32 = 10;
 
 /// The query of a report on a period, as the value of an attribute.
 pub(super) fn query(view: &View<'_>, language: Language, days: Days, by: Option<Period>) -> String {
-    let (year, month) = (days.from.year(), days.from.month());
+    let value = value(days);
     let mut query = match Span::of(days) {
-        Span::Month => format!("?month={year:04}-{month:02}"),
-        Span::Quarter => format!("?quarter={year:04}-Q{}", month / 3 + 1),
-        Span::Year => format!("?year={year:04}"),
-        Span::Day | Span::Half | Span::Other => format!("?from={}&amp;to={}", Bucket::Day(days.from), Bucket::Day(days.to)),
+        Span::Month => format!("?month={value}"),
+        Span::Quarter => format!("?quarter={value}"),
+        Span::Half => format!("?half={value}"),
+        Span::Year => format!("?year={value}"),
+        Span::Day | Span::Other => format!("?from={}&amp;to={}", Bucket::Day(days.from), Bucket::Day(days.to)),
     };
     if let Some(by) = by {
         query = query + "&amp;by=" + by.name();
@@ -37,6 +39,18 @@ pub(super) fn query(view: &View<'_>, language: Language, days: Days, by: Option<
         query += &format!("&amp;token={}", utf8_percent_encode(token, NON_ALPHANUMERIC));
     }
     query
+}
+
+/// How a query writes a calendar period; empty for other days.
+fn value(days: Days) -> String {
+    let (year, month) = (days.from.year(), days.from.month());
+    match Span::of(days) {
+        Span::Month => format!("{year:04}-{month:02}"),
+        Span::Quarter => format!("{year:04}-Q{}", month / 3 + 1),
+        Span::Half => format!("{year:04}-H{}", month / 6 + 1),
+        Span::Year => format!("{year:04}"),
+        Span::Day | Span::Other => String::new(),
+    }
 }
 
 /// The links to the periods before and after, to the other language and to the file, and the forms.
@@ -71,22 +85,21 @@ pub(super) fn choice(report: &Report, view: &View<'_>) -> String {
 
 fn forms(report: &Report, view: &View<'_>, today: NaiveDate) -> String {
     let language = view.language;
-    let vietnamese = language == Language::Vietnamese;
     let first = report.begins.unwrap_or(today).min(report.days.from).min(today);
-    let months = back(today, first, 1, MONTHS);
-    let months = months.map(|day| {
-        let name = if vietnamese { format!("Tháng {}/{}", day.month(), day.year()) } else { format!("{} {}", month_name(day.month()), day.year()) };
-        (format!("{:04}-{:02}", day.year(), day.month()), name)
+    let lists = [
+        ("month", language.choose("Tháng", "Month"), 1, MONTHS),
+        ("quarter", language.choose("Quý", "Quarter"), 3, QUARTERS),
+        ("half", language.choose("6 tháng", "Half-year"), 6, HALVES),
+        ("year", language.choose("Năm", "Year"), 12, YEARS),
+    ];
+    let lists = lists.map(|(name, label, months, most)| {
+        let values = back(today, first, months, most).filter_map(|from| {
+            let days = Days { from, to: from.checked_add_months(Months::new(months))?.pred_opt()? };
+            Some((value(days), language.name_of(days)))
+        });
+        named_form(view, name, label, values)
     });
-    let quarters = back(today, first, 3, QUARTERS).map(|day| {
-        let quarter = day.month0() / 3 + 1;
-        let name = if vietnamese { format!("Quý {}/{}", ["I", "II", "III", "IV"][(quarter - 1) as usize % 4], day.year()) } else { format!("Q{quarter} {}", day.year()) };
-        (format!("{:04}-Q{quarter}", day.year()), name)
-    });
-    let years = back(today, first, 12, YEARS).map(|day| (format!("{:04}", day.year()), day.year().to_string()));
-    let days = days_form(report, view);
-    let (month, quarter, year) = (language.choose("Tháng", "Month"), language.choose("Quý", "Quarter"), language.choose("Năm", "Year"));
-    named_form(view, "month", month, months) + &named_form(view, "quarter", quarter, quarters) + &named_form(view, "year", year, years) + &days
+    lists.concat() + &days_form(report, view)
 }
 
 /// The first days of the latest periods of so many months, the latest one first, back to the one that contains a day.
@@ -136,12 +149,12 @@ fn hidden(view: &View<'_>) -> String {
 /// Links to the same period by other steps, those that make between two and some four hundred of them.
 pub(super) fn steps(report: &Report, view: &View<'_>) -> String {
     let language = view.language;
-    let days = (report.days.to - report.days.from).num_days() + 1;
+    let days = report.days.count();
     let sizes = [
         (Period::Day, 2..=400, language.choose("ngày", "day")),
         (Period::Week, 14..=2800, language.choose("tuần", "week")),
         (Period::Month, 32..=12_000, language.choose("tháng", "month")),
-        (Period::Year, 367..=i64::MAX, language.choose("năm", "year")),
+        (Period::Year, 367..=u32::MAX, language.choose("năm", "year")),
     ];
     let links: Vec<String> = sizes
         .into_iter()

@@ -40,6 +40,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.')
 #[must_use]
 pub fn render(report: &Report, view: &View<'_>) -> String {
     let language = view.language;
+    // No visits beside views: they were not counted at that time.
     let with_visits = report.counts.visits > 0;
     let (code, name, period) = (language.code(), escape(view.name), language.name_of(report.days));
     let title = language.choose("Báo cáo thống kê truy cập", "Report on visitor statistics");
@@ -156,19 +157,24 @@ fn summary(language: Language, report: &Report, with_visits: bool) -> String {
         || ("–".to_owned(), String::new()),
         |(day, views)| (language.number(views), format!("{} {}", language.weekday(day), language.day(day))),
     );
-    let visits = if with_visits { language.number(report.counts.visits) } else { "–".to_owned() };
+    let uncounted = !with_visits && report.counts.views > 0;
+    let visits = if uncounted { "–".to_owned() } else { language.number(report.counts.visits) };
+    let no_visits = if uncounted { language.choose("chưa được đếm trong kỳ này", "not counted in this period") } else { "" };
     let mean = language.mean(report.counts.views, days);
     let of_days = match language {
         Language::Vietnamese => format!("trong {} ngày", language.number(days.into())),
         Language::English => format!("over {} {}", language.number(days.into()), if days == 1 { "day" } else { "days" }),
     };
-    let no_visits = if with_visits { "" } else { language.choose("chưa được đếm trong kỳ này", "not counted in this period") };
-    let numbers = [
+    let mut numbers = vec![
         ("views", language.choose("Lượt xem trang", "Page views"), language.number(report.counts.views), String::new()),
         ("visits", language.choose("Lượt truy cập", "Visits"), visits, no_visits.to_owned()),
-        ("mean", language.choose("Lượt xem trung bình mỗi ngày", "Views per day, on average"), mean, of_days),
-        ("best", language.choose("Ngày nhiều lượt xem nhất", "Day with most views"), best.0, best.1),
     ];
+    if report.days.from < report.days.to {
+        numbers.extend([
+            ("mean", language.choose("Lượt xem trung bình mỗi ngày", "Views per day, on average"), mean, of_days),
+            ("best", language.choose("Ngày nhiều lượt xem nhất", "Day with most views"), best.0, best.1),
+        ]);
+    }
     let numbers: String = numbers
         .iter()
         .map(|(class, label, number, note)| {
@@ -190,10 +196,11 @@ fn comparison(language: Language, report: &Report, with_visits: bool) -> String 
         rows += &compared(language, report, year, report.year_before, with_visits);
     }
     let own = counts_cells(language, report.counts, with_visits);
-    let unfinished = if report.days.to >= report.made.date_naive() && report.days.from <= report.made.date_naive() {
+    let today = report.made.date_naive();
+    let unfinished = if report.days.to >= today && report.begins.is_some_and(|begins| begins < report.days.from) {
         let text = language.choose(
-            "Kỳ này chưa kết thúc, còn hai kỳ kia là trọn kỳ.",
-            "This period is not over, and the two others are whole periods.",
+            "Kỳ này chưa kết thúc, nên chưa thể so trọn kỳ với các kỳ trước.",
+            "This period is not over, so it does not compare with whole periods yet.",
         );
         format!("<p class=\"remark\">{text}</p>\n")
     } else {
@@ -276,8 +283,11 @@ fn figure(report: &Report, view: &View<'_>, with_visits: bool) -> String {
     )
 }
 
-/// The table behind the chart.
+/// The table behind the chart. A single step is the sum, and steps without views say nothing more.
 fn table(language: Language, report: &Report, with_visits: bool) -> String {
+    if report.counts == Counts::default() || report.steps.len() < 2 && report.without_step == Counts::default() {
+        return String::new();
+    }
     let (first, caption) = match report.by {
         Period::Day => (language.choose("Ngày", "Day"), language.choose("Số liệu theo ngày", "Figures by day")),
         Period::Week => (language.choose("Tuần", "Week"), language.choose("Số liệu theo tuần", "Figures by week")),

@@ -107,7 +107,11 @@ impl Language {
         };
         let change = to.abs_diff(from);
         let number = self.number(change);
-        if from == 0 { format!("{sign}{number}") } else { format!("{sign}{number} ({sign}{})", self.share(change, from)) }
+        match rounded(u128::from(change) * 1000, from) {
+            None => format!("{sign}{number}"),
+            Some(0) => format!("{sign}{number} ({})", self.share(change, from)),
+            Some(tenths) => format!("{sign}{number} ({sign}{}%)", self.tenths(tenths)),
+        }
     }
 
     /// Views and visits in a sentence.
