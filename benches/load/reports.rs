@@ -90,7 +90,8 @@ fn large_portal(subject: Subject, articles: usize) -> Server {
         // Each day has articles of its own and shares some with others, and few have most views.
         let first = usize::try_from(days).expect("few") * 300;
         let site = site.clone();
-        (0..ARTICLES_OF_A_DAY).map(move |rank| format!("{site},{},{},{}", article((first + rank) % articles), before(days), 20_000 / (rank + 1) + 1))
+        (0..ARTICLES_OF_A_DAY)
+            .map(move |rank| format!("{site},{},{},{}", article((first + rank) % articles), before(days), 20_000 / (rank + 1) + 1))
     };
     server.place.import("site,article,period,views", of_site.chain((1..=ARTICLE_DAYS).flat_map(of_day)));
     server.acknowledged.set(server.figures(0).0);

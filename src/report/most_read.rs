@@ -43,7 +43,8 @@ impl Ranking {
             // Its order is that of the report, also among rows with the same count.
             return Self { open: Vec::new(), known: list.as_ref().to_vec(), unlisted: None };
         }
-        let lasts = lists.iter().map(|list| list.as_ref().last().filter(|_| list.as_ref().len() >= LIST_LEAST).map_or(0, |(_, views)| *views));
+        let lasts =
+            lists.iter().map(|list| list.as_ref().last().filter(|_| list.as_ref().len() >= LIST_LEAST).map_or(0, |(_, views)| *views));
         let lasts: Vec<u64> = lasts.collect();
         let unlisted = lasts.iter().fold(0_u64, |sum, last| sum.saturating_add(*last));
         // Of each candidate: the sum of its rows, and of the last rows of the lists that have it.

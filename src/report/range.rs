@@ -77,7 +77,9 @@ impl RangeQuery<'_> {
             (Some((name, value)), None, None) => calendar(name, value),
             (None, _, Some(_)) => between(self.from, self.to),
             (None, _, None) => months(today.year(), today.month(), 1).ok_or_else(|| RangeError("this month cannot be shown".into())),
-            _ => Err(RangeError("several parameters name a period: write one of month, quarter, half and year, or both from and to".into())),
+            _ => {
+                Err(RangeError("several parameters name a period: write one of month, quarter, half and year, or both from and to".into()))
+            }
         }
     }
 }

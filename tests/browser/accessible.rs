@@ -14,7 +14,7 @@ const RULES: [&str; 7] = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"
 const LOOKS: [(u32, &str); 4] = [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")];
 
 /// Each page has an element that shows when it is filled.
-fn finds_nothing(pages: &[(String, &str)]) {
+pub(crate) fn finds_nothing(pages: &[(String, &str)]) {
     let axe = npm("axe-core/axe.min.js");
     let check = format!(
         "{axe};

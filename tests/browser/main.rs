@@ -22,6 +22,7 @@ mod looks;
 mod outage;
 mod pages;
 mod portal;
+mod report;
 mod routers;
 mod sources;
 mod visits;

@@ -17,4 +17,5 @@ mod primaries;
 mod recorder;
 mod titles;
 mod report;
+mod report_page;
 mod transfer;

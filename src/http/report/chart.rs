@@ -210,7 +210,11 @@ fn chosen(way: Thinning, steps: &[Step]) -> Vec<usize> {
     let begins = |i: usize, months: u32| {
         let number = |day: NaiveDate| (day.year() * 12 + day.month0().cast_signed()).div_euclid(months.cast_signed());
         // A period that begins within a month has no label of that month.
-        if i == 0 { steps[0].days.from.day() <= 7 && starts(steps[0].days.from, months) } else { number(steps[i - 1].days.to) < number(steps[i].days.to) }
+        if i == 0 {
+            steps[0].days.from.day() <= 7 && starts(steps[0].days.from, months)
+        } else {
+            number(steps[i - 1].days.to) < number(steps[i].days.to)
+        }
     };
     let wanted = |&i: &usize| match way {
         Thinning::Every(count) => i.is_multiple_of(count),

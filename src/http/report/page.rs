@@ -184,7 +184,9 @@ fn summary(language: Language, report: &Report, with_visits: bool) -> String {
         .collect();
     let heading = language.choose("Số liệu chính", "Key figures");
     let comparison = comparison(language, report, with_visits);
-    format!("<section aria-labelledby=\"key\">\n<h2 id=\"key\">{heading}</h2>\n<dl class=\"numbers\">\n{numbers}</dl>\n{comparison}</section>\n")
+    format!(
+        "<section aria-labelledby=\"key\">\n<h2 id=\"key\">{heading}</h2>\n<dl class=\"numbers\">\n{numbers}</dl>\n{comparison}</section>\n"
+    )
 }
 
 fn comparison(language: Language, report: &Report, with_visits: bool) -> String {
@@ -326,7 +328,11 @@ fn articles(report: &Report, view: &View<'_>) -> String {
     let mut rows = String::new();
     for (rank, article) in report.most_read.articles.iter().enumerate() {
         let (views, share) = (language.number(article.views), language.share(article.views, report.counts.views));
-        rows += &format!("<tr><td>{}</td><th scope=\"row\">{}</th><td>{views}</td><td>{share}</td></tr>\n", rank + 1, article_cell(article, view));
+        rows += &format!(
+            "<tr><td>{}</td><th scope=\"row\">{}</th><td>{views}</td><td>{share}</td></tr>\n",
+            rank + 1,
+            article_cell(article, view)
+        );
     }
     let list = if rows.is_empty() {
         format!("<p class=\"remark\">{}</p>\n", language.choose("Không có bài nào.", "There are none."))
@@ -455,10 +461,16 @@ fn total(language: Language, report: &Report) -> String {
 /// The place for date and signatures, which only the print shows.
 fn signatures(language: Language) -> String {
     let (date, by, head, name, seal) = match language {
-        Language::Vietnamese => {
-            ("……………………, ngày ……… tháng ……… năm …………", "Người lập biểu", "Thủ trưởng đơn vị", "(Ký, ghi rõ họ tên)", "(Ký, đóng dấu, ghi rõ họ tên)")
+        Language::Vietnamese => (
+            "……………………, ngày ……… tháng ……… năm …………",
+            "Người lập biểu",
+            "Thủ trưởng đơn vị",
+            "(Ký, ghi rõ họ tên)",
+            "(Ký, đóng dấu, ghi rõ họ tên)",
+        ),
+        Language::English => {
+            ("……………………, date ………………………", "Prepared by", "Head of the body", "(Signature and name)", "(Signature, seal and name)")
         }
-        Language::English => ("……………………, date ………………………", "Prepared by", "Head of the body", "(Signature and name)", "(Signature, seal and name)"),
     };
     format!(
         "<div class=\"signatures\">\n<p class=\"place\">{date}</p>\n<p><strong>{by}</strong><span>{name}</span></p>\n<p><strong>{head}</strong><span>{seal}</span></p>\n</div>\n"

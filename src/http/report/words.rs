@@ -128,11 +128,21 @@ impl Language {
         let (vietnamese, english) = match kind {
             Kind::Visits => return None,
             Kind::Bot => ("Máy tìm kiếm và chương trình tự động, không phải người đọc", "Search engines and other programs, not readers"),
-            Kind::Prefetch => ("Trang được trình duyệt tải trước, người đọc chưa mở", "Pages that a browser loaded in advance and that nobody opened"),
-            Kind::Repeat => ("Cùng một người đọc mở lại cùng một trang sau thời gian ngắn", "The same reader opened the same page again after a short time"),
+            Kind::Prefetch => {
+                ("Trang được trình duyệt tải trước, người đọc chưa mở", "Pages that a browser loaded in advance and that nobody opened")
+            }
+            Kind::Repeat => (
+                "Cùng một người đọc mở lại cùng một trang sau thời gian ngắn",
+                "The same reader opened the same page again after a short time",
+            ),
             Kind::Foreign => ("Yêu cầu gửi từ trang web khác, không phải của cổng", "Requests from pages of other websites"),
-            Kind::RateLimited => ("Quá nhiều yêu cầu cùng một lúc, vượt giới hạn đã đặt", "More requests at once than the configured limit"),
-            Kind::ArticlePattern => ("Địa chỉ trang không theo mẫu địa chỉ bài viết đã đặt", "The page's address does not match the configured pattern of articles"),
+            Kind::RateLimited => {
+                ("Quá nhiều yêu cầu cùng một lúc, vượt giới hạn đã đặt", "More requests at once than the configured limit")
+            }
+            Kind::ArticlePattern => (
+                "Địa chỉ trang không theo mẫu địa chỉ bài viết đã đặt",
+                "The page's address does not match the configured pattern of articles",
+            ),
             Kind::ArticleLimit => ("Đã đủ số bài mới được nhận trong một ngày", "The day's limit of new articles was reached"),
         };
         Some(self.choose(vietnamese, english))

@@ -5,12 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, Days as Count, NaiveDate, TimeZone};
 use chrono_tz::{Asia::Ho_Chi_Minh, Tz};
 use truycap::{
-    domain::{
-        article::ArticleId,
-        counts::Kind,
-        period::Period,
-        site::SiteId,
-    },
+    domain::{article::ArticleId, counts::Kind, period::Period, site::SiteId},
     http::{Language, View, render},
     report::{Counts, Days, Gap, MostRead, ReadArticle, Report, Step},
 };
@@ -59,7 +54,11 @@ pub fn report(days: Days, by: Period, size: u64, made: &str) -> Report {
         let (bucket, counts) = (by.bucket(day), views_on(day, size));
         match steps.last_mut().filter(|step| step.bucket == bucket) {
             Some(step) => {
-                step.days.to = if day == made.date_naive() { days.to.min(bucket.next().and_then(|next| next.first_day()).expect("a day").pred_opt().expect("a day")) } else { day };
+                step.days.to = if day == made.date_naive() {
+                    days.to.min(bucket.next().and_then(|next| next.first_day()).expect("a day").pred_opt().expect("a day"))
+                } else {
+                    day
+                };
                 step.counts = sum([step.counts, counts].into_iter());
             }
             None => steps.push(Step { bucket, days: Days { from: day, to: day }, counts }),
@@ -72,7 +71,9 @@ pub fn report(days: Days, by: Period, size: u64, made: &str) -> Report {
     let year_before = Days { from: a_year_before(days.from), to: a_year_before(days.to) };
     let of = |days: Days| (days, sum(each(days).map(|day| views_on(day, size))));
     let best = each(begun).map(|day| (day, views_on(day, size).views)).rev_max();
-    let begun_days = u32::try_from(steps.iter().map(|step| (step.days.to.min(made.date_naive()) - step.days.from).num_days() + 1).sum::<i64>()).expect("a number");
+    let begun_days =
+        u32::try_from(steps.iter().map(|step| (step.days.to.min(made.date_naive()) - step.days.from).num_days() + 1).sum::<i64>())
+            .expect("a number");
     Report {
         site: SiteId::parse("portal").expect("an id"),
         days,
