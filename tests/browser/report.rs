@@ -62,7 +62,7 @@ fn labels_of_a_chart_can_be_read_in_every_window() {
     let portal = Portal::start();
     let pages = served(&portal, &["month", "fifteenth", "quarter", "year", "year-by-week", "year-by-day", "years", "million"]);
     let browser = Browser::start();
-    for width in [360, 800, 1280] {
+    for width in [360, 800, 1000, 1280] {
         browser.look(width, "dark");
         for page in &pages {
             browser.open(page);

@@ -202,7 +202,9 @@ fn thin(by: Period, steps: &[Step], room: usize) -> (Thinning, Vec<usize>) {
         Period::Month => &[Every(1), Months(3), Months(12), Months(24), Months(60), Months(120), Months(600)],
         Period::Year => &[Every(1), Every(2), Every(5), Every(10), Every(50), Every(100), Every(1000)],
     };
-    let way = ways.iter().find(|way| chosen(**way, steps).len() <= room).or(ways.last()).copied().unwrap_or(Every(1));
+    // A month with its year is longer than a day.
+    let fits = |way: &&Thinning| chosen(**way, steps).len() <= if matches!(way, Months(_)) { room * 3 / 4 } else { room };
+    let way = ways.iter().find(fits).or(ways.last()).copied().unwrap_or(Every(1));
     (way, chosen(way, steps))
 }
 
@@ -251,7 +253,7 @@ fn text(language: Language, by: Period, step: &Step, form: Form) -> String {
         (Form::Begins(_), _) => month(step.days.to),
         (Form::Number | Form::Short, Period::Day) => first.day().to_string(),
         (Form::Number, _) => first.month().to_string(),
-        (Form::Short, _) if vietnamese => format!("Tháng {}", first.month()),
+        (Form::Short, _) if vietnamese => format!("Thg {}", first.month()),
         (Form::Short, _) => short_month(first.month()).to_owned(),
         (Form::Date, Period::Day | Period::Week) if vietnamese => format!("{}/{}", first.day(), first.month()),
         (Form::Date, Period::Day | Period::Week) => format!("{} {}", first.day(), short_month(first.month())),

@@ -4,12 +4,13 @@ use std::io::Read;
 
 use super::server::{Answer, Options, Server, start};
 
-/// Path and `Content-Type` of the files that every portal loads.
-const FILES: [(&str, &str); 4] = [
+/// Path and `Content-Type` of the files that portals and reports load.
+const FILES: [(&str, &str); 5] = [
     ("/counter.js", "text/javascript; charset=utf-8"),
     ("/widget.js", "text/javascript; charset=utf-8"),
     ("/widget.css", "text/css; charset=utf-8"),
     ("/box.css", "text/css; charset=utf-8"),
+    ("/report.css", "text/css; charset=utf-8"),
 ];
 
 /// Requests a file with `Accept-Encoding`.
@@ -36,7 +37,7 @@ fn scripts_and_styles_are_served_with_and_without_the_demo() {
         for (path, kind) in FILES {
             let answer = server.get(path);
             assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)));
-            assert!(answer.text().contains(if path == "/box.css" { "body" } else { "truycap" }));
+            assert!(answer.text().contains(if ["/box.css", "/report.css"].contains(&path) { "body" } else { "truycap" }));
             let head = server.ask("HEAD", path, &[], "");
             assert_eq!((head.status, head.header("content-length")), (200, answer.header("content-length")));
             let refused = server.ask("POST", path, &[], "");
@@ -48,7 +49,8 @@ fn scripts_and_styles_are_served_with_and_without_the_demo() {
 #[test]
 fn scripts_and_styles_have_at_most_two_and_a_half_kibibytes_when_compressed() {
     let server = start(Options::default());
-    for (path, _) in FILES {
+    // Portals do not load the style of the report.
+    for (path, _) in FILES.into_iter().filter(|(path, _)| *path != "/report.css") {
         for coding in ["gzip", "br"] {
             let answer = accepting(&server, path, coding);
             assert_eq!(answer.header("content-encoding"), Some(coding));
