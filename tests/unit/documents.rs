@@ -7,11 +7,12 @@ use std::{
 };
 
 /// Documents in English with their Vietnamese twins.
-const TWINS: [(&str, &str); 4] = [
+const TWINS: [(&str, &str); 5] = [
     ("embedding.md", "nhung.md"),
     ("moving.md", "chuyen-doi.md"),
     ("configuration.md", "cau-hinh.md"),
     ("what-is-counted.md", "cach-dem.md"),
+    ("report.md", "bao-cao.md"),
 ];
 
 /// What code of the reader's own is called in the twins.
