@@ -209,12 +209,13 @@ fn a_portal_that_hangs_delays_no_list_no_view_and_no_stop() {
 }
 
 /// A place in which these names have these addresses.
-fn with_hosts(place: Place, hosts: &str) -> Place {
+fn with_hosts(mut place: Place, hosts: &str) -> Place {
     let file = place.write("hosts", format!("127.0.0.1 localhost\n{hosts}"));
     let user: &[&str] = if as_root() { &[] } else { &["--user", "--map-root-user"] };
     let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
     let words = [&["unshare"], user, &["--mount", "sh", "-c", script, &file]].concat();
-    Place { launcher: words.into_iter().map(String::from).collect(), ..place }
+    place.launcher = words.into_iter().map(String::from).collect();
+    place
 }
 
 #[test]

@@ -80,6 +80,7 @@ async fn the_first_rule_that_applies_decides_and_uses_up_no_later_limit() {
         articles: Some(Regex::new("^/tin/").unwrap()),
         visitors: true,
         report: ReportAccess::Off,
+        titles: false,
     };
     let (site, audience) = (site("portal", rules), audience());
     let own = |last: u8, article: &str| Hit {
