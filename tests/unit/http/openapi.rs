@@ -83,7 +83,7 @@ fn is_described(document: &Value, path: &str, method: &str, answer: &Answer) {
         assert!(present, "{method} {path} {}: no {name}", answer.status);
     }
     let Some(content) = response.get("content").and_then(Value::as_object) else { return };
-    let kind = answer.header("content-type").unwrap();
+    let kind = answer.header("content-type").unwrap().split(';').next().unwrap();
     let content = content.get(kind).unwrap_or_else(|| panic!("{method} {path} {}: {kind}", answer.status));
     if kind.ends_with("json") {
         validate(document, &content["schema"], &answer.json());
