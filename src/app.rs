@@ -285,10 +285,10 @@ impl Service {
         let reloader = Reloader::new(config, handle.metrics(), Arc::clone(&audience), Arc::clone(&titles));
         let limits = Limits { idle: listen.idle_timeout, ..Limits::default() };
         let pages = Public::new(handle.clone(), demo.as_ref(), &limits, Arc::clone(&audience), Arc::clone(&reports), Arc::clone(&titles));
-        let titles = titles.spawn();
+        let title_task = titles.spawn();
         let public = Listener::spawn(public, Arc::clone(&pages), limits.clone(), reloader.max_connections(), FINISH_REQUESTS);
         let watched = handle.clone();
-        let admin_pages = Admin::new(handle, Arc::clone(&audience), reports, admin_config, reloads);
+        let admin_pages = Admin::new(handle, Arc::clone(&audience), reports, titles, admin_config, reloads);
         let admin_connections = watch::Sender::new(ADMIN_CONNECTIONS).subscribe();
         let admin = Listener::spawn(admin.into(), Arc::clone(&admin_pages), limits, admin_connections, FINISH_CLOSING);
         let mut background = JoinSet::new();
@@ -304,7 +304,7 @@ impl Service {
             journal,
             store,
             recorder,
-            titles,
+            titles: title_task,
             public,
             public_pages: pages,
             admin,

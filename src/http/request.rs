@@ -18,8 +18,8 @@ use crate::{
     audience::{Audience, ClientResolver, ProxyHeader, RequestOrigin},
     domain::{article::ArticleId, site::Site},
     recorder::{Handle, SiteCounter},
-    titles::Titles,
     report::Reports,
+    titles::Titles,
 };
 
 /// The most bytes of all names and values of headers.

@@ -182,7 +182,9 @@ impl Resource {
             Self::History => history::respond(request).await,
             Self::Box => box_page::respond(request).await,
             Self::Badge => badge::respond(request).await,
-            Self::Report(form) => report::respond(request.reports, request.counter, &request.head.uri, Reader::Public, form).await,
+            Self::Report(form) => {
+                report::respond(request.reports, request.titles, request.counter, &request.head.uri, Reader::Public, form).await
+            }
         }
     }
 
@@ -277,7 +279,8 @@ impl Public {
                 MethodCheck::Respond => {
                     let (handle, audience, body_read) = (&self.handle, &*self.audience, self.body_read);
                     let (reports, titles) = (&*self.reports, &*self.titles);
-                    let request = SiteRequest { handle, audience, reports, titles, counter: &counter, site, origin, client, head, body_read };
+                    let request =
+                        SiteRequest { handle, audience, reports, titles, counter: &counter, site, origin, client, head, body_read };
                     resource.respond(request, body).await
                 }
             }
@@ -352,6 +355,7 @@ pub struct Admin {
     handle: Handle,
     audience: Arc<Audience>,
     reports: Arc<Reports>,
+    titles: Arc<Titles>,
     config: AdminConfig,
     stopping: AtomicBool,
     reloads: mpsc::Sender<ReloadCall>,
@@ -365,11 +369,12 @@ impl Admin {
         handle: Handle,
         audience: Arc<Audience>,
         reports: Arc<Reports>,
+        titles: Arc<Titles>,
         config: AdminConfig,
         reloads: mpsc::Sender<ReloadCall>,
     ) -> Arc<Self> {
         let metrics = ListenerMetrics::new(&handle.metrics().http, "admin", ADMIN.iter().map(|route| route.name));
-        Arc::new(Self { handle, audience, reports, config, stopping: AtomicBool::new(false), reloads, metrics })
+        Arc::new(Self { handle, audience, reports, titles, config, stopping: AtomicBool::new(false), reloads, metrics })
     }
 
     /// Answers from now on that the service is not ready, because it stops.
@@ -389,7 +394,7 @@ impl Admin {
             AdminHandler::Report(form) => {
                 let id = id.unwrap_or_default();
                 let counter = decode(id).and_then(|id| self.handle.site(&id)).ok_or_else(|| no_site(id))?;
-                report::respond(&self.reports, &counter, &head.uri, Reader::Admin, *form).await
+                report::respond(&self.reports, &self.titles, &counter, &head.uri, Reader::Admin, *form).await
             }
         }
     }

@@ -19,6 +19,7 @@ use truycap::{
     },
     http::{Limits, Public, Responder},
     recorder::{self, Recorder},
+    report::Reports,
     store::memory::MemoryStore,
     titles::Titles,
 };

@@ -1275,7 +1275,11 @@ fn a_mistake_about_a_report_says_what_to_write_and_shows_no_token() {
         ("report_tokens = \"hunter2-hunter2-hunter2\"", "report_tokens", no_list.clone()),
         ("report_tokens = [\"hunter2\"]", "report_tokens", format!("found another text as token no. 1, not shown; expected {TOKEN}")),
         ("report_tokens_file = \"many\"", "report_tokens_file", "found more than 20 lines in many; expected a token in each line".into()),
-        ("report_tokens_file = \"short\"", "report_tokens_file", format!("short: found another text as token no. 2, not shown; expected {TOKEN}")),
+        (
+            "report_tokens_file = \"short\"",
+            "report_tokens_file",
+            format!("short: found another text as token no. 2, not shown; expected {TOKEN}"),
+        ),
         ("report_tokens_file = 5", "report_tokens_file", "found no text; expected the path of a file, or \"\"".into()),
     ];
     for (lines, key, expected) in known {

@@ -15,7 +15,7 @@ mod http;
 mod log_throttle;
 mod primaries;
 mod recorder;
-mod titles;
 mod report;
 mod report_page;
+mod titles;
 mod transfer;

@@ -1,25 +1,30 @@
 //! Who may read a report, and its headers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::{
     Response, StatusCode,
     header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY},
 };
+use tokio::time::{Instant, sleep};
 
 use super::{
     csv,
     page::{View, render},
 };
 use crate::{
-    domain::site::{ReportAccess, Site},
+    domain::{
+        article::ArticleId,
+        site::{ReportAccess, Site},
+    },
     http::{
         pages::labels::Language,
         request::Query,
         response::{Body, Caching, Problem, content, framed_by},
     },
     recorder::SiteCounter,
-    report::{RangeQuery, Report, ReportError, Reports},
+    report::{RangeQuery, ReadArticle, Report, ReportError, Reports},
+    titles::Titles,
 };
 
 /// The form of a report.
@@ -38,9 +43,16 @@ pub(in crate::http) enum Reader {
     Admin,
 }
 
+/// How long a report waits for the titles of its articles. It is made to be kept, so it is worth a wait.
+const TITLES_WAIT: Duration = Duration::from_secs(5);
+
+/// How often it looks for them.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Responds with the report of a site. `uri` has the query.
 pub(in crate::http) async fn respond(
     reports: &Reports,
+    titles: &Titles,
     counter: &Arc<SiteCounter>,
     uri: &hyper::Uri,
     reader: Reader,
@@ -59,6 +71,7 @@ pub(in crate::http) async fn respond(
         ReportError::Busy => Problem::unavailable("other reports are being made", 1),
         ReportError::Store(error) => Problem::store_unreachable(&error),
     })?;
+    let report = with_titles(&report, titles).await;
     let is_public = reader == Reader::Public && site.rules.report == ReportAccess::Public;
     let caching = if is_public && !report.stale { Caching::Second } else { Caching::Never };
     let mut response = match form {
@@ -69,6 +82,27 @@ pub(in crate::http) async fn respond(
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
     Ok(response)
+}
+
+/// The report with the titles of its articles, and without those that the portal does not have.
+async fn with_titles(report: &Report, titles: &Titles) -> Report {
+    let articles: Vec<_> = report.most_read.articles.iter().map(|read| (read.article.clone(), read.views)).collect();
+    let end = Instant::now() + TITLES_WAIT;
+    let list = loop {
+        let list = titles.list(&report.site, &articles, articles.len());
+        if !list.waits || Instant::now() >= end {
+            break list;
+        }
+        sleep(LOOK).await;
+    };
+    let mut report = report.clone();
+    let read = |(article, views, title): (ArticleId, u64, Option<Arc<str>>)| ReadArticle {
+        article,
+        title: title.map(|title| title.to_string()),
+        views,
+    };
+    report.most_read.articles = list.rows.into_iter().map(read).collect();
+    report
 }
 
 /// Checks that the site's configuration lets a client read the report. Returns the token, which links must keep.

@@ -187,7 +187,9 @@ fn rows<'a>(report: &'a Report, words: &'a Words) -> Vec<Row<'a>> {
     let mut rows = vec![Row::of(words.period, words.sum, days).with(report.counts)];
     rows.extend(days.begun(report.made.date_naive()).map(|begun| Row::of(words.period, words.days_begun, begun)));
     rows.extend(mean(report.counts.views, report.days_begun).map(|mean| of_period(words.mean, mean)));
-    rows.extend(report.best.map(|(day, views)| Row { views: Some(views), ..Row::of(words.period, words.best, Days { from: day, to: day }) }));
+    rows.extend(
+        report.best.map(|(day, views)| Row { views: Some(views), ..Row::of(words.period, words.best, Days { from: day, to: day }) }),
+    );
     for (name, (days, counts)) in [(words.before, report.before), (words.year_before, report.year_before)] {
         rows.push(Row::of(words.comparison, name, days).with(counts));
     }
@@ -200,12 +202,12 @@ fn rows<'a>(report: &'a Report, words: &'a Words) -> Vec<Row<'a>> {
         views: Some(read.views),
         ..Row::of(words.most_read, read.article.as_str(), days)
     }));
-    rows.extend(report.not_counted.iter().map(|(kind, count)| Row {
-        times: Some(*count),
-        ..Row::of(words.not_counted, Kind::name(*kind), days)
-    }));
+    rows.extend(
+        report.not_counted.iter().map(|(kind, count)| Row { times: Some(*count), ..Row::of(words.not_counted, Kind::name(*kind), days) }),
+    );
     let today = report.made.date_naive();
-    let all_time = |name, views| Row { views: Some(views), from: report.begins, to: Some(today), section: words.all_time, name, ..Row::default() };
+    let all_time =
+        |name, views| Row { views: Some(views), from: report.begins, to: Some(today), section: words.all_time, name, ..Row::default() };
     rows.push(all_time(words.total, report.total));
     rows.extend(report.imported.map(|imported| all_time(words.imported, imported)));
     rows.extend(remarks(report, words));

@@ -127,13 +127,13 @@ impl Language {
     pub(super) fn reason(self, kind: Kind) -> Option<&'static str> {
         let (vietnamese, english) = match kind {
             Kind::Visits => return None,
-            Kind::Bot => ("Máy tìm kiếm và chương trình tự động, không phải người đọc", "Search engines and other programs, not readers"),
+            Kind::Bot => ("Bot: máy tìm kiếm và chương trình tự động", "Bots: search engines and other programs"),
             Kind::Prefetch => {
                 ("Trang được trình duyệt tải trước, người đọc chưa mở", "Pages that a browser loaded in advance and that nobody opened")
             }
             Kind::Repeat => (
-                "Cùng một người đọc mở lại cùng một trang sau thời gian ngắn",
-                "The same reader opened the same page again after a short time",
+                "Cùng một người đọc mở lại cùng một trang trong thời gian ngắn",
+                "The same reader opened the same page again within a short time",
             ),
             Kind::Foreign => ("Yêu cầu gửi từ trang web khác, không phải của cổng", "Requests from pages of other websites"),
             Kind::RateLimited => {

@@ -85,7 +85,7 @@ fn many_articles_are_renamed_by_a_file_or_standard_input() {
 fn mistakes_are_said_and_change_nothing() {
     let place = place();
     let before = place.ok(&["export"]);
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 15] = [
         (&["adjust", "portal", "x", "--period", "2024"], 2, "invalid value 'x'"),
         (&["adjust", "portal", "1", "--period", "24"], 2, "invalid value '24'"),
         (&["adjust", "portal", "1", "--period", "2024", "--of", "visit"], 2, "\"visit\" is not one of visits, bot,"),

@@ -174,6 +174,7 @@ pub(crate) fn start(options: Options) -> Server {
             handle.clone(),
             Arc::clone(&audience),
             Arc::clone(&reports),
+            Arc::clone(&titles),
             AdminConfig { journal: "/journal.db".into(), per_site_metrics: true },
             mpsc::channel(1).0,
         );

@@ -47,7 +47,8 @@ fn report() -> Report {
 
 /// The cells of each row.
 fn rows(file: &[u8]) -> Vec<Vec<String>> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(b';').has_headers(false).from_reader(file.strip_prefix("\u{feff}".as_bytes()).unwrap());
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(b';').has_headers(false).from_reader(file.strip_prefix("\u{feff}".as_bytes()).unwrap());
     reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
@@ -55,7 +56,10 @@ fn rows(file: &[u8]) -> Vec<Vec<String>> {
 fn a_file_opens_in_excel_with_the_settings_of_vietnam() {
     let file = write_csv(&report(), Language::Vietnamese).unwrap();
     let text = str::from_utf8(&file).unwrap();
-    assert!(text.starts_with("\u{feff}M\u{1ee5}c;N\u{1ed9}i dung;Ti\u{ea}u \u{111}\u{1ec1};T\u{1eeb} ng\u{e0}y;\u{110}\u{1ebf}n ng\u{e0}y;"), "{text}");
+    assert!(
+        text.starts_with("\u{feff}M\u{1ee5}c;N\u{1ed9}i dung;Ti\u{ea}u \u{111}\u{1ec1};T\u{1eeb} ng\u{e0}y;\u{110}\u{1ebf}n ng\u{e0}y;"),
+        "{text}"
+    );
     assert!(text.lines().count() > 10 && text.matches('\n').count() == text.matches("\r\n").count(), "{text:?}");
     assert!(rows(&file).iter().all(|row| row.len() == 8), "{text}");
 }

@@ -1,10 +1,6 @@
 //! Reports of a site, compared with a plain sum over its days.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Datelike, Days as Count, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -211,17 +207,24 @@ fn today_is_the_day_of_the_site() {
 
 #[test]
 fn weeks_over_the_end_of_a_year_are_those_of_iso_8601() {
-    let story: Story = (25..=31).chain(1..=6).zip(1..).map(|(number, views)| {
-        let day = if number > 20 { day(&format!("2020-12-{number}")) } else { day(&format!("2021-01-0{number}")) };
-        (day, SiteViews { views, ..SiteViews::default() })
-    }).collect();
+    let story: Story = (25..=31)
+        .chain(1..=6)
+        .zip(1..)
+        .map(|(number, views)| {
+            let day = if number > 20 { day(&format!("2020-12-{number}")) } else { day(&format!("2021-01-0{number}")) };
+            (day, SiteViews { views, ..SiteViews::default() })
+        })
+        .collect();
     let report = report(&story, HANOI, days("2020-12-27", "2021-01-05"), Period::Week);
     let steps: Vec<_> = report.steps.iter().map(|step| (step.bucket, step.days, step.counts.views)).collect();
-    assert_eq!(steps, [
-        (bucket("2020-W52"), days("2020-12-27", "2020-12-27"), 3),
-        (bucket("2020-W53"), days("2020-12-28", "2021-01-03"), 4 + 5 + 6 + 7 + 8 + 9 + 10),
-        (bucket("2021-W01"), days("2021-01-04", "2021-01-05"), 11 + 12),
-    ]);
+    assert_eq!(
+        steps,
+        [
+            (bucket("2020-W52"), days("2020-12-27", "2020-12-27"), 3),
+            (bucket("2020-W53"), days("2020-12-28", "2021-01-03"), 4 + 5 + 6 + 7 + 8 + 9 + 10),
+            (bucket("2021-W01"), days("2021-01-04", "2021-01-05"), 11 + 12),
+        ]
+    );
 }
 
 /// Adds views to a bucket and to the larger ones, as an import of a month or a year does.
@@ -260,7 +263,12 @@ async fn a_count_begins_with_the_year_if_not_all_of_its_months_are_known() {
 async fn articles_whose_counts_are_deleted_are_not_guessed() {
     let story = story(3, day("2024-01-01"), 30);
     let stage = Stage::new(&story, HANOI).await;
-    let gaps = [("2026-11-15", "2026-11-20", None), ("2026-05-01", "2026-05-31", None), ("2026-05-02", "2026-05-31", Some(Gap::Expired)), ("2025-05-01", "2025-05-31", Some(Gap::Expired))];
+    let gaps = [
+        ("2026-11-15", "2026-11-20", None),
+        ("2026-05-01", "2026-05-31", None),
+        ("2026-05-02", "2026-05-31", Some(Gap::Expired)),
+        ("2025-05-01", "2025-05-31", Some(Gap::Expired)),
+    ];
     for (from, to, gap) in gaps {
         let most_read = stage.report(days(from, to), Period::Day).await.most_read;
         assert_eq!((most_read.gap, most_read.articles.is_empty()), (gap, gap.is_some()), "{from} to {to}");
