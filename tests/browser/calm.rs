@@ -55,6 +55,8 @@ fn a_large_page_with_many_figures_has_no_long_task() {
     let past: String = (0..FIGURES).map(|n| format!("portal,/tin/{n},,{}\n", 1000 + n)).collect();
     place.ok(&["import", &place.write("past.csv", format!("site,article,period,views\nportal,,,8307145\n{past}"))]);
     let service = portal.service(&place);
+    let articles: Vec<_> = (0..FIGURES).map(|n| format!("/tin/{n}")).collect();
+    articles.chunks(50).for_each(|part| service.knows(part));
     let browser = Browser::traced();
     browser.open(&portal.page("/without", large_page("")));
     browser.run(ADD);

@@ -23,7 +23,6 @@ fn a_page_is_filled_with_one_request_and_one_more_for_the_articles_that_it_lists
     place.ok(&["import", &place.write("past.csv", past)]);
     let service = portal.service(&place);
     let server = service.origin();
-    service.answer("portal", &["/tin/một", "/tin/2"]);
     let head = |lang: &str| {
         let link = "<link rel=canonical href='https://elsewhere.example/tin/m%E1%BB%99t/index.html?x=1#y'>";
         let style = format!("<link rel=stylesheet href={server}/widget.css>");

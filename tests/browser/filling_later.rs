@@ -22,6 +22,8 @@ fn articles_that_a_page_adds_as_the_reader_scrolls_are_filled() {
     }
     place.ok(&["import", &place.write("past.csv", past)]);
     let service = portal.service(&place);
+    let articles: Vec<_> = (1..=500).map(|n| format!("/tin/{n}")).collect();
+    articles.chunks(50).for_each(|part| service.knows(part));
     let browser = Browser::start();
     let add = "<main></main><script>
         let n = 0;
@@ -49,7 +51,6 @@ fn articles_that_a_page_adds_as_the_reader_scrolls_are_filled() {
 fn tabs_are_filled_each_time_they_are_shown() {
     let (portal, place) = (Portal::start(), Place::new());
     let service = portal.service(&place);
-    service.answer("portal", &["/tin/2"]);
     let browser = Browser::start();
     let tabs = "<div id=tab></div><script>
         const tabs = {

@@ -15,7 +15,6 @@ fn firefox_counts_each_display_once_and_fills_figures_box_and_list() {
     let past = "site,article,period,views\nportal,,,1233\nportal,/tin/2,,99\n";
     place.ok(&["import", &place.write("past.csv", past)]);
     let service = portal.service(&place);
-    service.article("portal", "/tin/2");
     let parts = "<p id=own data-truycap=article.total>–</p><p id=padded data-truycap=total data-digits=11>–</p>
         <a href=/tin/2>Tin hai</a> <i data-truycap=article.total data-article=/tin/2>–</i>
         <div data-truycap-box></div><ol data-truycap-top=total data-limit=1><li>–</li></ol>";

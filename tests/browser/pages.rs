@@ -11,6 +11,58 @@ use std::{
 use crate::process::{Place, Service};
 pub(crate) use truycap_test_support::demo::{ARTICLE, service};
 
+/// The articles of most pages here, as in addresses; at most 50.
+const ARTICLES: [&str; 48] = [
+    "/",
+    "/a",
+    "/b",
+    "/c",
+    "/start",
+    "/first",
+    "/shown",
+    "/page",
+    "/srcdoc",
+    "/x2",
+    "/x4",
+    "art-a",
+    "50%25",
+    "/-/a",
+    "/-/b",
+    "/-/c",
+    "/-/d",
+    "/-/e",
+    "/web/a",
+    "/web/b",
+    "/bai/a",
+    "/bai/b",
+    "/bai/part",
+    "/bai/whole",
+    "/app",
+    "/app/%23/tin/1",
+    "/app/%23!/tin/2",
+    "/app/%23/tin/b%C3%A0i",
+    "/new",
+    "/new/tin/1",
+    "/new/tin/2",
+    "/old",
+    "/old/tin/1",
+    "/old/tin/2",
+    "/tin/1",
+    "/tin/2",
+    "/tin/3",
+    "/tin/4",
+    "/tin/9",
+    "/tin/a",
+    "/tin/b",
+    "/tin/in",
+    "/tin/khac",
+    "/tin/c%20c",
+    "/tin/%25E9",
+    "/tin/%C3%A0",
+    "/tin/m%E1%BB%99t",
+    "/tin/ba%20th%E1%BB%A9",
+];
+
 /// How a request is answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
@@ -60,11 +112,11 @@ impl Portal {
         portal
     }
 
-    /// A service that accepts views of these pages and has no demo.
+    /// A service that accepts views of these pages, knows their figures, and has no demo.
     pub(crate) fn service(&self, place: &Place) -> Service {
         place.write("truycap.toml", format!("demo = false\n[[sites]]\nid = \"portal\"\norigins = [\"{}\"]\n", self.origin));
         let service = place.start();
-        service.site("portal");
+        service.knows(&ARTICLES);
         service
     }
 

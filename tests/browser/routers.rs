@@ -35,10 +35,10 @@ const WITHOUT_NAVIGATION: &str = "<script>Object.defineProperty(window, 'navigat
 
 /// Runs a test on a page of a browser with the Navigation API, and on one without it.
 fn in_all_browsers(attributes: &str, head: &str, path: &str, test: impl Fn(&Browser, &Service, &Portal)) {
+    let browser = Browser::start();
     for before in ["", WITHOUT_NAVIGATION] {
         let (portal, place) = (Portal::start(), Place::new());
         let service = portal.service(&place);
-        let browser = Browser::start();
         browser.open(&portal.page(path, format!("<!doctype html>{before}{}{GO}{head}{FIGURES}", service.tag(attributes))));
         test(&browser, &service, &portal);
         assert_eq!(browser.messages(), []);

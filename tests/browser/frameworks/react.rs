@@ -95,10 +95,10 @@ fn is_hydrated(browser: &Browser, service: &Service, views: u64) {
 
 #[test]
 fn a_page_that_react_hydrates_is_filled() {
+    let browser = Browser::start();
     for version in [Version::React18, Version::React19] {
         let (portal, place) = (Portal::start(), Place::new());
         let service = portal.service(&place);
-        let browser = Browser::start();
         let page = serve(&portal, &browser, version, APP, &service.tag(""), "hydrate();");
         // The service answers after the page is hydrated, or at the same time.
         browser.open(&page);
@@ -114,10 +114,10 @@ fn a_page_that_react_hydrates_is_filled() {
 
 #[test]
 fn a_page_that_react_hydrates_after_it_was_filled_is_filled_again() {
+    let browser = Browser::start();
     for version in [Version::React18, Version::React19] {
         let (portal, place) = (Portal::start(), Place::new());
         let service = portal.service(&place);
-        let browser = Browser::start();
         browser.open(&serve(&portal, &browser, version, APP, &service.tag(""), ""));
         is_filled(&browser, "1", "1");
         browser.run("hydrate(); return 1");
@@ -139,10 +139,10 @@ fn places_that_react_is_told_to_leave_alone_are_filled_before_it_hydrates_them_w
           place({ 'data-truycap-box': true }, ''), place({ 'data-truycap-top': 'total' }, ''));
         const hydrate = () => require('react-dom/client').hydrateRoot(document.querySelector('#root'), h(app));
     ";
+    let browser = Browser::start();
     for version in [Version::React18, Version::React19] {
         let (portal, place) = (Portal::start(), Place::new());
         let service = portal.service(&place);
-        let browser = Browser::start();
         browser.open(&serve(&portal, &browser, version, app, &service.tag(""), ""));
         is_filled(&browser, "1", "1");
         browser.run("hydrate(); return 1");
@@ -155,10 +155,10 @@ fn places_that_react_is_told_to_leave_alone_are_filled_before_it_hydrates_them_w
 
 #[test]
 fn a_page_that_react_renders_in_the_browser_is_filled() {
+    let browser = Browser::start();
     for version in [Version::React18, Version::React19] {
         let (portal, place) = (Portal::start(), Place::new());
         let service = portal.service(&place);
-        let browser = Browser::start();
         portal.file("/react.js", "text/javascript", version.script());
         let page = "<div id=root></div><script src=/react.js></script>";
         let start = "const root = require('react-dom/client').createRoot(document.querySelector('#root'))";

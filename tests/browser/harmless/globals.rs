@@ -35,6 +35,7 @@ impl Visits {
         println!("{name}");
         let browser = &self.browser;
         let path = format!("/{}", name.replace(' ', "-"));
+        self.service.knows(&[&path, &format!("{path}-2")]);
         let page = format!("<!DOCTYPE html><html lang=vi>{WATCH}<script>{script}</script>{}<body>{PLACES}", self.service.tag(""));
         browser.open(&self.portal.page(&path, page));
         self.views += 1;

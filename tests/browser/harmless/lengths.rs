@@ -69,6 +69,7 @@ fn fifty_long_ids_are_filled_behind_nginx_with_default_buffers() {
     place.ok(&["import", &place.write("past.csv", format!("site,article,period,views\n{rows}"))]);
     let portal = Portal::start();
     let service = portal.service(&place);
+    ids.chunks(10).for_each(|part| service.knows(part));
     let nginx = Nginx::start(&place, &service);
     let places: String = ids.iter().map(|id| place_of(id)).collect();
     let tag = service.tag("").replace(&service.origin(), &nginx.origin);
@@ -117,6 +118,7 @@ fn ids_that_javascript_has_names_for_are_ids_like_any_other() {
     place.ok(&["import", &place.write("past.csv", format!("site,article,period,views\n{rows}"))]);
     let portal = Portal::start();
     let service = portal.service(&place);
+    service.knows(&ids);
     let browser = Browser::start();
     let places: String = ids.iter().map(|id| place_of(id)).collect();
     for (views, id) in (1..).zip(ids) {

@@ -79,6 +79,7 @@ fn a_tag_counts_once_however_it_comes_into_the_page() {
         // A base applies to links too.
         let places =
             if name == "base" { PLACES.replace("href=/tin/khac", &format!("href={}/tin/khac", portal.origin)) } else { PLACES.into() };
+        service.knows(&[&path]);
         browser.open(&portal.page(&path, format!("<!DOCTYPE html><html lang=vi><head>{WATCH}{tag}</head><body>{places}")));
         is_filled(&browser, name);
         assert_eq!((service.article("portal", &path)[0], service.site("portal")[0]), (1, views), "{name}");

@@ -63,7 +63,7 @@ async fn another_format_is_refused_with_both_numbers_and_not_changed() {
 
 #[tokio::test]
 async fn an_entry_of_a_newer_truycap_is_reported_as_such() {
-    let kinds = [(0, 5), (1, 2)].to_vec();
+    let kinds = [(0, 5), (9, 2)].to_vec();
     let group = Group { site: "a", day: 1, sums: kinds, articles: vec![] };
     let unknown_kind = Body { nonce: [0; 8], groups: vec![group] }.encode().unwrap();
     for data in [vec![9, 1, 2, 3], unknown_kind] {

@@ -9,7 +9,10 @@ use std::{
     env,
     io::{self, BufRead, BufReader, Write},
     process::{Command, Stdio},
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
     thread,
     time::Duration,
 };
@@ -72,30 +75,40 @@ struct Reported {
     deleted: Seq,
 }
 
-/// Runs a writer for a short time; it can end before.
+/// Runs a writer until it has written some entries, or, so that a start is interrupted too, for a short time. It can end before.
 fn write(disk: &ForgetfulDisk, rng: &mut StdRng, faults: &str, reported: &mut Reported) {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "journal::power_cuts::writer", "--ignored", "--nocapture", "--test-threads", "1"]);
     command.env(PATH, disk.path("journal.db")).envs(disk.environment(rng.random(), faults));
     let mut writer = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let output = BufReader::new(writer.stdout.take().unwrap());
-    let time = Duration::from_millis(rng.random_range(10..80));
-    let killer = thread::spawn(move || {
-        thread::sleep(time);
-        writer.kill().unwrap();
-        writer.wait().unwrap();
-    });
-    for line in output.lines() {
-        match *line.unwrap().split(' ').collect::<Vec<_>>() {
-            [":written", position] => {
-                let Position { seq, digest } = position.parse().unwrap();
-                reported.written.insert(seq, digest);
-            }
-            [":deletes", seq] => reported.deleted = seq.parse().unwrap(),
-            _ => {}
+    let writer = Mutex::new(writer);
+    let (entries, time) = (rng.random_range(1..150), Duration::from_millis(rng.random_range(10..80)));
+    let by_time = rng.random_bool(0.25);
+    let mut written = 0;
+    thread::scope(|scope| {
+        if by_time {
+            scope.spawn(|| {
+                thread::sleep(time);
+                writer.lock().unwrap().kill().unwrap();
+            });
         }
-    }
-    killer.join().unwrap();
+        for line in output.lines() {
+            match *line.unwrap().split(' ').collect::<Vec<_>>() {
+                [":written", position] => {
+                    let Position { seq, digest } = position.parse().unwrap();
+                    reported.written.insert(seq, digest);
+                    written += 1;
+                    if written == entries {
+                        writer.lock().unwrap().kill().unwrap();
+                    }
+                }
+                [":deletes", seq] => reported.deleted = seq.parse().unwrap(),
+                _ => {}
+            }
+        }
+    });
+    writer.into_inner().unwrap().wait().unwrap();
 }
 
 /// Opens a copy, and compares all entries with those that were reported.

@@ -75,7 +75,7 @@ async fn keys_and_types_are_as_documented() {
 async fn counts_of_other_kinds_are_left_alone() {
     let (harness, site, mut raw) = (Redis::start().await, site("portal"), shared().raw());
     add(harness.store(), &site, MINE, 0, 1, &[("2099", "", 1)]).await;
-    let () = cli(&mut raw, &format!("HSET {}:{{portal}}:views visits:2099 4", harness.prefix));
+    let () = cli(&mut raw, &format!("HSET {}:{{portal}}:views later:2099 4", harness.prefix));
     add(harness.store(), &site, MINE, 1, 2, &[("2099", "", 2)]).await;
     assert_eq!(count(harness.store(), &site, "2099", "").await, 3);
     assert_eq!(export(harness.store(), &site).await.unwrap(), [(bucket("2099"), subject(""), 3)]);

@@ -141,10 +141,14 @@ impl Load {
         move |key| shared.tally.lock().unwrap().acknowledge(key)
     }
 
-    /// Waits until this many more views are acknowledged.
+    /// Waits until this many more views are acknowledged. On a busy machine many take long, so the deadline is that of the next one.
     pub fn wait_for(&self, views: u64) {
-        let wanted = self.tally().all().acknowledged + views;
-        eventually("views are acknowledged", || (self.tally().all().acknowledged >= wanted).then_some(()));
+        let acknowledged = || self.tally().all().acknowledged;
+        let mut last = acknowledged();
+        let wanted = last + views;
+        while last < wanted {
+            last = eventually("views are acknowledged", || Some(acknowledged()).filter(|now| *now > last));
+        }
     }
 
     /// Stops the threads, and returns the final tally.

@@ -11,7 +11,7 @@ use std::{
 
 use chrono::{Local, NaiveDateTime};
 
-use super::{process::eventually, redis_server::Server, setup::Scene};
+use super::{process::eventually, redis_server::Server, setup::Scene, soak};
 use truycap_test_support::on_redis::key;
 
 /// Measures from before a fault until views are in the next primary.
@@ -76,17 +76,9 @@ fn ranks(mut times: Vec<Duration>) -> String {
 }
 
 impl Measure {
-    /// Measures what is usual first, for two seconds.
+    /// Measures what is usual first.
     pub(crate) fn begin(scene: &Scene, name: &'static str) -> Self {
-        Self::after(Duration::from_secs(2), scene, name)
-    }
-
-    /// The same for a fraction of a second.
-    pub(crate) fn short(scene: &Scene, name: &'static str) -> Self {
-        Self::after(Duration::from_millis(200), scene, name)
-    }
-
-    fn after(usual: Duration, scene: &Scene, name: &'static str) -> Self {
+        let usual = Duration::from_millis(soak(200, 2000));
         let begun = Instant::now();
         let usual = views(scene, move || begun.elapsed() > usual).join().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
