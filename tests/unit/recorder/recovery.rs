@@ -10,7 +10,7 @@ use truycap::{
 };
 
 use super::{
-    AHEAD, RETAIN, RecordError, Stage, article,
+    AHEAD, NewView, RETAIN, RecordError, Stage, article,
     fakes::{FakeJournal, FakeStore, Mode, set_clock},
     id, store_ahead,
 };

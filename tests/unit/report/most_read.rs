@@ -96,7 +96,9 @@ fn an_article_that_no_list_names_is_never_passed_over() {
     // 101 articles lead each day, and another one is just behind them on both.
     let led = |first: usize| (first..first + 101).map(|number| (article(number), 100));
     let mut buckets: [Counts; 2] = [led(1000).collect(), led(2000).collect()];
-    buckets.iter_mut().for_each(|bucket| drop(bucket.insert(article(1), 99)));
+    for bucket in &mut buckets {
+        bucket.insert(article(1), 99);
+    }
     let (found, _) = check(&buckets).unwrap();
     assert_eq!((found.articles.len(), found.gap), (0, Some(Gap::Unproven)));
     assert_eq!(all(&buckets)[0], (article(1), 198));
