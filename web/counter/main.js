@@ -5,23 +5,16 @@
 // - Nothing of the page is changed but the places that are marked for it, and nothing of the language.
 // - Little is used that pages replace: no `URL`, no `JSON.stringify`, no `history`.
 import { named } from './article.js';
+import { attempt } from './attempt.js';
 import { loaded, moved, ready, start } from './navigation.js';
 import { fill, later, view } from './places.js';
 import { base, manual, replaceOlder, site } from './tag.js';
 import { warn } from './warn.js';
 import { widget } from './widget.js';
 
-/** The attributes that decide what a place shows. */
-const attributeFilter = ['data-truycap', 'data-truycap-top', 'data-article', 'href'];
-
 // A copy of the page that is written into an empty window or frame, for printing, is not another view. It can have the
 // address of the page.
-let address = location;
-try {
-  address += '\n' + performance.getEntries()[0].name;
-} catch {} // not known to the browser
-
-if (!/^about:blank/m.test(address)) {
+if (!/^about:blank/m.test(location + '\n' + attempt(() => performance.getEntries()[0].name))) {
   if (!site || !base) {
     warn(`the script tag has no data-${site ? 'host' : 'site'}`);
   } else if ((window.truycap || {}).widget) {
@@ -29,11 +22,14 @@ if (!/^about:blank/m.test(address)) {
   } else {
     window.truycap = { fill, view: id => ready.then(() => view(id ? named(id) : loaded())), widget };
     if (manual == null) start();
-    try {
-      new MutationObserver(() => {
-        moved();
-        later();
-      }).observe(document, { childList: true, characterData: true, subtree: true, attributeFilter });
-    } catch {} // the page has replaced it
+    attempt(() => new MutationObserver(() => {
+      moved();
+      later();
+    }).observe(document, {
+      childList: true,
+      characterData: true,
+      subtree: true,
+      attributeFilter: ['data-truycap', 'data-truycap-top', 'data-article', 'href'], // what decides what a place shows
+    }));
   }
 }

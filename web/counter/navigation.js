@@ -1,7 +1,9 @@
 // When the page is viewed: at load, and when its router changes the address.
 import { article, before, canonical, path } from './article.js';
+import { attempt } from './attempt.js';
 import { normal } from './id.js';
 import { pause, view } from './places.js';
+import { soon } from './soon.js';
 import { current } from './tag.js';
 
 const once = (...names) => new Promise(done => names.map(name => addEventListener(name, done, true)));
@@ -12,10 +14,9 @@ const once = (...names) => new Promise(done => names.map(name => addEventListene
  */
 export const ready = (async () => {
   if (document.prerendering) await once('prerenderingchange');
-  try {
-    if (performance.timing.domContentLoadedEventStart) return;
-  } catch {} // the page has replaced it
-  if (document.readyState !== 'complete') await once('DOMContentLoaded', 'load', 'pagehide');
+  if (!attempt(() => performance.timing.domContentLoadedEventStart) && document.readyState !== 'complete') {
+    await once('DOMContentLoaded', 'load', 'pagehide');
+  }
 })();
 
 let here; // the path of the last view
@@ -23,8 +24,6 @@ let link; // the canonical link of the page that is shown
 let shown; // the article of the last view
 let own; // the path that waits for its canonical link
 let tenths; // how long it has waited
-let next; // the next look at the link
-let due; // the check of the path, at the end of the task
 
 /** The article of the page that was loaded. */
 export const loaded = () => article(path(), link = canonical());
@@ -43,16 +42,11 @@ const arrive = isLeaving => {
     view(shown = article(own, !isLeaving && now !== link && now, 1));
     own = 0;
   } else {
-    next = next || setTimeout(() => {
-      next = 0;
-      tenths++;
-      check();
-    }, 100);
+    wait();
   }
 };
 
 const check = () => {
-  due = clearTimeout(due);
   if (here && normal(here) !== normal(here = path())) {
     arrive(1);
     pause();
@@ -64,12 +58,16 @@ const check = () => {
   if (!own) link = canonical();
 };
 
+const wait = soon(() => {
+  tenths++;
+  check();
+}, 100);
+
 /** Looks at the path soon, once for all that a router does in one task. */
-export const moved = () => { due = due || setTimeout(check); };
+export const moved = soon(check);
 
 /** Counts the page that was loaded, and all that follow it. */
-export const start = async () => {
-  await ready;
+export const start = () => ready.then(() => {
   here = path();
   view(shown = loaded());
   addEventListener('pageshow', event => event.persisted && view(shown)); // restored by the back button
@@ -78,7 +76,6 @@ export const start = async () => {
     arrive(1);
   });
   addEventListener('popstate', moved);
-  try {
-    navigation.addEventListener('currententrychange', moved);
-  } catch {} // the observer of the page sees the content of a new path
-};
+  // In other browsers, the observer of the page sees the content of a new path.
+  attempt(() => navigation.addEventListener('currententrychange', moved));
+});

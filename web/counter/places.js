@@ -1,20 +1,22 @@
 // The places of the page that show figures, and what is known of these.
+import { attempt } from './attempt.js';
 import { named } from './article.js';
-import { isCount, places, text, zeros } from './figures.js';
+import { places, text, zeros } from './figures.js';
 import { ask } from './service.js';
+import { soon } from './soon.js';
 import { isByHash } from './tag.js';
+import { visit } from './visit.js';
 import { warn } from './warn.js';
-import { showWidget } from './widget.js';
+import { draw, load } from './widget.js';
 
 /** The most articles that a page asks for, and from how many characters on a query is full: proxies refuse long addresses. */
 const MOST = 500;
 const LONGEST = 2000;
 
 let article; // on the page now
-/** The last answers; none before the first one and while another page comes. An article is undefined while it is asked for. */
+let answer = {}; // the last one that has figures
+/** The articles' figures; none before the first answer and while another page comes. One is undefined while it is asked for. */
 let articles;
-let site;
-let areVisitorsKnown;
 let left; // how many articles can still be asked for
 let turn; // counts the pages that are shown without loading
 
@@ -46,42 +48,38 @@ const until = Date.now() + 5e3;
  * what it has seen, but begins again if it needs another script, until all of its root is no longer "dehydrated".
  */
 const isHydrating = place => {
-  const mark = (node, name) => node[Object.keys(node).find(key => key.startsWith(name))];
+  const mark = (node, name) => node[Object.keys(node).find(key => name.test(key))];
   let is = window.__next || window.__next_f;
-  try {
+  attempt(() => {
     let root = place;
     let fiber;
-    while (!(fiber = mark(root, '__reactC'))) root = root.parentNode; // fails if there is none
-    is = fiber.stateNode.current.memoizedState.isDehydrated || !mark(place, '__reactF');
-  } catch {}
+    while (!(fiber = mark(root, /^__reactC/))) root = root.parentNode; // fails if there is none
+    is = fiber.stateNode.current.memoizedState.isDehydrated || !mark(place, /^__reactF/);
+  });
   return is;
 };
 
 /** Fills places one by one. If the page has replaced what that needs, the place stays as it is. */
-const each = (all, fill) => {
-  for (const place of all) {
-    try {
-      if (Date.now() < until && isHydrating(place)) later();
-      else fill(place);
-    } catch {}
-  }
-};
+const each = (all, fill) => all.map(place => attempt(() => Date.now() < until && isHydrating(place) ? later() : fill(place)));
 
-/** The article of a place such as `article.total`; false if it shows a figure of the site. */
+/** The article of a place such as `article.total`; false if it shows a figure of the site, such as `total` or `visits.total`. */
 const articleOf = ({ dataset = { truycap: '' } }) => dataset.truycap[7] === '.' && (dataset.article ? named(dataset.article) : article);
 
 const showFigures = () => each(places(''), place => {
   const { truycap, digits } = place.dataset;
   const id = articleOf(place);
-  const figures = id === false ? site : articles[id];
+  const { site, visits, visitors } = answer;
+  const figures = id !== false ? articles[id] : truycap[6] === '.' ? visits : site && { ...site, ...visitors };
   const n = figures && figures[truycap.split('.').pop()];
-  if (isCount(n)) write(place, id, zeros(n, digits), digits ? n : text(n));
-  else if (figures && n == null && areVisitorsKnown) warn(`no figure "${truycap}", only ${Object.keys(figures)}`);
+  if (n >= 0 && Number.isSafeInteger(n)) write(place, id, zeros(n, digits), digits ? n : text(n));
+  else if (figures && n == null && visitors !== null) warn(`no figure "${truycap}", only ${Object.keys(figures)}`);
   else write(place, id, '');
 });
 
-/** Shows figures, and asks for articles that are not known, part by part. A part that fails does not stop the others. */
-const showArticles = async () => {
+/** Fills all places with what is known, and asks for articles that are not, part by part. A part that fails does not stop the others. */
+const scan = async () => {
+  load();
+  draw(isByHash, answer, ask, each, later);
   let query;
   do {
     showFigures();
@@ -99,32 +97,19 @@ const showArticles = async () => {
   } while (query && articles);
 };
 
-/** Fills all places with what is known, and asks for what is not. */
-const scan = () => {
-  showWidget({ hash: isByHash, site, ask, each, later });
-  return showArticles();
-};
-
-let due;
 /** Looks at the page again, once for all that changes in a tenth of a second. */
-export const later = () => {
-  due = due || setTimeout(() => {
-    due = 0;
-    articles ? scan() : showFigures();
-  }, 100);
-};
+export const later = soon(() => articles ? scan() : showFigures(), 100);
 
 /** Replaces all that is known by a new answer. If there is none, the page stays as it is. */
 const renew = async (path, body) => {
-  showWidget(); // it loads while the service answers
+  load(); // the widget loads while the service answers
   const mine = turn;
-  const answer = await ask(path, body);
+  const all = await ask(path, body);
   // An answer for the page before says nothing of this page.
-  if (mine !== turn || !answer.articles) return;
+  if (mine !== turn || !all.articles) return;
+  answer = all;
   // An id can have any name that JavaScript's own objects have.
-  articles = Object.assign(Object.create(null), answer.articles);
-  site = answer.site && { ...answer.site, ...answer.visitors };
-  areVisitorsKnown = answer.visitors !== null;
+  articles = { __proto__: null, ...all.articles };
   left = MOST;
   await scan();
 };
@@ -144,5 +129,5 @@ export const fill = () => renew('figures');
 export const view = id => {
   pause(id);
   // `JSON.stringify` is not the same on pages with Prototype.js. An id has no control characters.
-  return renew('views', id ? `{"article":"${id.replace(/["\\]/g, '\\$&')}"}` : '{}');
+  return renew('views', `{${visit()}"article":${id ? `"${id.replace(/["\\]/g, '\\$&')}"` : null}}`);
 };

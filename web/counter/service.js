@@ -1,3 +1,4 @@
+import { attempt } from './attempt.js';
 import { base, site } from './tag.js';
 import { warn } from './warn.js';
 
@@ -7,14 +8,12 @@ import { warn } from './warn.js';
  */
 export const ask = async (path, body) => {
   let text = `no answer from ${base}`;
-  let signal;
   try {
-    signal = AbortSignal.timeout(1e4);
-  } catch {} // a browser before 2022 waits as long as it likes
-  try {
+    // A browser before 2022 waits as long as it likes.
+    const signal = attempt(() => AbortSignal.timeout(1e4));
     const answer = await fetch(`${base}v1/sites/${site}/${path}`, { method: body && 'POST', body, keepalive: body, signal });
     const json = await answer.json();
-    if (answer.ok) return Object(json);
+    if (answer.ok) return json || {};
     text = json.detail || text;
   } catch {}
   warn(text);

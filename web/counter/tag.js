@@ -1,11 +1,11 @@
 // The tag of this script, and what it says.
 
-const has = script => script && script.dataset.site;
+import { attempt } from './attempt.js';
 
 /** The tag that loads this script. A module has no current script, and a bundle is in the script of something else. */
-export const tag = has(document.currentScript) ? document.currentScript : document.querySelector('script[data-site]');
+export const tag = [document.currentScript, document.querySelector('script[data-site]')].find(script => script && script.dataset.site);
 /** The site's id. An id that the service accepts is the same encoded. */
-export const site = tag && encodeURIComponent(has(tag) || '');
+export const site = tag && encodeURIComponent(tag.dataset.site);
 const { hash, host, manual } = tag ? tag.dataset : {};
 export const isByHash = hash != null;
 export { manual };
@@ -20,9 +20,5 @@ export const current = () => tags().pop() || tag;
 
 /** Removes older tags from the head. Turbo leaves those of earlier pages there, and adds a tag only if it is not there yet. */
 export const replaceOlder = () => {
-  for (const other of tags()) {
-    try {
-      if (other !== tag) document.head.removeChild(other);
-    } catch {} // in the body, which Turbo replaces
-  }
+  tags().map(other => attempt(() => other !== tag && document.head.removeChild(other))); // fails in the body, which Turbo replaces
 };

@@ -1,8 +1,10 @@
 // Box and lists are in a script of their own, which is loaded if the page has one of them.
+import { attempt } from './attempt.js';
 import { later } from './places.js';
 import { base, tag } from './tag.js';
 
-let draw;
+/** Draws boxes and lists when the script is loaded. */
+export let draw = () => {};
 let script;
 
 /** What `widget.js` calls when it is loaded. */
@@ -11,16 +13,15 @@ export const widget = drawing => {
   later();
 };
 
-/** Draws boxes and lists, or loads what draws them. */
-export const showWidget = kit => {
-  if (draw) return kit && draw(kit);
+/** Loads the script if the page needs it. */
+export const load = () => {
   if (script || !document.querySelector('[data-truycap-box],[data-truycap-top]')) return;
-  const src = base + 'widget.js';
   script = document.createElement('script');
   script.nonce = tag.nonce;
-  try {
+  const src = base + 'widget.js';
+  attempt(() => {
     // Pages with Trusted Types take no plain address.
-    script.src = window.trustedTypes ? trustedTypes.createPolicy('truycap', { createScriptURL: url => url }).createScriptURL(src) : src;
-    document.head.appendChild(script);
-  } catch {}
+    script.src = attempt(() => trustedTypes.createPolicy('truycap', { createScriptURL: url => url }).createScriptURL(src)) || src;
+    document.head.append(script);
+  });
 };

@@ -1,6 +1,6 @@
 // The rows of most-read lists.
-import { text } from '../counter/figures.js';
 import { normal } from '../counter/id.js';
+import { count } from './count.js';
 import { make } from './make.js';
 
 const bare = host => host.replace(/^www\./, '');
@@ -32,10 +32,10 @@ const href = (article, hash) => {
   return article[0] === '/' && { href: location.origin + (hash ? path.replace('%23', '#') : path) };
 };
 
-export const rows = ({ hash }, list) => {
+export const rows = (hash, list) => {
   const known = titles(hash, list.map(row => row.article));
   return list.map(({ article, views, title }) => {
     const [onPage = visible(article)] = known[article] || [];
-    return make('li', {}, make('a', Object.assign({ dir: 'auto' }, href(article, hash)), title || onPage), ' ', make('span', { class: 'truycap-views' }, text(views)));
+    return make('li', {}, make('a', Object.assign({ dir: 'auto' }, href(article, hash)), title || onPage), ' ', make('span', { class: 'truycap-views' }, count(views)));
   });
 };

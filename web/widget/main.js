@@ -22,23 +22,22 @@ const query = ({ dataset: { truycapTop, limit, prefix } }) => {
   return 'top?' + Object.keys(all).filter(name => all[name]).map(name => name + '=' + encodeURIComponent(all[name])).join('&');
 };
 
-let latest; // the site's figures in the last answer
+let latest; // the last answer with figures
 let answers = {}; // lists since then, by their queries
 
-const draw = async kit => {
-  const { ask, each, later, site } = kit;
-  if (site !== latest) answers = {};
-  latest = site;
+const draw = async (hash, answer, ask, each, later) => {
+  if (answer !== latest) answers = {};
+  latest = answer;
   const known = answers;
   const boxes = places('-box');
   const lists = places('-top').slice(0, 10);
   const isStyled = addStyle(later);
   const show = () => {
     if (!isStyled) return;
-    if (site) each(boxes, place => replace(place, site, () => [box(site, place)]));
+    if (answer.site) each(boxes, place => replace(place, answer, () => [box(answer, place)]));
     each(lists, place => {
       const list = known[query(place)];
-      if (list && list[0]) replace(place, list, () => rows(kit, list));
+      if (list && list[0]) replace(place, list, () => rows(hash, list));
     });
   };
   show();
@@ -52,4 +51,4 @@ const draw = async kit => {
 };
 
 addStyle();
-if (window.truycap && truycap.widget) truycap.widget(kit => draw(kit).catch(() => {}));
+if (window.truycap && truycap.widget) truycap.widget((...known) => draw(...known).catch(() => {}));
