@@ -51,13 +51,19 @@ fn the_page_of_the_box_has_the_elements_that_the_script_makes() {
         return of(document.querySelector('.truycap-box'))";
     let browser = Browser::start();
     for lang in ["vi", "en"] {
-        browser.open(&format!("{}/v1/sites/portal/box?lang={lang}", service.origin()));
-        let framed = browser.run(elements);
-        // The page fills its box, but counts nothing.
-        let tag = service.tag("data-manual onload='truycap.fill()'");
-        browser.open(&portal.page("/", format!("<html lang={lang}>{tag}<div data-truycap-box></div>")));
-        browser.has(".truycap-box dd");
-        assert_eq!(browser.run(elements), framed, "{lang}");
+        for (query, attributes) in [
+            ("", ""),
+            ("&bare&rows=today+total&label_today=%3Cb%3E1%3C/b%3E", "data-bare data-rows='today, total' data-label-today='<b>1</b>'"),
+            ("&rows=&digits=8&label_total=S", "data-rows data-digits=8 data-label-total=S"),
+        ] {
+            browser.open(&format!("{}/v1/sites/portal/box?lang={lang}{query}", service.origin()));
+            let framed = browser.run(elements);
+            // The page fills its box, but counts nothing.
+            let tag = service.tag("data-manual onload='truycap.fill()'");
+            browser.open(&portal.page("/", format!("<html lang={lang}>{tag}<div data-truycap-box {attributes}></div>")));
+            browser.has(".truycap-box");
+            assert_eq!(browser.run(elements), framed, "{lang} {query}");
+        }
     }
 }
 

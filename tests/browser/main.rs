@@ -6,6 +6,8 @@
 mod access_log;
 mod accessible;
 mod addresses;
+mod arrivals;
+mod box_options;
 mod calm;
 mod counting;
 mod driver;

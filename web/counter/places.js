@@ -52,9 +52,8 @@ const isHydrating = place => {
   let is = window.__next || window.__next_f;
   attempt(() => {
     let root = place;
-    let fiber;
-    while (!(fiber = mark(root, /^__reactC/))) root = root.parentNode; // fails if there is none
-    is = fiber.stateNode.current.memoizedState.isDehydrated || !mark(place, /^__reactF/);
+    while (!mark(root, /^__reactC/)) root = root.parentNode; // fails if there is none
+    is = mark(root, /^__reactC/).stateNode.current.memoizedState.isDehydrated || !mark(place, /^__reactF/);
   });
   return is;
 };

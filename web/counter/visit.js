@@ -9,7 +9,7 @@ let isNew = attempt(() => !performance.navigation.type && from !== location.orig
 
 /** What the first view says of the visit that it begins. The service decides, because it knows all origins of the site. */
 export const visit = () => {
-  const text = isNew ? `"visit":true,"referrer":"${from}",` : '';
+  const text = isNew ? `"visit":true,${from && `"from":"${from}",`}` : '';
   isNew = 0;
   return text;
 };

@@ -12,7 +12,10 @@ use hyper::{
     header::{CONTENT_SECURITY_POLICY, HeaderValue},
 };
 
-use super::labels::Language;
+use super::{
+    labels::Language,
+    shown::{self, Shown, read_digits},
+};
 use crate::{
     audience::Estimate,
     domain::{article::ArticleId, figures::Figure},
@@ -21,17 +24,6 @@ use crate::{
         response::{Body, Caching, Problem, content, embeddable},
     },
 };
-
-/// A number that a picture can show.
-#[derive(Clone, Copy, Debug)]
-enum Shown {
-    Views(Figure),
-    Online,
-    VisitorsToday,
-}
-
-/// The most digits that a picture is padded to: a count has 16.
-const MAX_DIGITS: usize = 20;
 
 /// Sizes in CSS pixels, for a font size of 14.
 const HEIGHT: usize = 20;
@@ -42,11 +34,11 @@ const SEPARATOR: usize = 5;
 pub(in crate::http) async fn respond(request: SiteRequest<'_>) -> Result<Response<Body>, Problem> {
     let query = Query::of(&request.head.uri)?;
     let language = Language::of(&query)?;
-    let shown = query.once("figure")?.map_or(Ok(Shown::Views(Figure::Total)), read_figure)?;
+    let shown = query.once("figure")?.map_or(Ok(Shown::Count(Figure::Total)), |name| Shown::read(name, "figure"))?;
     let digits = query.once("digits")?.map(read_digits).transpose()?;
     let article = query.article()?;
     let (count, stale) = match shown {
-        Shown::Views(figure) => views(&request, figure, article.as_ref()).await,
+        Shown::Count(figure) => views(&request, figure, article.as_ref()).await,
         Shown::Online => (visitors(&request, article.as_ref())?.map(|estimate| estimate.online), false),
         Shown::VisitorsToday => (visitors(&request, article.as_ref())?.map(|estimate| estimate.visitors_today), false),
     };
@@ -69,31 +61,14 @@ fn visitors(request: &SiteRequest<'_>, article: Option<&ArticleId>) -> Result<Op
     if article.is_some() {
         return Err(Problem::bad_request("visitors are of the whole site: leave out article"));
     }
-    let estimate = request.audience.estimate(request.site, || request.handle.now());
-    estimate.ok_or_else(|| Problem::bad_request(format!("the site {} does not estimate visitors: set visitors = true", request.site.id)))
-}
-
-fn read_figure(name: &str) -> Result<Shown, Problem> {
-    let names = || Figure::ALL.map(Figure::name).join(", ");
-    match name {
-        "online" => Ok(Shown::Online),
-        "visitors_today" => Ok(Shown::VisitorsToday),
-        name => Figure::from_name(name)
-            .map(Shown::Views)
-            .ok_or_else(|| Problem::bad_request(format!("figure is not one of {}, online, visitors_today", names()))),
-    }
-}
-
-fn read_digits(text: &str) -> Result<usize, Problem> {
-    let digits = text.parse().ok().filter(|digits| (1..=MAX_DIGITS).contains(digits));
-    digits.ok_or_else(|| Problem::bad_request(format!("digits is not a whole number from 1 to {MAX_DIGITS}")))
+    shown::visitors(request)
 }
 
 /// The text for screen readers.
 fn title(language: Language, shown: Shown, of_article: bool, count: Option<u64>) -> String {
     let (what, period) = match shown {
-        Shown::Views(figure) if of_article => (language.choose("Lượt xem", "Views"), language.period(figure)),
-        Shown::Views(figure) => (language.choose("Lượt truy cập", "Site views"), language.period(figure)),
+        Shown::Count(figure) if of_article => (language.choose("Lượt xem", "Views"), language.period(figure)),
+        Shown::Count(figure) => (language.choose("Lượt truy cập", "Site views"), language.period(figure)),
         Shown::Online => (language.choose("Đang truy cập", "Online now"), ""),
         Shown::VisitorsToday => (language.choose("Khách truy cập", "Visitors"), language.period(Figure::Today)),
     };

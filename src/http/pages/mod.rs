@@ -5,3 +5,4 @@ pub(super) mod badge;
 pub(super) mod box_page;
 pub(super) mod demo;
 pub(super) mod labels;
+mod shown;

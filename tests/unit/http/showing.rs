@@ -183,6 +183,26 @@ fn the_box_is_light_unless_the_page_asks_for_another_theme() {
 }
 
 #[test]
+fn rows_digits_and_heading_of_the_box_can_be_chosen() {
+    let server = start(Options { rules: Rules { visitors: true, ..Rules::default() }, ..Options::default() });
+    for _ in 0..3 {
+        server.view("/a");
+    }
+    // A total among the rows is not shown above them too, unless digits are given.
+    let answer = server.get(&format!("{BOX}?rows=online+visitors_today,today+total&label_total=T%E1%BB%95ng+%26"));
+    assert_eq!(all(&answer, "dt"), ["Đang truy cập", "Khách hôm nay", "Hôm nay", "Tổng &amp;"]);
+    assert_eq!(all(&answer, "dd"), ["1", "1", "3", "3"]);
+    assert!(!answer.text().contains("truycap-digits"), "{}", answer.text());
+    let answer = server.get(&format!("{BOX}?rows=total&digits=3&lang=en&label_total=All"));
+    assert_eq!((all(&answer, "dt"), all(&answer, "i"), all(&answer, "b")), (vec!["All"], vec!["0"; 2], vec!["3"]));
+    assert!(answer.text().contains(">All: 3</span>"), "{}", answer.text());
+    // No rows: the total alone. The heading of a bare box is for screen readers.
+    let answer = server.get(&format!("{BOX}?rows=&bare"));
+    assert!(answer.text().contains("<h2 class=\"truycap-said\" aria-level=\"1\">Thống kê truy cập</h2>"), "{}", answer.text());
+    assert!(!answer.text().contains("<dl") && all(&answer, "b") == ["3"], "{}", answer.text());
+}
+
+#[test]
 fn pages_that_require_cross_origin_policies_can_use_pictures_and_the_box() {
     let server = start(Options::default());
     for (target, embedder) in [(BOX, Some("require-corp")), (BADGE, None), ("/v1/sites/portal/views.gif", None)] {
@@ -226,6 +246,11 @@ fn a_wrong_query_is_refused_with_a_reason() {
         ("box?theme=", 400, "theme is not one of light, dark, auto"),
         ("box?theme=black", 400, "theme is not one of light, dark, auto"),
         ("box?theme=dark&theme=dark", 400, "theme is given more than once"),
+        ("box?rows=today,views", 400, "a name in rows is not one of total, today,"),
+        ("box?rows=today+today", 400, "rows has today more than once"),
+        ("box?rows=online", 400, "the site portal does not estimate visitors: set visitors = true"),
+        ("box?bare=false", 400, "bare has no value"),
+        ("box?digits=21", 400, "digits is not a whole number from 1 to 20"),
         ("badge.svg?figure=views", 400, "figure is not one of total, today,"),
         ("badge.svg?figure=views", 400, "last_year, online, visitors_today"),
         ("badge.svg?figure=online", 400, "the site portal does not estimate visitors: set visitors = true"),
