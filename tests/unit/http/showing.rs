@@ -249,6 +249,7 @@ fn a_wrong_query_is_refused_with_a_reason() {
         ("box?rows=today,views", 400, "a name in rows is not one of total, today,"),
         ("box?rows=today+today", 400, "rows has today more than once"),
         ("box?rows=online", 400, "the site portal does not estimate visitors: set visitors = true"),
+        ("box?of=bot", 400, "of is not one of views, visits"),
         ("box?bare=false", 400, "bare has no value"),
         ("box?digits=21", 400, "digits is not a whole number from 1 to 20"),
         ("badge.svg?figure=views", 400, "figure is not one of total, today,"),
