@@ -240,7 +240,8 @@ fn a_name_of_a_portal_that_leads_to_a_private_address_is_not_connected_to() {
     assert_eq!(portal.requests(), [""; 0]);
     // What the operator wrote is connected to.
     for host in ["127.0.0.1", "localhost"] {
-        let service = place(&[&format!("http://{host}:{port}")], &ids).start();
+        let place = place(&[&format!("http://{host}:{port}")], &ids);
+        let service = place.start();
         assert_eq!(whole(&service), expected(&ids.map(|id| (id, Some("Bí mật")))), "{host}");
         service.stop();
     }
