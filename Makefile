@@ -24,7 +24,7 @@ check: ## formatting, lints, documentation
 test: set-up ## check, then all tests; must pass before a merge
 	$(MAKE) check
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	    $(CARGO) nextest run --workspace --test-threads $$((2 * $$(nproc))) && $(CARGO) test --workspace --doc; \
+	    $(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc; \
 	else \
 	    $(CARGO) test --workspace; \
 	fi
