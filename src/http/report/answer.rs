@@ -8,10 +8,7 @@ use hyper::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{
-    csv,
-    page::{View, render},
-};
+use super::{csv, page::render, view::View};
 use crate::{
     domain::{
         article::ArticleId,

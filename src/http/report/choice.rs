@@ -4,7 +4,7 @@ use chrono::{Datelike, Months, NaiveDate};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
-    page::{View, escape},
+    view::{View, escape},
     words::{Span, following},
 };
 use crate::{

@@ -9,8 +9,9 @@ use std::{borrow::Cow, fmt};
 use chrono::NaiveDate;
 use csv::{Terminator, WriterBuilder};
 
+use super::words::is_of_site_alone;
 use crate::{
-    domain::{counts::Kind, visible::visible},
+    domain::visible::visible,
     http::pages::labels::Language,
     report::{Counts, Days, Gap, Report},
 };
@@ -34,6 +35,7 @@ struct Words {
     without_step: &'static str,
     most_read: &'static str,
     not_counted: &'static str,
+    site_alone: &'static str,
     all_time: &'static str,
     total: &'static str,
     imported: &'static str,
@@ -58,6 +60,7 @@ const VIETNAMESE: Words = Words {
     without_step: "Không rõ thời điểm trong kỳ",
     most_read: "Bài được xem nhiều nhất",
     not_counted: "Không được tính",
+    site_alone: "Có tính cho cổng, không tính cho từng bài",
     all_time: "Từ trước đến nay",
     total: "Tổng số lượt xem",
     imported: "Số liệu kế thừa",
@@ -86,6 +89,7 @@ const ENGLISH: Words = Words {
     without_step: "At unknown times of the period",
     most_read: "Most read",
     not_counted: "Not counted",
+    site_alone: "Counted for the portal, but not for an article",
     all_time: "All time",
     total: "Total views",
     imported: "Imported",
@@ -175,13 +179,13 @@ pub fn write(report: &Report, language: Language) -> Result<Vec<u8>, csv::Error>
     let words = Words::of(language);
     let mut writer = WriterBuilder::new().delimiter(b';').terminator(Terminator::CRLF).from_writer(Vec::from(MARK));
     writer.write_record(words.head)?;
-    for row in rows(report, &words) {
+    for row in rows(report, language, &words) {
         writer.write_record(row.cells())?;
     }
     writer.into_inner().map_err(|error| error.into_error().into())
 }
 
-fn rows<'a>(report: &'a Report, words: &'a Words) -> Vec<Row<'a>> {
+fn rows<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<Row<'a>> {
     let days = report.days;
     let of_period = |name, views| Row { views: Some(views), ..Row::of(words.period, name, days) };
     let mut rows = vec![Row::of(words.period, words.sum, days).with(report.counts)];
@@ -202,9 +206,10 @@ fn rows<'a>(report: &'a Report, words: &'a Words) -> Vec<Row<'a>> {
         views: Some(read.views),
         ..Row::of(words.most_read, read.article.as_str(), days)
     }));
-    rows.extend(
-        report.not_counted.iter().map(|(kind, count)| Row { times: Some(*count), ..Row::of(words.not_counted, Kind::name(*kind), days) }),
-    );
+    rows.extend(report.not_counted.iter().filter_map(|(kind, count)| {
+        let section = if is_of_site_alone(*kind) { words.site_alone } else { words.not_counted };
+        Some(Row { times: Some(*count), ..Row::of(section, language.reason(*kind)?, days) })
+    }));
     let today = report.made.date_naive();
     let all_time =
         |name, views| Row { views: Some(views), from: report.begins, to: Some(today), section: words.all_time, name, ..Row::default() };

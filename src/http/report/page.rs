@@ -3,35 +3,20 @@
 //! It has no script and no styles within it, so it can have a policy that allows one style sheet only. URLs are relative, because
 //! a proxy can serve it under another path.
 
-use std::{borrow::Cow, time::Duration};
-
 use chrono::NaiveDate;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
     chart::chart,
     choice::{choice, steps},
+    view::{View, escape},
+    words::is_of_site_alone,
 };
 use crate::{
-    domain::{counts::Kind, period::Period, visible::visible},
+    domain::period::Period,
     http::pages::labels::Language,
     report::{Counts, Days, ReadArticle, Report},
 };
-
-/// What the page shows beside the report.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// The language of the page.
-    pub language: Language,
-    /// The name of the portal: the host of its first origin, or the site's id.
-    pub name: &'a str,
-    /// The origin of the portal's pages, to which articles link; `None` if there is none with one host.
-    pub origin: Option<&'a str>,
-    /// The token of the request, which links and forms keep.
-    pub token: Option<&'a str>,
-    /// How long a reader counts once per article; zero if each view counts.
-    pub repeat_window: Duration,
-}
 
 /// What a path of a URL does not encode.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -82,17 +67,6 @@ pub fn render(report: &Report, view: &View<'_>) -> String {
         meaning = meaning(report, view),
         signatures = signatures(language),
     )
-}
-
-/// Text of others as HTML, on one line and without characters that hide what is around them.
-///
-/// SECURITY: ids, titles and a token are text of clients and of the portal. They must stay text, also within attributes.
-pub(super) fn escape(text: &str) -> Cow<'_, str> {
-    let text = visible(text);
-    if !text.contains(['&', '<', '>', '"', '\'']) {
-        return text;
-    }
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;").into()
 }
 
 /// The first and the last day, if the name of the period does not have them.
@@ -363,9 +337,8 @@ fn article_cell(article: &ReadArticle, view: &View<'_>) -> String {
 /// What was not counted, and what was counted for the site but not for an article.
 fn not_counted(language: Language, report: &Report) -> String {
     let heading = language.choose("Không được tính", "Not counted");
-    let for_site = |kind: Kind| matches!(kind, Kind::ArticlePattern | Kind::ArticleLimit);
     let rows = |of_site: bool| -> String {
-        let rows = report.not_counted.iter().filter(|(kind, count)| *count > 0 && for_site(*kind) == of_site);
+        let rows = report.not_counted.iter().filter(|(kind, count)| *count > 0 && is_of_site_alone(*kind) == of_site);
         rows.filter_map(|(kind, count)| {
             let reason = language.reason(*kind)?;
             Some(format!("<tr><th scope=\"row\">{reason}</th><td>{}</td></tr>\n", language.number(*count)))

@@ -14,6 +14,11 @@ const MONTHS: [&str; 12] =
     ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const QUARTERS: [&str; 4] = ["I", "II", "III", "IV"];
 
+/// Whether a kind counts views of the site that are of no article, and not what was not counted.
+pub(super) fn is_of_site_alone(kind: Kind) -> bool {
+    matches!(kind, Kind::ArticlePattern | Kind::ArticleLimit)
+}
+
 impl Language {
     /// A day: `05/10/2026`, `5 Oct 2026`.
     pub(super) fn day(self, day: NaiveDate) -> String {

@@ -81,7 +81,7 @@ fn a_file_has_everything_that_a_report_has() {
         "Most read|/tin/b\u{e0}i-1|H\u{1ed9}i ngh\u{1ecb}; \"t\u{1ed5}ng k\u{1ebf}t\"|2026-11-27|2026-11-29|9||",
         "Most read|'=HYPERLINK(\"http://la\")|'+1|2026-11-27|2026-11-29|8||",
         "Most read|'-2|' @x\\r\\n=1|2026-11-27|2026-11-29|7||",
-        "Not counted|bot||2026-11-27|2026-11-29|||31",
+        "Not counted|Bots: search engines and other programs||2026-11-27|2026-11-29|||31",
         "All time|Total views||2020-01-17|2026-11-28|8307150||",
         "All time|Imported||2020-01-17|2026-11-28|8000000||",
         "Remarks|Made at|2026-11-28 23:57 +07:00|2026-11-28|2026-11-28|||",
