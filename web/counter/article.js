@@ -10,7 +10,7 @@ export const named = text => {
   if (text === 'none') return;
   // Each byte of UTF-8 that is not a plain letter is encoded as three characters. Half a surrogate pair fails.
   if (attempt(() => !/[\0-\x1f\x7f-\x9f]/.test(id) && encodeURIComponent(id).replace(/%../g, 1).length < 257)) return id;
-  warn('an id has up to 256 bytes, no control characters: ' + id.substr(0, 99));
+  warn('an id has up to 256 bytes, no control characters: ' + id.slice(0, 99));
 };
 
 const isHttp = address => /^http/.test(address);

@@ -48,7 +48,8 @@ const until = Date.now() + 5e3;
  * what it has seen, but begins again if it needs another script, until all of its root is no longer "dehydrated".
  */
 const isHydrating = place => {
-  const mark = (node, name) => node[Object.keys(node).find(key => name.test(key))];
+  // A list of one name, as a key, is that name.
+  const mark = (node, name) => node[Object.keys(node).filter(key => name.test(key))];
   let is = window.__next || window.__next_f;
   attempt(() => {
     let root = place;
@@ -67,11 +68,10 @@ const articleOf = ({ dataset = { truycap: '' } }) => dataset.truycap[7] === '.' 
 const showFigures = () => each(places(''), place => {
   const { truycap, digits } = place.dataset;
   const id = articleOf(place);
-  const { site, visits, visitors } = answer;
-  const figures = id !== false ? articles[id] : truycap[6] === '.' ? visits : site && { ...site, ...visitors };
+  const figures = id !== false ? articles[id] : truycap[6] === '.' ? answer.visits : answer.site && { ...answer.site, ...answer.visitors };
   const n = figures && figures[truycap.split('.').pop()];
   if (n >= 0 && Number.isSafeInteger(n)) write(place, id, zeros(n, digits), digits ? n : text(n));
-  else if (figures && n == null && visitors !== null) warn(`no figure "${truycap}", only ${Object.keys(figures)}`);
+  else if (figures && n == null && answer.visitors !== null) warn(`no figure "${truycap}", only ${Object.keys(figures)}`);
   else write(place, id, '');
 });
 

@@ -3,7 +3,7 @@
 import { attempt } from './attempt.js';
 
 /** The tag that loads this script. A module has no current script, and a bundle is in the script of something else. */
-export const tag = [document.currentScript, document.querySelector('script[data-site]')].find(script => script && script.dataset.site);
+export const [tag] = [document.currentScript, document.querySelector('script[data-site]')].filter(script => script && script.dataset.site);
 /** The site's id. An id that the service accepts is the same encoded. */
 export const site = tag && encodeURIComponent(tag.dataset.site);
 const { hash, host, manual } = tag ? tag.dataset : {};

@@ -3,6 +3,8 @@
 //! It has no script and no styles within it, so it can have a policy that allows one style sheet only. URLs are relative, because
 //! a proxy can serve it under another path.
 
+use std::time::Duration;
+
 use chrono::NaiveDate;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
