@@ -122,14 +122,14 @@ impl Proxy {
         Self::start(command, address, dir)
     }
 
-    /// The proxy's errors; nginx has its log in them.
+    /// The proxy's errors.
     pub(crate) fn log(&self) -> String {
         self.process.log()
     }
 
-    /// The access log of nginx.
+    /// The requests that the proxy logged: nginx into a file, HAProxy to standard output.
     pub(crate) fn access_log(&self) -> String {
-        fs::read_to_string(self.dir.path().join("access.log")).unwrap()
+        fs::read_to_string(self.dir.path().join("access.log")).unwrap_or_else(|_| self.process.printed())
     }
 }
 

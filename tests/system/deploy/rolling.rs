@@ -286,6 +286,22 @@ fn nginx_passes_long_requests_serves_files_without_truycap_and_shares_its_reques
     assert!(!proxy.log().contains("[warn]"), "{}", proxy.log());
 }
 
+/// The token opens the report for everyone who can read the log.
+#[test]
+fn proxies_log_no_token_of_a_report() {
+    let redis = Server::start(&[]);
+    let place = place(&redis, "0s");
+    let service = place.start();
+    for start in [Proxy::nginx, Proxy::haproxy] {
+        let proxy = start(&[Instance { public: &service.public, admin: &service.admin }]);
+        for path in ["/v1/sites/portal/report", "/v1/sites/portal/report.csv"] {
+            Client::connect(&proxy.address).unwrap().get(&format!("{path}?token=0123456789abcdef")).unwrap();
+            eventually("the request is logged", || proxy.access_log().contains(&format!("\"GET {path} HTTP/1.1\"")).then_some(()));
+        }
+        assert!(!proxy.access_log().contains("0123456789abcdef"), "{}", proxy.access_log());
+    }
+}
+
 /// A script that a page loads by http:// sends its views there.
 #[test]
 fn proxies_count_and_show_without_tls_and_redirect_only_pages_for_people() {

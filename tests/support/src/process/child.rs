@@ -71,6 +71,11 @@ impl Process {
         Self { child, out, err }
     }
 
+    /// The standard output so far.
+    pub fn printed(&self) -> String {
+        self.out.so_far()
+    }
+
     /// The standard error so far.
     pub fn log(&self) -> String {
         self.err.so_far()
