@@ -27,7 +27,7 @@ fn the_page_of_the_box_has_its_content_and_its_style() {
     let browser = Browser::with(Scripts::Off);
     browser.open(&format!("{}/v1/sites/portal/box", service.origin()));
     assert_eq!(browser.text(".truycap-box h2"), "Thống kê truy cập");
-    assert_eq!(browser.text(".truycap-said"), "Tổng số lượt truy cập: 8.307.145");
+    assert_eq!(browser.text(".truycap-said"), "Tổng số lượt xem: 8.307.145");
     assert_eq!(browser.text(".truycap-digits"), "00008307145");
     // Both style sheets are applied: the page has no margin, and the digits are laid out as cells.
     assert_eq!(browser.run("return getComputedStyle(document.body).margin"), "0px");
@@ -161,10 +161,10 @@ fn a_badge_is_an_image_as_wide_as_its_number_on_every_page() {
     let place = Place::new();
     let service = counted(&place);
     let cases = [
-        ("?figure=total", "8.307.145", "Lượt truy cập: 8.307.145", 85),
+        ("?figure=total", "8.307.145", "Lượt xem cả cổng: 8.307.145", 85),
         ("?figure=total&lang=en", "8,307,145", "Site views: 8,307,145", 85),
-        ("?digits=11", "00008307145", "Lượt truy cập: 8.307.145", 111),
-        ("?digits=3", "8307145", "Lượt truy cập: 8.307.145", 75),
+        ("?digits=11", "00008307145", "Lượt xem cả cổng: 8.307.145", 111),
+        ("?digits=3", "8307145", "Lượt xem cả cổng: 8.307.145", 75),
         ("?article=/tin/1", "1.234", "Lượt xem: 1.234", 53),
     ];
     let browser = Browser::start();

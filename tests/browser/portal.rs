@@ -116,6 +116,6 @@ fn without_scripts_an_article_shows_its_box_in_a_frame_and_its_views_in_an_image
     assert_eq!(browser.run(seen), 2);
     assert_eq!(browser.run("return document.querySelector('[data-truycap-box]').offsetHeight"), 0);
     let in_frame = "return document.querySelector('iframe').contentDocument.querySelector('.truycap-said')?.textContent ?? ''";
-    eventually("the box is shown", || browser.run(in_frame).as_str().unwrap().starts_with("Tổng số lượt truy cập: 8.307.14").then_some(()));
+    eventually("the box is shown", || browser.run(in_frame).as_str().unwrap().starts_with("Tổng số lượt xem: 8.307.14").then_some(()));
     assert_eq!(browser.messages(), []);
 }

@@ -42,7 +42,7 @@ fn figures_are_formatted_for_vietnamese_visitors() {
     let browser = Browser::start();
     browser.open(&service.article_page());
     browser.shows(TODAY, "1");
-    assert_eq!(browser.text("[data-truycap-box] .truycap-said"), "Tổng số lượt truy cập: 8.307.145");
+    assert_eq!(browser.text("[data-truycap-box] .truycap-said"), "Tổng số lượt xem: 8.307.145");
     assert_eq!(browser.text("[data-truycap-box] .truycap-digits"), "00008307145");
     assert_eq!(browser.text("[data-truycap='total']"), "00008307145");
     assert_eq!(browser.text(VIEWS_OF_ARTICLE), "1.235");

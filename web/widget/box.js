@@ -32,7 +32,7 @@ export const box = ({ site, visits, visitors }, { dataset }) => {
 
   const all = [make('h2', bare == null ? {} : { class: 'truycap-said' }, say('Thống kê truy cập', 'Visitor statistics'))];
   if (digits || !names.includes('total')) {
-    const what = labelOf('total') || say(isOfVisits ? 'Tổng số lượt ghé thăm' : 'Tổng số lượt truy cập', isOfVisits ? 'Total visits' : 'Total views');
+    const what = labelOf('total') || say(isOfVisits ? 'Tổng số lượt truy cập' : 'Tổng số lượt xem', isOfVisits ? 'Total visits' : 'Total views');
     all.push(make('p', { class: 'truycap-total' },
       // Screen readers get the whole number instead of eleven single digits.
       make('span', { class: 'truycap-said' }, `${what}: ${count(total)}`),

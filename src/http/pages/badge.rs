@@ -68,7 +68,7 @@ fn visitors(request: &SiteRequest<'_>, article: Option<&ArticleId>) -> Result<Op
 fn title(language: Language, shown: Shown, of_article: bool, count: Option<u64>) -> String {
     let (what, period) = match shown {
         Shown::Count(figure) if of_article => (language.choose("Lượt xem", "Views"), language.period(figure)),
-        Shown::Count(figure) => (language.choose("Lượt truy cập", "Site views"), language.period(figure)),
+        Shown::Count(figure) => (language.choose("Lượt xem cả cổng", "Site views"), language.period(figure)),
         Shown::Online => (language.choose("Đang truy cập", "Online now"), ""),
         Shown::VisitorsToday => (language.choose("Khách truy cập", "Visitors"), language.period(Figure::Today)),
     };

@@ -75,8 +75,7 @@ impl Look {
         let digits = query.once("digits")?.map(read_digits).transpose()?;
         let has_total = digits.is_some() || !rows.contains(&Shown::Count(Figure::Total));
         let of_visits = of_visits(query)?;
-        let said =
-            if of_visits { ("Tổng số lượt ghé thăm", "Total visits") } else { ("Tổng số lượt truy cập", "Total views") };
+        let said = if of_visits { ("Tổng số lượt truy cập", "Total visits") } else { ("Tổng số lượt xem", "Total views") };
         let said = label(query, Shown::Count(Figure::Total), language.choose(said.0, said.1))?;
         let labelled = rows.into_iter().map(|shown| Ok((shown, label(query, shown, &capitalise(shown.label(language)))?)));
         Ok(Self {

@@ -51,7 +51,7 @@ fn the_box_is_a_page_in_vietnamese_or_english() {
     assert_eq!(all(&answer, "dt"), labels);
     assert_eq!(all(&answer, "dd"), ["3", "0", "3", "0", "3", "0", "3", "0"]);
     assert_eq!((all(&answer, "i"), all(&answer, "b")), (vec!["0"; 10], vec!["3"]));
-    assert!(answer.text().contains(">Tổng số lượt truy cập: 3</span>"), "{}", answer.text());
+    assert!(answer.text().contains(">Tổng số lượt xem: 3</span>"), "{}", answer.text());
 
     let english = server.get(&format!("{BOX}?lang=en"));
     assert!(english.text().contains("<html lang=\"en\">") && english.text().contains(">Total views: 3</span>"), "{}", english.text());
@@ -112,7 +112,7 @@ fn unknown_figures_are_shown_as_dashes_and_are_not_cached() {
     assert_eq!((all(&page, "dd"), all(&page, "i"), all(&page, "b")), (vec!["–"; 8], vec!["–"; 11], vec![]));
     assert!(page.text().contains(">Chưa có số liệu</span>") && !page.text().contains(">0<"), "{}", page.text());
     let cases = [
-        ("", "Lượt truy cập: chưa có số liệu", "–", 21),
+        ("", "Lượt xem cả cổng: chưa có số liệu", "–", 21),
         ("?article=/a&digits=5", "Lượt xem: chưa có số liệu", "–––––", 57),
         ("?figure=today&lang=en&digits=20", "Site views today: not known yet", "––––––––––––––––––––", 192),
     ];
@@ -130,18 +130,18 @@ fn a_badge_shows_any_figure_of_the_site_or_of_an_article() {
         server.view(article);
     }
     let cases = [
-        ("", "Lượt truy cập: 3", "3", 21),
-        ("?figure=total&digits=11", "Lượt truy cập: 3", "00000000003", 111),
-        ("?figure=total&digits=1", "Lượt truy cập: 3", "3", 21),
+        ("", "Lượt xem cả cổng: 3", "3", 21),
+        ("?figure=total&digits=11", "Lượt xem cả cổng: 3", "00000000003", 111),
+        ("?figure=total&digits=1", "Lượt xem cả cổng: 3", "3", 21),
         ("?figure=today&article=/a", "Lượt xem hôm nay: 2", "2", 21),
         ("?figure=yesterday&article=/a&digits=2", "Lượt xem hôm qua: 0", "00", 30),
         ("?figure=this_week&article=/never", "Lượt xem tuần này: 0", "0", 21),
-        ("?figure=last_week", "Lượt truy cập tuần trước: 0", "0", 21),
+        ("?figure=last_week", "Lượt xem cả cổng tuần trước: 0", "0", 21),
         ("?figure=this_month&lang=en", "Site views this month: 3", "3", 21),
-        ("?figure=this_year", "Lượt truy cập năm nay: 3", "3", 21),
+        ("?figure=this_year", "Lượt xem cả cổng năm nay: 3", "3", 21),
         ("?figure=last_month&lang=en", "Site views last month: 0", "0", 21),
         ("?figure=this_year&article=/b&lang=en", "Views this year: 1", "1", 21),
-        ("?figure=last_year&lang=vi&utm_source=x", "Lượt truy cập năm trước: 0", "0", 21),
+        ("?figure=last_year&lang=vi&utm_source=x", "Lượt xem cả cổng năm trước: 0", "0", 21),
     ];
     for (query, title, shown, width) in cases {
         let answer = server.get(&format!("{BADGE}{query}"));
@@ -200,6 +200,9 @@ fn rows_digits_and_heading_of_the_box_can_be_chosen() {
     let answer = server.get(&format!("{BOX}?rows=&bare"));
     assert!(answer.text().contains("<h2 class=\"truycap-said\" aria-level=\"1\">Thống kê truy cập</h2>"), "{}", answer.text());
     assert!(!answer.text().contains("<dl") && all(&answer, "b") == ["3"], "{}", answer.text());
+    // Screen readers say what is counted.
+    let answer = server.get(&format!("{BOX}?of=visits"));
+    assert!(answer.text().contains(">Tổng số lượt truy cập: 0</span>"), "{}", answer.text());
 }
 
 #[test]
