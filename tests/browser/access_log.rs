@@ -1,4 +1,4 @@
-//! The script in a browser and an import of the web server's log count the same visits alike.
+//! The script in a browser and an import of the web server's log count the same views alike.
 
 use std::{fs, path::Path, process::Command};
 
@@ -70,7 +70,7 @@ impl Nginx {
 }
 
 #[test]
-fn the_script_and_the_log_of_the_same_visits_have_equal_counts() {
+fn the_script_and_the_log_of_the_same_views_have_equal_counts() {
     let nginx = Nginx::start();
     let origin = format!("http://{}", nginx.address);
     let configured = || {

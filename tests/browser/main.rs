@@ -27,6 +27,6 @@ mod portal;
 mod report;
 mod routers;
 mod sources;
-mod visits;
+mod views;
 
 use truycap_test_support::process;

@@ -81,7 +81,7 @@ fn the_most_read_list_shows_titles_and_switches_periods() {
         assert_eq!(browser.run("return document.querySelector('.periods [aria-pressed=true]').value"), period);
         browser.shows(".most-read > :first-child", &first);
     }
-    // The visit counts one view; switching periods counts none.
+    // Opening the page counts one view; switching periods counts none.
     assert_eq!(service.site("portal")[0], 8_307_144 + 4);
     assert_eq!(browser.messages(), []);
 }
@@ -111,7 +111,7 @@ fn without_scripts_an_article_shows_its_box_in_a_frame_and_its_views_in_an_image
     let service = portal(&place);
     let browser = Browser::with(Scripts::Off);
     browser.open(&format!("{}{ARTICLE}", service.origin()));
-    eventually("the visit is counted", || (service.article("portal", ARTICLE)[0] == 1235).then_some(()));
+    eventually("the view is counted", || (service.article("portal", ARTICLE)[0] == 1235).then_some(()));
     let seen = "return [...document.querySelectorAll('noscript iframe, noscript img')].filter((one) => one.offsetHeight > 1).length";
     assert_eq!(browser.run(seen), 2);
     assert_eq!(browser.run("return document.querySelector('[data-truycap-box]').offsetHeight"), 0);

@@ -378,9 +378,9 @@ fn meaning(report: &Report, view: &View<'_>) -> String {
     let text = match language {
         Language::Vietnamese => format!(
             "<p><strong>Lượt xem</strong> là một lần một trang của cổng được mở trong trình duyệt của người đọc. {repeats} \
-             <strong>Lượt truy cập</strong> là lượt xem mở đầu một lần ghé cổng: người đọc đến từ ngoài cổng, như từ máy tìm kiếm, từ trang web \
+             <strong>Lượt truy cập</strong> là lượt xem mở đầu một lần ghé cổng: người đọc đến từ ngoài cổng, như từ công cụ tìm kiếm, từ trang web \
              khác, hoặc tự gõ địa chỉ. Tải lại trang, quay lại trang trước và đi từ trang này sang trang khác trong cổng không phải là lượt truy cập mới. \
-             <strong>Không tính</strong>: máy tìm kiếm và các chương trình tự động, trang được tải trước mà chưa mở, yêu cầu từ trang web \
+             <strong>Không tính</strong>: công cụ tìm kiếm và các chương trình tự động, trang được tải trước mà chưa mở, yêu cầu từ trang web \
              khác, yêu cầu vượt giới hạn. Số lượt không phải là số người: bộ đếm không dùng cookie và không lưu địa chỉ IP của người đọc.</p>\n\
              <p>Mỗi lượt được ghi vào ổ đĩa trước khi được xác nhận, và được tính đúng một lần, vào ngày nhận được theo giờ {zone}. Tuần bắt đầu từ \
              thứ Hai. Số liệu của ngày đã qua không thay đổi, trừ khi có đính chính; mỗi lần đính chính hoặc nhập số liệu cũ đều được lưu lại cùng lý do. {total}</p>\n"

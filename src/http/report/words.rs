@@ -132,7 +132,7 @@ impl Language {
     pub(super) fn reason(self, kind: Kind) -> Option<&'static str> {
         let (vietnamese, english) = match kind {
             Kind::Visits => return None,
-            Kind::Bot => ("Bot: máy tìm kiếm và chương trình tự động", "Bots: search engines and other programs"),
+            Kind::Bot => ("Bot: công cụ tìm kiếm và chương trình tự động", "Bots: search engines and other programs"),
             Kind::Prefetch => {
                 ("Trang được trình duyệt tải trước, người đọc chưa mở", "Pages that a browser loaded in advance and that nobody opened")
             }

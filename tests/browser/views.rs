@@ -1,4 +1,4 @@
-//! Visits of an article are counted and shown.
+//! Views of an article are counted and shown.
 
 use crate::{
     driver::{Browser, Scripts},
@@ -10,7 +10,7 @@ const TODAY: &str = "[data-truycap-box] dl > :nth-child(1) dd";
 const VIEWS_OF_ARTICLE: &str = "[data-truycap='article.total']";
 
 #[test]
-fn a_visit_is_counted_and_shown_and_a_reload_is_another_visit() {
+fn a_view_is_counted_and_shown_and_a_reload_is_another_view() {
     let place = Place::new();
     let service = service(&place);
     let browser = Browser::start();
@@ -34,7 +34,7 @@ fn a_visit_is_counted_and_shown_and_a_reload_is_another_visit() {
 }
 
 #[test]
-fn figures_are_formatted_for_vietnamese_visitors() {
+fn figures_are_formatted_for_vietnamese_readers() {
     let place = Place::new();
     let past = format!("site,article,period,views\nportal,,,8307144\nportal,{ARTICLE},,1234\n");
     place.ok(&["import", &place.write("past.csv", past)]);
@@ -50,14 +50,14 @@ fn figures_are_formatted_for_vietnamese_visitors() {
 }
 
 #[test]
-fn a_visit_without_scripts_is_counted_and_the_page_stays_as_it_was() {
+fn a_view_without_scripts_is_counted_and_the_page_stays_as_it_was() {
     let place = Place::new();
     let service = service(&place);
     let browser = Browser::with(Scripts::Off);
     browser.open(&service.article_page());
-    eventually("the visit is counted", || (service.site("portal")[0] > 0).then_some(()));
+    eventually("the view is counted", || (service.site("portal")[0] > 0).then_some(()));
     browser.reload();
-    eventually("the second visit is counted", || (service.site("portal")[0] > 1).then_some(()));
+    eventually("the second view is counted", || (service.site("portal")[0] > 1).then_some(()));
     assert_eq!(service.article("portal", ARTICLE)[0], 2);
     assert_eq!(browser.text(VIEWS_OF_ARTICLE), "–");
 }
