@@ -285,7 +285,7 @@ fn table(language: Language, report: &Report, with_visits: bool) -> String {
         };
     }
     if report.without_step != Counts::default() {
-        let name = language.choose("Số liệu kế thừa, không rõ thời điểm trong kỳ", "Taken over, at unknown times within the period");
+        let name = language.choose("Số liệu kế thừa, không rõ thời điểm trong kỳ", "Imported, at unknown times of the period");
         rows += &format!("<tr><th scope=\"row\">{name}</th>{}</tr>\n", counts_cells(language, report.without_step, with_visits));
     }
     format!(
@@ -444,7 +444,7 @@ fn signatures(language: Language) -> String {
             "(Ký, đóng dấu, ghi rõ họ tên)",
         ),
         Language::English => {
-            ("……………………, date ………………………", "Prepared by", "Head of the body", "(Signature and name)", "(Signature, seal and name)")
+            ("……………………, date ………………………", "Prepared by", "Head of the organisation", "(Signature and name)", "(Signature, seal and name)")
         }
     };
     format!(
