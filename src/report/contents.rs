@@ -111,6 +111,8 @@ pub struct Report {
     pub before: (Days, Counts),
     /// The [same days of the year before](Days::year_before), and their sum.
     pub year_before: (Days, Counts),
+    /// Those of these three periods whose sums can lack views: the views are known only for a year or month that the period has in part.
+    pub undated: Vec<Days>,
     /// The steps of the period, in order; days that are yet to come are left out.
     pub steps: Vec<Step>,
     /// What belongs to the period and to none of its steps: imports that name only a month or a year, while the steps are shorter.

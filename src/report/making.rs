@@ -131,8 +131,12 @@ impl Counters {
         self.0.get(&bucket).copied().unwrap_or_default()
     }
 
+    fn sum_of(&self, buckets: impl IntoIterator<Item = Bucket>) -> u64 {
+        buckets.into_iter().fold(0, |sum, bucket| sum.saturating_add(self.of(bucket)))
+    }
+
     fn sum(&self, days: Days) -> u64 {
-        whole_buckets(days).into_iter().fold(0, |sum, bucket| sum.saturating_add(self.of(bucket)))
+        self.sum_of(whole_buckets(days))
     }
 }
 
@@ -156,16 +160,20 @@ impl Making<'_> {
         let (before, year_before) = (days.before(), days.year_before());
         let begun = days.begun(today);
         // One question, so that parts and sums are of one moment.
-        let mut buckets: BTreeSet<Bucket> = [days, before, year_before].into_iter().flat_map(whole_buckets).collect();
+        let periods = [days, before, year_before];
+        let mut buckets: BTreeSet<Bucket> = periods.into_iter().flat_map(whole_buckets).collect();
         let shown: Vec<_> = begun.map(|_| steps(days, by).filter(|(_, part)| part.from <= today).collect()).unwrap_or_default();
         buckets.extend(shown.iter().flat_map(|(_, part)| whole_buckets(*part)));
         let visits = self.counters(Subject::Kind(Kind::Visits), buckets.clone()).await?;
         buckets.extend(begun.into_iter().flat_map(Days::iter).map(Bucket::Day));
+        buckets.extend(periods.into_iter().flat_map(cut).flat_map(|(whole, parts)| parts.into_iter().chain([whole])));
         buckets.extend((FIRST_YEAR..=today.year()).map(Bucket::Year));
         buckets.insert(Bucket::Total);
         let both = Both { views: self.counters(Subject::Site, buckets).await?, visits };
         let steps: Vec<_> = shown.into_iter().map(|(bucket, days)| Step { bucket, days, counts: both.sum(days) }).collect();
         let counts = both.sum(days);
+        let mut undated: Vec<_> = periods.into_iter().filter(|days| is_undated(*days, &both.views)).collect();
+        undated.dedup();
         let figures = self.handle.figures(self.counter, &[]).await;
         Ok(Report {
             site: site.id.clone(),
@@ -176,6 +184,7 @@ impl Making<'_> {
             counts,
             before: (before, both.sum(before)),
             year_before: (year_before, both.sum(year_before)),
+            undated,
             without_step: without_step(counts, &steps),
             steps,
             best: begun.and_then(|begun| best(begun, &both.views)),
@@ -285,8 +294,25 @@ fn parts(bucket: Bucket, by: Period) -> Vec<Bucket> {
     parts.take_while(|part| part.first_day().is_some_and(|day| bucket.contains(day))).collect()
 }
 
+/// The years and months, each with its parts, that a period has only in part.
+fn cut(days: Days) -> Vec<(Bucket, Vec<Bucket>)> {
+    let whole = whole_buckets(days);
+    let of_day = |day| {
+        let (year, month) = (Period::Year.bucket(day), Period::Month.bucket(day));
+        let is_year_cut = !whole.contains(&year);
+        let is_month_cut = is_year_cut && !whole.contains(&month);
+        [is_year_cut.then(|| (year, parts(year, Period::Month))), is_month_cut.then(|| (month, parts(month, Period::Day)))]
+    };
+    [days.from, days.to].into_iter().flat_map(of_day).flatten().collect()
+}
+
+/// Whether the sum of a period can lack views, because only the year or the month is known.
+fn is_undated(days: Days, views: &Counters) -> bool {
+    cut(days).into_iter().any(|(whole, parts)| views.of(whole) > views.sum_of(parts))
+}
+
 /// The first part that has views, if the parts have all views of the whole.
 fn first(whole: u64, parts: &[Bucket], views: &Counters) -> Option<Bucket> {
-    let sum = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(views.of(*part)));
+    let sum = views.sum_of(parts.iter().copied());
     parts.iter().copied().find(|part| sum >= whole && views.of(*part) > 0)
 }

@@ -113,6 +113,20 @@ fn a_period_before_the_first_figures_has_no_figures_instead_of_zeros() {
 }
 
 #[test]
+fn a_period_that_lacks_views_has_a_note_and_no_change() {
+    let mut report = october();
+    assert_eq!(english(&report).matches("<tr class=\"change\">").count(), 2);
+    report.undated = vec![report.before.0, report.year_before.0];
+    report.year_before.1 = Counts::default();
+    let page = english(&report);
+    assert!(!page.contains("<tr class=\"change\">") && !page.contains("so the sum of this period lacks them"));
+    assert_eq!((page.matches("(incomplete)").count(), page.matches(">not known<").count()), (1, 1));
+    report.undated = vec![report.days];
+    let page = vietnamese(&report);
+    assert!(!page.contains("<tr class=\"change\">") && page.contains("nên chưa nằm trong tổng của kỳ này."));
+}
+
+#[test]
 fn a_reader_sees_what_the_figures_lack() {
     let whole = english(&october());
     assert!(!whole.contains("class=\"notes") && !whole.contains("not over"));

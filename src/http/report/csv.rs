@@ -195,7 +195,9 @@ fn rows<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<Row
         report.best.map(|(day, views)| Row { views: Some(views), ..Row::of(words.period, words.best, Days { from: day, to: day }) }),
     );
     for (name, (days, counts)) in [(words.before, report.before), (words.year_before, report.year_before)] {
-        rows.push(Row::of(words.comparison, name, days).with(counts));
+        let row = Row::of(words.comparison, name, days);
+        let is_unknown = counts == Counts::default() && report.undated.contains(&days);
+        rows.push(if is_unknown { row } else { row.with(counts) });
     }
     rows.extend(report.steps.iter().map(|step| Row::of(words.steps, "", step.days).with(step.counts)));
     if report.without_step != Counts::default() {
@@ -215,16 +217,17 @@ fn rows<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<Row
         |name, views| Row { views: Some(views), from: report.begins, to: Some(today), section: words.all_time, name, ..Row::default() };
     rows.push(all_time(words.total, report.total));
     rows.extend(report.imported.map(|imported| all_time(words.imported, imported)));
-    rows.extend(remarks(report, words));
+    rows.extend(remarks(report, language, words));
     rows
 }
 
-fn remarks<'a>(report: &'a Report, words: &'a Words) -> Vec<Row<'a>> {
+fn remarks<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<Row<'a>> {
     let today = report.made.date_naive();
     let remark = |name| Row { section: words.remarks, name, from: Some(today), to: Some(today), ..Row::default() };
     let mut rows = vec![Row { title: report.made.format("%Y-%m-%d %H:%M %:z").to_string().into(), ..remark(words.made) }];
     rows.extend(report.stale.then(|| remark(words.stale)));
     rows.extend((report.days.to >= today).then(|| remark(words.not_over)));
+    rows.extend(report.undated.iter().map(|days| Row::of(words.remarks, language.undated(), *days)));
     rows.extend(report.most_read.gap.map(|gap| remark(words.gap(gap))));
     rows
 }

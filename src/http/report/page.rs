@@ -118,6 +118,9 @@ fn notes(language: Language, report: &Report) -> String {
         }),
         Some(_) => {}
     }
+    if report.undated.contains(&days) {
+        notes.push(language.undated().to_owned());
+    }
     if notes.is_empty() {
         return String::new();
     }
@@ -192,15 +195,26 @@ fn comparison(language: Language, report: &Report, with_visits: bool) -> String 
     )
 }
 
-/// The rows of another period: its counts, and the change from them to those of the report.
+/// The rows of another period: its counts, and the change from them to those of the report, if neither lacks views.
 fn compared(language: Language, report: &Report, label: &str, (days, counts): (Days, Counts), with_visits: bool) -> String {
     let name = format!("{label}<span class=\"which\">{}</span>", language.name_of(days));
-    if report.begins.is_none_or(|begins| begins > days.to) {
+    let is_undated = report.undated.contains(&days);
+    if report.begins.is_none_or(|begins| begins > days.to) || is_undated && counts == Counts::default() {
         let columns = if with_visits { 2 } else { 1 };
-        let none = language.choose("chưa có số liệu", "no figures");
+        let none = if is_undated {
+            language.choose("chưa rõ số liệu", "not known")
+        } else {
+            language.choose("chưa có số liệu", "no figures")
+        };
         return format!("<tbody>\n<tr><th scope=\"row\">{name}</th><td colspan=\"{columns}\">{none}</td></tr>\n</tbody>\n");
     }
     let partial = report.begins.filter(|begins| *begins > days.from).map(|begins| partial(language, begins)).unwrap_or_default();
+    let cells = counts_cells(language, counts, with_visits);
+    if is_undated || report.undated.contains(&report.days) {
+        let lacking = format!("<span class=\"which\">{}</span>", language.choose("(chưa đủ số liệu)", "(incomplete)"));
+        let lacking = if is_undated { lacking.as_str() } else { "" };
+        return format!("<tbody>\n<tr><th scope=\"row\">{name}{partial}{lacking}</th>{cells}</tr>\n</tbody>\n");
+    }
     let own = report.counts;
     // No visits beside views: they were not counted at that time.
     let uncounted = counts.visits == 0 && counts.views > 0;
@@ -211,8 +225,7 @@ fn compared(language: Language, report: &Report, label: &str, (days, counts): (D
         (true, false) => change + &format!("<td>{}</td>", language.change(counts.visits, own.visits)),
     };
     format!(
-        "<tbody>\n<tr><th scope=\"row\">{name}{partial}</th>{}</tr>\n<tr class=\"change\"><th scope=\"row\">{}</th>{change}</tr>\n</tbody>\n",
-        counts_cells(language, counts, with_visits),
+        "<tbody>\n<tr><th scope=\"row\">{name}{partial}</th>{cells}</tr>\n<tr class=\"change\"><th scope=\"row\">{}</th>{change}</tr>\n</tbody>\n",
         language.choose("Thay đổi", "Change"),
     )
 }

@@ -153,6 +153,14 @@ impl Language {
         Some(self.choose(vietnamese, english))
     }
 
+    /// Why the sum of a period can lack views.
+    pub(super) fn undated(self) -> &'static str {
+        self.choose(
+            "Một phần số liệu kế thừa chỉ biết theo cả tháng hoặc cả năm, nên chưa nằm trong tổng của kỳ này.",
+            "Some earlier figures are known only for a whole month or year, so the sum of this period lacks them.",
+        )
+    }
+
     /// Why the list of articles is cut.
     pub(super) fn gap(self, gap: Gap) -> &'static str {
         match gap {

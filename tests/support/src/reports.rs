@@ -83,6 +83,7 @@ pub fn report(days: Days, by: Period, size: u64, made: &str) -> Report {
         counts,
         before: of(before),
         year_before: of(year_before),
+        undated: Vec::new(),
         steps,
         without_step: Counts::default(),
         best: best.filter(|(_, views)| *views > 0),

@@ -26,6 +26,7 @@ fn report() -> Report {
         counts: counts(8_307_145, 12),
         before: (days("2026-11-24", "2026-11-26"), counts(5, 0)),
         year_before: (days("2025-11-27", "2025-11-29"), counts(0, 0)),
+        undated: Vec::new(),
         steps: vec![step("2026-11-27", 7, 2), step("2026-11-28", 8_307_138, 10)],
         without_step: Counts::default(),
         best: Some((day("2026-11-28"), 8_307_138)),
@@ -90,6 +91,22 @@ fn a_file_has_everything_that_a_report_has() {
         "Remarks|The lists that are kept do not prove which articles come next||2026-11-28|2026-11-28|||",
     ];
     assert_eq!(joined, expected);
+}
+
+#[test]
+fn a_file_has_no_zero_for_a_period_whose_views_are_not_known() {
+    let (before, year_before) = (days("2026-11-24", "2026-11-26"), days("2025-11-27", "2025-11-29"));
+    let rows = rows(&write_csv(&Report { undated: vec![before, year_before], ..report() }, Language::English).unwrap());
+    let joined: Vec<_> = rows.iter().map(|row| row.join("|")).collect();
+    let words = "Some earlier figures are known only for a whole month or year, so the sum of this period lacks them.";
+    for row in [
+        "Comparison|Period before||2026-11-24|2026-11-26|5|0|".to_owned(),
+        "Comparison|Year before||2025-11-27|2025-11-29|||".to_owned(),
+        format!("Remarks|{words}||2026-11-24|2026-11-26|||"),
+        format!("Remarks|{words}||2025-11-27|2025-11-29|||"),
+    ] {
+        assert!(joined.contains(&row), "{row}: {joined:#?}");
+    }
 }
 
 /// A cell that a spreadsheet would compute.

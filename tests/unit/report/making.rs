@@ -112,6 +112,7 @@ fn check(story: &Story, report: &Report) -> Result<(), TestCaseError> {
     prop_assert_eq!(report.before, (days.before(), sum(story, days.before())));
     prop_assert_eq!(report.year_before, (days.year_before(), sum(story, days.year_before())));
     prop_assert_eq!(report.without_step, Counts::default());
+    prop_assert!(report.undated.is_empty());
     // The steps have each day once, in order, and each has what was counted on its days.
     let begun: Vec<_> = days.iter().filter(|day| *day <= today).collect();
     let of_steps: Vec<_> = report.steps.iter().flat_map(|step| step.days.iter()).filter(|day| *day <= today).collect();
@@ -257,6 +258,37 @@ async fn a_count_begins_with_the_year_if_not_all_of_its_months_are_known() {
     stage.apply(2, deltas).await;
     let report = stage.report(days("2026-03-01", "2026-03-31"), Period::Day).await;
     assert_eq!((report.begins, report.total), (Some(day("2019-01-01")), 105));
+}
+
+/// What a counter showed in January 2020: a sum of all time, a year, and two months.
+const OLD_COUNTER: [(&str, u64); 4] = [("total", 6_341_529), ("2019", 1_737_155), ("2019-12", 108_517), ("2020-01", 119_944)];
+
+/// A site that has only imported views.
+async fn with_imports(imports: &[(&str, u64)]) -> Stage {
+    let stage = Stage::new(&Story::new(), HANOI).await;
+    let mut deltas = Deltas::default();
+    for (period, views) in imports {
+        imported(&mut deltas, period, *views);
+    }
+    stage.apply(2, deltas).await;
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn periods_within_a_year_that_is_known_only_as_a_whole_lack_views() {
+    let stage = with_imports(&OLD_COUNTER).await;
+    let january = stage.report(days("2020-01-01", "2020-01-31"), Period::Day).await;
+    let (before, year_before) = (days("2019-12-01", "2019-12-31"), days("2019-01-01", "2019-01-31"));
+    assert_eq!((january.counts.views, january.before.1.views, january.year_before.1.views), (119_944, 108_517, 0));
+    assert_eq!(january.undated, [before, year_before]);
+    let may = stage.report(days("2019-05-01", "2019-05-31"), Period::Day).await;
+    assert_eq!((may.counts.views, may.undated), (0, vec![days("2019-05-01", "2019-05-31"), days("2019-04-01", "2019-04-30")]));
+    // A part of a month that is known only as a whole.
+    let part = stage.report(days("2020-01-10", "2020-01-20"), Period::Day).await;
+    assert_eq!((part.counts.views, part.undated.contains(&part.days)), (0, true));
+    // Whole years lack nothing.
+    let year = stage.report(days("2019-01-01", "2019-12-31"), Period::Month).await;
+    assert_eq!((year.counts.views, year.without_step.views, year.undated.len()), (1_845_672, 1_737_155, 0));
 }
 
 #[tokio::test(start_paused = true)]
