@@ -127,7 +127,9 @@ pub struct Report {
     pub not_counted: Vec<(Kind, u64)>,
     /// All views until now.
     pub total: u64,
-    /// The first day with counts, counted or imported; `None` if there are none.
+    /// How many of them were imported without a time; so they can be older than the first day.
+    pub older: u64,
+    /// The first day with counts, counted or imported; `None` if there are none with a time.
     pub begins: Option<NaiveDate>,
     /// How many views imports have added and none has taken back; `None` if the store does not know how many of them the total
     /// still has.

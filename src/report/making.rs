@@ -192,6 +192,7 @@ impl Making<'_> {
             most_read: self.most_read(days, today).await?,
             not_counted: self.not_counted(days).await?,
             total: figures.site.map_or_else(|| both.views.of(Bucket::Total), |site| site[Figure::Total]),
+            older: both.views.of(Bucket::Total).saturating_sub(both.views.sum_of((FIRST_YEAR..=today.year()).map(Bucket::Year))),
             begins: self.begins(&both.views, today).await?,
             imported: imported(&self.handle.audit(self.counter).await?),
         })

@@ -146,13 +146,33 @@ fn a_reader_sees_what_the_figures_lack() {
 }
 
 #[test]
-fn the_total_says_since_when_and_how_much_was_taken_over_if_that_is_known() {
+fn the_total_says_since_when_and_how_much_was_imported_if_that_is_known() {
     let mut report = october();
-    assert!(vietnamese(&report).contains("tính từ ngày 12/03/2018, trong đó <strong>7.104.233</strong> lượt"));
+    assert!(
+        vietnamese(&report)
+            .contains("tính từ ngày 12/03/2018. Trong tổng số này, <strong>7.104.233</strong> lượt là số liệu được nhập vào.")
+    );
     for imported in [None, Some(0)] {
         report.imported = imported;
-        assert!(!vietnamese(&report).contains("kế thừa"));
+        assert!(!vietnamese(&report).contains("được nhập vào"));
     }
+}
+
+#[test]
+fn a_total_with_views_of_unknown_time_says_how_many_and_not_since_when() {
+    let mut report = Report { total: 8_307_145, older: 6_341_529, begins: Some(day("2019-01-01")), ..october() };
+    let page = vietnamese(&report);
+    assert!(page.contains("<strong>8.307.145</strong>, gồm cả <strong>6.341.529</strong> lượt không rõ thời gian."));
+    assert!(!page.contains("tính từ ngày"));
+    // Figures of a period before can be among those of unknown time.
+    report.begins = Some(day("2026-10-12"));
+    let page = english(&report);
+    assert!(page.contains("The figures begin on 12 Oct 2026; earlier figures are of unknown time."));
+    assert_eq!((page.matches(">not known<").count(), page.matches(">no figures<").count()), (2, 0));
+    // Nothing else was imported, and nothing is counted yet.
+    let page = english(&Report { total: 8_307_145, older: 8_307_145, ..empty() });
+    assert!(page.contains("There are only earlier figures of unknown time.") && !page.contains("There are no figures yet."));
+    assert!(page.contains("<strong>8,307,145</strong>, including <strong>8,307,145</strong> of unknown time."));
 }
 
 #[test]

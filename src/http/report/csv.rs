@@ -38,6 +38,7 @@ struct Words {
     site_alone: &'static str,
     all_time: &'static str,
     total: &'static str,
+    older: &'static str,
     imported: &'static str,
     remarks: &'static str,
     made: &'static str,
@@ -63,7 +64,8 @@ const VIETNAMESE: Words = Words {
     site_alone: "Có tính cho cổng, không tính cho từng bài",
     all_time: "Từ trước đến nay",
     total: "Tổng số lượt xem",
-    imported: "Số liệu kế thừa",
+    older: "Không rõ thời gian",
+    imported: "Số liệu được nhập vào",
     remarks: "Ghi chú",
     made: "Lập lúc",
     stale: "Số liệu có thể thiếu, vì lúc lập báo cáo không đọc được nơi lưu trữ",
@@ -92,6 +94,7 @@ const ENGLISH: Words = Words {
     site_alone: "Counted for the portal, but not for an article",
     all_time: "All time",
     total: "Total views",
+    older: "Of unknown time",
     imported: "Imported",
     remarks: "Remarks",
     made: "Made at",
@@ -213,9 +216,11 @@ fn rows<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<Row
         Some(Row { times: Some(*count), ..Row::of(section, language.reason(*kind)?, days) })
     }));
     let today = report.made.date_naive();
-    let all_time =
-        |name, views| Row { views: Some(views), from: report.begins, to: Some(today), section: words.all_time, name, ..Row::default() };
+    // No first day if some views are of unknown time.
+    let from = report.begins.filter(|_| report.older == 0);
+    let all_time = |name, views| Row { views: Some(views), from, to: Some(today), section: words.all_time, name, ..Row::default() };
     rows.push(all_time(words.total, report.total));
+    rows.extend((report.older > 0).then(|| all_time(words.older, report.older)));
     rows.extend(report.imported.map(|imported| all_time(words.imported, imported)));
     rows.extend(remarks(report, language, words));
     rows

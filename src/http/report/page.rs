@@ -111,11 +111,21 @@ fn notes(language: Language, report: &Report) -> String {
         });
     }
     match report.begins {
+        None if report.older > 0 => notes.push(
+            language.choose("Chỉ có số liệu kế thừa, không rõ thời gian.", "There are only earlier figures of unknown time.").to_owned(),
+        ),
         None => notes.push(language.choose("Cổng chưa có số liệu nào.", "There are no figures yet.").to_owned()),
-        Some(begins) if begins > days.from => notes.push(match language {
-            Language::Vietnamese => format!("Số liệu chỉ có từ ngày {}; trước đó chưa đếm.", language.day(begins)),
-            Language::English => format!("The figures begin on {}; nothing was counted before.", language.day(begins)),
-        }),
+        Some(begins) if begins > days.from => {
+            let before = if report.older > 0 {
+                language.choose("số liệu trước đó không rõ thời gian", "earlier figures are of unknown time")
+            } else {
+                language.choose("trước đó chưa đếm", "nothing was counted before")
+            };
+            notes.push(match language {
+                Language::Vietnamese => format!("Số liệu chỉ có từ ngày {}; {before}.", language.day(begins)),
+                Language::English => format!("The figures begin on {}; {before}.", language.day(begins)),
+            });
+        }
         Some(_) => {}
     }
     if report.undated.contains(&days) {
@@ -201,7 +211,7 @@ fn compared(language: Language, report: &Report, label: &str, (days, counts): (D
     let is_undated = report.undated.contains(&days);
     if report.begins.is_none_or(|begins| begins > days.to) || is_undated && counts == Counts::default() {
         let columns = if with_visits { 2 } else { 1 };
-        let none = if is_undated {
+        let none = if is_undated || report.older > 0 {
             language.choose("chưa rõ số liệu", "not known")
         } else {
             language.choose("chưa có số liệu", "no figures")
@@ -427,22 +437,25 @@ fn repeats(language: Language, window: Duration) -> String {
     }
 }
 
-/// The total until now, since when, and how much of it was imported.
+/// The total until now, since when, if that is known, and how much of it was imported.
 fn total(language: Language, report: &Report) -> String {
-    let Some(begins) = report.begins else { return String::new() };
-    let (total, begins) = (language.number(report.total), language.day(begins));
+    let (total, older) = (language.number(report.total), language.number(report.older));
+    let since = match (report.begins, language) {
+        (_, Language::Vietnamese) if report.older > 0 => format!("gồm cả <strong>{older}</strong> lượt không rõ thời gian"),
+        (_, Language::English) if report.older > 0 => format!("including <strong>{older}</strong> of unknown time"),
+        (None, _) => return String::new(),
+        (Some(begins), Language::Vietnamese) => format!("tính từ ngày {}", language.day(begins)),
+        (Some(begins), Language::English) => format!("since {}", language.day(begins)),
+    };
     let imported = report.imported.filter(|imported| *imported > 0).map(|imported| language.number(imported));
-    match (language, imported) {
-        (Language::Vietnamese, None) => format!("Tổng số lượt xem đến lúc lập báo cáo là <strong>{total}</strong>, tính từ ngày {begins}."),
-        (Language::English, None) => format!("All views until this report was made: <strong>{total}</strong>, since {begins}."),
-        (Language::Vietnamese, Some(imported)) => format!(
-            "Tổng số lượt xem đến lúc lập báo cáo là <strong>{total}</strong>, tính từ ngày {begins}, trong đó <strong>{imported}</strong> lượt \
-             là số liệu kế thừa từ bộ đếm trước."
-        ),
-        (Language::English, Some(imported)) => format!(
-            "All views until this report was made: <strong>{total}</strong>, since {begins}, of which <strong>{imported}</strong> were taken over \
-             from the counter before."
-        ),
+    let imported = imported.map(|imported| match language {
+        Language::Vietnamese => format!(" Trong tổng số này, <strong>{imported}</strong> lượt là số liệu được nhập vào."),
+        Language::English => format!(" Of all these, <strong>{imported}</strong> were imported."),
+    });
+    let imported = imported.unwrap_or_default();
+    match language {
+        Language::Vietnamese => format!("Tổng số lượt xem đến lúc lập báo cáo là <strong>{total}</strong>, {since}.{imported}"),
+        Language::English => format!("All views until this report was made: <strong>{total}</strong>, {since}.{imported}"),
     }
 }
 

@@ -96,6 +96,7 @@ pub fn report(days: Days, by: Period, size: u64, made: &str) -> Report {
             (Kind::Foreign, 12),
         ],
         total: 8_307_145 + counts.views,
+        older: 0,
         begins: Some(day("2018-03-12")),
         imported: Some(7_104_233),
     }

@@ -41,6 +41,7 @@ fn report() -> Report {
         },
         not_counted: vec![(Kind::Bot, 31)],
         total: 8_307_150,
+        older: 0,
         begins: Some(day("2020-01-17")),
         imported: Some(8_000_000),
     }
@@ -107,6 +108,18 @@ fn a_file_has_no_zero_for_a_period_whose_views_are_not_known() {
     ] {
         assert!(joined.contains(&row), "{row}: {joined:#?}");
     }
+}
+
+#[test]
+fn a_total_with_views_of_unknown_time_has_no_first_day() {
+    let rows = rows(&write_csv(&Report { older: 6_341_529, ..report() }, Language::English).unwrap());
+    let all_time: Vec<_> = rows.iter().map(|row| row.join("|")).filter(|row| row.starts_with("All time")).collect();
+    let expected = [
+        "All time|Total views|||2026-11-28|8307150||",
+        "All time|Of unknown time|||2026-11-28|6341529||",
+        "All time|Imported|||2026-11-28|8000000||",
+    ];
+    assert_eq!(all_time, expected);
 }
 
 /// A cell that a spreadsheet would compute.

@@ -134,7 +134,7 @@ fn check(story: &Story, report: &Report) -> Result<(), TestCaseError> {
     prop_assert_eq!(report.total, story.values().map(|views| views.views).sum::<u64>());
     let begins = story.iter().find(|(_, views)| views.views > 0).map(|(day, _)| *day);
     prop_assert_eq!(report.begins, begins);
-    prop_assert_eq!((report.imported, report.stale), (Some(0), false));
+    prop_assert_eq!((report.imported, report.older, report.stale), (Some(0), 0, false));
     check_articles(story, report)
 }
 
@@ -281,6 +281,7 @@ async fn periods_within_a_year_that_is_known_only_as_a_whole_lack_views() {
     let (before, year_before) = (days("2019-12-01", "2019-12-31"), days("2019-01-01", "2019-01-31"));
     assert_eq!((january.counts.views, january.before.1.views, january.year_before.1.views), (119_944, 108_517, 0));
     assert_eq!(january.undated, [before, year_before]);
+    assert_eq!((january.total, january.older, january.begins), (8_307_145, 6_341_529, Some(day("2019-01-01"))));
     let may = stage.report(days("2019-05-01", "2019-05-31"), Period::Day).await;
     assert_eq!((may.counts.views, may.undated), (0, vec![days("2019-05-01", "2019-05-31"), days("2019-04-01", "2019-04-30")]));
     // A part of a month that is known only as a whole.
@@ -289,6 +290,13 @@ async fn periods_within_a_year_that_is_known_only_as_a_whole_lack_views() {
     // Whole years lack nothing.
     let year = stage.report(days("2019-01-01", "2019-12-31"), Period::Month).await;
     assert_eq!((year.counts.views, year.without_step.views, year.undated.len()), (1_845_672, 1_737_155, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn views_without_any_time_are_in_the_total_and_in_no_period() {
+    let report = with_imports(&[("total", 8_307_145)]).await.report(days("2026-11-01", "2026-11-30"), Period::Day).await;
+    assert_eq!((report.total, report.older, report.begins), (8_307_145, 8_307_145, None));
+    assert_eq!((report.counts, report.undated.len()), (Counts::default(), 0));
 }
 
 #[tokio::test(start_paused = true)]
