@@ -119,8 +119,9 @@ pub struct Report {
     pub without_step: Counts,
     /// The day with most views, the first one of several; `None` if no day has views.
     pub best: Option<(NaiveDate, u64)>,
-    /// How many days of the period have begun.
-    pub days_begun: u32,
+    /// The days of the period with figures, over which the mean is: those that have begun, from the first day with counts on; `None` if
+    /// there are none.
+    pub days_counted: Option<Days>,
     /// The most-read articles.
     pub most_read: MostRead,
     /// What was not counted in the period; only kinds with a count, not visits.

@@ -174,6 +174,8 @@ impl Making<'_> {
         let counts = both.sum(days);
         let mut undated: Vec<_> = periods.into_iter().filter(|days| is_undated(*days, &both.views)).collect();
         undated.dedup();
+        let begins = self.begins(&both.views, today).await?;
+        let counted = begun.zip(begins).map(|(begun, begins)| Days { from: begun.from.max(begins), ..begun });
         let figures = self.handle.figures(self.counter, &[]).await;
         Ok(Report {
             site: site.id.clone(),
@@ -188,12 +190,12 @@ impl Making<'_> {
             without_step: without_step(counts, &steps),
             steps,
             best: begun.and_then(|begun| best(begun, &both.views)),
-            days_begun: begun.map_or(0, Days::count),
+            days_counted: counted.filter(|days| days.from <= days.to),
             most_read: self.most_read(days, today).await?,
             not_counted: self.not_counted(days).await?,
             total: figures.site.map_or_else(|| both.views.of(Bucket::Total), |site| site[Figure::Total]),
             older: both.views.of(Bucket::Total).saturating_sub(both.views.sum_of((FIRST_YEAR..=today.year()).map(Bucket::Year))),
-            begins: self.begins(&both.views, today).await?,
+            begins,
             imported: imported(&self.handle.audit(self.counter).await?),
         })
     }

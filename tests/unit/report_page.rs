@@ -98,6 +98,16 @@ fn a_small_mean_has_a_decimal() {
 }
 
 #[test]
+fn a_mean_names_the_days_with_figures() {
+    let mut report = Report { counts: Counts { views: 500, visits: 0 }, ..october() };
+    report.days_counted = Some(days("2026-10-12", "2026-10-31"));
+    assert!(vietnamese(&report).contains("trung bình mỗi ngày</dt><dd>25</dd><dd class=\"note\">trong 20 ngày có số liệu</dd>"));
+    assert!(english(&report).contains("<dd>25</dd><dd class=\"note\">over 20 days with figures</dd>"));
+    report.days_counted = None;
+    assert!(english(&report).contains("on average</dt><dd>–</dd></div>"));
+}
+
+#[test]
 fn a_period_before_the_first_figures_has_no_figures_instead_of_zeros() {
     let mut report = october();
     report.begins = Some(day("2026-09-20"));

@@ -25,7 +25,7 @@ struct Words {
     head: [&'static str; 8],
     period: &'static str,
     sum: &'static str,
-    days_begun: &'static str,
+    days_counted: &'static str,
     mean: &'static str,
     best: &'static str,
     comparison: &'static str,
@@ -51,7 +51,7 @@ const VIETNAMESE: Words = Words {
     head: ["Mục", "Nội dung", "Tiêu đề", "Từ ngày", "Đến ngày", "Lượt xem", "Lượt truy cập", "Số lần"],
     period: "Kỳ báo cáo",
     sum: "Tổng trong kỳ",
-    days_begun: "Những ngày đã bắt đầu",
+    days_counted: "Những ngày có số liệu",
     mean: "Trung bình mỗi ngày",
     best: "Ngày nhiều lượt xem nhất",
     comparison: "So sánh",
@@ -81,7 +81,7 @@ const ENGLISH: Words = Words {
     head: ["Section", "Name", "Title", "From", "To", "Views", "Visits", "Times"],
     period: "Period",
     sum: "Sum",
-    days_begun: "Days that have begun",
+    days_counted: "Days with figures",
     mean: "Mean per day",
     best: "Best day",
     comparison: "Comparison",
@@ -192,8 +192,8 @@ fn rows<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<Row
     let days = report.days;
     let of_period = |name, views| Row { views: Some(views), ..Row::of(words.period, name, days) };
     let mut rows = vec![Row::of(words.period, words.sum, days).with(report.counts)];
-    rows.extend(days.begun(report.made.date_naive()).map(|begun| Row::of(words.period, words.days_begun, begun)));
-    rows.extend(mean(report.counts.views, report.days_begun).map(|mean| of_period(words.mean, mean)));
+    rows.extend(report.days_counted.map(|counted| Row::of(words.period, words.days_counted, counted)));
+    rows.extend(mean(report.counts.views, report.days_counted.map_or(0, Days::count)).map(|mean| of_period(words.mean, mean)));
     rows.extend(
         report.best.map(|(day, views)| Row { views: Some(views), ..Row::of(words.period, words.best, Days { from: day, to: day }) }),
     );

@@ -141,7 +141,7 @@ fn notes(language: Language, report: &Report) -> String {
 
 /// The key numbers, and the comparison with the periods before.
 fn summary(language: Language, report: &Report, with_visits: bool) -> String {
-    let days = report.days_begun;
+    let days = report.days_counted.map_or(0, Days::count);
     let best = report.best.map_or_else(
         || ("–".to_owned(), String::new()),
         |(day, views)| (language.number(views), format!("{} {}", language.weekday(day), language.day(day))),
@@ -151,8 +151,9 @@ fn summary(language: Language, report: &Report, with_visits: bool) -> String {
     let no_visits = if uncounted { language.choose("chưa được đếm trong kỳ này", "not counted in this period") } else { "" };
     let mean = language.mean(report.counts.views, days);
     let of_days = match language {
-        Language::Vietnamese => format!("trong {} ngày", language.number(days.into())),
-        Language::English => format!("over {} {}", language.number(days.into()), if days == 1 { "day" } else { "days" }),
+        _ if days == 0 => String::new(),
+        Language::Vietnamese => format!("trong {} ngày có số liệu", language.number(days.into())),
+        Language::English => format!("over {} {} with figures", language.number(days.into()), if days == 1 { "day" } else { "days" }),
     };
     let mut numbers = vec![
         ("views", language.choose("Lượt xem trang", "Page views"), language.number(report.counts.views), String::new()),

@@ -71,9 +71,6 @@ pub fn report(days: Days, by: Period, size: u64, made: &str) -> Report {
     let year_before = Days { from: a_year_before(days.from), to: a_year_before(days.to) };
     let of = |days: Days| (days, sum(each(days).map(|day| views_on(day, size))));
     let best = each(begun).map(|day| (day, views_on(day, size).views)).rev_max();
-    let begun_days =
-        u32::try_from(steps.iter().map(|step| (step.days.to.min(made.date_naive()) - step.days.from).num_days() + 1).sum::<i64>())
-            .expect("a number");
     Report {
         site: SiteId::parse("portal").expect("an id"),
         days,
@@ -87,7 +84,7 @@ pub fn report(days: Days, by: Period, size: u64, made: &str) -> Report {
         steps,
         without_step: Counts::default(),
         best: best.filter(|(_, views)| *views > 0),
-        days_begun: begun_days,
+        days_counted: Some(begun),
         most_read: MostRead { articles: articles(counts.views), gap: None },
         not_counted: vec![
             (Kind::Bot, counts.views / 3),
@@ -169,7 +166,7 @@ pub fn view(language: Language) -> View<'static> {
 pub fn empty() -> Report {
     let mut report = report(days("2026-10-01", "2026-10-31"), Period::Day, 0, "2026-11-02T08:05:00");
     report.not_counted.clear();
-    Report { begins: None, total: 0, imported: Some(0), ..report }
+    Report { begins: None, days_counted: None, total: 0, imported: Some(0), ..report }
 }
 
 /// A report whose ids and titles are hostile.
@@ -202,6 +199,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
     imported.without_step = Counts { views: 31_200, visits: 0 };
     imported.counts.views += 31_200;
     imported.begins = Some(day("2026-02-10"));
+    imported.days_counted = Some(days("2026-02-10", "2026-11-28"));
     imported.most_read.gap = Some(Gap::Expired);
     imported.not_counted.push((Kind::ArticleLimit, 31));
     let mut stale = report(days("2026-11-01", "2026-11-30"), Period::Day, 5000, "2026-11-28T23:36:00");

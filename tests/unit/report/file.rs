@@ -30,7 +30,7 @@ fn report() -> Report {
         steps: vec![step("2026-11-27", 7, 2), step("2026-11-28", 8_307_138, 10)],
         without_step: Counts::default(),
         best: Some((day("2026-11-28"), 8_307_138)),
-        days_begun: 2,
+        days_counted: Some(days("2026-11-27", "2026-11-28")),
         most_read: MostRead {
             articles: vec![
                 read("/tin/b\u{e0}i-1", Some("H\u{1ed9}i ngh\u{1ecb}; \"t\u{1ed5}ng k\u{1ebf}t\""), 9),
@@ -73,7 +73,7 @@ fn a_file_has_everything_that_a_report_has() {
     let expected = [
         "Section|Name|Title|From|To|Views|Visits|Times",
         "Period|Sum||2026-11-27|2026-11-29|8307145|12|",
-        "Period|Days that have begun||2026-11-27|2026-11-28|||",
+        "Period|Days with figures||2026-11-27|2026-11-28|||",
         "Period|Mean per day||2026-11-27|2026-11-29|4153573||",
         "Period|Best day||2026-11-28|2026-11-28|8307138||",
         "Comparison|Period before||2026-11-24|2026-11-26|5|0|",

@@ -121,7 +121,8 @@ fn check(story: &Story, report: &Report) -> Result<(), TestCaseError> {
         prop_assert_eq!(step.counts, sum(story, step.days));
         prop_assert!(step.days.iter().all(|day| step.bucket.contains(day)) && step.bucket.period() == Some(report.by));
     }
-    prop_assert_eq!(report.days_begun as usize, begun.len());
+    let counted: Vec<_> = begun.iter().copied().filter(|day| report.begins.is_some_and(|begins| *day >= begins)).collect();
+    prop_assert_eq!(report.days_counted.into_iter().flat_map(Days::iter).collect::<Vec<_>>(), counted);
     let most = story.range(days.from..=days.to).map(|(_, views)| views.views).max().filter(|most| *most > 0);
     let best = most.and_then(|most| begun.iter().copied().find(|day| story.get(day).is_some_and(|views| views.views == most)));
     prop_assert_eq!(report.best, best.zip(most));
@@ -183,16 +184,25 @@ proptest! {
 fn a_site_without_views_has_a_report() {
     let empty = report(&Story::new(), HANOI, days("2026-11-01", "2026-11-30"), Period::Day);
     assert_eq!((empty.counts, empty.best, empty.begins, empty.total), (Counts::default(), None, None, 0));
-    assert_eq!((empty.steps.len(), empty.days_begun, empty.most_read.gap), (29, 29, None));
+    assert_eq!((empty.steps.len(), empty.days_counted, empty.most_read.gap), (29, None, None));
 }
 
 #[test]
 fn a_period_of_the_future_has_no_steps() {
     let story = story(1, day("2026-11-01"), 5);
     let future = report(&story, HANOI, days("2026-12-01", "2026-12-31"), Period::Day);
-    assert_eq!((future.steps.len(), future.days_begun, future.counts), (0, 0, Counts::default()));
+    assert_eq!((future.steps.len(), future.days_counted, future.counts), (0, None, Counts::default()));
     assert_eq!((future.best, future.most_read.articles.len(), future.most_read.gap), (None, 0, None));
     assert_eq!(future.before.1, sum(&story, days("2026-11-01", "2026-11-30")));
+}
+
+#[test]
+fn a_mean_is_over_the_days_since_counting_began() {
+    let story: Story = ["2026-11-20", "2026-11-28"].map(|text| (day(text), SiteViews { views: 50, ..SiteViews::default() })).into();
+    let month = report(&story, HANOI, days("2026-11-01", "2026-11-30"), Period::Day);
+    assert_eq!(month.days_counted, Some(days("2026-11-20", "2026-11-29")));
+    let before = report(&story, HANOI, days("2026-10-01", "2026-10-31"), Period::Day);
+    assert_eq!(before.days_counted, None);
 }
 
 #[test]
@@ -201,7 +211,7 @@ fn today_is_the_day_of_the_site() {
     // America/Bogota is on the 28th; Pacific/Kiritimati is 14 hours ahead of UTC.
     for (zone, begun) in [(HANOI, 2), (Tz::America__Bogota, 1), (Tz::Europe__Berlin, 2), (Tz::Pacific__Kiritimati, 2), (Tz::UTC, 1)] {
         let report = report(&Story::new(), zone, period, Period::Day);
-        assert_eq!((report.days_begun, report.steps.len()), (begun, begun as usize), "{zone}");
+        assert_eq!(report.steps.len(), begun as usize, "{zone}");
         assert_eq!(report.made.date_naive().day(), 27 + begun, "{zone}");
     }
 }
