@@ -136,3 +136,13 @@ pub struct Report {
     /// still has.
     pub imported: Option<u64>,
 }
+
+impl Report {
+    /// The first step with visits, if steps before it have views: visits were not counted from the start of the period on.
+    #[must_use]
+    pub fn visits_begin(&self) -> Option<&Step> {
+        let first = self.steps.iter().position(|step| step.counts.visits > 0)?;
+        let (before, others) = self.steps.split_at(first);
+        others.first().filter(|_| before.iter().any(|step| step.counts.views > 0))
+    }
+}

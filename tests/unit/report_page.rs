@@ -137,6 +137,18 @@ fn a_period_that_lacks_views_has_a_note_and_no_change() {
 }
 
 #[test]
+fn visits_that_begin_within_the_period_have_a_note() {
+    let mut by_day = october();
+    by_day.steps[0].counts.visits = 0;
+    assert!(vietnamese(&by_day).contains("Lượt truy cập chỉ có từ ngày 02/10/2026; trước đó chỉ có lượt xem."));
+    assert!(english(&by_day).contains("Visits begin with Fri 2 Oct 2026; before, there are views only."));
+    let mut by_month = report(days("2026-01-01", "2026-10-31"), Period::Month, 7000, OVER);
+    assert!(!vietnamese(&by_month).contains("Lượt truy cập chỉ có từ"));
+    by_month.steps[0].counts.visits = 0;
+    assert!(vietnamese(&by_month).contains("Lượt truy cập chỉ có từ tháng 2 năm 2026;"));
+}
+
+#[test]
 fn a_reader_sees_what_the_figures_lack() {
     let whole = english(&october());
     assert!(!whole.contains("class=\"notes") && !whole.contains("not over"));

@@ -41,6 +41,7 @@ struct Words {
     older: &'static str,
     imported: &'static str,
     remarks: &'static str,
+    visits_begin: &'static str,
     made: &'static str,
     stale: &'static str,
     not_over: &'static str,
@@ -67,6 +68,7 @@ const VIETNAMESE: Words = Words {
     older: "Không rõ thời gian",
     imported: "Số liệu được nhập vào",
     remarks: "Ghi chú",
+    visits_begin: "Có lượt truy cập; trước đó chỉ có lượt xem",
     made: "Lập lúc",
     stale: "Số liệu có thể thiếu, vì lúc lập báo cáo không đọc được nơi lưu trữ",
     not_over: "Kỳ này chưa kết thúc",
@@ -97,6 +99,7 @@ const ENGLISH: Words = Words {
     older: "Of unknown time",
     imported: "Imported",
     remarks: "Remarks",
+    visits_begin: "With visits; before, there are views only",
     made: "Made at",
     stale: "Counts can be missing, because the store did not answer",
     not_over: "The period is not over",
@@ -232,6 +235,7 @@ fn remarks<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<
     let mut rows = vec![Row { title: report.made.format("%Y-%m-%d %H:%M %:z").to_string().into(), ..remark(words.made) }];
     rows.extend(report.stale.then(|| remark(words.stale)));
     rows.extend((report.days.to >= today).then(|| remark(words.not_over)));
+    rows.extend(report.visits_begin().map(|step| Row::of(words.remarks, words.visits_begin, Days { from: step.days.from, ..report.days })));
     rows.extend(report.undated.iter().map(|days| Row::of(words.remarks, language.undated(), *days)));
     rows.extend(report.most_read.gap.map(|gap| remark(words.gap(gap))));
     rows

@@ -128,6 +128,7 @@ fn notes(language: Language, report: &Report) -> String {
         }
         Some(_) => {}
     }
+    notes.extend(report.visits_begin().map(|step| language.visits_begin(step)));
     if report.undated.contains(&days) {
         notes.push(language.undated().to_owned());
     }

@@ -111,6 +111,15 @@ fn a_file_has_no_zero_for_a_period_whose_views_are_not_known() {
 }
 
 #[test]
+fn a_file_says_since_when_there_are_visits() {
+    let mut report = report();
+    report.steps[0].counts.visits = 0;
+    let rows = rows(&write_csv(&report, Language::English).unwrap());
+    let remark = ["Remarks", "With visits; before, there are views only", "", "2026-11-28", "2026-11-29", "", "", ""];
+    assert!(rows.iter().any(|row| *row == remark), "{rows:?}");
+}
+
+#[test]
 fn a_total_with_views_of_unknown_time_has_no_first_day() {
     let rows = rows(&write_csv(&Report { older: 6_341_529, ..report() }, Language::English).unwrap());
     let all_time: Vec<_> = rows.iter().map(|row| row.join("|")).filter(|row| row.starts_with("All time")).collect();

@@ -206,6 +206,20 @@ fn a_mean_is_over_the_days_since_counting_began() {
 }
 
 #[test]
+fn visits_can_begin_within_a_period() {
+    let views = || SiteViews { views: 9, ..SiteViews::default() };
+    let with_visits = SiteViews { kinds: [(Kind::Visits, 4)].into(), ..views() };
+    let story: Story = [(day("2026-10-30"), views()), (day("2026-11-03"), with_visits), (day("2026-11-05"), views())].into();
+    let year = report(&story, HANOI, days("2026-01-01", "2026-12-31"), Period::Month);
+    assert_eq!((year.counts, year.visits_begin().map(|step| step.bucket)), (Counts { views: 27, visits: 4 }, Some(bucket("2026-11"))));
+    // Nothing was counted in November before.
+    let november = report(&story, HANOI, days("2026-11-01", "2026-11-30"), Period::Day);
+    assert_eq!(november.visits_begin(), None);
+    let october = report(&story, HANOI, days("2026-10-01", "2026-10-31"), Period::Day);
+    assert_eq!(october.visits_begin(), None);
+}
+
+#[test]
 fn today_is_the_day_of_the_site() {
     let period = days("2026-11-28", "2026-11-30");
     // America/Bogota is on the 28th; Pacific/Kiritimati is 14 hours ahead of UTC.
