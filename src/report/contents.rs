@@ -119,6 +119,8 @@ pub struct Report {
     pub without_step: Counts,
     /// The day with most views, the first one of several; `None` if no day has views.
     pub best: Option<(NaiveDate, u64)>,
+    /// Views of the period that belong to none of its days, so that the best day is only that of the days that are known.
+    pub without_day: u64,
     /// The days of the period with figures, over which the mean is: those that have begun, from the first day with counts on; `None` if
     /// there are none.
     pub days_counted: Option<Days>,

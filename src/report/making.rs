@@ -174,6 +174,7 @@ impl Making<'_> {
         let counts = both.sum(days);
         let mut undated: Vec<_> = periods.into_iter().filter(|days| is_undated(*days, &both.views)).collect();
         undated.dedup();
+        let by_day = both.views.sum_of(begun.into_iter().flat_map(Days::iter).map(Bucket::Day));
         let begins = self.begins(&both.views, today).await?;
         let counted = begun.zip(begins).map(|(begun, begins)| Days { from: begun.from.max(begins), ..begun });
         let figures = self.handle.figures(self.counter, &[]).await;
@@ -190,6 +191,7 @@ impl Making<'_> {
             without_step: without_step(counts, &steps),
             steps,
             best: begun.and_then(|begun| best(begun, &both.views)),
+            without_day: counts.views.saturating_sub(by_day),
             days_counted: counted.filter(|days| days.from <= days.to),
             most_read: self.most_read(days, today).await?,
             not_counted: self.not_counted(days).await?,

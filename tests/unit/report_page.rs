@@ -149,6 +149,16 @@ fn visits_that_begin_within_the_period_have_a_note() {
 }
 
 #[test]
+fn the_best_day_is_that_of_the_known_days_if_not_all_views_have_a_day() {
+    let mut report = Report { best: Some((day("2026-10-05"), 9)), ..october() };
+    assert!(vietnamese(&report).contains("T2 05/10/2026</dd>"));
+    report.without_day = 1;
+    assert!(vietnamese(&report).contains("T2 05/10/2026, trong những ngày có số liệu theo ngày</dd>"));
+    (report.without_day, report.undated) = (0, vec![report.days]);
+    assert!(english(&report).contains("Mon 5 Oct 2026, of the days that are known</dd>"));
+}
+
+#[test]
 fn a_reader_sees_what_the_figures_lack() {
     let whole = english(&october());
     assert!(!whole.contains("class=\"notes") && !whole.contains("not over"));

@@ -197,9 +197,11 @@ fn rows<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<Row
     let mut rows = vec![Row::of(words.period, words.sum, days).with(report.counts)];
     rows.extend(report.days_counted.map(|counted| Row::of(words.period, words.days_counted, counted)));
     rows.extend(mean(report.counts.views, report.days_counted.map_or(0, Days::count)).map(|mean| of_period(words.mean, mean)));
-    rows.extend(
-        report.best.map(|(day, views)| Row { views: Some(views), ..Row::of(words.period, words.best, Days { from: day, to: day }) }),
-    );
+    rows.extend(report.best.map(|(day, views)| Row {
+        title: language.of_known_days(report).unwrap_or_default().into(),
+        views: Some(views),
+        ..Row::of(words.period, words.best, Days { from: day, to: day })
+    }));
     for (name, (days, counts)) in [(words.before, report.before), (words.year_before, report.year_before)] {
         let row = Row::of(words.comparison, name, days);
         let is_unknown = counts == Counts::default() && report.undated.contains(&days);

@@ -145,7 +145,10 @@ fn summary(language: Language, report: &Report, with_visits: bool) -> String {
     let days = report.days_counted.map_or(0, Days::count);
     let best = report.best.map_or_else(
         || ("–".to_owned(), String::new()),
-        |(day, views)| (language.number(views), format!("{} {}", language.weekday(day), language.day(day))),
+        |(day, views)| {
+            let known = language.of_known_days(report).map(|known| format!(", {known}")).unwrap_or_default();
+            (language.number(views), format!("{} {}{known}", language.weekday(day), language.day(day)))
+        },
     );
     let uncounted = !with_visits && report.counts.views > 0;
     let visits = if uncounted { "–".to_owned() } else { language.number(report.counts.visits) };

@@ -5,7 +5,7 @@ use chrono::{Datelike, Days as Count, Months, NaiveDate};
 use crate::{
     domain::{counts::Kind, period::Bucket},
     http::pages::labels::Language,
-    report::{Counts, Days, Gap, Step},
+    report::{Counts, Days, Gap, Report, Step},
 };
 
 const VIETNAMESE_WEEKDAYS: [&str; 7] = ["T2", "T3", "T4", "T5", "T6", "T7", "CN"];
@@ -169,6 +169,12 @@ impl Language {
             "Một phần số liệu kế thừa chỉ biết theo cả tháng hoặc cả năm, nên chưa nằm trong tổng của kỳ này.",
             "Some earlier figures are known only for a whole month or year, so the sum of this period lacks them.",
         )
+    }
+
+    /// That the best day is not that of all days, if not all views of the period have a day.
+    pub(super) fn of_known_days(self, report: &Report) -> Option<&'static str> {
+        let is_known = report.without_day == 0 && !report.undated.contains(&report.days);
+        (!is_known).then(|| self.choose("trong những ngày có số liệu theo ngày", "of the days that are known"))
     }
 
     /// Why the list of articles is cut.

@@ -84,6 +84,7 @@ pub fn report(days: Days, by: Period, size: u64, made: &str) -> Report {
         steps,
         without_step: Counts::default(),
         best: best.filter(|(_, views)| *views > 0),
+        without_day: 0,
         days_counted: Some(begun),
         most_read: MostRead { articles: articles(counts.views), gap: None },
         not_counted: vec![
@@ -197,6 +198,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
     let month = days("2026-10-01", "2026-10-31");
     let mut imported = report(days("2026-01-01", "2026-12-31"), Period::Month, 9000, "2026-11-28T23:36:00");
     imported.without_step = Counts { views: 31_200, visits: 0 };
+    imported.without_day = 31_200;
     imported.counts.views += 31_200;
     imported.begins = Some(day("2026-02-10"));
     imported.days_counted = Some(days("2026-02-10", "2026-11-28"));

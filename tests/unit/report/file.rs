@@ -30,6 +30,7 @@ fn report() -> Report {
         steps: vec![step("2026-11-27", 7, 2), step("2026-11-28", 8_307_138, 10)],
         without_step: Counts::default(),
         best: Some((day("2026-11-28"), 8_307_138)),
+        without_day: 0,
         days_counted: Some(days("2026-11-27", "2026-11-28")),
         most_read: MostRead {
             articles: vec![
@@ -117,6 +118,12 @@ fn a_file_says_since_when_there_are_visits() {
     let rows = rows(&write_csv(&report, Language::English).unwrap());
     let remark = ["Remarks", "With visits; before, there are views only", "", "2026-11-28", "2026-11-29", "", "", ""];
     assert!(rows.iter().any(|row| *row == remark), "{rows:?}");
+}
+
+#[test]
+fn a_best_day_can_be_that_of_the_known_days() {
+    let rows = rows(&write_csv(&Report { without_day: 1, ..report() }, Language::English).unwrap());
+    assert!(rows.iter().any(|row| row[1] == "Best day" && row[2] == "of the days that are known"), "{rows:?}");
 }
 
 #[test]

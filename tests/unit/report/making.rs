@@ -112,7 +112,7 @@ fn check(story: &Story, report: &Report) -> Result<(), TestCaseError> {
     prop_assert_eq!(report.before, (days.before(), sum(story, days.before())));
     prop_assert_eq!(report.year_before, (days.year_before(), sum(story, days.year_before())));
     prop_assert_eq!(report.without_step, Counts::default());
-    prop_assert!(report.undated.is_empty());
+    prop_assert!(report.undated.is_empty() && report.without_day == 0);
     // The steps have each day once, in order, and each has what was counted on its days.
     let begun: Vec<_> = days.iter().filter(|day| *day <= today).collect();
     let of_steps: Vec<_> = report.steps.iter().flat_map(|step| step.days.iter()).filter(|day| *day <= today).collect();
@@ -271,6 +271,8 @@ async fn views_of_a_month_without_days_are_in_the_sum_and_in_no_day() {
     assert_eq!(march.begins, Some(day("2026-03-01")));
     let year = stage.report(days("2026-01-01", "2026-12-31"), Period::Month).await;
     assert_eq!((year.counts.views, year.without_step, year.steps[2].counts.views), (105, Counts::default(), 105));
+    // The steps have them all, and the days do not.
+    assert_eq!((march.without_day, year.without_day), (100, 100));
 }
 
 #[tokio::test(start_paused = true)]
