@@ -168,7 +168,7 @@ fn a_reader_sees_what_the_figures_lack() {
     report.most_read.gap = Some(Gap::Unproven);
     let page = english(&report);
     assert!(page.contains("Figures can be missing") && page.contains("those until 08:05 on 2 Nov 2026"));
-    assert!(page.contains("at unknown times within the period</th><td>40</td>"));
+    assert!(page.contains("at unknown times of the period</th><td>40</td>"));
     assert!(page.contains("do not prove which articles come next"));
     // The day that is not over is marked in the table and in the chart.
     assert_eq!(page.matches("<span class=\"which\">not over</span>").count(), 1);
