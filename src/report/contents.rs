@@ -90,6 +90,8 @@ pub enum Gap {
     Unproven,
     /// The store builds a list.
     Building,
+    /// The portal does not have some of the articles, or has not answered about them.
+    NotListed,
 }
 
 /// A report.

@@ -20,7 +20,7 @@ use crate::{
         response::{Body, Caching, Problem, content, framed_by},
     },
     recorder::SiteCounter,
-    report::{RangeQuery, ReadArticle, Report, ReportError, Reports},
+    report::{Gap, RangeQuery, ReadArticle, Report, ReportError, Reports},
     titles::Titles,
 };
 
@@ -68,9 +68,9 @@ pub(in crate::http) async fn respond(
         ReportError::Busy => Problem::unavailable("other reports are being made", 1),
         ReportError::Store(error) => Problem::store_unreachable(&error),
     })?;
-    let report = with_titles(&report, titles).await;
+    let (report, waits) = with_titles(&report, titles).await;
     let is_public = reader == Reader::Public && site.rules.report == ReportAccess::Public;
-    let caching = if is_public && !report.stale { Caching::Second } else { Caching::Never };
+    let caching = if is_public && !report.stale && !waits { Caching::Second } else { Caching::Never };
     let mut response = match form {
         Form::Page => page(&site, &report, language, token, caching),
         Form::File => file(&report, language, caching)?,
@@ -81,8 +81,9 @@ pub(in crate::http) async fn respond(
     Ok(response)
 }
 
-/// The report with the titles of its articles, and without those that the portal does not have.
-async fn with_titles(report: &Report, titles: &Titles) -> Report {
+/// The report with the titles of its articles, and without those that the portal does not have; and whether the portal has not answered
+/// about some.
+async fn with_titles(report: &Report, titles: &Titles) -> (Report, bool) {
     let articles: Vec<_> = report.most_read.articles.iter().map(|read| (read.article.clone(), read.views)).collect();
     let end = Instant::now() + TITLES_WAIT;
     let list = loop {
@@ -99,7 +100,10 @@ async fn with_titles(report: &Report, titles: &Titles) -> Report {
         views,
     };
     report.most_read.articles = list.rows.into_iter().map(read).collect();
-    report
+    if report.most_read.articles.len() < articles.len() {
+        report.most_read.gap.get_or_insert(Gap::NotListed);
+    }
+    (report, list.waits)
 }
 
 /// Checks that the site's configuration lets a client read the report. Returns the token, which links must keep.

@@ -45,7 +45,7 @@ struct Words {
     made: &'static str,
     stale: &'static str,
     not_over: &'static str,
-    gaps: [&'static str; 3],
+    gaps: [&'static str; 4],
 }
 
 const VIETNAMESE: Words = Words {
@@ -76,6 +76,7 @@ const VIETNAMESE: Words = Words {
         "Số liệu từng bài của kỳ này, hoặc của một phần kỳ này, đã hết hạn lưu",
         "Số liệu đang giữ không đủ để khẳng định thứ tự của các bài tiếp theo",
         "Danh sách bài đang được lập lại",
+        "Không liệt kê những bài mà cổng không có, hoặc chưa trả lời về chúng",
     ],
 };
 
@@ -107,6 +108,7 @@ const ENGLISH: Words = Words {
         "Counts of articles are deleted for this period or a part of it",
         "The lists that are kept do not prove which articles come next",
         "The list of articles is being built",
+        "Articles that the portal does not have, or has not answered about, are not listed",
     ],
 };
 
@@ -119,11 +121,12 @@ impl Words {
     }
 
     fn gap(&self, gap: Gap) -> &'static str {
-        let [expired, unproven, building] = self.gaps;
+        let [expired, unproven, building, not_listed] = self.gaps;
         match gap {
             Gap::Expired => expired,
             Gap::Unproven => unproven,
             Gap::Building => building,
+            Gap::NotListed => not_listed,
         }
     }
 }
@@ -147,7 +150,9 @@ impl<'a> Row<'a> {
     }
 
     fn with(self, counts: Counts) -> Self {
-        Self { views: Some(counts.views), visits: Some(counts.visits), ..self }
+        // Visits were not counted at a time that has views only.
+        let visits = (counts.visits > 0 || counts.views == 0).then_some(counts.visits);
+        Self { views: Some(counts.views), visits, ..self }
     }
 
     fn cells(&self) -> [String; 8] {

@@ -338,7 +338,9 @@ fn articles(report: &Report, view: &View<'_>) -> String {
             article_cell(article, view)
         );
     }
-    let list = if rows.is_empty() {
+    let list = if rows.is_empty() && !gap.is_empty() {
+        String::new()
+    } else if rows.is_empty() {
         format!("<p class=\"remark\">{}</p>\n", language.choose("Không có bài nào.", "There are none."))
     } else {
         format!(
@@ -359,7 +361,11 @@ fn article_cell(article: &ReadArticle, view: &View<'_>) -> String {
     let id = article.article.as_str();
     let shown = escape(title.unwrap_or(id));
     match view.origin.filter(|_| id.starts_with('/')) {
-        Some(origin) => format!(r#"<a href="{}{}" dir="auto">{shown}</a>"#, escape(origin), utf8_percent_encode(id, PATH)),
+        Some(origin) => {
+            // The route of a page whose ids have one.
+            let path = utf8_percent_encode(id, PATH).to_string().replacen("%23/", "#/", 1).replacen("%23%21/", "#!/", 1);
+            format!(r#"<a href="{}{path}" dir="auto">{shown}</a>"#, escape(origin))
+        }
         None => format!("<bdi>{shown}</bdi>"),
     }
 }
@@ -383,7 +389,7 @@ fn not_counted(language: Language, report: &Report) -> String {
     };
     let (neither, site_only) = (rows(false), rows(true));
     let neither = if neither.is_empty() {
-        let none = language.choose("Trong kỳ này không có yêu cầu nào bị loại.", "No request was left out in this period.");
+        let none = language.choose("Không ghi nhận yêu cầu nào bị loại trong kỳ này.", "No left-out request was recorded in this period.");
         format!("<p class=\"remark\">{none}</p>\n")
     } else {
         table(language.choose("Không nằm trong các số liệu trên", "Not part of the figures above"), &neither)

@@ -188,6 +188,10 @@ impl Language {
                 "Danh sách dừng ở đây: với kỳ này, số liệu đang giữ không đủ để khẳng định thứ tự của các bài tiếp theo.",
                 "The list ends here: for this period, the figures that are kept do not prove which articles come next.",
             ),
+            Gap::NotListed => self.choose(
+                "Không liệt kê những bài mà cổng không có, hoặc chưa trả lời về chúng.",
+                "Articles that the portal does not have, or has not answered about, are not listed.",
+            ),
             Gap::Building => self.choose(
                 "Danh sách đang được lập lại nên có thể chưa đủ; xin xem lại sau ít phút.",
                 "The list is being rebuilt and can be incomplete; look again in a few minutes.",

@@ -71,7 +71,7 @@ fn a_report_with_tokens_opens_with_each_of_them_only() {
 }
 
 #[test]
-fn no_other_site_opens_with_a_token_of_nobody() {
+fn an_unknown_site_has_no_report() {
     let server = with(tokens());
     assert_eq!(server.get(&format!("/v1/sites/nope/report?token={TOKEN}")).status, 404);
 }
@@ -126,7 +126,7 @@ fn a_file_has_the_views_that_the_store_has() {
 }
 
 #[test]
-fn a_wrong_request_is_told_what_to_write() {
+fn a_wrong_request_says_what_to_write() {
     let server = with(ReportAccess::Public);
     let known = [
         ("from=2026-10-01", "one end of the period is missing: write both, such as from=2026-10-01&to=2026-10-31"),
