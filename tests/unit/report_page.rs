@@ -289,7 +289,7 @@ fn the_page_has_no_script_and_no_style_within_it() {
 fn what_was_counted_for_the_site_alone_is_apart_from_what_was_not_counted() {
     let mut report = october();
     report.not_counted = Vec::new();
-    assert!(english(&report).contains("No request was left out in this period."));
+    assert!(english(&report).contains("No left-out request was recorded in this period."));
     report.not_counted = vec![(truycap::domain::counts::Kind::Bot, 3), (truycap::domain::counts::Kind::ArticleLimit, 5)];
     let page = english(&report);
     let captions = between(&page, "<table class=\"reasons\">\n<caption>", "</caption>");

@@ -28,6 +28,11 @@ fn truth(traffic: &Traffic) -> String {
     place.ok(&["export"])
 }
 
+/// The traffic's own pages are of two origins of the site.
+fn place() -> Place {
+    Place::new().with("SITES", r#"[{ id = "portal", origins = ["https://portal.example.vn", "http://portal.example.vn:8080"] }]"#)
+}
+
 fn import(place: &Place, files: &[&str]) -> Vec<Value> {
     let options = ["import", "--format", "combined", "--site", "portal", "--json"];
     let printed = place.ok(&[&options[..], files].concat());
@@ -41,7 +46,7 @@ fn lines(summary: &Value) -> u64 {
 #[test]
 fn a_week_of_an_access_log_has_the_true_counts_also_if_it_is_read_again_or_compressed() {
     let traffic = Traffic::week(requests(), 11);
-    let (place, log) = (Place::new(), traffic.combined());
+    let (place, log) = (place(), traffic.combined());
     let file = place.write("access.log", &log);
     let started = Instant::now();
     let summary = import(&place, &[&file]).remove(0);
@@ -79,7 +84,7 @@ fn an_import_of_a_growing_log_that_is_killed_ten_times_and_rotated_counts_each_l
     eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let traffic = Traffic::week(requests(), seed);
-    let (place, log) = (Place::new(), traffic.combined());
+    let (place, log) = (place(), traffic.combined());
     let after_line = |at: usize| log[..at].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
     let rotated = after_line(log.len() * 2 / 3);
     // The first copy ends within a line.
@@ -118,7 +123,7 @@ fn an_import_of_a_growing_log_that_is_killed_ten_times_and_rotated_counts_each_l
 #[test]
 fn a_log_on_standard_input_counts_and_a_dry_run_makes_no_store() {
     let traffic = Traffic::week(2000, 12);
-    let place = Place::new();
+    let place = place();
     let file = place.write("access.log", traffic.combined());
     let printed = place.ok(&["import", "--dry-run", "--site", "portal", "--until", "2026-11-01", &file]);
     assert!(
@@ -144,7 +149,7 @@ fn a_log_on_standard_input_counts_and_a_dry_run_makes_no_store() {
 
 #[test]
 fn a_wrong_file_says_what_it_is() {
-    let place = Place::new();
+    let place = place();
     let log = place.write("access.log", Traffic::week(300, 13).combined());
     let csv = place.write("past.csv", "site,article,period,views\nportal,,2019,5\n");
     let failed = |arguments: &[&str]| {
@@ -170,7 +175,7 @@ fn a_wrong_file_says_what_it_is() {
 #[test]
 fn a_log_that_is_still_empty_leaves_the_format_to_the_next_file() {
     let traffic = Traffic::week(300, 14);
-    let place = Place::new();
+    let place = place();
     let (empty, log) = (place.write("access.log", ""), place.write("access.log.1", traffic.combined()));
     let printed = place.ok(&["import", "--site", "portal", &empty, &log]);
     assert!(printed.starts_with(&format!("{empty}: has no complete line yet\n{log}: combined: ")), "{printed}");
@@ -180,7 +185,7 @@ fn a_log_that_is_still_empty_leaves_the_format_to_the_next_file() {
 #[test]
 fn a_log_that_is_refused_does_not_keep_others_from_being_imported() {
     let (traffic, other) = (Traffic::week(300, 15), Traffic::week(300, 16));
-    let place = Place::new();
+    let place = place();
     let log = traffic.combined();
     let file = place.write("a.log", &log);
     import(&place, &[&file]);
@@ -194,7 +199,7 @@ fn a_log_that_is_refused_does_not_keep_others_from_being_imported() {
 
 #[test]
 fn the_site_of_a_file_can_be_an_alias() {
-    let mut place = Place::new();
+    let mut place = place();
     place.environment.remove("TRUYCAP_SITES");
     place.write("truycap.toml", "[[sites]]\nid = \"portal\"\naliases = [\"khoa\"]\norigins = [\"https://portal.example.vn\"]\n");
     let csv = place.write("past.csv", "article,period,views\n,2019,5\n");

@@ -117,9 +117,9 @@ fn a_file_has_the_views_that_the_store_has() {
         let file = server.get(&format!("{FILE}?lang=en"));
         let text = file.text().to_owned();
         // A Monday; the current month by default.
-        text.contains("Period;Sum;;2026-11-01;2026-11-30;3;0;\r\n")
+        text.contains("Period;Sum;;2026-11-01;2026-11-30;3;;\r\n")
             && text.contains("Period;Days with figures;;2026-11-23;2026-11-23;;;\r\nPeriod;Mean per day;;2026-11-01;2026-11-30;3;;\r\n")
-            && text.contains("Steps;;;2026-11-23;2026-11-23;3;0;\r\n")
+            && text.contains("Steps;;;2026-11-23;2026-11-23;3;;\r\n")
             && text.contains("Most read;/tin/1;;2026-11-01;2026-11-30;2;;\r\n")
             && text.contains("All time;Total views;;2026-11-23;2026-11-23;3;;\r\n")
     });
