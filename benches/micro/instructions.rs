@@ -29,6 +29,7 @@ use truycap::{
         sqlite::entry::{Body, digest},
     },
     recorder::{self, Handle, NewView, Recorder},
+    report::Reports,
     store::memory::MemoryStore,
     titles::Titles,
 };

@@ -89,11 +89,16 @@ fn step(by: &str) -> Result<Period, RangeError> {
 }
 
 fn default_step(days: Days) -> Period {
-    match days.count() {
-        ..=BY_DAY => Period::Day,
-        ..=BY_WEEK => Period::Week,
-        _ if days.from.checked_add_months(Months::new(12 * BY_MONTH)).is_some_and(|end| days.to < end) => Period::Month,
-        _ => Period::Year,
+    let is_within = |years: u32| days.from.checked_add_months(Months::new(12 * years)).is_some_and(|end| days.to < end);
+    let count = days.count();
+    if count <= BY_DAY {
+        Period::Day
+    } else if count <= BY_WEEK {
+        Period::Week
+    } else if is_within(BY_MONTH) {
+        Period::Month
+    } else {
+        Period::Year
     }
 }
 

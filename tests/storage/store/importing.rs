@@ -170,7 +170,7 @@ async fn visits_of_a_file_are_exported_imported_and_taken_back<H: Harness>() {
     assert_eq!(store.history(&site, &visits, &buckets).await.unwrap(), [12, 12, 12, 12, 40, 52]);
     for dialect in [Dialect::Plain, Dialect::Excel] {
         let (mut file, copy) = (Vec::new(), H::start().await);
-        transfer::export(store, &[site.clone()], dialect, &mut file, |_| {}).await.unwrap();
+        transfer::export(store, std::slice::from_ref(&site), dialect, &mut file, |_| {}).await.unwrap();
         import_text(copy.store(), &file).await;
         assert_eq!(export(copy.store(), &site).await.unwrap(), export(store, &site).await.unwrap());
         assert_eq!(copy.store().history(&site, &visits, &buckets).await.unwrap(), [12, 12, 12, 12, 40, 52]);

@@ -87,7 +87,7 @@ fn story(seed: u64, first: NaiveDate, articles: usize) -> Story {
         }
         let views = story.entry(day).or_default();
         for _ in 0..rng.random_range(0..=articles) {
-            let count = (2.0 / rng.random::<f64>()).min(500.0) as u64;
+            let count = 500 / rng.random_range(1..=250_u64);
             *views.articles.entry(article(rng.random_range(0..articles))).or_default() += count;
         }
         views.views = views.articles.values().sum::<u64>() + rng.random_range(0..100);

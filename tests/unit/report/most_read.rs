@@ -67,7 +67,10 @@ fn random(seed: u64, buckets: usize, articles: usize, power: i32, shift: usize) 
     let mut rng = StdRng::seed_from_u64(seed);
     let bucket = |number: usize| {
         let counts = (0..articles).map(|_| {
-            let views = (20.0 * rng.random::<f64>().powi(-power)).min(1e6) as u64;
+            let views = {
+                let share = rng.random_range(1..=1000_u64);
+                (0..power).fold(20_u64, |views, _| views.saturating_mul(1000) / share).min(1_000_000)
+            };
             (article(rng.random_range(0..articles) + number * shift), views % 5000)
         });
         counts.collect()
