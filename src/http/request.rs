@@ -185,8 +185,7 @@ fn form_decode(text: &str) -> Option<Cow<'_, str>> {
 #[derive(Deserialize)]
 struct ViewBody {
     article: Option<String>,
-    #[serde(default)]
-    visit: bool,
+    visit: Option<bool>,
     from: Option<String>,
 }
 
@@ -215,7 +214,7 @@ pub(super) async fn read_view<B: RequestBody>(headers: &HeaderMap, body: B, with
     }
     let ViewBody { article, visit, from } =
         serde_json::from_str(text).map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
-    Ok(SentView { article: article.as_deref().map(article_id).transpose()?, visit, from })
+    Ok(SentView { article: article.as_deref().map(article_id).transpose()?, visit: visit.unwrap_or_default(), from })
 }
 
 async fn read_body<B: RequestBody>(mut body: B) -> Result<Vec<u8>, Problem> {

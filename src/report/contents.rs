@@ -75,7 +75,7 @@ pub struct ReadArticle {
 /// The most-read articles of the period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MostRead {
-    /// Most views first, then by id; at most [`MAX_MOST_READ`].
+    /// Most views first, then by id; at most [`MAX_MOST_READ`], or more if some of them are not to be shown.
     pub articles: Vec<ReadArticle>,
     /// Why there are fewer than the report has room for, if that is not because no more were read.
     pub gap: Option<Gap>,
@@ -136,17 +136,37 @@ pub struct Report {
     pub older: u64,
     /// The first day with counts, counted or imported; `None` if there are none with a time.
     pub begins: Option<NaiveDate>,
+    /// The first day with visits; before, they were not counted. `None` if there are none.
+    pub visits_begin: Option<NaiveDate>,
     /// How many views imports have added and none has taken back; `None` if the store does not know how many of them the total
     /// still has.
     pub imported: Option<u64>,
 }
 
 impl Report {
-    /// The first step with visits, if steps before it have views: visits were not counted from the start of the period on.
+    /// Whether visits were counted on some of these days.
     #[must_use]
-    pub fn visits_begin(&self) -> Option<&Step> {
-        let first = self.steps.iter().position(|step| step.counts.visits > 0)?;
-        let (before, others) = self.steps.split_at(first);
-        others.first().filter(|_| before.iter().any(|step| step.counts.views > 0))
+    pub fn counts_visits(&self, days: Days) -> bool {
+        self.visits_begin.is_some_and(|begin| begin <= days.to)
+    }
+
+    /// The first day with visits, if it is in the period and there were figures on earlier days of it.
+    #[must_use]
+    pub fn visits_begin_within(&self) -> Option<NaiveDate> {
+        let begin = self.visits_begin.filter(|begin| (self.days.from..=self.days.to).contains(begin))?;
+        let earlier = self.begins.filter(|begins| *begins < begin)?.max(self.days.from);
+        (earlier < begin).then_some(begin)
+    }
+
+    /// Whether the sum of one of the three periods is known, at least in part.
+    #[must_use]
+    pub fn is_known(&self, (days, counts): (Days, Counts)) -> bool {
+        self.begins.is_some_and(|begins| begins <= days.to) && !self.is_lost((days, counts))
+    }
+
+    /// Whether nothing is known of one of the three periods, because all of its views are in a longer month or year.
+    #[must_use]
+    pub fn is_lost(&self, (days, counts): (Days, Counts)) -> bool {
+        counts == Counts::default() && self.undated.contains(&days)
     }
 }

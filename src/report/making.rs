@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    contents::{Counts, Days, Gap, MostRead, Report, Step},
+    contents::{Counts, Days, Gap, MAX_MOST_READ, MostRead, Report, Step},
     cover::{pieces, steps, whole_buckets},
     imported::imported,
     most_read::Ranking,
@@ -31,7 +31,7 @@ use crate::{
         site::SiteId,
     },
     recorder::{Handle, SiteCounter},
-    store::StoreError,
+    store::{LIST_LEAST, StoreError},
 };
 
 /// The most reports that are made at once, and that wait for that; and how long they wait.
@@ -164,10 +164,10 @@ impl Making<'_> {
         let mut buckets: BTreeSet<Bucket> = periods.into_iter().flat_map(whole_buckets).collect();
         let shown: Vec<_> = begun.map(|_| steps(days, by).filter(|(_, part)| part.from <= today).collect()).unwrap_or_default();
         buckets.extend(shown.iter().flat_map(|(_, part)| whole_buckets(*part)));
+        buckets.extend((FIRST_YEAR..=today.year()).map(Bucket::Year));
         let visits = self.counters(Subject::Kind(Kind::Visits), buckets.clone()).await?;
         buckets.extend(begun.into_iter().flat_map(Days::iter).map(Bucket::Day));
         buckets.extend(periods.into_iter().flat_map(cut).flat_map(|(whole, parts)| parts.into_iter().chain([whole])));
-        buckets.extend((FIRST_YEAR..=today.year()).map(Bucket::Year));
         buckets.insert(Bucket::Total);
         let both = Both { views: self.counters(Subject::Site, buckets).await?, visits };
         let steps: Vec<_> = shown.into_iter().map(|(bucket, days)| Step { bucket, days, counts: both.sum(days) }).collect();
@@ -175,7 +175,8 @@ impl Making<'_> {
         let mut undated: Vec<_> = periods.into_iter().filter(|days| is_undated(*days, &both.views)).collect();
         undated.dedup();
         let by_day = both.views.sum_of(begun.into_iter().flat_map(Days::iter).map(Bucket::Day));
-        let begins = self.begins(&both.views, today).await?;
+        let begins = self.begins(&Subject::Site, &both.views, today).await?;
+        let visits_begin = self.begins(&Subject::Kind(Kind::Visits), &both.visits, today).await?;
         let counted = begun.zip(begins).map(|(begun, begins)| Days { from: begun.from.max(begins), ..begun });
         let figures = self.handle.figures(self.counter, &[]).await;
         Ok(Report {
@@ -198,6 +199,7 @@ impl Making<'_> {
             total: figures.site.map_or_else(|| both.views.of(Bucket::Total), |site| site[Figure::Total]),
             older: both.views.of(Bucket::Total).saturating_sub(both.views.sum_of((FIRST_YEAR..=today.year()).map(Bucket::Year))),
             begins,
+            visits_begin,
             imported: imported(&self.handle.audit(self.counter).await?),
         })
     }
@@ -219,15 +221,15 @@ impl Making<'_> {
         Ok(found)
     }
 
-    /// The first day with counts: the first day of the first year or month, if not all of its views are known by month or day.
-    async fn begins(&self, views: &Counters, today: NaiveDate) -> Result<Option<NaiveDate>, StoreError> {
+    /// The first day with counts: the first day of the first year or month, if not all of its counts are known by month or day.
+    async fn begins(&self, subject: &Subject, counts: &Counters, today: NaiveDate) -> Result<Option<NaiveDate>, StoreError> {
         let mut years = (FIRST_YEAR..=today.year()).map(Bucket::Year);
-        let Some(year) = years.find(|year| views.of(*year) > 0) else { return Ok(None) };
+        let Some(year) = years.find(|year| counts.of(*year) > 0) else { return Ok(None) };
         let months: Vec<_> = parts(year, Period::Month);
-        let of_months = self.counters(Subject::Site, months.iter().copied()).await?;
-        let Some(month) = first(views.of(year), &months, &of_months) else { return Ok(year.first_day()) };
+        let of_months = self.counters(subject.clone(), months.iter().copied()).await?;
+        let Some(month) = first(counts.of(year), &months, &of_months) else { return Ok(year.first_day()) };
         let days: Vec<_> = parts(month, Period::Day);
-        let of_days = self.counters(Subject::Site, days.iter().copied()).await?;
+        let of_days = self.counters(subject.clone(), days.iter().copied()).await?;
         Ok(first(of_months.of(month), &days, &of_days).unwrap_or(month).first_day())
     }
 
@@ -247,7 +249,9 @@ impl Making<'_> {
             }
             lists.push(list.articles);
         }
-        let mut ranking = Ranking::new(&lists);
+        // Those that the portal does not have are left out later.
+        let rows = if self.counter.site().rules.titles { LIST_LEAST } else { MAX_MOST_READ };
+        let mut ranking = Ranking::new(&lists, rows);
         let mut asked = 0;
         while asked < MAX_ASKED {
             let articles = ranking.next(ASKED_AT_ONCE);

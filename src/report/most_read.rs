@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::contents::{Gap, MAX_MOST_READ, MostRead, ReadArticle};
+use super::contents::{Gap, MostRead, ReadArticle};
 use crate::{domain::article::ArticleId, store::LIST_LEAST};
 
 /// A kept list: most views first, then by id.
@@ -33,15 +33,17 @@ pub struct Ranking {
     known: Vec<(ArticleId, u64)>,
     /// What an article that is in no list has at most; `None` if there is no such article.
     unlisted: Option<u64>,
+    /// How many rows are wanted.
+    rows: usize,
 }
 
 impl Ranking {
     /// Begins with the list of each bucket.
     #[must_use]
-    pub fn new(lists: &[impl AsRef<Listed>]) -> Self {
+    pub fn new(lists: &[impl AsRef<Listed>], rows: usize) -> Self {
         if let [list] = lists {
             // Its order is that of the report, also among rows with the same count.
-            return Self { open: Vec::new(), known: list.as_ref().to_vec(), unlisted: None };
+            return Self { open: Vec::new(), known: list.as_ref().to_vec(), unlisted: None, rows };
         }
         let lasts =
             lists.iter().map(|list| list.as_ref().last().filter(|_| list.as_ref().len() >= LIST_LEAST).map_or(0, |(_, views)| *views));
@@ -63,13 +65,13 @@ impl Ranking {
         let (exact, mut open): (Vec<_>, Vec<_>) = candidates.partition(|candidate| candidate.least == candidate.most);
         open.sort_by(|a, b| a.most.cmp(&b.most).then_with(|| b.article.cmp(&a.article)));
         let known = exact.into_iter().map(|candidate| (candidate.article, candidate.least)).collect();
-        Self { open, known, unlisted: (unlisted > 0).then_some(unlisted) }
+        Self { open, known, unlisted: (unlisted > 0).then_some(unlisted), rows }
     }
 
     /// Up to `count` articles whose sums are to be asked for now, those first that can have most; none if the rows are known.
     pub fn next(&mut self, count: usize) -> Vec<ArticleId> {
         let Some(highest) = self.open.last() else { return Vec::new() };
-        let enough = self.known.iter().filter(|(_, views)| *views > highest.most).count() >= MAX_MOST_READ;
+        let enough = self.known.iter().filter(|(_, views)| *views > highest.most).count() >= self.rows;
         // No row beyond those can be proven.
         let hopeless = self.unlisted.is_some_and(|unlisted| highest.most <= unlisted);
         if enough || hopeless {
@@ -91,8 +93,8 @@ impl Ranking {
         self.known.retain(|(_, views)| *views > 0);
         self.known.sort_by(|(a, a_views), (b, b_views)| b_views.cmp(a_views).then_with(|| a.cmp(b)));
         self.known.retain(|(_, views)| unknown.is_none_or(|unknown| *views > unknown));
-        self.known.truncate(MAX_MOST_READ);
-        let gap = (self.known.len() < MAX_MOST_READ && unknown.is_some()).then_some(Gap::Unproven);
+        self.known.truncate(self.rows);
+        let gap = (self.known.len() < self.rows && unknown.is_some()).then_some(Gap::Unproven);
         let articles = self.known.into_iter().map(|(article, views)| ReadArticle { article, title: None, views }).collect();
         MostRead { articles, gap }
     }

@@ -125,9 +125,11 @@ enum Answer {
     Moved(String),
 }
 
-/// Whether a portal can be asked about an article: its id is a path, and not a route within a page.
+/// Whether a portal can be asked about an article: its id is a path, not a route within a page, and not one that a URL shortens to the
+/// path of another page.
 pub(super) fn is_path(article: &ArticleId) -> bool {
-    article.as_str().starts_with('/') && !article.as_str().contains('#')
+    let id = article.as_str();
+    id.starts_with('/') && !id.contains('#') && !id.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 /// Asks portals. It keeps no connection, because the next question is a day away, and no cookie.

@@ -74,6 +74,7 @@ fn numbers_are_grouped_as_in_the_language_of_the_page() {
     report.counts = Counts { views: 8_307_145, visits: 1_234_567 };
     report.before.1 = Counts { views: 8_000_000, visits: 1_234_567 };
     report.year_before.1 = Counts { views: 9_000_000, visits: 0 };
+    report.visits_begin = Some(day("2026-01-01"));
     let page = vietnamese(&report);
     assert!(page.contains("<dd>8.307.145</dd>") && page.contains("<dd>1.234.567</dd>"));
     // The change has its number, and no percentage alone.
@@ -137,15 +138,32 @@ fn a_period_that_lacks_views_has_a_note_and_no_change() {
 }
 
 #[test]
+fn a_period_of_which_nothing_is_known_has_no_zeros() {
+    let report = october();
+    let lost = Report { undated: vec![report.days], counts: Counts::default(), steps: Vec::new(), best: None, ..report };
+    let page = english(&lost);
+    assert!(page.contains("Page views</dt><dd>–</dd><dd class=\"note\">not known</dd>"), "{page}");
+    assert!(page.contains("Visits</dt><dd>–</dd>") && page.contains("on average</dt><dd>–</dd></div>"), "{page}");
+}
+
+#[test]
+fn a_quiet_period_has_no_visits_and_one_before_visits_has_a_dash() {
+    let quiet = Report { counts: Counts { views: 3, visits: 0 }, ..october() };
+    assert!(english(&quiet).contains("Visits</dt><dd>0</dd>"));
+    let before = Report { visits_begin: Some(day("2026-11-01")), ..quiet };
+    assert!(english(&before).contains("Visits</dt><dd>–</dd><dd class=\"note\">not counted in this period</dd>"));
+}
+
+#[test]
 fn visits_that_begin_within_the_period_have_a_note() {
     let mut by_day = october();
-    by_day.steps[0].counts.visits = 0;
+    by_day.visits_begin = Some(day("2026-10-02"));
     assert!(vietnamese(&by_day).contains("Lượt truy cập chỉ có từ ngày 02/10/2026; trước đó chỉ có lượt xem."));
-    assert!(english(&by_day).contains("Visits begin with Fri 2 Oct 2026; before, there are views only."));
+    assert!(english(&by_day).contains("Visits begin on 2 Oct 2026; before, there are views only."));
     let mut by_month = report(days("2026-01-01", "2026-10-31"), Period::Month, 7000, OVER);
     assert!(!vietnamese(&by_month).contains("Lượt truy cập chỉ có từ"));
-    by_month.steps[0].counts.visits = 0;
-    assert!(vietnamese(&by_month).contains("Lượt truy cập chỉ có từ tháng 2 năm 2026;"));
+    by_month.visits_begin = Some(day("2026-02-10"));
+    assert!(vietnamese(&by_month).contains("Lượt truy cập chỉ có từ ngày 10/02/2026;"));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
         response::{Body, Caching, Problem, content, framed_by},
     },
     recorder::SiteCounter,
-    report::{Gap, RangeQuery, ReadArticle, Report, ReportError, Reports},
+    report::{Gap, MAX_MOST_READ, RangeQuery, ReadArticle, Report, ReportError, Reports},
     titles::Titles,
 };
 
@@ -87,7 +87,7 @@ async fn with_titles(report: &Report, titles: &Titles) -> (Report, bool) {
     let articles: Vec<_> = report.most_read.articles.iter().map(|read| (read.article.clone(), read.views)).collect();
     let end = Instant::now() + TITLES_WAIT;
     let list = loop {
-        let list = titles.list(&report.site, &articles, articles.len());
+        let list = titles.list(&report.site, &articles, MAX_MOST_READ);
         if !list.waits || Instant::now() >= end {
             break list;
         }
@@ -100,7 +100,10 @@ async fn with_titles(report: &Report, titles: &Titles) -> (Report, bool) {
         views,
     };
     report.most_read.articles = list.rows.into_iter().map(read).collect();
-    if report.most_read.articles.len() < articles.len() {
+    let shown = report.most_read.articles.len();
+    if shown == MAX_MOST_READ {
+        report.most_read.gap = None;
+    } else if shown < articles.len() {
         report.most_read.gap.get_or_insert(Gap::NotListed);
     }
     (report, list.waits)

@@ -149,10 +149,9 @@ impl<'a> Row<'a> {
         Self { section, name, from: Some(days.from), to: Some(days.to), ..Self::default() }
     }
 
-    fn with(self, counts: Counts) -> Self {
-        // Visits were not counted at a time that has views only.
-        let visits = (counts.visits > 0 || counts.views == 0).then_some(counts.visits);
-        Self { views: Some(counts.views), visits, ..self }
+    /// `visits` is whether they were counted at that time.
+    fn with(self, counts: Counts, visits: bool) -> Self {
+        Self { views: Some(counts.views), visits: visits.then_some(counts.visits), ..self }
     }
 
     fn cells(&self) -> [String; 8] {
@@ -199,9 +198,12 @@ pub fn write(report: &Report, language: Language) -> Result<Vec<u8>, csv::Error>
 fn rows<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<Row<'a>> {
     let days = report.days;
     let of_period = |name, views| Row { views: Some(views), ..Row::of(words.period, name, days) };
-    let mut rows = vec![Row::of(words.period, words.sum, days).with(report.counts)];
+    let is_lost = report.is_lost((days, report.counts));
+    let sum = Row::of(words.period, words.sum, days);
+    let mut rows = vec![if is_lost { sum } else { sum.with(report.counts, report.counts_visits(days)) }];
     rows.extend(report.days_counted.map(|counted| Row::of(words.period, words.days_counted, counted)));
-    rows.extend(mean(report.counts.views, report.days_counted.map_or(0, Days::count)).map(|mean| of_period(words.mean, mean)));
+    let mean = mean(report.counts.views, report.days_counted.map_or(0, Days::count)).filter(|_| !is_lost);
+    rows.extend(mean.map(|mean| of_period(words.mean, mean)));
     rows.extend(report.best.map(|(day, views)| Row {
         title: language.of_known_days(report).unwrap_or_default().into(),
         views: Some(views),
@@ -209,12 +211,11 @@ fn rows<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<Row
     }));
     for (name, (days, counts)) in [(words.before, report.before), (words.year_before, report.year_before)] {
         let row = Row::of(words.comparison, name, days);
-        let is_unknown = counts == Counts::default() && report.undated.contains(&days);
-        rows.push(if is_unknown { row } else { row.with(counts) });
+        rows.push(if report.is_known((days, counts)) { row.with(counts, report.counts_visits(days)) } else { row });
     }
-    rows.extend(report.steps.iter().map(|step| Row::of(words.steps, "", step.days).with(step.counts)));
+    rows.extend(report.steps.iter().map(|step| Row::of(words.steps, "", step.days).with(step.counts, report.counts_visits(step.days))));
     if report.without_step != Counts::default() {
-        rows.push(Row::of(words.steps, words.without_step, days).with(report.without_step));
+        rows.push(Row::of(words.steps, words.without_step, days).with(report.without_step, report.without_step.visits > 0));
     }
     rows.extend(report.most_read.articles.iter().map(|read| Row {
         title: read.title.as_deref().unwrap_or_default().into(),
@@ -242,7 +243,7 @@ fn remarks<'a>(report: &'a Report, language: Language, words: &'a Words) -> Vec<
     let mut rows = vec![Row { title: report.made.format("%Y-%m-%d %H:%M %:z").to_string().into(), ..remark(words.made) }];
     rows.extend(report.stale.then(|| remark(words.stale)));
     rows.extend((report.days.to >= today).then(|| remark(words.not_over)));
-    rows.extend(report.visits_begin().map(|step| Row::of(words.remarks, words.visits_begin, Days { from: step.days.from, ..report.days })));
+    rows.extend(report.visits_begin_within().map(|from| Row::of(words.remarks, words.visits_begin, Days { from, ..report.days })));
     rows.extend(report.undated.iter().map(|days| Row::of(words.remarks, language.undated(), *days)));
     rows.extend(report.most_read.gap.map(|gap| remark(words.gap(gap))));
     rows

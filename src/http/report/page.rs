@@ -28,7 +28,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.')
 pub fn render(report: &Report, view: &View<'_>) -> String {
     let language = view.language;
     // No visits beside views: they were not counted at that time.
-    let with_visits = report.counts.visits > 0;
+    let with_visits = report.counts_visits(report.days);
     let (code, name, period) = (language.code(), escape(view.name), language.name_of(report.days));
     let title = language.choose("Báo cáo thống kê truy cập", "Report on visitor statistics");
     format!(
@@ -128,7 +128,7 @@ fn notes(language: Language, report: &Report) -> String {
         }
         Some(_) => {}
     }
-    notes.extend(report.visits_begin().map(|step| language.visits_begin(step)));
+    notes.extend(report.visits_begin_within().map(|day| language.visits_begin(day)));
     if report.undated.contains(&days) {
         notes.push(language.undated().to_owned());
     }
@@ -150,17 +150,20 @@ fn summary(language: Language, report: &Report, with_visits: bool) -> String {
             (language.number(views), format!("{} {}{known}", language.weekday(day), language.day(day)))
         },
     );
+    let is_lost = report.is_lost((report.days, report.counts));
     let uncounted = !with_visits && report.counts.views > 0;
-    let visits = if uncounted { "–".to_owned() } else { language.number(report.counts.visits) };
+    let visits = if uncounted || is_lost { "–".to_owned() } else { language.number(report.counts.visits) };
     let no_visits = if uncounted { language.choose("chưa được đếm trong kỳ này", "not counted in this period") } else { "" };
-    let mean = language.mean(report.counts.views, days);
+    let mean = if is_lost { "–".to_owned() } else { language.mean(report.counts.views, days) };
     let of_days = match language {
-        _ if days == 0 => String::new(),
+        _ if days == 0 || is_lost => String::new(),
         Language::Vietnamese => format!("trong {} ngày có số liệu", language.number(days.into())),
         Language::English => format!("over {} {} with figures", language.number(days.into()), if days == 1 { "day" } else { "days" }),
     };
+    let views = if is_lost { "–".to_owned() } else { language.number(report.counts.views) };
+    let unknown = if is_lost { language.choose("chưa rõ số liệu", "not known") } else { "" };
     let mut numbers = vec![
-        ("views", language.choose("Lượt xem trang", "Page views"), language.number(report.counts.views), String::new()),
+        ("views", language.choose("Lượt xem trang", "Page views"), views, unknown.to_owned()),
         ("visits", language.choose("Lượt truy cập", "Visits"), visits, no_visits.to_owned()),
     ];
     if report.days.from < report.days.to {
@@ -191,7 +194,7 @@ fn comparison(language: Language, report: &Report, with_visits: bool) -> String 
     if report.year_before.0 != report.before.0 {
         rows += &compared(language, report, year, report.year_before, with_visits);
     }
-    let own = counts_cells(language, report.counts, with_visits);
+    let own = counts_cells(language, report.counts, with_visits, true);
     let today = report.made.date_naive();
     let unfinished = if report.days.to >= today && report.begins.is_some_and(|begins| begins < report.days.from) {
         let text = language.choose(
@@ -214,7 +217,7 @@ fn comparison(language: Language, report: &Report, with_visits: bool) -> String 
 fn compared(language: Language, report: &Report, label: &str, (days, counts): (Days, Counts), with_visits: bool) -> String {
     let name = format!("{label}<span class=\"which\">{}</span>", language.name_of(days));
     let is_undated = report.undated.contains(&days);
-    if report.begins.is_none_or(|begins| begins > days.to) || is_undated && counts == Counts::default() {
+    if !report.is_known((days, counts)) {
         let columns = if with_visits { 2 } else { 1 };
         let none = if is_undated || report.older > 0 {
             language.choose("chưa rõ số liệu", "not known")
@@ -224,20 +227,19 @@ fn compared(language: Language, report: &Report, label: &str, (days, counts): (D
         return format!("<tbody>\n<tr><th scope=\"row\">{name}</th><td colspan=\"{columns}\">{none}</td></tr>\n</tbody>\n");
     }
     let partial = report.begins.filter(|begins| *begins > days.from).map(|begins| partial(language, begins)).unwrap_or_default();
-    let cells = counts_cells(language, counts, with_visits);
+    let are_counted = report.counts_visits(days);
+    let cells = counts_cells(language, counts, with_visits, are_counted);
     if is_undated || report.undated.contains(&report.days) {
         let lacking = format!("<span class=\"which\">{}</span>", language.choose("(chưa đủ số liệu)", "(incomplete)"));
         let lacking = if is_undated { lacking.as_str() } else { "" };
         return format!("<tbody>\n<tr><th scope=\"row\">{name}{partial}{lacking}</th>{cells}</tr>\n</tbody>\n");
     }
     let own = report.counts;
-    // No visits beside views: they were not counted at that time.
-    let uncounted = counts.visits == 0 && counts.views > 0;
     let change = format!("<td>{}</td>", language.change(counts.views, own.views));
-    let change = match (with_visits, uncounted) {
+    let change = match (with_visits, are_counted) {
         (false, _) => change,
-        (true, true) => change + "<td>–</td>",
-        (true, false) => change + &format!("<td>{}</td>", language.change(counts.visits, own.visits)),
+        (true, false) => change + "<td>–</td>",
+        (true, true) => change + &format!("<td>{}</td>", language.change(counts.visits, own.visits)),
     };
     format!(
         "<tbody>\n<tr><th scope=\"row\">{name}{partial}</th>{cells}</tr>\n<tr class=\"change\"><th scope=\"row\">{}</th>{change}</tr>\n</tbody>\n",
@@ -249,12 +251,13 @@ fn partial(language: Language, begins: NaiveDate) -> String {
     format!("<span class=\"which\">({} {})</span>", language.choose("có số liệu từ", "figures from"), language.day(begins))
 }
 
-fn counts_cells(language: Language, counts: Counts, with_visits: bool) -> String {
+/// The cells of views and, `with_visits`, of visits, if these `are_counted` at that time.
+fn counts_cells(language: Language, counts: Counts, with_visits: bool, are_counted: bool) -> String {
     let views = format!("<td>{}</td>", language.number(counts.views));
-    match (with_visits, counts.visits) {
+    match (with_visits, are_counted) {
         (false, _) => views,
-        (true, 0) if counts.views > 0 => views + "<td>–</td>",
-        (true, visits) => views + &format!("<td>{}</td>", language.number(visits)),
+        (true, false) => views + "<td>–</td>",
+        (true, true) => views + &format!("<td>{}</td>", language.number(counts.visits)),
     }
 }
 
@@ -305,7 +308,7 @@ fn table(language: Language, report: &Report, with_visits: bool) -> String {
     let mut rows = String::new();
     for step in &report.steps {
         let open = if step.days.to >= today { open.as_str() } else { "" };
-        let cells = counts_cells(language, step.counts, with_visits);
+        let cells = counts_cells(language, step.counts, with_visits, report.counts_visits(step.days));
         let name = language.step(step);
         rows += &match report.by {
             Period::Day => format!("<tr><th scope=\"row\"><span class=\"name-of-day\">{name}</span>{open}</th>{cells}</tr>\n"),
@@ -314,13 +317,16 @@ fn table(language: Language, report: &Report, with_visits: bool) -> String {
     }
     if report.without_step != Counts::default() {
         let name = language.choose("Số liệu kế thừa, không rõ thời điểm trong kỳ", "Imported, at unknown times of the period");
-        rows += &format!("<tr><th scope=\"row\">{name}</th>{}</tr>\n", counts_cells(language, report.without_step, with_visits));
+        rows += &format!(
+            "<tr><th scope=\"row\">{name}</th>{}</tr>\n",
+            counts_cells(language, report.without_step, with_visits, report.without_step.visits > 0)
+        );
     }
     format!(
         "<section aria-labelledby=\"steps\">\n<h2 id=\"steps\">{caption}</h2>\n<table class=\"steps\">\n<caption class=\"said\">{caption}</caption>\n{}<tbody>\n{rows}</tbody>\n<tfoot>\n<tr><th scope=\"row\">{}</th>{}</tr>\n</tfoot>\n</table>\n</section>\n",
         head(language, first, with_visits),
         language.choose("Cộng", "Sum"),
-        counts_cells(language, report.counts, with_visits),
+        counts_cells(language, report.counts, with_visits, true),
     )
 }
 

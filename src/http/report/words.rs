@@ -153,14 +153,12 @@ impl Language {
         Some(self.choose(vietnamese, english))
     }
 
-    /// That visits begin with a step.
-    pub(super) fn visits_begin(self, step: &Step) -> String {
-        let name = match (self, step.bucket) {
-            (Self::English, _) => return format!("Visits begin with {}; before, there are views only.", self.step(step)),
-            (Self::Vietnamese, Bucket::Day(day)) => format!("ngày {}", self.day(day)),
-            (Self::Vietnamese, _) => self.step(step).to_lowercase(),
-        };
-        format!("Lượt truy cập chỉ có từ {name}; trước đó chỉ có lượt xem.")
+    /// That visits begin on a day.
+    pub(super) fn visits_begin(self, day: NaiveDate) -> String {
+        match self {
+            Self::English => format!("Visits begin on {}; before, there are views only.", self.day(day)),
+            Self::Vietnamese => format!("Lượt truy cập chỉ có từ ngày {}; trước đó chỉ có lượt xem.", self.day(day)),
+        }
     }
 
     /// Why the sum of a period can lack views.

@@ -96,6 +96,7 @@ pub fn report(days: Days, by: Period, size: u64, made: &str) -> Report {
         total: 8_307_145 + counts.views,
         older: 0,
         begins: Some(day("2018-03-12")),
+        visits_begin: Some(day("2018-03-12")),
         imported: Some(7_104_233),
     }
 }
@@ -167,7 +168,7 @@ pub fn view(language: Language) -> View<'static> {
 pub fn empty() -> Report {
     let mut report = report(days("2026-10-01", "2026-10-31"), Period::Day, 0, "2026-11-02T08:05:00");
     report.not_counted.clear();
-    Report { begins: None, days_counted: None, total: 0, imported: Some(0), ..report }
+    Report { begins: None, visits_begin: None, days_counted: None, total: 0, imported: Some(0), ..report }
 }
 
 /// A report whose ids and titles are hostile.

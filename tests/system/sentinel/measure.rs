@@ -45,16 +45,15 @@ fn views(scene: &Scene, until: impl Fn() -> bool + Send + 'static) -> JoinHandle
 fn first_apply(server: &Server, stop: Arc<AtomicBool>) -> JoinHandle<Option<NaiveDateTime>> {
     let client = redis::Client::open(server.url()).unwrap();
     thread::spawn(move || {
-        let mut connection = client.get_connection().unwrap();
-        let mut before = None;
+        let (mut connection, mut before) = (None, None);
         while !stop.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(2));
+            // A sentinel that promotes a server ends its connections, also one that is being opened.
+            let Some(mut open) = connection.take().or_else(|| client.get_connection().ok()) else { continue };
             let mut both = redis::pipe();
             both.atomic().cmd("ROLE").cmd("HGET").arg(key("portal", "site")).arg("revision");
-            let Ok((role, revision)) = both.query::<(Vec<redis::Value>, String)>(&mut connection) else {
-                // A sentinel that promotes a server ends its connections.
-                connection = client.get_connection().unwrap();
-                continue;
-            };
+            let Ok((role, revision)) = both.query::<(Vec<redis::Value>, String)>(&mut open) else { continue };
+            connection = Some(open);
             let role: String = redis::from_redis_value(role[0].clone()).unwrap();
             let last = before.replace(revision.clone());
             if role != "master" {
@@ -62,7 +61,6 @@ fn first_apply(server: &Server, stop: Arc<AtomicBool>) -> JoinHandle<Option<Naiv
             } else if last.is_some_and(|last| last != revision) {
                 return Some(Local::now().naive_local());
             }
-            thread::sleep(Duration::from_millis(2));
         }
         None
     })

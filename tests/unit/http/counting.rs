@@ -40,6 +40,7 @@ fn a_view_begins_a_visit_if_its_page_says_so_and_the_reader_came_from_another_si
         (r#"{"article":"/a","visit":true,"from":null}"#, 5),
         (r#"{"article":"/a","visit":true,"from":"https://PORTAL.example.vn:443"}"#, 5),
         (r#"{"article":"/a","visit":true,"from":"https://portal.example.vn/tin/2?x"}"#, 5),
+        (r#"{"article":"/a","visit":null}"#, 5),
         (r#"{"article":"/a","visit":false}"#, 5),
         (r#"{"article":"/a","from":"https://search.example"}"#, 5),
         (r#"{"article":"/a"}"#, 5),

@@ -44,6 +44,7 @@ fn report() -> Report {
         total: 8_307_150,
         older: 0,
         begins: Some(day("2020-01-17")),
+        visits_begin: Some(day("2020-01-17")),
         imported: Some(8_000_000),
     }
 }
@@ -77,7 +78,7 @@ fn a_file_has_everything_that_a_report_has() {
         "Period|Days with figures||2026-11-27|2026-11-28|||",
         "Period|Mean per day||2026-11-27|2026-11-29|4153573||",
         "Period|Best day||2026-11-28|2026-11-28|8307138||",
-        "Comparison|Period before||2026-11-24|2026-11-26|5||",
+        "Comparison|Period before||2026-11-24|2026-11-26|5|0|",
         "Comparison|Year before||2025-11-27|2025-11-29|0|0|",
         "Steps|||2026-11-27|2026-11-27|7|2|",
         "Steps|||2026-11-28|2026-11-28|8307138|10|",
@@ -102,7 +103,7 @@ fn a_file_has_no_zero_for_a_period_whose_views_are_not_known() {
     let joined: Vec<_> = rows.iter().map(|row| row.join("|")).collect();
     let words = "Some earlier figures are known only for a whole month or year, so the sum of this period lacks them.";
     for row in [
-        "Comparison|Period before||2026-11-24|2026-11-26|5||".to_owned(),
+        "Comparison|Period before||2026-11-24|2026-11-26|5|0|".to_owned(),
         "Comparison|Year before||2025-11-27|2025-11-29|||".to_owned(),
         format!("Remarks|{words}||2026-11-24|2026-11-26|||"),
         format!("Remarks|{words}||2025-11-27|2025-11-29|||"),
@@ -113,9 +114,9 @@ fn a_file_has_no_zero_for_a_period_whose_views_are_not_known() {
 
 #[test]
 fn a_file_says_since_when_there_are_visits() {
-    let mut report = report();
-    report.steps[0].counts.visits = 0;
+    let report = Report { visits_begin: Some(day("2026-11-28")), ..report() };
     let rows = rows(&write_csv(&report, Language::English).unwrap());
+    assert!(rows.iter().any(|row| row.join("|") == "Steps|||2026-11-27|2026-11-27|7||"), "{rows:?}");
     let remark = ["Remarks", "With visits; before, there are views only", "", "2026-11-28", "2026-11-29", "", "", ""];
     assert!(rows.iter().any(|row| *row == remark), "{rows:?}");
 }

@@ -211,12 +211,11 @@ fn visits_can_begin_within_a_period() {
     let with_visits = SiteViews { kinds: [(Kind::Visits, 4)].into(), ..views() };
     let story: Story = [(day("2026-10-30"), views()), (day("2026-11-03"), with_visits), (day("2026-11-05"), views())].into();
     let year = report(&story, HANOI, days("2026-01-01", "2026-12-31"), Period::Month);
-    assert_eq!((year.counts, year.visits_begin().map(|step| step.bucket)), (Counts { views: 27, visits: 4 }, Some(bucket("2026-11"))));
-    // Nothing was counted in November before.
+    assert_eq!((year.counts, year.visits_begin_within()), (Counts { views: 27, visits: 4 }, Some(day("2026-11-03"))));
     let november = report(&story, HANOI, days("2026-11-01", "2026-11-30"), Period::Day);
-    assert_eq!(november.visits_begin(), None);
+    assert_eq!(november.visits_begin_within(), Some(day("2026-11-03")));
     let october = report(&story, HANOI, days("2026-10-01", "2026-10-31"), Period::Day);
-    assert_eq!(october.visits_begin(), None);
+    assert_eq!((october.visits_begin_within(), october.counts_visits(october.days)), (None, false));
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn ordered(counts: &Counts) -> Vec<(ArticleId, u64)> {
 /// The rows, and how many articles were asked for.
 fn rank(buckets: &[Counts]) -> (MostRead, usize) {
     let lists: Vec<Vec<_>> = buckets.iter().map(|counts| ordered(counts).into_iter().take(LIST_LEAST).collect()).collect();
-    let mut ranking = Ranking::new(&lists);
+    let mut ranking = Ranking::new(&lists, MAX_MOST_READ);
     let mut asked = 0;
     loop {
         let articles = ranking.next(16);
