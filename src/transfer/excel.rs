@@ -5,15 +5,22 @@
 
 use std::borrow::Cow;
 
-/// The characters, with those of East Asian width, and the apostrophe itself.
-const SPECIAL: [char; 9] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\''];
+/// Whether a spreadsheet takes a text for a formula, by its first character, also one of East Asian width.
+#[must_use]
+pub fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+}
+
+fn is_special(text: &str) -> bool {
+    is_formula(text) || text.starts_with('\'')
+}
 
 /// The text as a file for Excel has it.
 pub(super) fn guarded(text: &str) -> Cow<'_, str> {
-    if text.starts_with(SPECIAL) { format!("'{text}").into() } else { text.into() }
+    if is_special(text) { format!("'{text}").into() } else { text.into() }
 }
 
 /// The text that [`guarded`] was given.
 pub(super) fn unguarded(text: &str) -> &str {
-    text.strip_prefix('\'').filter(|rest| rest.starts_with(SPECIAL)).unwrap_or(text)
+    text.strip_prefix('\'').filter(|rest| is_special(rest)).unwrap_or(text)
 }

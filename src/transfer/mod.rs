@@ -43,6 +43,7 @@ mod steps;
 mod until;
 
 pub use check::{CheckError, Checked, Mistake, Mistakes, check};
+pub use excel::is_formula;
 pub use export::{Dialect, ExportError, export};
 pub use figures::{as_text, figures};
 pub use import::{ImportError, ImportSummary, import, preview, preview_without_store};

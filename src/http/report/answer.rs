@@ -140,8 +140,7 @@ fn range<'a>(query: &'a Query<'_>) -> Result<RangeQuery<'a>, Problem> {
 }
 
 fn page(site: &Site, report: &Report, language: Language, token: Option<&str>, caching: Caching) -> Response<Body> {
-    let has_one_host = |origin: &&str| *origin != "null" && !origin.contains('*');
-    let origin = site.origins.iter().map(|origin| origin.as_str()).find(has_one_host);
+    let origin = site.origins.iter().find(|origin| origin.is_one()).map(|origin| origin.as_str());
     let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
     let name = host.unwrap_or(site.id.as_str());
     let view = View { language, name, origin, token, repeat_window: site.rules.repeat_window };

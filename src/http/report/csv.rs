@@ -14,6 +14,7 @@ use crate::{
     domain::visible::visible,
     http::pages::labels::Language,
     report::{Counts, Days, Gap, Report},
+    transfer::is_formula,
 };
 
 /// The mark by which Excel recognises UTF-8.
@@ -177,8 +178,7 @@ impl<'a> Row<'a> {
 /// for text.
 fn text(text: &str) -> String {
     let text = visible(text);
-    let is_formula = text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
-    if is_formula { format!("'{text}") } else { text.into_owned() }
+    if is_formula(text.trim_start()) { format!("'{text}") } else { text.into_owned() }
 }
 
 /// The file.
